@@ -1,0 +1,50 @@
+"""Tunebook: fine-tuning recipes with an honest report.
+
+The public names below are what a recipe imports. They load on first use, so that
+``import tunebook`` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Baseline": "tunebook.recipe",
+    "FamilyConfig": "tunebook.recipe",
+    "FineTuneData": "tunebook.data.module",
+    "FineTuner": "tunebook.finetuner",
+    "Head": "tunebook.recipe",
+    "LabelDistance": "tunebook.evaluation.metrics",
+    "Recipe": "tunebook.recipe",
+    "SoftmaxHead": "tunebook.tasks.heads",
+    "TextClassification": "tunebook.tasks.text_classification",
+    "TextClassificationConfig": "tunebook.tasks.text_classification",
+    "UserError": "tunebook.errors",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from tunebook.data.module import FineTuneData as FineTuneData
+    from tunebook.errors import UserError as UserError
+    from tunebook.evaluation.metrics import LabelDistance as LabelDistance
+    from tunebook.finetuner import FineTuner as FineTuner
+    from tunebook.recipe import FamilyConfig as FamilyConfig
+    from tunebook.recipe import Head as Head
+    from tunebook.recipe import Recipe as Recipe
+    from tunebook.tasks.heads import SoftmaxHead as SoftmaxHead
+    from tunebook.tasks.text_classification import TextClassification as TextClassification
+    from tunebook.tasks.text_classification import TextClassificationConfig as TextClassificationConfig
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'tunebook' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,118 @@
+"""tunebook.json: what a bundle says of itself besides the plain model. Names and numbers only, never code."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tunebook.errors import UserError
+
+FILE = "tunebook.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Golden:
+    """An input, and what the model answered to it when the bundle was written."""
+
+    text: str
+    probabilities: list[float]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `predict` needs besides the model.
+
+    Attributes:
+        recipe: Name of the recipe, found again among the installed ones.
+        recipe_version: Distribution and version that it came from.
+        options: The recipe's own options.
+        head: Kind of the head, or "zero_shot".
+        labels: Label names by index.
+        max_length: Longest text in tokens.
+        columns: Config key of each column ("text") to the column's name in the training rows.
+        golden: A few inputs with their outputs.
+        format: Version of this file.
+    """
+
+    recipe: str
+    recipe_version: str
+    options: dict[str, Any]
+    head: str
+    labels: list[str]
+    max_length: int
+    columns: dict[str, str]
+    golden: list[Golden]
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a bundle's manifest.
+
+    Raises:
+        UserError: It is missing, not JSON, of a newer format, or not what a manifest must be.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        raise UserError(
+            f"This is no bundle: {FILE} is missing.",
+            where=str(folder),
+            mend="give a run folder, or the model/ folder inside one",
+        )
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content["format"]
+        if isinstance(version, int) and version > FORMAT:
+            raise UserError(
+                f"This bundle has format {version}; this Tunebook reads up to {FORMAT}.",
+                where=str(file),
+                mend="pip install -U tunebook",
+            )
+        golden = [Golden(**g) for g in content.pop("golden")]
+        manifest = Manifest(**content, golden=golden)
+        _check(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise UserError(
+            f"The bundle's {FILE} is damaged: {error}.", where=str(file), mend="write the bundle again"
+        ) from error
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """A file that was edited by hand must not be half believed."""
+    strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]
+    if not all(isinstance(s, str) for s in strings) or len(manifest.labels) < 2:
+        raise ValueError("labels and names must be text, and two labels at least")
+    if not isinstance(manifest.max_length, int) or manifest.max_length < 3:
+        raise ValueError("max_length must be a whole number")
+    for golden in manifest.golden:
+        if len(golden.probabilities) != len(manifest.labels) or not all(map(math.isfinite, golden.probabilities)):
+            raise ValueError("a golden output has not one number for each label")
+
+
+def find_bundle(path: str) -> Path:
+    """The bundle in a run folder, or the folder itself.
+
+    Raises:
+        UserError: There is none.
+    """
+    folder = Path(path).expanduser()
+    if (folder / FILE).is_file():
+        return folder
+    if (folder / "model" / FILE).is_file():
+        return folder / "model"
+    if (folder / "checkpoints").is_dir():
+        raise UserError(
+            "This run has not finished: it has no model yet.",
+            where=path,
+            mend=f"go on with: tunebook train resume={path}",
+        )
+    what = "This folder holds no bundle" if folder.is_dir() else "There is no such folder"
+    raise UserError(f"{what}.", where=path, mend="give a run folder, or the model/ folder inside one")

@@ -1,0 +1,94 @@
+"""Write a bundle: all of it, or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from tunebook.bundle.card import text_card
+from tunebook.bundle.manifest import FILE, Golden, Manifest
+from tunebook.config import TrainConfig
+from tunebook.files import write_json, write_text
+from tunebook.models.zero_shot import ZeroShotClassifier
+from tunebook.plugins import find_recipes
+
+if TYPE_CHECKING:
+    from tunebook.recipe import Recipe
+    from tunebook.tasks.text_classifier import TextClassifier
+
+# Inputs that any text model can be asked: short, empty of content, and far from the training rows.
+_GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
+
+
+def write_text_bundle(
+    folder: Path, classifier: TextClassifier, recipe: Recipe[Any], config: TrainConfig, card: Mapping[str, Any]
+) -> None:
+    """Write model, tokenizer, manifest and card beside the target, then rename.
+
+    Args:
+        folder: The bundle; must not exist.
+        classifier: The tuned model.
+        recipe: Its recipe.
+        config: The run's config.
+        card: Facts for the model card: ``data``, ``training``.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        _write_into(beside, classifier, recipe, config, card)
+        beside.chmod(0o755)
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _write_into(
+    folder: Path, classifier: TextClassifier, recipe: Recipe[Any], config: TrainConfig, card: Mapping[str, Any]
+) -> None:
+    model = classifier.model
+    zero_shot = isinstance(model, ZeroShotClassifier)
+    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
+    assert isinstance(options, dict)
+    if zero_shot:
+        # What the user or the recipe said at the time, whatever the recipe's defaults become.
+        described = recipe.descriptions(classifier.labels)  # type: ignore[attr-defined]
+        options["descriptions"] = dict(zip(classifier.labels, described, strict=True))
+    plain: Any = model.backbone if isinstance(model, ZeroShotClassifier) else model
+    try:
+        plain.save_pretrained(folder)
+    except Exception as error:
+        raise _as_os_error(error) from error
+    classifier.tokenizer.save_pretrained(folder)
+    found = find_recipes().get(recipe.name)
+    probabilities, _ = classifier.predict(_GOLDEN)
+    manifest = Manifest(
+        recipe=recipe.name,
+        recipe_version=found.distribution if found else "",
+        options={str(k): v for k, v in options.items()},
+        head="zero_shot" if zero_shot else classifier.head.kind,
+        labels=list(classifier.labels),
+        max_length=classifier.max_length,
+        columns={"text": config.data.text, "label": config.data.label},
+        golden=[Golden(t, [round(float(p), 6) for p in row]) for t, row in zip(_GOLDEN, probabilities, strict=True)],
+    )
+    write_json(folder / FILE, manifest.to_json())
+    write_text(folder / "README.md", text_card(manifest, config, card))
+
+
+def _as_os_error(error: Exception) -> Exception:
+    """safetensors wraps the system's refusal in an error of its own; find its number again."""
+    import errno
+    import re
+
+    found = re.search(r"os error (\d+)", str(error))
+    if isinstance(error, OSError) or not found:
+        return error
+    number = int(found.group(1))
+    return OSError(number, os.strerror(number), "the model's weights") if number in errno.errorcode else error

@@ -1,0 +1,64 @@
+"""What the readers of all formats share: the chunk of rows they yield and the errors they raise."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunebook.data.columns import Column
+from tunebook.errors import UserError
+
+Reject = Callable[[int, str, str, str], None]
+"""Takes a row that cannot be read: line, field, reason, excerpt."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some successive rows of one file.
+
+    Attributes:
+        values: Role to one value a row, all as text; None where the row has no value.
+        lines: Physical line that each row starts on, from 1 (Parquet and `datasets`: row number, from 1).
+    """
+
+    values: dict[str, list[str | None]]
+    lines: list[int]
+
+    @classmethod
+    def empty(cls, columns: Sequence[Column]) -> Chunk:
+        """A chunk to be filled."""
+        return cls({column.role: [] for column in columns}, [])
+
+    def append(self, columns: Sequence[Column], row: Sequence[str | None], line: int) -> None:
+        """Add a row: one value a column, in the order of ``columns``."""
+        for column, value in zip(columns, row, strict=True):
+            self.values[column.role].append(value)
+        self.lines.append(line)
+
+
+def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserError:
+    """The error for a file that lacks a column, with the nearest name it has."""
+    near = difflib.get_close_matches(column.name, names, n=1, cutoff=0.5)
+    same = [name for name in names if name.strip().casefold() == column.name.strip().casefold()]
+    guess = (same or near or [""])[0]
+    mend = f"did you mean {column.key}={guess}? " if guess else f"{column.key}=<column>; "
+    if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
+        mend = "the columns seem to be parted by another character than the file's ending says; "
+    listing = ", ".join(name or '""' for name in names)
+    return UserError(
+        f"{path.name} has no column {column.name!r}", where=column.key, mend=f"{mend}its columns: {listing}"
+    )
+
+
+def duplicate_column(name: str, path: Path) -> UserError:
+    """The error for a header that names one column twice."""
+    return UserError(
+        f"{path.name} names the column {name!r} more than once", where=f"{path}:1", mend="rename one of them"
+    )
+
+
+def empty_file(path: Path, what: str = "is empty") -> UserError:
+    """The error for a file without rows."""
+    return UserError(f"{path.name} {what}", where=str(path), mend="give a file with a header and rows")

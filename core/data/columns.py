@@ -1,0 +1,32 @@
+"""What a recipe needs of a row: its columns, told once and checked everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that a recipe reads.
+
+    Attributes:
+        role: What the recipe calls it: "text", "label", "group" or a name of its own.
+        name: What the file calls it.
+        key: The config key that holds ``name``, for messages ("data.text").
+        kind: "text" must hold more than white space, "label" must name a class, "any" is handed on as it is
+            (lists and objects of JSON Lines or Parquet as JSON text).
+        required: A row without a value is rejected; a file without the column is an error.
+    """
+
+    role: str
+    name: str
+    key: str
+    kind: Literal["text", "label", "any"]
+    required: bool = True
+
+
+def first_role(columns: Sequence[Column], kind: str) -> str | None:
+    """The role of the first required column of that kind, or None."""
+    return next((column.role for column in columns if column.kind == kind and column.required), None)

@@ -1,0 +1,128 @@
+"""What the rows of all splits have to do with each other: equal texts, like texts, groups, labels at odds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tunebook.data.duplicates import Duplicates, clusters, find_duplicates
+from tunebook.data.rows import Rows
+
+GUARDED = ("test", "validation", "train")
+"""Splits from the one that is never touched to the one that gives way."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The splits counted through, test first: what is kept stands before what gives way.
+
+    Attributes:
+        parts: The rows of each split that there is.
+        starts: [splits + 1] position of each split's first row.
+    """
+
+    parts: tuple[Rows, ...]
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, splits: Mapping[str, Rows]) -> Layout:
+        """Lay out the splits in the order of `GUARDED`."""
+        parts = tuple(splits[name] for name in GUARDED if name in splits)
+        return cls(parts, tuple(int(start) for start in np.cumsum([0, *map(len, parts)])))
+
+    def column(self, role: str) -> pa.ChunkedArray:
+        """[rows] one column of all splits, still on disk."""
+        chunks = [chunk for part in self.parts for chunk in part.column(role).chunks]
+        return pa.chunked_array(chunks, self.parts[0].column(role).type)
+
+    def sides(self) -> np.ndarray:
+        """[rows] number of each row's split."""
+        return np.repeat(np.arange(len(self.parts)), np.diff(self.starts))
+
+    def place(self, row: int) -> tuple[Rows, int]:
+        """The split that a row is in and its position there."""
+        side = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return self.parts[side], row - self.starts[side]
+
+    def where(self, row: int) -> str:
+        """The place of a row, as "train.csv:17"."""
+        part, i = self.place(row)
+        return part.where(i)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was found among the rows of a layout.
+
+    Attributes:
+        layout: The splits.
+        found: Equal and nearly equal texts; None where rows have no text.
+        groups: [rows] number of each row's group, -1 for none; None where rows have no groups.
+    """
+
+    layout: Layout
+    found: Duplicates | None
+    groups: np.ndarray | None
+
+    def units(self, split: str) -> np.ndarray:
+        """[rows of the split] equal for rows that must stay together when the split is split again."""
+        total = self.layout.starts[-1]
+        alone = np.arange(total)
+        found = self.found or Duplicates(alone, alone[:0], alone[:0], np.zeros(0))
+        index = [part.split for part in self.layout.parts].index(split)
+        return clusters(found, self.groups)[self.layout.starts[index] : self.layout.starts[index + 1]]
+
+    def notes(self, label: str | None) -> list[str]:
+        """Say which texts stand twice in a split, and which carry two labels."""
+        if self.found is None:
+            return []
+        notes, first = [], self.found.first
+        for part, start in zip(self.layout.parts, self.layout.starts, strict=False):
+            repeats = len(part) - len(np.unique(first[start : start + len(part)]))
+            if repeats:
+                notes.append(f"{part.split}: {repeats} of {len(part)} rows repeat the text of another")
+        if label is not None:
+            notes += self._conflicts(label)
+        if not self.found.complete:
+            notes.append("many texts share so much wording that not every pair of them was compared")
+        return notes
+
+    def _conflicts(self, label: str) -> list[str]:
+        first, labels = np.asarray(self.found.first if self.found else []), _codes(self.layout.column(label))
+        odd = np.flatnonzero(labels != labels[first])
+        if not len(odd):
+            return []
+        shown = [f"{self.layout.where(int(first[i]))} and {self.layout.where(int(i))}" for i in odd[:3]]
+        count = len(np.unique(first[odd]))
+        return [f"{count} text{'s' * (count > 1)} with more than one label, such as {'; '.join(shown)}"]
+
+
+def compare(
+    splits: Mapping[str, Rows], text: str | None, group: str | None, near_duplicate: float
+) -> Compared:
+    """Compare the rows of all splits with each other.
+
+    Args:
+        splits: The splits there are.
+        text: Role of the text that makes rows alike; None: rows are not compared by text.
+        group: Role of the group column, if there is one.
+        near_duplicate: Jaccard similarity from which two texts are alike.
+    """
+    layout = Layout.of(splits)
+    found = find_duplicates(layout.column(text), near_duplicate) if text is not None else None
+    groups = _codes(layout.column(group)) if group is not None else None
+    return Compared(layout, found, groups)
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """[rows] a number for each distinct value, -1 for none."""
+    numbers: dict[str, int] = {}
+    codes = [
+        -1 if value is None else numbers.setdefault(value, len(numbers))
+        for chunk in column.chunks
+        for value in chunk.to_pylist()
+    ]
+    return np.array(codes, np.int64)

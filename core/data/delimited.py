@@ -1,0 +1,132 @@
+"""CSV and TSV, row by row with the physical line of each.
+
+Python's reader is used and not Arrow's: `pyarrow.csv` numbers records instead of lines, and takes an unclosed
+quote or text after a closing one without a word. Here both are rejects.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
+from tunebook.data.columns import Column
+from tunebook.data.values import not_utf8
+from tunebook.errors import UserError
+
+LONGEST_FIELD = 1 << 26
+"""Characters after which a field counts as a quote that was never closed."""
+UNDECODED = re.compile("[\udc80-\udcff]")
+"""What the error handler "surrogateescape" makes of bytes that are not UTF-8."""
+
+
+def read_delimited(
+    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int
+) -> Iterator[Chunk]:
+    """Stream a CSV or TSV file: RFC 4180 quoting, no types, blank lines skipped but counted."""
+    # newline="" leaves the line ends inside quoted fields as they are.
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    previous_limit = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        header = _header(reader, path)
+        places = _places(columns, header, path)
+        chunk = Chunk.empty(columns)
+        empty = True
+        for line, row in _records(reader, reject):
+            empty = False
+            if row is not None and _readable(row, line, len(header), columns, places, reject):
+                chunk.append(columns, [None if place is None else row[place] for place in places], line)
+            if len(chunk.lines) >= rows:
+                yield chunk
+                chunk = Chunk.empty(columns)
+        if chunk.lines:
+            yield chunk
+        if empty:
+            raise empty_file(path, "has a header and no rows")
+    finally:
+        csv.field_size_limit(previous_limit)
+        text.detach()
+
+
+def _header(reader: csv._reader, path: Path) -> list[str]:
+    try:
+        header = next((row for row in reader if row), None)
+    except csv.Error as error:
+        raise UserError(
+            f"{path.name}: the header {_problem(error)}", where=f"{path}:1", mend="mend its quotes"
+        ) from None
+    if header is None:
+        raise empty_file(path)
+    for name in header:
+        if UNDECODED.search(name):
+            raise UserError(
+                f"{path.name}: the header is not UTF-8", where=f"{path}:1", mend="iconv -f latin1 -t utf-8"
+            )
+        if name and header.count(name) > 1:
+            raise duplicate_column(name, path)
+    return header
+
+
+def _places(columns: Sequence[Column], header: list[str], path: Path) -> list[int | None]:
+    """Where in a row each column stands; None for an optional one that the file lacks."""
+    for column in columns:
+        if column.name not in header and column.required:
+            raise missing_column(column, path, header)
+    return [header.index(column.name) if column.name in header else None for column in columns]
+
+
+def _records(reader: csv._reader, reject: Reject) -> Iterator[tuple[int, list[str] | None]]:
+    """Yield the line that a record starts on and its fields, or None in place of one that was rejected."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reject(line, "", _problem(error), "")
+            yield line, None
+            continue
+        if row:
+            yield line, row
+
+
+def _problem(error: csv.Error) -> str:
+    message = str(error)
+    if "unexpected end" in message:
+        return "opens a quote that is never closed"
+    if "field limit" in message:
+        return f"has a field of over {LONGEST_FIELD} characters (a quote that is never closed?)"
+    if "expected after" in message:
+        return "goes on after a closing quote (inside a quoted field a quote is written twice)"
+    return message
+
+
+def _readable(
+    row: list[str], line: int, width: int, columns: Sequence[Column], places: list[int | None], reject: Reject
+) -> bool:
+    if len(row) != width:
+        reject(line, "", f"has {len(row)} fields where the header has {width}", ",".join(row))
+        return False
+    for column, place in zip(columns, places, strict=True):
+        if place is None or row[place].isascii():
+            continue
+        problem = _undecoded(row[place])
+        if problem:
+            reject(line, column.name, problem, row[place])
+            return False
+    return True
+
+
+def _undecoded(value: str) -> str:
+    """Say which byte of a field is not UTF-8, or nothing."""
+    found = UNDECODED.search(value)
+    if found is None:
+        return ""
+    return not_utf8(ord(found.group()) - 0xDC00, len(value[: found.start()].encode("utf-8")))

@@ -1,0 +1,109 @@
+"""Reading rows: one stream of chunks, whatever the file's format."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tunebook.data.chunks import Chunk, Reject
+from tunebook.data.columnar import read_dataset, read_parquet
+from tunebook.data.columns import Column
+from tunebook.data.delimited import read_delimited
+from tunebook.data.jsonlines import read_jsonlines
+from tunebook.data.paths import resolve_paths, short_names
+from tunebook.errors import UserError
+
+__all__ = ["KNOWN", "Chunk", "Reject", "read_batches", "resolve_paths", "short_names"]
+
+KNOWN = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+CHUNK_ROWS = 4096
+
+
+def read_batches(
+    path: Path, columns: Sequence[Column], reject: Reject, rows: int = CHUNK_ROWS
+) -> Iterator[Chunk]:
+    """Stream the needed columns of a file, at most ``rows`` rows at a time.
+
+    Nothing is guessed: "NA", "007" and "no" stay text. Typed values (JSON, Parquet, `datasets`) become text
+    by `tunebook.data.values.as_text`. A row that cannot be read goes to ``reject``, the rest goes on.
+
+    Raises:
+        UserError: The file as a whole cannot be read: unknown ending, no such column, empty, binary, damaged.
+    """
+    if path.is_dir():
+        yield from read_dataset(path, columns, reject, rows)
+        return
+    ending = path.name.lower().removesuffix(".gz")
+    try:
+        if ending.endswith(".parquet"):
+            with _plain_file(path) as plain:
+                yield from read_parquet(plain, path, columns, reject, rows)
+        elif ending.endswith((".csv", ".tsv")):
+            with open_bytes(path) as file:
+                yield from read_delimited(file, path, columns, reject, rows)
+        elif ending.endswith((".jsonl", ".ndjson", ".json")):
+            with open_bytes(path) as file:
+                yield from read_jsonlines(file, path, columns, reject, rows)
+        else:
+            known = ", ".join(KNOWN)
+            raise UserError(
+                f"{path.name}: unknown file format",
+                where=str(path),
+                mend=f"use one of {known}, each also with .gz",
+            )
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise UserError(
+            f"{path.name}: damaged gzip file ({error})", where=str(path), mend="fetch it again"
+        ) from None
+    except PermissionError:
+        raise UserError(f"{path.name} may not be read", where=str(path), mend=f"chmod u+r {path}") from None
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a text file, gzipped or not, after a look at its first bytes."""
+    zipped = path.name.lower().endswith(".gz")
+    with cast(BinaryIO, gzip.open(path, "rb") if zipped else path.open("rb")) as file:
+        head = file.read(1 << 16)
+        _refuse_binary(head, path)
+        file.seek(0)
+        yield file
+
+
+def _refuse_binary(head: bytes, path: Path) -> None:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) * 4 > len(head):
+        raise UserError(
+            f"{path.name} looks like UTF-16, not UTF-8",
+            where=str(path),
+            mend=f"iconv -f utf-16 -t utf-8 {path.name} > utf8-{path.name}",
+        )
+    if head.startswith(b"\x1f\x8b"):
+        raise UserError(
+            f"{path.name} is gzipped but not named so", where=str(path), mend=f"call it {path.name}.gz"
+        )
+    if head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0")) or head.count(0) * 100 > len(
+        head
+    ):
+        raise UserError(
+            f"{path.name} looks like a binary file, not text",
+            where=str(path),
+            mend="export it as CSV in UTF-8",
+        )
+
+
+@contextmanager
+def _plain_file(path: Path) -> Iterator[Path]:
+    """Parquet is read by seeking, which gzip cannot do: unpack it to a temporary file first."""
+    if not path.name.lower().endswith(".gz"):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as plain:
+        with gzip.open(path, "rb") as packed:
+            shutil.copyfileobj(packed, plain, 1 << 20)
+        plain.flush()
+        yield Path(plain.name)

@@ -1,0 +1,120 @@
+"""JSON Lines: one object a line, each line a row or a reject of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tunebook.data.chunks import Chunk, Reject, empty_file, missing_column
+from tunebook.data.columns import Column
+from tunebook.data.values import as_text, not_utf8
+from tunebook.errors import UserError
+
+BOM = b"\xef\xbb\xbf"
+
+
+def read_jsonlines(
+    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int
+) -> Iterator[Chunk]:
+    """Stream a JSON Lines file; blank lines are skipped but counted.
+
+    A row may lack a key (the checks then reject it if it is required); a column that no row of the first
+    chunk has is an error.
+    """
+    chunk, seen, checked, empty = Chunk.empty(columns), set[str](), False, True
+    for line, record in _objects(file, path, reject):
+        empty = False
+        if record is None:
+            continue
+        seen.update(record)
+        values = _texts(record, line, columns, reject)
+        if values is not None:
+            chunk.append(columns, values, line)
+        if len(chunk.lines) >= rows:
+            if not checked:
+                _check_keys(columns, seen, path)
+                checked = True
+            yield chunk
+            chunk = Chunk.empty(columns)
+    if empty:
+        raise empty_file(path)
+    if seen and not checked:
+        _check_keys(columns, seen, path)
+    if chunk.lines:
+        yield chunk
+
+
+def _objects(file: BinaryIO, path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield line number and object, or None in place of a line that was rejected."""
+    for line, raw in enumerate(file, start=1):
+        if line == 1:
+            raw = raw.removeprefix(BOM)
+        if not raw.strip():
+            continue
+        if line == 1 and raw.lstrip().startswith(b"["):
+            raise UserError(
+                f"{path.name} is one JSON array, not JSON Lines",
+                where=f"{path}:1",
+                mend=f"jq -c '.[]' {path.name} > rows.jsonl",
+            )
+        try:
+            yield line, _parse(raw)
+        except (ValueError, RecursionError) as error:
+            reject(
+                line, "", str(error) or "is nested too deeply", raw[:200].decode("utf-8", "replace").strip()
+            )
+            yield line, None
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(not_utf8(raw[error.start], error.start)) from None
+    try:
+        record = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON: {error.msg} at column {error.colno}") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"is not a JSON object but {text.strip()[:40]}")
+    return record
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"has the key {next(key for key in keys if keys.count(key) > 1)!r} more than once")
+    return record
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"holds {name}, which is not JSON")
+
+
+def _texts(
+    record: dict[str, Any], line: int, columns: Sequence[Column], reject: Reject
+) -> list[str | None] | None:
+    """The wanted values as text, or None when one of them has no text."""
+    values = []
+    for column in columns:
+        try:
+            value = as_text(record.get(column.name), nested=column.kind == "any")
+            if value is not None and not value.isascii():
+                value.encode("utf-8")
+        except UnicodeEncodeError:
+            reject(line, column.name, "holds half of a surrogate pair (\\ud800-\\udfff)", "")
+            return None
+        except ValueError as error:
+            reject(line, column.name, str(error), str(record[column.name]))
+            return None
+        values.append(value)
+    return values
+
+
+def _check_keys(columns: Sequence[Column], seen: set[str], path: Path) -> None:
+    for column in columns:
+        if column.required and column.name not in seen:
+            raise missing_column(column, path, sorted(seen))

@@ -1,0 +1,98 @@
+"""The data module that every family fills with its own examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import LightningDataModule
+
+from tunebook.data.batches import BatchPlan, ResumableLoader
+from tunebook.recipe import Batch
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The encoded rows of one split.
+
+    Attributes:
+        items: What ``collate`` makes batches of, by row.
+        lengths: Cost of each row, ``[rows]``.
+        units: What the loss is averaged over, per row; None for one each.
+    """
+
+    items: Sequence[Any]
+    lengths: np.ndarray
+    units: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class FineTuneData(LightningDataModule):
+    """Batches of the training and validation rows, in an order that a resumed run repeats.
+
+    Args:
+        splits: Examples by split name: ``train`` and ``validation``.
+        collate: Makes a batch of a list of examples.
+        batch_size: Rows in a batch, over all processes together.
+        seed: Seed of the order.
+        group_by_length: Put rows of like length into one batch.
+        accumulate: Batches to an optimizer step.
+        num_workers: Processes that prepare batches.
+    """
+
+    def __init__(
+        self,
+        splits: Mapping[str, Examples],
+        collate: Callable[[Sequence[Any]], Batch],
+        *,
+        batch_size: int,
+        seed: int = 0,
+        group_by_length: bool = True,
+        accumulate: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.splits = splits
+        self.collate = collate
+        self.batch_size = batch_size
+        self.seed = seed
+        self.group_by_length = group_by_length
+        self.accumulate = accumulate
+        self.num_workers = num_workers
+
+    def steps_per_epoch(self, world_size: int = 1) -> int:
+        """Optimizer steps in an epoch; the last may cover fewer batches than the others."""
+        plan = BatchPlan(self.splits["train"].lengths, self.batch_size, world_size=world_size)
+        return -(-len(plan) // self.accumulate)
+
+    def loader(self, split: str, *, shuffle: bool, rank: int = 0, world_size: int = 1) -> ResumableLoader:
+        """Batches of one split for one rank."""
+        examples = self.splits[split]
+        plan = BatchPlan(
+            examples.lengths,
+            self.batch_size,
+            shuffle=shuffle,
+            group_by_length=self.group_by_length,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+            accumulate=self.accumulate if shuffle else 1,
+            units=examples.units,
+        )
+        return ResumableLoader(examples.items, plan, self.collate, self.num_workers)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled training batches."""
+        return self._for_trainer("train", shuffle=True)
+
+    def val_dataloader(self) -> ResumableLoader:
+        """Validation batches in a fixed order."""
+        return self._for_trainer("validation", shuffle=False)
+
+    def _for_trainer(self, split: str, shuffle: bool) -> ResumableLoader:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return self.loader(split, shuffle=shuffle, rank=rank, world_size=world_size)

@@ -1,0 +1,109 @@
+"""From what `data.train` says to files on disk."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tunebook.errors import UserError
+
+
+def resolve_paths(spec: Any, key: str) -> list[Path]:
+    """Name the files (or saved `datasets` folders) that a config value stands for.
+
+    Args:
+        spec: A path, a glob ("**" goes into folders), a folder written by `Dataset.save_to_disk`, or a
+            list of these.
+        key: The config key that holds it, for messages.
+
+    Returns:
+        Each source once, sorted by its path, so that the order never depends on the file system.
+
+    Raises:
+        UserError: Nothing is there, or a folder is not a saved dataset.
+    """
+    found: dict[Path, Path] = {}
+    for item in _items(spec, key):
+        for path in _expand(item, key):
+            found.setdefault(path.resolve(), path)
+    if not found:
+        raise UserError("no rows are named", where=key, mend=f"{key}=rows.csv")
+    return sorted(found.values())
+
+
+def short_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """Call each file by its name, or by as many of its folders as tell it from the others."""
+    names: dict[Path, str] = {}
+    pending, depth = list(dict.fromkeys(paths)), 1
+    while pending:
+        tails = {path: "/".join(path.absolute().parts[-depth:]) for path in pending}
+        taken = list(tails.values())
+        names.update((path, tail) for path, tail in tails.items() if taken.count(tail) == 1)
+        pending = [path for path in pending if path not in names]
+        depth += 1
+    return names
+
+
+def _items(spec: Any, key: str) -> list[str]:
+    if isinstance(spec, (str, Path)):
+        return [str(spec)]
+    if isinstance(spec, Iterable):
+        items = list(spec)
+        if all(isinstance(item, (str, Path)) for item in items):
+            return [str(item) for item in items]
+    raise UserError(
+        f"{spec!r} is neither a path nor a list of paths",
+        where=key,
+        mend=f"{key}=rows.csv or {key}=[a.csv,b.csv]",
+    )
+
+
+def _expand(item: str, key: str) -> list[Path]:
+    path = Path(item).expanduser()
+    if path.is_dir():
+        return [_dataset_folder(path, key)]
+    if path.exists():
+        return [path]
+    if glob.has_magic(item):
+        matches = (Path(match) for match in glob.glob(str(path), recursive=True))
+        files = [match for match in matches if match.is_file()]
+        if files:
+            return files
+        raise UserError(f"no file matches {item}", where=key, mend=f"check the pattern: {key}='folder/*.csv'")
+    raise _missing(path, key)
+
+
+def _dataset_folder(path: Path, key: str) -> Path:
+    if (path / "state.json").is_file():
+        return path
+    several = path / "dataset_dict.json"
+    if several.is_file():
+        splits = json.loads(several.read_text(encoding="utf-8"))["splits"]
+        raise UserError(
+            f"{path} holds several splits: {', '.join(splits)}",
+            where=key,
+            mend="choose one, " + " or ".join(f"{key}={path / split}" for split in splits),
+        )
+    raise UserError(
+        f"{path} is a folder, and not one saved by datasets.Dataset.save_to_disk (it has no state.json)",
+        where=key,
+        mend=f"name the files in it: {key}='{path}/*.csv'",
+    )
+
+
+def _missing(path: Path, key: str) -> UserError:
+    folder = path.parent
+    if not folder.is_dir():
+        return UserError(
+            f"{path} does not exist: there is no folder {folder}", where=key, mend=f"{key}=<path>"
+        )
+    names = sorted(entry.name for entry in folder.iterdir())
+    near = difflib.get_close_matches(path.name, names, n=3)
+    mend = (
+        f"did you mean {' or '.join(f'{key}={folder / name}' for name in near)}?" if near else f"{key}=<path>"
+    )
+    return UserError(f"{path} does not exist", where=key, mend=mend)

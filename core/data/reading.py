@@ -1,0 +1,158 @@
+"""From sources to checked rows: every row is kept or rejected with its reason, none is changed in silence."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tunebook.data.chunks import Chunk
+from tunebook.data.columns import Column
+from tunebook.data.formats import read_batches
+from tunebook.data.paths import resolve_paths, short_names
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows, RowWriter, row_schema
+
+Invalid = Callable[[Mapping[str, str]], str | None]
+"""A recipe's own row check: role to text in, the reason for a reject or None out."""
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """What makes a row good.
+
+    Attributes:
+        columns: The columns it is made of.
+        labels: The only labels allowed (``data.labels``), or None for any.
+        invalid: The recipe's own check, after all others.
+    """
+
+    columns: Sequence[Column]
+    labels: Collection[str] | None = None
+    invalid: Invalid | None = None
+
+
+def read_rows(
+    spec: Any,
+    key: str,
+    columns: Sequence[Column],
+    rejects: RejectLog,
+    *,
+    split: str = "rows",
+    labels: Collection[str] | None = None,
+    invalid: Invalid | None = None,
+    names: Mapping[Path, str] | None = None,
+    tell: Callable[[int], None] | None = None,
+) -> Rows:
+    """Read and check rows, without splitting or comparing them.
+
+    Texts, labels and groups are brought to Unicode normal form C, and are otherwise as they stand. Bad rows go
+    to ``rejects``; whether there are too many is for the caller to ask (`RejectLog.check`).
+
+    Args:
+        spec: What the config says: see `resolve_paths`.
+        key: The config key that says it.
+        columns: The columns to read.
+        rejects: Takes the bad rows and counts all.
+        split: Name of the rows.
+        labels: The only labels allowed.
+        invalid: The recipe's own row check.
+        names: What messages call each file (default: its name, with as many folders as tell files apart).
+        tell: Called now and then with the number of rows read so far.
+
+    Raises:
+        UserError: A source is missing, lacks a column or cannot be read.
+    """
+    paths = resolve_paths(spec, key)
+    names = names or short_names(paths)
+    check = RowCheck(columns, labels, invalid)
+    writer = RowWriter(row_schema([column.role for column in columns]), split)
+    files = pa.array([names[path] for path in paths], pa.string())
+    for index, path in enumerate(paths):
+        log = _FileLog(rejects, names[path])
+        for chunk in read_batches(path, columns, log.unreadable):
+            good = check_chunk(chunk, check, log)
+            places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
+            writer.add(good.values, places, good.lines)
+            if tell is not None:
+                tell(rejects.read)
+    return writer.finish()
+
+
+@dataclass(frozen=True)
+class _FileLog:
+    """The reject log, for one file."""
+
+    rejects: RejectLog
+    file: str
+
+    def unreadable(self, line: int, field: str, reason: str, text: str) -> None:
+        """Log a row that no chunk holds."""
+        self.rejects.read += 1
+        self.rejects.add(self.file, line, field, reason, text)
+
+
+def check_chunk(chunk: Chunk, check: RowCheck, log: _FileLog) -> Chunk:
+    """Keep the good rows of a chunk and log the others."""
+    good = Chunk.empty(check.columns)
+    log.rejects.read += len(chunk.lines)
+    values = [chunk.values[column.role] for column in check.columns]
+    for line, row in zip(chunk.lines, zip(*values, strict=True), strict=True):
+        clean, problem = _check_row(row, check)
+        if problem is None:
+            good.append(check.columns, clean, line)
+        else:
+            field, reason, text = problem
+            log.rejects.add(log.file, line, field, reason, text)
+    return good
+
+
+def _check_row(
+    row: Sequence[str | None], check: RowCheck
+) -> tuple[list[str | None], tuple[str, str, str] | None]:
+    """The row's values as they are kept, and field, reason and text of the first thing wrong with it."""
+    clean: list[str | None] = []
+    for column, value in zip(check.columns, row, strict=True):
+        if value is None or _is_missing(value, column):
+            if column.required:
+                return clean, (column.name, _missing_reason(value, column), value or "")
+            clean.append(None)
+            continue
+        value = unicodedata.normalize("NFC", value)
+        if "\0" in value:
+            return clean, (column.name, "holds a NUL character", value)
+        if column.kind == "label" and check.labels is not None and value not in check.labels:
+            return clean, (column.name, _unlisted_reason(value, check.labels), value)
+        clean.append(value)
+    if check.invalid is not None:
+        named = {c.role: value for c, value in zip(check.columns, clean, strict=True) if value is not None}
+        reason = check.invalid(named)
+        if reason is not None:
+            return clean, ("", reason, next(iter(named.values()), ""))
+    return clean, None
+
+
+def _is_missing(value: str, column: Column) -> bool:
+    # pandas writes a missing label as "nan" when it makes text of it; no one names a class so.
+    bare = value.strip()
+    return not bare or (column.kind == "label" and bare.casefold() == "nan")
+
+
+def _missing_reason(value: str | None, column: Column) -> str:
+    if value is None:
+        return "has no value"
+    if value.strip():
+        return f"is {value!r}, a missing label"
+    return "is only white space" if value else "is empty"
+
+
+def _unlisted_reason(value: str, labels: Collection[str]) -> str:
+    near = difflib.get_close_matches(value.strip().casefold(), [label.casefold() for label in labels], n=1)
+    guess = next((label for label in labels if near and label.casefold() == near[0]), None)
+    return f"is {value!r}, which data.labels does not name" + (f" (did you mean {guess!r}?)" if guess else "")

@@ -1,0 +1,115 @@
+"""The log of rows that are not used, and the point at which there are too many."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tunebook.errors import UserError
+
+EXCERPT = 120
+"""Characters of a field that go into the log."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One row that is not used, as it stands in ``rejects.jsonl``."""
+
+    file: str
+    line: int
+    field: str
+    reason: str
+    text: str
+
+
+class RejectLog:
+    """Collects the rows that are not used: kept + rejected + dropped = read.
+
+    Attributes:
+        path: The JSON Lines file that `write` makes.
+        limit: Most rows that may be rejected (``data.max_rejects``).
+        read: Rows read so far, good and bad.
+        count: Rows rejected: they cannot be used as they are.
+        dropped: Rows left out for being in another split too; these do not count towards the limit.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.limit = limit
+        self.read = 0
+        self.count = 0
+        self.dropped = 0
+        self._entries: list[Reject] = []
+
+    def add(self, file: str, line: int, field: str, reason: str, text: str = "") -> None:
+        """Log a row that cannot be used; one call a row.
+
+        Args:
+            file: The source as messages name it.
+            line: Line (or row number) in it.
+            field: Column at fault, or "" for the row as a whole.
+            reason: Completes "field 'x' ..." or "the row ...".
+            text: What stands there; only its start is kept.
+        """
+        self.count += 1
+        self._entries.append(Reject(file, line, field, reason, _excerpt(text)))
+
+    def drop(self, file: str, line: int, field: str, reason: str, text: str = "") -> None:
+        """Log a good row that is left out because of a leak."""
+        self.dropped += 1
+        self._entries.append(Reject(file, line, field, f"dropped: {reason}", _excerpt(text)))
+
+    def write(self) -> None:
+        """Write all entries to `path`, whole or not at all; with no entries there is no file."""
+        if not self._entries:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    for entry in self._entries:
+                        file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+                os.replace(name, self.path)
+            except BaseException:
+                os.unlink(name)
+                raise
+        except OSError as error:
+            raise UserError(
+                f"the rejected rows cannot be written: {error.strerror}",
+                where=str(self.path),
+                mend="make room there or choose another run_dir",
+            ) from error
+
+    def check(self) -> None:
+        """Stop when more rows were rejected than `limit` allows.
+
+        Raises:
+            UserError: How many of how many, the first three with their place, and how to go on.
+        """
+        if self.count <= self.limit:
+            return
+        rejected = [entry for entry in self._entries if not entry.reason.startswith("dropped: ")]
+        shown = [_sentence(entry) for entry in rejected[:3]]
+        if self.count > len(shown):
+            shown.append(f"... and {self.count - len(shown)} more in {self.path}")
+        else:
+            shown.append(f"(listed in {self.path})")
+        raise UserError(
+            f"{self.count} of {self.read} rows cannot be used (data.max_rejects={self.limit})",
+            where="\n         ".join(shown),
+            mend=f"mend these rows, or leave them out: data.max_rejects={self.count}",
+        )
+
+
+def _sentence(entry: Reject) -> str:
+    subject = f"{entry.field!r}" if entry.field else "the row"
+    return f"{entry.file}:{entry.line} {subject} {entry.reason}"
+
+
+def _excerpt(text: str) -> str:
+    """The start of a text, fit for UTF-8 whatever bytes it came from."""
+    return text[:EXCERPT].encode("utf-8", "backslashreplace").decode("utf-8")

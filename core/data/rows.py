@@ -1,0 +1,142 @@
+"""Checked rows of one split, on disk and memory-mapped, each with the place it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tunebook.errors import UserError
+
+FILE, LINE = "file", "line"
+"""Columns that every split has besides its roles."""
+
+
+class Rows:
+    """The rows of one split: a table of text columns (one a role), ``file`` and ``line``.
+
+    The table lies in a scratch file that goes when the object does; only what is looked at is in memory.
+
+    Attributes:
+        split: "train", "validation", "test" or what `read_rows` was told.
+        table: One string column a role, ``file`` (dictionary of strings), ``line`` (int64).
+    """
+
+    def __init__(
+        self, table: pa.Table, split: str, scratch: tempfile.TemporaryDirectory[str] | None = None
+    ) -> None:
+        self.table = table
+        self.split = split
+        # Held, not used: its finaliser removes the file beneath the table, at exit at the latest.
+        self._scratch = scratch
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that these rows have a column for."""
+        return tuple(name for name in self.table.column_names if name not in (FILE, LINE))
+
+    def column(self, role: str) -> pa.ChunkedArray:
+        """One column, memory-mapped (``file`` and ``line`` too)."""
+        return self.table.column(role)
+
+    def texts(self, role: str) -> list[str]:
+        """One column in memory; a missing value of an optional column is ""."""
+        return [value or "" for value in self.column(role).to_pylist()]
+
+    def where(self, i: int) -> str:
+        """The place of a row, as "reviews.csv:17"."""
+        return f"{self.column(FILE)[i].as_py()}:{self.column(LINE)[i].as_py()}"
+
+    def take(self, indices: Sequence[int] | np.ndarray, split: str | None = None) -> Rows:
+        """The rows at these positions, in this order, as a split of their own.
+
+        Args:
+            indices: Positions; ascending ones are copied batch by batch and never all in memory.
+            split: Name of the new split (default: the same).
+        """
+        wanted = np.asarray(indices, dtype=np.int64)
+        writer = RowWriter(self.table.schema, split or self.split)
+        if len(wanted) and np.any(np.diff(wanted) < 0):
+            writer.add_table(self.table.take(pa.array(wanted)))
+            return writer.finish()
+        start = 0
+        for batch in self.table.to_batches():
+            low, high = np.searchsorted(wanted, [start, start + len(batch)])
+            if high > low:
+                writer.add_batch(batch.take(pa.array(wanted[low:high] - start)))
+            start += len(batch)
+        return writer.finish()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over roles and values in order: the same wherever the files lie and however they are read."""
+        digest = hashlib.sha256()
+        for role in sorted(self.roles):
+            digest.update(f"{role}\n{len(self)}\n".encode())
+            for chunk in self.column(role).chunks:
+                for value in chunk.to_pylist():
+                    raw = b"" if value is None else value.encode("utf-8")
+                    digest.update(b"%d:" % (-1 if value is None else len(raw)))
+                    digest.update(raw)
+        return digest.hexdigest()
+
+
+def row_schema(roles: Sequence[str]) -> pa.Schema:
+    """The schema of a split with these roles."""
+    fields = [pa.field(role, pa.string()) for role in roles]
+    place = [pa.field(FILE, pa.dictionary(pa.int32(), pa.string())), pa.field(LINE, pa.int64())]
+    return pa.schema(fields + place)
+
+
+class RowWriter:
+    """Writes a split to a scratch file, batch by batch."""
+
+    def __init__(self, schema: pa.Schema, split: str) -> None:
+        self._schema = schema
+        self._split = split
+        self._scratch = tempfile.TemporaryDirectory(prefix="tunebook-rows-")
+        self._path = Path(self._scratch.name) / "rows.arrow"
+        self._writer = pa.ipc.new_file(str(self._path), schema)
+
+    def add(
+        self, values: Mapping[str, Sequence[str | None]], files: pa.DictionaryArray, lines: Sequence[int]
+    ) -> None:
+        """Add rows; ``files`` must have the same dictionary in every call (a rule of the Arrow file format)."""
+        texts = [pa.array(column, pa.string()) for column in values.values()]
+        self.add_batch(pa.record_batch([*texts, files, pa.array(lines, pa.int64())], schema=self._schema))
+
+    def add_table(self, table: pa.Table) -> None:
+        """Add all rows of a table."""
+        for batch in table.to_batches():
+            self.add_batch(batch)
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Add a batch with the writer's schema."""
+        try:
+            self._writer.write_batch(batch)
+        except OSError as error:
+            raise self._full(error) from error
+
+    def finish(self) -> Rows:
+        """Close the file and map it."""
+        try:
+            self._writer.close()
+        except OSError as error:
+            raise self._full(error) from error
+        with pa.memory_map(str(self._path)) as source:
+            return Rows(pa.ipc.open_file(source).read_all(), self._split, self._scratch)
+
+    def _full(self, error: OSError) -> UserError:
+        return UserError(
+            f"the checked rows cannot be written: {error}",
+            where=self._scratch.name,
+            mend="make room there, or name another folder in the environment variable TMPDIR",
+        )

@@ -1,0 +1,31 @@
+"""The one kind of error a user of Tunebook should ever read."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake the user can mend, told in one message: what, where and how to mend it.
+
+    The command line prints it without a traceback and exits with code 2.
+
+    Args:
+        what: The mistake, as one sentence.
+        where: The config key, file or file and line that it sits in.
+        mend: What to type or change.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.mend:
+            lines.append(f"  mend:  {self.mend}")
+        return "\n".join(lines)

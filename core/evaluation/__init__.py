@@ -1,0 +1,1 @@
+"""Evidence: scores with intervals, baselines, comparisons, figures and one self-contained report."""

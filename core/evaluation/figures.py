@@ -1,0 +1,262 @@
+"""Figures of a report as inline SVG: legible offline, in print, by screen readers and without colour vision.
+
+Text stays text, so that any script is drawn by the reader's own fonts. Ids are prefixed by the figure's name
+and nothing depends on time, so that equal evidence gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.evaluation.calibration import reliability
+from tunebook.evaluation.intervals import Score
+from tunebook.evaluation.predictions import Predictions
+from tunebook.evaluation.report import show_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's palette, told apart with any colour vision
+BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
+INK, FAINT = "#1f2933", "#8a94a0"
+MOST_LABELS, LABELS_SHOWN = 30, 20
+
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.parse_math": False,  # a label "$5" is no formula
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e8ec",
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+
+def learning_curve(history: Sequence[Mapping[str, Any]]) -> str:
+    """Draw losses (left) and validation metrics (right) over optimizer steps.
+
+    Args:
+        history: Rows with `step` and any of `train_loss`, `validation_loss` and metrics; a key whose name
+            ends in "loss" is a loss. What is missing or not finite in a row is left out.
+    """
+    names = [
+        key for key in dict.fromkeys(key for row in history for key in row) if key not in ("step", "epoch")
+    ]
+    panels = {
+        "Loss": [name for name in names if name.endswith("loss")],
+        "Validation metrics": [name for name in names if not name.endswith("loss")],
+    }
+    panels = {title: series for title, series in panels.items() if series}
+
+    def draw(figure: Figure) -> None:
+        for i, (title, series) in enumerate(panels.items()):
+            axes = figure.add_subplot(1, len(panels), i + 1)
+            axes.set(title=title, xlabel="optimizer step")
+            for colour, name in zip(COLOURS, series, strict=False):
+                _curve(axes, history, name, colour)
+            axes.legend()
+
+    return _svg("Learning curve", "learning-curve", draw, 8.6, 3.2)
+
+
+def _curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, colour: str) -> None:
+    points = [(row["step"], row[name]) for row in history if _finite(row.get(name))]
+    if points:
+        marker = "o" if len(points) <= 30 else ""
+        label = show_name(name.replace("/", " "))
+        axes.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker, markersize=3.5)
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
+    """Draw counts `[labels, labels]` (truth down, answers across), coloured by their share of the row.
+
+    Of more than 30 labels only the 20 that take part in most mistakes are drawn.
+    """
+    total = len(labels)
+    shown = most_confused(matrix, LABELS_SHOWN) if total > MOST_LABELS else np.arange(total)
+    rows = matrix.sum(1, keepdims=True)
+    shares = np.divide(matrix, rows, out=np.zeros(matrix.shape), where=rows > 0)[np.ix_(shown, shown)]
+    counts = matrix[np.ix_(shown, shown)]
+    names = [_short(labels[i]) for i in shown]
+    side = min(8.6, 1.9 + 0.95 * len(names)) if len(names) <= 8 else 8.6
+    title = "Confusion matrix" if total == len(shown) else f"The {len(shown)} most confused of {total} labels"
+
+    def draw(figure: Figure) -> None:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        axes = figure.add_subplot(aspect="equal")
+        white_to_blue = LinearSegmentedColormap.from_list("shares", ["#f4f7fa", BLUE, "#003a5c"])
+        axes.pcolormesh(shares, cmap=white_to_blue, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        middle = np.arange(len(names)) + 0.5
+        axes.set_yticks(middle, names)
+        axes.set_xticks(middle, names)
+        if max(map(len, names)) > 4 + 20 / len(names):
+            axes.tick_params("x", rotation=45)
+            for text in axes.get_xticklabels():
+                text.set(ha="right", rotation_mode="anchor")
+        axes.set(xlabel="predicted", ylabel="truth")
+        for i, j in np.ndindex(counts.shape):
+            if counts[i, j]:
+                _cell(axes, i, j, int(counts[i, j]), float(shares[i, j]), len(names))
+
+    return _svg(title, "confusion-matrix", draw, side, side * 0.9)
+
+
+def most_confused(matrix: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Give the indices, in order, of the labels with most rows off the diagonal (missed or falsely given)."""
+    wrong = matrix.sum(0) + matrix.sum(1) - 2 * np.diagonal(matrix)
+    return np.sort(np.argsort(-wrong, kind="stable")[:count])
+
+
+def _cell(axes: Axes, row: int, column: int, count: int, share: float, size: int) -> None:
+    text = f"{count}\n{share:.0%}" if size <= 12 else str(count)
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if share > 0.4 else INK}
+    axes.text(column + 0.5, row + 0.5, text, fontsize=10 if size <= 8 else 7, **style)
+
+
+def confidence(predictions: Predictions) -> str:
+    """Draw how sure the answers were, right and wrong, and whether that confidence is deserved."""
+    believed, right = predictions.confidence(), predictions.predicted == predictions.target
+    table = [row for row in reliability(predictions, bins=10) if row.n]
+
+    def draw(figure: Figure) -> None:
+        left, diagram = figure.subplots(1, 2)
+        left.hist(
+            [believed[right], believed[~right]],
+            bins=list(np.linspace(0, 1, 21)),
+            stacked=True,
+            color=[BLUE, VERMILION],
+            label=["right", "wrong"],
+        )
+        left.set(title="How sure", xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
+        left.legend(loc="upper left")
+        diagram.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="as sure as right")
+        middle, share = [row.confidence for row in table], [row.accuracy for row in table]
+        whiskers = [
+            [row.accuracy - row.low for row in table],
+            [row.high - row.accuracy for row in table],
+        ]
+        diagram.errorbar(middle, share, yerr=np.maximum(whiskers, 0), color=BLUE, fmt="o", markersize=5)
+        diagram.set(
+            title="How right", xlabel="mean probability", ylabel="share right", xlim=(0, 1), ylim=(0, 1.03)
+        )
+        diagram.legend(loc="best")
+
+    return _svg("Confidence", "confidence", draw, 8.6, 3.4)
+
+
+def scores_with_intervals(models: Mapping[str, Sequence[Score]]) -> str:
+    """Draw the scores of each model as dots with interval whiskers, one panel a metric.
+
+    Args:
+        models: Model name -> its scores; the first is the tuned one. Undefined scores are left out.
+    """
+    metrics = list(dict.fromkeys(s.name for scores in models.values() for s in scores if s.defined))
+    height = 0.75 + len(metrics) * (0.5 + 0.3 * len(models))
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(max(len(metrics), 1), 1, squeeze=False)[:, 0]
+        for axes, metric in zip(panels, metrics, strict=False):
+            _dots(axes, metric, models)
+
+    return _svg("Scores and their intervals", "scores", draw, 8.6, height)
+
+
+def _dots(axes: Axes, metric: str, models: Mapping[str, Sequence[Score]]) -> None:
+    found = {name: next((s for s in scores if s.name == metric), None) for name, scores in models.items()}
+    ends = [0.0]
+    for place, score in enumerate(found.values()):
+        if score is None or not score.defined:
+            continue
+        colour = BLUE if place == 0 else FAINT
+        ends += [end for end in (score.low, score.value, score.high) if _finite(end)]
+        axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.2, alpha=0.75)
+        axes.plot([score.value], [place], "o", color=colour, markersize=7)
+        axes.annotate(
+            f"{score.value:.3f}",
+            (score.value, place),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    better = next(score for score in found.values() if score is not None).higher_is_better
+    axes.set_title(show_name(metric) + ("" if better else " (lower is better)"))
+    axes.set_yticks(range(len(found)), [_short(name) for name in found])
+    axes.set_ylim(len(found) - 0.5, -0.8)
+    axes.set_xlim(min(ends), 1.03 if better and max(ends) <= 1 else max(ends) * 1.08 + 0.03)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+
+
+def _short(text: str, length: int = 24) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _svg(title: str, name: str, draw: Any, width: float, height: float) -> str:
+    """Draw on a fresh figure (inches) and give its SVG, titled, with ids that begin with the name."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the browser has the glyph
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=nothing)
+    return _inline(file.getvalue(), title, name)
+
+
+def _inline(svg: str, title: str, name: str) -> str:
+    """Make a stand-alone SVG file fit into a page beside others."""
+    body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    body = re.sub(r"<[^>]+>", lambda tag: _own_ids(tag[0], name), body)  # tags only: text is the reader's
+    head, rest = body.split(">", 1)
+    size = re.search(r'viewBox="[^"]*"', head)
+    box = size[0] if size else ""
+    widest = float(box.split()[2]) * 4 / 3 if box else 800.0  # points to pixels
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box} '
+        f'role="img" aria-labelledby="{name}-title" '
+        f'style="display:block;width:100%;max-width:{widest:.0f}px;height:auto">'
+        f'<title id="{name}-title">{escape(title)}</title>{rest}'
+    )
+
+
+def _own_ids(tag: str, name: str) -> str:
+    tag = re.sub(r'(\s)id="', rf'\1id="{name}-', tag)
+    return tag.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')

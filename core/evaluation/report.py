@@ -1,0 +1,104 @@
+"""A report is a title, a verdict and a row of tables, figures and texts; one page holds all of it.
+
+What the page says is put together elsewhere, for classification in `classification.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tunebook.evaluation.intervals import Score
+
+NUMBER = re.compile(r"[-+]?[\d\s,.]*\d\s?%?")
+NOTHING = "\N{EN DASH}"
+
+
+Cell = str | int | float | Score | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells: text, numbers, or scores (shown with their interval)."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+    def numeric(self, column: int) -> bool:
+        """Whether a column holds numbers only, and so is aligned to the right."""
+        cells = [row[column] for row in self.rows]
+        return bool(cells) and all(_is_number(cell) for cell in cells)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as inline SVG, trusted as it is: make it with `tunebook.evaluation.figures`."""
+
+    title: str
+    svg: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Paragraphs of prose."""
+
+    title: str
+    paragraphs: Sequence[str]
+
+
+Section = Table | Figure | Text
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a page shows, in reading order."""
+
+    title: str
+    subtitle: str
+    verdict: Sequence[str]
+    """What was found, in words: the first sentence is set large."""
+    sections: Sequence[Section] = field(default_factory=list)
+
+
+def render(report: Report) -> str:
+    """Make one self-contained HTML page: no script, no request to anywhere, everything escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = show_number
+    environment.tests["score"] = lambda cell: isinstance(cell, Score)
+    template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        report=report, kinds=[type(section).__name__.lower() for section in report.sections]
+    )
+
+
+def show_number(value: Any) -> str:
+    """Write a number as a person reads it: three decimals, grouped thousands, a dash for nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOTHING
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return (
+        f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else f"{value:.3f}"
+    )
+
+
+def show_name(name: str) -> str:
+    """Write a metric's name as a person reads it."""
+    return name.replace("_", " ").replace("f1", "F1").replace("auroc", "AUROC")
+
+
+def _is_number(cell: Any) -> bool:
+    if cell is None or isinstance(cell, (int, float, Score)):
+        return True
+    return cell == NOTHING or NUMBER.fullmatch(cell) is not None

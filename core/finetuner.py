@@ -1,0 +1,115 @@
+"""The Lightning module that fine-tunes any model with any head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+
+from tunebook.config import OptimConfig
+from tunebook.evaluation.metrics import update_metrics
+from tunebook.training.finite import check_finite
+from tunebook.models.optim import learning_rate_factor, parameter_groups
+from tunebook.recipe import Batch, Head
+
+
+class FineTuner(LightningModule):
+    """One step for all stages: forward, loss, metrics.
+
+    Args:
+        model: The network, a plain transformers or timm model.
+        head: Loss and prediction.
+        metrics: What validation measures; cloned.
+        optim: AdamW and schedule.
+        total_steps: Optimizer steps of the whole run. Counted by the caller: asking the trainer for
+            ``estimated_stepping_batches`` before a resume loses the loader's position.
+        gradient_clip: Largest norm of the gradient; None: no clipping.
+        where: Names a training row, for messages.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        head: Head,
+        metrics: MetricCollection,
+        optim: OptimConfig,
+        total_steps: int,
+        gradient_clip: float | None = None,
+        where: Callable[[int], str] = str,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.head = head
+        self.validation_metrics = metrics.clone(prefix="validation/")
+        self.validation_loss = MeanMetric()
+        self.optim = optim
+        self.total_steps = total_steps
+        self.gradient_clip = gradient_clip
+        self.where = where
+        self._step_losses: list[Tensor] = []
+        self._step_rows: list[Tensor] = []
+        # Frozen weights are not in the checkpoints; they come from the model's own files.
+        self.strict_loading = all(p.requires_grad for p in model.parameters())
+
+    def _step(self, batch: Batch, stage: str) -> Tensor:
+        logits = self.head.forward(self.model, batch)
+        losses = self.head.loss(logits, batch["target"])
+        if stage == "train":
+            self._step_losses.append(losses.detach())
+            self._step_rows.append(batch["row"])
+            self.log("train/loss", losses.detach().mean(), prog_bar=True, on_step=True, batch_size=len(losses))
+            return losses.sum() / batch["normalizer"]
+        probabilities = self.head.probabilities(logits)
+        predicted = self.head.decide(probabilities)
+        update_metrics(self.validation_metrics, probabilities, predicted, batch["target"])
+        self.validation_loss.update(losses)
+        return losses.mean()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch, scaled so that an optimizer step averages over all of its rows."""
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Counts a batch into the validation metrics."""
+        return self._step(batch, "validation")
+
+    def on_validation_epoch_end(self) -> None:
+        """Computes the metrics over all validation rows of all processes."""
+        scores = {**self.validation_metrics.compute(), "validation/loss": self.validation_loss.compute()}
+        self.log_dict(scores, prog_bar=True)
+        self.validation_metrics.reset()
+        self.validation_loss.reset()
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Measures the gradient before each optimizer step, clips it, and stops where it is not finite."""
+        losses, rows = torch.cat(self._step_losses), torch.cat(self._step_rows)
+        self._step_losses, self._step_rows = [], []
+        limit = float("inf") if self.gradient_clip is None else self.gradient_clip
+        sharded = getattr(self.trainer.model, "clip_grad_norm_", None)  # FSDP knows the other ranks' shards
+        parameters = [p for p in self.parameters() if p.grad is not None]
+        norm = sharded(limit) if sharded else nn.utils.clip_grad_norm_(parameters, limit)
+        scaled = self.trainer.precision_plugin.precision == "16-mixed"  # its scaler skips such steps itself
+        check_finite(losses, rows, norm if not scaled else None, self.global_step, self.where)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leaves frozen weights out of checkpoints."""
+        frozen = {n for n, p in self.named_parameters() if not p.requires_grad}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over the parameter groups, and a schedule by optimizer step."""
+        optim = self.optim
+        optimizer = torch.optim.AdamW(
+            parameter_groups(self.model, optim),
+            lr=optim.lr,
+            betas=(optim.beta1, optim.beta2),
+            eps=optim.eps,
+            fused=True,  # seven times faster than torch's default on a CPU
+        )
+        factor = learning_rate_factor(optim.schedule, optim.warmup, self.total_steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,1 @@
+"""Backbones by name, how they are adapted, and how they are optimised."""

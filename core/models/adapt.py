@@ -1,0 +1,65 @@
+"""Which weights learn: all, low-rank adapters, or the head alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from tunebook.config import AdaptConfig, Method
+from tunebook.errors import UserError
+from tunebook.models.optim import is_head
+
+
+def adapt(model: nn.Module, config: AdaptConfig) -> nn.Module:
+    """Make a model ready for training by the chosen method; ``head`` is done by ``features`` instead."""
+    if config.method is Method.lora:
+        return add_lora(model, config)
+    return model
+
+
+def backbone_linears(model: nn.Module) -> list[str]:
+    """Full names of the linear layers inside the backbone's layers."""
+    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and not is_head(n + ".", model)]
+    return [n for n in linear if not n.endswith("pooler.dense")]
+
+
+def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
+    """Freeze the backbone and add low-rank adapters to it; the head learns in full (Hu et al. 2021, arXiv:2106.09685).
+
+    Raises:
+        UserError: A named target does not exist in this model.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    targets = backbone_linears(model)
+    if config.lora_targets is not None:
+        wanted = set(config.lora_targets)
+        leaves = {n.rsplit(".", 1)[-1] for n in targets}
+        if not wanted <= leaves:
+            raise UserError(
+                f"The model has no layer named {', '.join(sorted(wanted - leaves))}.",
+                where="adapt.lora_targets",
+                mend=f"choose from: {', '.join(sorted(leaves))}",
+            )
+        targets = [n for n in targets if n.rsplit(".", 1)[-1] in wanted]
+    if config.lora_rank < 1:
+        raise UserError("The LoRA rank must be at least 1.", where="adapt.lora_rank", mend="adapt.lora_rank=8")
+    settings = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=targets,
+    )
+    head = [n for n, _ in model.named_parameters() if is_head(n, model) or ".pooler." in f".{n}"]
+    adapted: Any = get_peft_model(model, settings)
+    for name, parameter in adapted.named_parameters():
+        if name.removeprefix("base_model.model.") in head:
+            parameter.requires_grad_(True)
+    return adapted  # type: ignore[no-any-return]
+
+
+def merge(model: nn.Module) -> nn.Module:
+    """The plain model again, with any adapters added into its weights."""
+    merged: nn.Module = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    return merged

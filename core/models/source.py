@@ -1,0 +1,176 @@
+"""Where a model comes from: a starter, a local folder or a hub id; checked before anything heavy loads."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from tunebook.config import ModelConfig
+from tunebook.errors import UserError
+
+STARTERS = Path(__file__).parent / "starters"
+# Text files and weights, nothing that can run code. Sub-folders hold exports for other runtimes.
+_WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model on disk.
+
+    Attributes:
+        name: As the user wrote it.
+        folder: Where its files are.
+        revision: Commit on the hub; None for a local folder.
+        pretrained: False for a starter that ships without weights.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None = None
+    pretrained: bool = True
+
+
+def find_model(config: ModelConfig) -> ModelSource:
+    """Find a model by name, in the order starter, local folder, hub.
+
+    Raises:
+        UserError: Nothing is there, it has no weights that are safe to load, or its weights are damaged.
+    """
+    name = config.name
+    starter = STARTERS / name
+    if "/" not in name and (starter / "config.json").is_file():
+        return ModelSource(name, starter, pretrained=bool(weight_files(starter)))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        check_folder(folder)
+        return ModelSource(name, folder.resolve())
+    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
+    if looks_like_path or not name.strip():
+        raise UserError(
+            f"There is no folder '{name}'.", where="model.name", mend=f"check the path{_near_folder(folder)}"
+        )
+    return _from_hub(config)
+
+
+def _near_folder(folder: Path) -> str:
+    if not folder.parent.is_dir():
+        return ""
+    near = get_close_matches(folder.name, [p.name for p in folder.parent.iterdir() if p.is_dir()], n=1)
+    return f"; did you mean {folder.parent / near[0]}?" if near else ""
+
+
+def _from_hub(config: ModelConfig) -> ModelSource:
+    """Fetch a model's files from the hub, or find them in its cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        folder = Path(
+            snapshot_download(
+                config.name, revision=config.revision, allow_patterns=_WANTED, ignore_patterns=["*/*"]
+            )
+        )
+    except GatedRepoError as error:
+        raise UserError(
+            f"The model '{config.name}' is gated.",
+            where="model.name",
+            mend="accept its terms on the hub and run `hf auth login`",
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            f"The model '{config.name}' is neither a folder nor in the hub's cache, and the hub cannot be reached.",
+            where="model.name",
+            mend="check the name and the network; offline, give the folder of a downloaded model, or "
+            "model=starter_untrained",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(
+            f"The model '{config.name}' has no revision '{config.revision}'.", where="model.revision",
+            mend="name a branch, tag or commit of it",
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            f"There is no model '{config.name}', neither as a folder nor on the hub.",
+            where="model.name",
+            mend="check the spelling; a private model needs `hf auth login`",
+        ) from error
+    check_folder(folder)
+    return ModelSource(config.name, folder, revision=folder.name)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model folder, of all shards."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [folder / name for name in sorted(set(shards))]
+    single = folder / "model.safetensors"
+    return [single] if single.is_file() else []
+
+
+def check_folder(folder: Path) -> None:
+    """Look at a model folder without loading it.
+
+    Raises:
+        UserError: No config, no safetensors weights, or weights whose size contradicts their header.
+    """
+    where = str(folder)
+    if not (folder / "config.json").is_file():
+        raise UserError(
+            "This folder holds no model: config.json is missing.",
+            where=where,
+            mend="model.name must be a folder written by save_pretrained",
+        )
+    try:
+        files = weight_files(folder)
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            "The index of the model's weights cannot be read.",
+            where=f"{where}/model.safetensors.index.json",
+            mend="copy or download the model again",
+        ) from error
+    if not files:
+        pickled = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pt*"))
+        mend = "copy model.safetensors there, or give model.name the id of a model on the hub"
+        if pickled:
+            mend = (
+                f"{pickled[0]} is a pickle, which can run code when it is read: convert it with "
+                "AutoModel.from_pretrained(folder).save_pretrained(new_folder) where you trust it"
+            )
+        raise UserError("This folder holds no weights: model.safetensors is missing.", where=where, mend=mend)
+    for file in files:
+        check_safetensors(file)
+
+
+def check_safetensors(file: Path) -> None:
+    """Compare a safetensors file's size with what its header says.
+
+    Raises:
+        UserError: The file is missing, cut short or not safetensors at all.
+    """
+    damaged = UserError(
+        "The model's weights are damaged: this is no whole safetensors file.",
+        where=str(file),
+        mend="copy or download the model again",
+    )
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > 100_000_000 or length > file.stat().st_size:
+                raise damaged
+            header = json.loads(stream.read(length))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        whole = 8 + length + max(ends, default=0) == file.stat().st_size
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise damaged from error
+    if not whole:
+        raise damaged

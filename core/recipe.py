@@ -1,0 +1,148 @@
+"""The contract that a recipe fills in. Everything here is plain Python: torch is only named, not imported."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from omegaconf import MISSING
+
+from tunebook.config import DataConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torchmetrics import MetricCollection
+
+    from tunebook.data.columns import Column
+    from tunebook.data.labels import Labels
+    from tunebook.data.module import Examples
+    from tunebook.data.rows import Rows
+
+# A batch is {"inputs": what the model's forward takes, "target": [batch], "row": [batch], "normalizer": float}.
+Batch = dict[str, Any]
+
+CONTRACT_VERSION = 1
+
+
+@dataclass
+class FamilyConfig:
+    """The options that every recipe has; a recipe's ``Config`` derives from its family's."""
+
+    name: str = MISSING
+    """Name of the recipe."""
+
+
+class Head(ABC):
+    """What the outputs of the model's final layer mean: the loss, and how they become a prediction.
+
+    A head has no parameters. The final layer lives in the transformers or timm model, so that what is
+    saved stays a plain model.
+
+    Attributes:
+        kind: Name of the head in the bundle.
+        outputs: Number of outputs of the final layer.
+    """
+
+    kind: ClassVar[str]
+    outputs: int
+
+    def forward(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Run the model on a batch: logits ``[batch, outputs]``."""
+        logits: Tensor = model(**batch["inputs"]).logits
+        return logits
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The loss of each row, ``[batch]``, not yet averaged."""
+
+    @abstractmethod
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probability of each label, ``[batch, labels]``; rows add up to one."""
+
+    def decide(self, probabilities: Tensor) -> Tensor:
+        """The predicted label of each row, ``[batch]``: the likeliest, unless the head knows better."""
+        return probabilities.argmax(dim=-1)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The rows of a run as the model takes them.
+
+    Attributes:
+        splits: Examples by split name.
+        rows: The rows they were made of, in the same order.
+        collate: Makes a batch of a list of examples.
+        tokenizer: The model's tokenizer, or whatever else turns rows into inputs.
+        max_length: Longest text in tokens.
+        facts: What was counted on the way, to be shown.
+        identity: By split, what shapes its examples; equal texts mean equal examples.
+    """
+
+    splits: Mapping[str, Examples]
+    rows: Mapping[str, Rows]
+    collate: Callable[[Sequence[Any]], Batch]
+    tokenizer: Any
+    max_length: int
+    facts: Mapping[str, str]
+    identity: Mapping[str, str]
+
+
+ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
+
+
+class Recipe(ABC, Generic[ConfigT]):
+    """A task: which columns a row has, the head, the metrics, what it must beat and what it reports.
+
+    A recipe derives from one of the families in ``tunebook.tasks``, which fill in all of this with
+    defaults, and overrides what its task knows better.
+
+    Attributes:
+        contract: Version of this contract that the recipe was written for.
+        Config: Dataclass of the recipe's own options, the ``recipe:`` node of the config.
+        watch: The metric that chooses the best checkpoint and stops early.
+        watch_mode: Whether the watched metric is better high ("max") or low ("min").
+    """
+
+    contract: ClassVar[int] = CONTRACT_VERSION
+    family: ClassVar[str]
+    Config: ClassVar[type]
+    watch: ClassVar[str]
+    watch_mode: ClassVar[str] = "max"
+
+    def __init__(self, options: ConfigT) -> None:
+        self.options = options
+
+    @property
+    def name(self) -> str:
+        """The name that ``recipe=<name>`` selects."""
+        return self.options.name
+
+    def samples(self) -> Mapping[str, Path]:
+        """Sample rows that ship with the recipe, by split; empty when there are none."""
+        import sys
+
+        folder = Path(str(sys.modules[type(self).__module__].__file__)).parent / "samples"
+        return {p.stem: p for p in sorted(folder.glob("*.csv"))}
+
+    @abstractmethod
+    def columns(self, data: DataConfig) -> Sequence[Column]:
+        """The columns that a row needs."""
+
+    def invalid(self, row: Mapping[str, str]) -> str | None:
+        """Why a row cannot be used, or None; ``row`` maps a column's role to its text."""
+        return None
+
+    def check_labels(self, labels: Labels, data: DataConfig) -> None:
+        """Refuse a set of labels that the recipe cannot work with, by raising a UserError."""
+        return None
+
+    @abstractmethod
+    def head(self, labels: Sequence[str]) -> Head:
+        """The head for these labels."""
+
+    @abstractmethod
+    def metrics(self, labels: Sequence[str]) -> MetricCollection:
+        """What is measured, by name; ``watch`` names one of them."""

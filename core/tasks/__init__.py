@@ -1,0 +1,1 @@
+"""The families that a recipe starts from."""

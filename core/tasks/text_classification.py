@@ -1,0 +1,163 @@
+"""The family of recipes that put a label on a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tunebook.config import AdaptConfig, DataConfig, Method, TrainConfig
+from tunebook.recipe import ConfigT, Encoded, FamilyConfig, Head, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import nn
+    from torchmetrics import MetricCollection
+
+    from tunebook.data.columns import Column
+    from tunebook.data.gate import Checked
+    from tunebook.data.module import FineTuneData
+    from tunebook.data.rejects import RejectLog
+    from tunebook.models.source import ModelSource
+    from tunebook.tasks.text_classifier import TextClassifier
+
+
+@dataclass
+class TextClassificationConfig(FamilyConfig):
+    """Options of every text classifier."""
+
+    descriptions: dict[str, str] | None = None
+    """What each label means, in words, for zero-shot: {label: description} (default: the recipe's own)."""
+
+
+class TextClassification(Recipe[ConfigT]):
+    """A text in, one label out; any transformers encoder or decoder with a classification layer."""
+
+    family: ClassVar[str] = "text_classification"
+    Config: ClassVar[type] = TextClassificationConfig
+    watch: ClassVar[str] = "macro_f1"
+
+    def columns(self, data: DataConfig) -> Sequence[Column]:
+        """A text, a label, and the group column where one is named."""
+        from tunebook.data.columns import Column
+
+        columns = [
+            Column("text", data.text, "data.text", "text"),
+            Column("label", data.label, "data.label", "label"),
+        ]
+        if data.group is not None:
+            columns.append(Column("group", data.group, "data.group", "any"))
+        return columns
+
+    def head(self, labels: Sequence[str]) -> Head:
+        """One output a label."""
+        from tunebook.tasks.heads import SoftmaxHead
+
+        return SoftmaxHead(len(labels))
+
+    def metrics(self, labels: Sequence[str]) -> MetricCollection:
+        """Accuracy, and the mean of the labels' F1."""
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+        size = len(labels)
+        return MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(size, average="micro"),
+                "macro_f1": MulticlassF1Score(size, average="macro"),
+            }
+        )
+
+    def describe(self, labels: Sequence[str]) -> list[str]:
+        """A description of each label, for zero-shot; a recipe knows better ones than the bare names."""
+        return list(labels)
+
+    def descriptions(self, labels: Sequence[str]) -> list[str]:
+        """The user's descriptions where given, else the recipe's, in the labels' order.
+
+        Raises:
+            UserError: A description is missing, or belongs to no label.
+        """
+        from tunebook.errors import UserError
+
+        given: Mapping[str, str] | None = getattr(self.options, "descriptions", None)
+        if given is None:
+            return self.describe(labels)
+        given = {str(k): v for k, v in given.items()}
+        if set(given) != set(labels):
+            missing, extra = sorted(set(labels) - set(given)), sorted(set(given) - set(labels))
+            fault = f"missing: {', '.join(missing)}" if missing else f"no such label: {', '.join(extra)}"
+            raise UserError(
+                f"The descriptions do not fit the labels ({fault}).",
+                where="recipe.descriptions",
+                mend="describe each of " + ", ".join(labels),
+            )
+        return [given[label] for label in labels]
+
+    # What follows is the family's own work; a recipe has no need to change it.
+
+    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+        """Token ids and label numbers of all splits."""
+        from tunebook.tasks.text_examples import encode_splits
+
+        return encode_splits(checked, source, config, rejects)
+
+    def build_model(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> nn.Module:
+        """The backbone with a classification layer; with ``adapt=none`` the zero-shot classifier."""
+        from tunebook.models.text import load_classifier
+
+        if config.adapt.method is Method.none:
+            return self._zero_shot(source, labels, config, encoded)
+        head = self.head(labels)
+        names = labels if head.outputs == len(labels) else [f"above {label}" for label in labels[: head.outputs]]
+        return load_classifier(source, config.model, config.adapt.method, head.outputs, names, encoded.tokenizer)
+
+    def _zero_shot(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> nn.Module:
+        from tunebook.models.text import load_backbone
+        from tunebook.models.zero_shot import ZeroShotClassifier
+
+        backbone = load_backbone(source)
+        return ZeroShotClassifier.from_texts(backbone, encoded.tokenizer, self.descriptions(labels))
+
+    def adapted(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
+        """The model with the chosen weights ready to learn."""
+        from tunebook.models.adapt import adapt
+
+        return adapt(model, config)
+
+    def data(self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig) -> tuple[nn.Module, FineTuneData]:
+        """What is trained on what: the model on token ids, or with ``adapt=head`` its head on stored features."""
+        from tunebook.tasks.text_examples import feature_data, token_data
+
+        if config.adapt.method is Method.head:
+            return feature_data(model, encoded, source, config)
+        return model, token_data(encoded, config)
+
+    def classifier(self, model: nn.Module, labels: Sequence[str], encoded: Encoded) -> TextClassifier:
+        """The model made ready to label texts."""
+        from tunebook.tasks.text_classifier import TextClassifier
+
+        return TextClassifier(
+            model, encoded.tokenizer, self.answer_head(model, labels), tuple(labels), encoded.max_length
+        )
+
+    def zero_shot(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> TextClassifier | None:
+        """The same backbone without any training, as a baseline; None where it has no weights to speak of."""
+        if not source.pretrained:
+            return None
+        return self.classifier(self._zero_shot(source, labels, config, encoded), labels, encoded)
+
+    def answer_head(self, model: nn.Module, labels: Sequence[str]) -> Head:
+        """The head that reads this model's logits: the recipe's, unless the model is the zero-shot one."""
+        from tunebook.models.zero_shot import ZeroShotClassifier
+        from tunebook.tasks.heads import SoftmaxHead
+
+        return SoftmaxHead(len(labels)) if isinstance(model, ZeroShotClassifier) else self.head(labels)
+
+    def write_bundle(self, folder: Path, classifier: Any, config: TrainConfig, card: Mapping[str, Any]) -> None:
+        """Write the model folder that other tools open."""
+        from tunebook.bundle.write import write_text_bundle
+
+        write_text_bundle(folder, classifier, self, config, card)

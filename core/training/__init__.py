@@ -1,0 +1,1 @@
+"""Around the training step: seeds, checkpoints, signals, logs, and the trainer itself."""

@@ -1,0 +1,89 @@
+"""From config to what Lightning's Trainer takes: device, strategy and number format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tunebook.config import Accelerator, Precision, Strategy, TrainerConfig
+from tunebook.errors import UserError
+
+
+def choose_accelerator(config: TrainerConfig) -> str:
+    """"cuda", "mps" or "cpu".
+
+    Raises:
+        UserError: The device asked for is not there.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if config.accelerator is Accelerator.gpu and not cuda:
+        raise UserError(
+            "There is no GPU that torch can use here.",
+            where="trainer.accelerator=gpu",
+            mend="trainer=auto or trainer=cpu; `python -c 'import torch; print(torch.cuda.is_available())'`"
+            " tells whether torch sees one",
+        )
+    if config.accelerator is Accelerator.mps and not mps:
+        raise UserError(
+            "There is no Apple GPU here.", where="trainer.accelerator=mps", mend="trainer=auto or trainer=cpu"
+        )
+    if config.accelerator is Accelerator.cpu:
+        return "cpu"
+    if config.accelerator is Accelerator.auto:
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    return "cuda" if config.accelerator is Accelerator.gpu else "mps"
+
+
+def choose_precision(config: TrainerConfig, accelerator: str) -> Any:
+    """Lightning's name of the number format; ``auto`` never picks a slow or inexact one for the device.
+
+    Raises:
+        UserError: A half-precision format where the device would only emulate it.
+    """
+    if config.precision is Precision.auto:
+        bf16 = accelerator == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if bf16 else "32-true"
+    if config.precision is Precision.float32:
+        return "32-true"
+    if accelerator == "cpu" and not (config.precision is Precision.bf16 and _cpu_has_bf16()):
+        raise UserError(
+            f"This CPU has no {config.precision.name} arithmetic; it would be several times slower.",
+            where="trainer.precision",
+            mend="trainer.precision=auto",
+        )
+    return "bf16-mixed" if config.precision is Precision.bf16 else "16-mixed"
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def choose_strategy(config: TrainerConfig, accelerator: str) -> Any:
+    """One process, or several that share each batch.
+
+    Raises:
+        UserError: More devices than there are, or FSDP without GPUs.
+    """
+    several = config.devices * config.num_nodes > 1
+    if config.devices < 1 or config.num_nodes < 1:
+        raise UserError("At least one device is needed.", where="trainer.devices", mend="trainer.devices=1")
+    if accelerator == "cuda" and config.devices > torch.cuda.device_count():
+        raise UserError(
+            f"{config.devices} GPUs are asked for, but torch sees {torch.cuda.device_count()}.",
+            where="trainer.devices",
+            mend=f"trainer.devices={torch.cuda.device_count()}",
+        )
+    if config.strategy is Strategy.fsdp:
+        if accelerator != "cuda":
+            raise UserError(
+                "FSDP needs GPUs.", where="trainer.strategy=fsdp", mend="trainer=ddp trainer.accelerator=cpu"
+            )
+        from lightning.pytorch.strategies import FSDPStrategy
+
+        return FSDPStrategy(state_dict_type="full")
+    if several or config.strategy is Strategy.ddp:
+        from lightning.pytorch.strategies import DDPStrategy
+
+        return DDPStrategy(process_group_backend="nccl" if accelerator == "cuda" else "gloo")
+    return "auto"

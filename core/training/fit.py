@@ -1,0 +1,163 @@
+"""Fit: put the parts together in a Lightning Trainer, train, and come back with the best weights."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+
+from tunebook.config import TrainConfig
+from tunebook.data.module import FineTuneData
+from tunebook.errors import UserError
+from tunebook.finetuner import FineTuner
+from tunebook.training.checkpoints import AtomicCheckpointIO, Checkpoints, read_checkpoint
+from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
+from tunebook.training.interrupts import StopOnSignal
+from tunebook.training.loggers import make_loggers
+from tunebook.training.progress import progress_callbacks
+from tunebook.training.seeding import SeedEveryStep
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How training went.
+
+    Attributes:
+        best_step: Optimizer step of the best validation; its weights are now in the module.
+        best: Watched metric there.
+        steps: Optimizer steps done.
+        is_main: Whether this process is the one that goes on to evaluate and write.
+    """
+
+    best_step: int
+    best: float | None
+    steps: int
+    is_main: bool
+
+
+def planned_steps(config: TrainConfig, data: FineTuneData, world_size: int) -> int:
+    """Optimizer steps of the whole run, early stopping aside."""
+    steps = data.steps_per_epoch(world_size) * config.trainer.max_epochs
+    return steps if config.trainer.max_steps is None else min(steps, config.trainer.max_steps)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's advice on loaders and logging, which does not fit how rows are fed here."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for text in (".*does not have many workers.*", ".*smaller than the logging interval.*",
+                         ".*isinstance.treespec, LeafSpec.*", ".*lr_scheduler.step.*optimizer.step.*",
+                         ".*GPU available but not used.*", ".*eval mode at the start of training.*"):
+                warnings.filterwarnings("ignore", text)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def make_trainer(
+    config: TrainConfig, run_dir: Path, checkpoints: Checkpoints, steps_per_epoch: int, resumed_step: int
+) -> Trainer:
+    """A Lightning Trainer for this config."""
+    trainer = config.trainer
+    accelerator = choose_accelerator(trainer)
+    if not 0 < trainer.validate_every <= 1:
+        raise UserError(
+            "trainer.validate_every is a share of an epoch.",
+            where="trainer.validate_every",
+            mend="a number above 0.0 and up to 1.0",
+        )
+    loggers = make_loggers(config.logger, run_dir / "logs", run_dir.name, resumed_step)
+    return Trainer(
+        accelerator=accelerator,
+        devices=trainer.devices,
+        num_nodes=trainer.num_nodes,
+        strategy=choose_strategy(trainer, accelerator),
+        precision=choose_precision(trainer, accelerator),
+        max_epochs=trainer.max_epochs,
+        max_steps=-1 if trainer.max_steps is None else trainer.max_steps,
+        accumulate_grad_batches=trainer.accumulate_grad_batches,
+        val_check_interval=_validation_interval(trainer.validate_every, trainer.accumulate_grad_batches, steps_per_epoch),
+        log_every_n_steps=max(1, math.ceil(steps_per_epoch / 20)),
+        callbacks=[
+            SeedEveryStep(config.seed),
+            *progress_callbacks(trainer.progress),
+            checkpoints,
+            StopOnSignal(run_dir, checkpoints),
+        ],
+        logger=loggers,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=run_dir,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=any("ProgressBar" in type(c).__name__ for c in progress_callbacks(trainer.progress)),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the batch plan shares rows among the ranks itself
+        deterministic=accelerator == "cpu",
+    )
+
+
+def _validation_interval(every: float, accumulate: int, steps_per_epoch: int) -> float | int:
+    """Batches between validations, a whole number of optimizer steps: a half-made gradient cannot be saved."""
+    if every == 1.0:
+        return 1.0
+    return max(1, round(every * steps_per_epoch)) * accumulate
+
+
+def fit(
+    module: FineTuner,
+    data: FineTuneData,
+    config: TrainConfig,
+    run_dir: Path,
+    *,
+    watch: str,
+    watch_mode: str,
+    resume_from: Path | None = None,
+) -> Fitted:
+    """Train, and leave the weights of the best validation in the module.
+
+    Args:
+        module: Module to train.
+        data: Its rows.
+        config: The run's config.
+        run_dir: Folder of the run.
+        watch: Metric that chooses the best checkpoint.
+        watch_mode: "max" or "min".
+        resume_from: Checkpoint to go on from.
+    """
+    trainer_config = config.trainer
+    world_size = trainer_config.devices * trainer_config.num_nodes
+    per_epoch = data.steps_per_epoch(world_size)
+    every = trainer_config.checkpoint_every or max(1, math.ceil(module.total_steps / 10))
+    checkpoints = Checkpoints(run_dir / "checkpoints", watch, watch_mode, every, trainer_config.early_stop)
+    resumed_step = int(read_checkpoint(resume_from)["global_step"]) if resume_from else 0
+    with quiet_lightning():
+        trainer = make_trainer(config, run_dir, checkpoints, per_epoch, resumed_step)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+        finally:
+            main = trainer.is_global_zero
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+    if main:
+        restore_best(module, run_dir)
+    return Fitted(checkpoints.best_step, checkpoints.best, trainer.global_step, main)
+
+
+def restore_best(module: FineTuner, run_dir: Path) -> None:
+    """Load the weights of the best validation."""
+    best = run_dir / "checkpoints" / "best.ckpt"
+    if best.is_file():
+        module.load_state_dict(read_checkpoint(best)["state_dict"], strict=module.strict_loading)

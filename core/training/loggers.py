@@ -1,0 +1,66 @@
+"""Training curves in files and services, through Lightning's own loggers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from tunebook.config import LoggerConfig, LoggerName
+from tunebook.errors import UserError
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """The rows of ``metrics.csv``: what was logged at each step, numbers only."""
+    file = folder / "metrics.csv"
+    if not file.is_file():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+
+
+def make_loggers(config: LoggerConfig, folder: Path, name: str, step: int) -> list[Logger]:
+    """The chosen loggers, writing on after ``step``; the CSV file is always among them.
+
+    Raises:
+        UserError: The package behind a logger is not installed.
+    """
+    names: Sequence[LoggerName] = [n for n in config.names if n is not LoggerName.csv]
+    return [_csv(folder, step), *(_other(n, config, folder, name, step) for n in names)]
+
+
+def _csv(folder: Path, step: int) -> Logger:
+    """Lightning's CSV logger, which deletes the file of the run it goes on with: give it the rows back.
+
+    Rows after the step that the run resumes from were logged by steps that are now done again.
+    """
+    kept = [row for row in read_history(folder) if row.get("step", 0) < step]
+    (folder / "metrics.csv").unlink(missing_ok=True)
+    logger = CSVLogger(folder.parent, name="", version=folder.name, flush_logs_every_n_steps=1)
+    logger.experiment.metrics.extend(kept)
+    return logger
+
+
+def _other(which: LoggerName, config: LoggerConfig, folder: Path, name: str, step: int) -> Logger:
+    arguments: dict[str, Any]
+    try:
+        if which is LoggerName.tensorboard:
+            return TensorBoardLogger(folder.parent, name="", version=folder.name, purge_step=step or None)
+        if which is LoggerName.wandb:
+            from lightning.pytorch.loggers import WandbLogger
+
+            arguments = {"project": config.project, "save_dir": folder, "name": name, "id": name}
+            return WandbLogger(resume="allow", **arguments)
+        from lightning.pytorch.loggers import MLFlowLogger
+
+        uri = config.uri or f"file:{folder / 'mlflow'}"
+        return MLFlowLogger(experiment_name=config.project, run_name=name, tracking_uri=uri)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"The logger '{which.name}' needs a package that is not installed.",
+            where="logger.names",
+            mend=f'pip install "tunebook[{which.name}]"',
+        ) from error

@@ -1,0 +1,40 @@
+"""What a person sees while it trains: a bar on a terminal, a line for each validation anywhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+
+class ValidationLines(Callback):
+    """Prints one line after each validation, so that logs of unattended runs tell the story too."""
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Epoch, step and all validation scores."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        epochs = trainer.global_step / max(1, trainer.num_training_batches / trainer.accumulate_grad_batches)
+        scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
+        told = "  ".join(f"{k.removeprefix('validation/')} {v:.4f}" for k, v in sorted(scores.items()))
+        print(f"epoch {epochs:.1f}  step {trainer.global_step}  validation: {told}", file=sys.stderr)
+
+
+def progress_callbacks(wanted: bool) -> list[Callback]:
+    """The bar only where someone can watch it move."""
+    bar: list[Callback] = [RichProgressBar(leave=False)] if wanted and sys.stderr.isatty() else []
+    return [*bar, ValidationLines()]
+
+
+@contextmanager
+def counting(what: str, total: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar for work that is done in pieces; yields the function that tells of a finished piece."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not (wanted and sys.stderr.isatty())) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, advance=done)

@@ -1,0 +1,16 @@
+"""What is measured on ordered labels: how far off, not only how often wrong."""
+
+from __future__ import annotations
+
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassCohenKappa
+
+from tunebook import LabelDistance
+
+
+def star_metrics(labels: int) -> dict[str, Metric]:
+    """Mean absolute error in stars, and quadratic weighted kappa (Cohen 1968)."""
+    return {
+        "mean_absolute_error": LabelDistance(),
+        "quadratic_kappa": MulticlassCohenKappa(labels, weights="quadratic"),
+    }
