@@ -126,7 +126,7 @@ class DataConfig:
     """Put texts of like length into one batch, so that little of it is padding."""
     num_workers: int = 0
     """Processes that prepare batches."""
-    cache_dir: str = "${oc.env:TUNEBOOK_CACHE,~/.cache/tunebook}"
+    cache_dir: str = '${oc.env:TUNEBOOK_CACHE,"~/.cache/tunebook"}'
     """Folder for encoded rows and frozen features; safe to delete."""
 
 

@@ -43,10 +43,12 @@ class Head(ABC):
 
     Attributes:
         kind: Name of the head in the bundle.
+        problem_type: What transformers calls it: decides whether a plain pipeline applies softmax or sigmoid.
         outputs: Number of outputs of the final layer.
     """
 
     kind: ClassVar[str]
+    problem_type: ClassVar[str] = "single_label_classification"
     outputs: int
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:

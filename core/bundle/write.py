@@ -15,6 +15,7 @@ from tunebook.bundle.card import text_card
 from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.config import TrainConfig
 from tunebook.files import write_json, write_text
+from tunebook.models.text import quiet_transformers
 from tunebook.models.zero_shot import ZeroShotClassifier
 from tunebook.plugins import find_recipes
 
@@ -62,7 +63,8 @@ def _write_into(
         options["descriptions"] = dict(zip(classifier.labels, described, strict=True))
     plain: Any = model.backbone if isinstance(model, ZeroShotClassifier) else model
     try:
-        plain.save_pretrained(folder)
+        with quiet_transformers():
+            plain.save_pretrained(folder)
     except Exception as error:
         raise _as_os_error(error) from error
     classifier.tokenizer.save_pretrained(folder)

@@ -132,6 +132,7 @@ class ResumableLoader:
         self.plan = plan
         self.num_workers = num_workers
         self.pin_memory = pin_memory
+        self.batch_sampler = None  # Lightning looks for it wherever there is a sampler
         self.epoch = 0
         self.position = 0
         self._resume_at: tuple[int, int] | None = None

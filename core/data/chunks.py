@@ -10,21 +10,25 @@ from pathlib import Path
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
 
+CHUNK_SIZE = 1 << 24
+"""Characters after which a chunk is full whatever its rows."""
 Reject = Callable[[int, str, str, str], None]
 """Takes a row that cannot be read: line, field, reason, excerpt."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chunk:
     """Some successive rows of one file.
 
     Attributes:
         values: Role to one value a row, all as text; None where the row has no value.
         lines: Physical line that each row starts on, from 1 (Parquet and `datasets`: row number, from 1).
+        size: Characters in all values.
     """
 
     values: dict[str, list[str | None]]
     lines: list[int]
+    size: int = 0
 
     @classmethod
     def empty(cls, columns: Sequence[Column]) -> Chunk:
@@ -35,7 +39,12 @@ class Chunk:
         """Add a row: one value a column, in the order of ``columns``."""
         for column, value in zip(columns, row, strict=True):
             self.values[column.role].append(value)
+            self.size += len(value or "")
         self.lines.append(line)
+
+    def is_full(self, rows: int) -> bool:
+        """Whether it is time for the next one: enough rows, or fewer very long ones."""
+        return len(self.lines) >= rows or self.size >= CHUNK_SIZE
 
 
 def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserError:

@@ -85,13 +85,13 @@ class Compared:
             if repeats:
                 notes.append(f"{part.split}: {repeats} of {len(part)} rows repeat the text of another")
         if label is not None:
-            notes += self._conflicts(label)
+            notes += self._conflicts(label, first)
         if not self.found.complete:
             notes.append("many texts share so much wording that not every pair of them was compared")
         return notes
 
-    def _conflicts(self, label: str) -> list[str]:
-        first, labels = np.asarray(self.found.first if self.found else []), _codes(self.layout.column(label))
+    def _conflicts(self, label: str, first: np.ndarray) -> list[str]:
+        labels = _codes(self.layout.column(label))
         odd = np.flatnonzero(labels != labels[first])
         if not len(odd):
             return []

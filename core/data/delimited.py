@@ -11,12 +11,15 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column
 from tunebook.data.values import not_utf8
 from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 LONGEST_FIELD = 1 << 26
 """Characters after which a field counts as a quote that was never closed."""
@@ -42,7 +45,7 @@ def read_delimited(
             empty = False
             if row is not None and _readable(row, line, len(header), columns, places, reject):
                 chunk.append(columns, [None if place is None else row[place] for place in places], line)
-            if len(chunk.lines) >= rows:
+            if chunk.is_full(rows):
                 yield chunk
                 chunk = Chunk.empty(columns)
         if chunk.lines:
@@ -54,7 +57,7 @@ def read_delimited(
         text.detach()
 
 
-def _header(reader: csv._reader, path: Path) -> list[str]:
+def _header(reader: Reader, path: Path) -> list[str]:
     try:
         header = next((row for row in reader if row), None)
     except csv.Error as error:
@@ -81,7 +84,7 @@ def _places(columns: Sequence[Column], header: list[str], path: Path) -> list[in
     return [header.index(column.name) if column.name in header else None for column in columns]
 
 
-def _records(reader: csv._reader, reject: Reject) -> Iterator[tuple[int, list[str] | None]]:
+def _records(reader: Reader, reject: Reject) -> Iterator[tuple[int, list[str] | None]]:
     """Yield the line that a record starts on and its fields, or None in place of one that was rejected."""
     while True:
         line = reader.line_num + 1
@@ -105,7 +108,8 @@ def _problem(error: csv.Error) -> str:
         return f"has a field of over {LONGEST_FIELD} characters (a quote that is never closed?)"
     if "expected after" in message:
         return "goes on after a closing quote (inside a quoted field a quote is written twice)"
-    return message
+    # Python 3.10 refuses a NUL where later ones read it.
+    return "holds a NUL character" if "NUL" in message else message
 
 
 def _readable(

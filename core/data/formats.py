@@ -86,9 +86,8 @@ def _refuse_binary(head: bytes, path: Path) -> None:
         raise UserError(
             f"{path.name} is gzipped but not named so", where=str(path), mend=f"call it {path.name}.gz"
         )
-    if head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0")) or head.count(0) * 100 > len(
-        head
-    ):
+    known = head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0"))
+    if known or head.count(0) > 8 + len(head) // 100:
         raise UserError(
             f"{path.name} looks like a binary file, not text",
             where=str(path),

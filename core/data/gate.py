@@ -78,8 +78,8 @@ def open_gate(
 
     Args:
         config: The ``data`` part of the config.
-        columns: What the recipe reads. The first required "text" column is what makes two rows alike, the first
-            required "label" column is what splits are stratified by, the role "group" stays on one side.
+        columns: What the recipe reads. The first required "text" column makes two rows alike, splits are
+            stratified by the first required "label" column, rows alike in the role "group" stay together.
         samples: The recipe's own rows by split, used when ``data.train`` is not set.
         invalid: The recipe's own check of a row.
         rejects: Takes the bad rows; written whenever there are any.
@@ -106,7 +106,7 @@ def open_gate(
         names = _label_names(given, label, config)
         show("splitting")
         rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed)
-    labels = Labels(names, count_labels(rows, label)) if label is not None else None
+    labels = _labels(rows, label, names)
     absent = absence_notes(labels) if labels is not None else []
     good = sum(len(part) for part in given.values())
     return Checked(
@@ -156,6 +156,10 @@ def _read_all(
     names = short_names(path for part in paths.values() for path in part)
     given = {}
     for name, part in paths.items():
+
+        def tell(read: int, name: str = name) -> None:
+            show(f"reading {name}: {read:,} rows")
+
         given[name] = read_rows(
             part,
             f"data.{name}",
@@ -165,7 +169,7 @@ def _read_all(
             labels=config.labels,
             invalid=invalid,
             names=names,
-            tell=lambda read, name=name: show(f"reading {name}: {read:,} rows"),
+            tell=tell,
         )
     rejects.write()
     rejects.check()
@@ -183,6 +187,13 @@ def _label_names(given: Mapping[str, Rows], label: str | None, config: DataConfi
     if label is None:
         return ()
     return find_labels(count_labels(given, label), config.labels, will_split=len(given) < len(SPLITS))
+
+
+def _labels(rows: Mapping[str, Rows], label: str | None, names: tuple[str, ...]) -> Labels | None:
+    if label is None:
+        return None
+    counts = count_labels(rows, label)
+    return Labels(names, {name: {each: part.get(each, 0) for each in names} for name, part in counts.items()})
 
 
 @contextmanager

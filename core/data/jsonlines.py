@@ -32,7 +32,7 @@ def read_jsonlines(
         values = _texts(record, line, columns, reject)
         if values is not None:
             chunk.append(columns, values, line)
-        if len(chunk.lines) >= rows:
+        if chunk.is_full(rows):
             if not checked:
                 _check_keys(columns, seen, path)
                 checked = True

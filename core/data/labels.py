@@ -69,8 +69,8 @@ def find_labels(counts: Counts, wanted: Sequence[str] | None, *, will_split: boo
         will_split: Whether validation or test rows are still to be split off the training rows.
 
     Raises:
-        UserError: One class only, labels that differ by case or space alone, a label that no training row has,
-            a class too small to split.
+        UserError: One class only, labels that differ by case or space alone, a label that no training row
+            has, a class too small to split.
     """
     train = counts["train"]
     _refuse_confusable(counts)
@@ -146,7 +146,7 @@ def _refuse_confusable(counts: Counts) -> None:
     raise UserError(
         f"labels that differ by case, space or number format alone: {shown}",
         where="data.label",
-        mend=f"write them one way in the file, {usual!r} say; data.labels=[...] rejects every spelling it does not name",
+        mend=f"write them one way in the file, say {usual!r}; data.labels=[...] rejects all it does not name",
     )
 
 
@@ -160,7 +160,7 @@ def _refuse_strangers(counts: Counts, names: Sequence[str]) -> None:
         raise UserError(
             f"{split} rows have a label that no training row has: {_listed(strangers)}",
             where=f"data.{split}",
-            mend=f"{guess}add training rows with it, or name the labels wanted: data.labels=[...] rejects the others",
+            mend=f"{guess}add training rows with it, or data.labels=[...] to reject all it does not name",
         )
 
 
@@ -180,7 +180,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
     raise UserError(
         f"only one row has the label {_listed(single)}: it cannot be both learned and measured",
         where="data.train",
-        mend=f"{guess}add rows with it, leave it out (data.labels=[...]), or give data.validation and data.test",
+        mend=f"{guess}add rows with it, leave it out of data.labels=[...], or give validation and test rows",
     )
 
 

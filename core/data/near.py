@@ -1,9 +1,9 @@
 """The search for nearly equal texts.
 
 Two texts are near duplicates from a Jaccard similarity t of their sets of word 3-grams. Sets that are that
-alike share one of their few rarest members: of n members, one of the first n - ceil(t n) + 1 in any order that
-is the same for all texts (prefix filter: Chaudhuri et al., ICDE 2006; Bayardo et al., WWW 2007). Only texts
-that do are compared, so nothing is random and, unlike with MinHash, nothing is missed.
+alike share one of their few rarest members: of n members, one of the first n - ceil(t n) + 1 in any order
+that is the same for all texts (prefix filter: Chaudhuri et al., ICDE 2006; Bayardo et al., WWW 2007). Only
+texts that do are compared, so nothing is random and, unlike with MinHash, nothing is missed.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def find_near(
         threshold: Similarity, over 0 and under 1.
 
     Returns:
-        [pairs] left and [pairs] right position (left < right), [pairs] similarity, and whether every pair that
-        can be similar was compared. It is not where over `LARGE_GROUP` texts share a rare 3-gram: there each
-        text found similar to one of up to `PIVOTS` texts is compared no further.
+        [pairs] left and [pairs] right position (left < right), [pairs] similarity, and False when not all
+        that can be alike was compared. Where over `LARGE_GROUP` texts share a rare 3-gram, the first of them
+        is compared with the others, then the first of those unlike it, up to `PIVOTS` times.
     """
     compare = _Comparison(texts)
     grams, owners = _rare_grams(texts, distinct, threshold)
@@ -113,7 +113,7 @@ def _pairs(
 def _compare_pivots(
     members: list[int], compare: _Comparison, threshold: float, found: dict[tuple[int, int], float]
 ) -> bool:
-    """Compare the first members with all, each time going on with the unlike ones; False when some are left."""
+    """Compare the first member with all, go on with those unlike it; False when some are left over."""
     for _ in range(PIVOTS):
         if len(members) < 2:
             return True
@@ -163,7 +163,8 @@ def _mix(values: np.ndarray) -> np.ndarray:
     """Spread 64-bit values evenly (the finaliser of SplitMix64, Steele et al., OOPSLA 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: np.ndarray = values ^ (values >> np.uint64(31))
+    return mixed
 
 
 def _rare_grams(
@@ -172,7 +173,7 @@ def _rare_grams(
     """The rarest grams of each text, as many as two similar texts must share one of."""
     bits = min(max(math.ceil(math.log2(len(distinct) + 1)) + 7, 16), 26)
     mask = np.uint64((1 << bits) - 1)
-    # How often each gram occurs, roughly: a byte a bucket. Any order would do; a rare-first one leaves few pairs.
+    # How often each gram occurs, roughly: a byte a bucket. Any order would do; rare first leaves few pairs.
     seen = np.zeros(1 << bits, np.uint8)
     for _, part in _picked(texts, distinct):
         buckets, counts = np.unique(_grams(part)[0] & mask, return_counts=True)

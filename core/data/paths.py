@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,15 @@ def resolve_paths(spec: Any, key: str) -> list[Path]:
 
 def short_names(paths: Iterable[Path]) -> dict[Path, str]:
     """Call each file by its name, or by as many of its folders as tell it from the others."""
+    real = {path: path.resolve() for path in paths}
     names: dict[Path, str] = {}
-    pending, depth = list(dict.fromkeys(paths)), 1
-    while pending:
-        tails = {path: "/".join(path.absolute().parts[-depth:]) for path in pending}
-        taken = list(tails.values())
-        names.update((path, tail) for path, tail in tails.items() if taken.count(tail) == 1)
-        pending = [path for path in pending if path not in names]
+    depth = 1
+    while pending := set(real.values()) - set(names):
+        tails = {path: "/".join(path.parts[-depth:]) for path in pending}
+        taken = Counter(tails.values())
+        names.update((path, tail) for path, tail in tails.items() if taken[tail] == 1)
         depth += 1
-    return names
+    return {path: names[target] for path, target in real.items()}
 
 
 def _items(spec: Any, key: str) -> list[str]:

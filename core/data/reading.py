@@ -52,8 +52,8 @@ def read_rows(
 ) -> Rows:
     """Read and check rows, without splitting or comparing them.
 
-    Texts, labels and groups are brought to Unicode normal form C, and are otherwise as they stand. Bad rows go
-    to ``rejects``; whether there are too many is for the caller to ask (`RejectLog.check`).
+    Texts, labels and groups are brought to Unicode normal form C, and are otherwise as they stand. Bad rows
+    go to ``rejects``; whether there are too many is for the caller to ask (`RejectLog.check`).
 
     Args:
         spec: What the config says: see `resolve_paths`.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,20 +24,16 @@ FILE, LINE = "file", "line"
 class Rows:
     """The rows of one split: a table of text columns (one a role), ``file`` and ``line``.
 
-    The table lies in a scratch file that goes when the object does; only what is looked at is in memory.
+    The table lies in a scratch file; only what is looked at is in memory.
 
     Attributes:
         split: "train", "validation", "test" or what `read_rows` was told.
         table: One string column a role, ``file`` (dictionary of strings), ``line`` (int64).
     """
 
-    def __init__(
-        self, table: pa.Table, split: str, scratch: tempfile.TemporaryDirectory[str] | None = None
-    ) -> None:
+    def __init__(self, table: pa.Table, split: str) -> None:
         self.table = table
         self.split = split
-        # Held, not used: its finaliser removes the file beneath the table, at exit at the latest.
-        self._scratch = scratch
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -77,7 +77,7 @@ class Rows:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over roles and values in order: the same wherever the files lie and however they are read."""
+        """SHA-256 over roles and values in order: the same wherever the files lie, however they are read."""
         digest = hashlib.sha256()
         for role in sorted(self.roles):
             digest.update(f"{role}\n{len(self)}\n".encode())
@@ -102,14 +102,15 @@ class RowWriter:
     def __init__(self, schema: pa.Schema, split: str) -> None:
         self._schema = schema
         self._split = split
-        self._scratch = tempfile.TemporaryDirectory(prefix="tunebook-rows-")
-        self._path = Path(self._scratch.name) / "rows.arrow"
+        self._folder = tempfile.mkdtemp(prefix="tunebook-rows-")
+        self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._path = Path(self._folder) / "rows.arrow"
         self._writer = pa.ipc.new_file(str(self._path), schema)
 
     def add(
         self, values: Mapping[str, Sequence[str | None]], files: pa.DictionaryArray, lines: Sequence[int]
     ) -> None:
-        """Add rows; ``files`` must have the same dictionary in every call (a rule of the Arrow file format)."""
+        """Add rows; the Arrow file format wants ``files`` to have the same dictionary in every call."""
         texts = [pa.array(column, pa.string()) for column in values.values()]
         self.add_batch(pa.record_batch([*texts, files, pa.array(lines, pa.int64())], schema=self._schema))
 
@@ -126,17 +127,23 @@ class RowWriter:
             raise self._full(error) from error
 
     def finish(self) -> Rows:
-        """Close the file and map it."""
+        """Close the file, map it and take its name away, so that not even a kill leaves it behind."""
         try:
             self._writer.close()
         except OSError as error:
             raise self._full(error) from error
         with pa.memory_map(str(self._path)) as source:
-            return Rows(pa.ipc.open_file(source).read_all(), self._split, self._scratch)
+            rows = Rows(pa.ipc.open_file(source).read_all(), self._split)
+        if os.name == "posix":  # elsewhere a mapped file cannot be removed; so at exit
+            self._clean()
+        else:
+            self._clean.detach()
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        return rows
 
     def _full(self, error: OSError) -> UserError:
         return UserError(
             f"the checked rows cannot be written: {error}",
-            where=self._scratch.name,
+            where=self._folder,
             mend="make room there, or name another folder in the environment variable TMPDIR",
         )

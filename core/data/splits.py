@@ -49,7 +49,7 @@ def split(
         how = "stratified by label, " if label else ""
         for side in reversed(missing):
             notes.append(
-                f"{side}: {np.sum(sides == side)} of {len(train)} rows split off data.train ({how}seed {seed})"
+                f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {seed})"
             )
     chosen = np.flatnonzero(sides == "train")
     kept = _choose(chosen, labels, label, config, np.random.default_rng([seed, 2]))
@@ -112,7 +112,7 @@ def _strata(labels: np.ndarray, unit: np.ndarray, count: int) -> np.ndarray:
 
 
 def _draw(members: np.ndarray, sizes: np.ndarray, fractions: dict[str, float]) -> dict[str, list[int]]:
-    """Fill each side up to its share of one label's rows; at least one unit each while one is left for train."""
+    """Fill each side up to its share of one label's rows: one unit at least, and one stays for train."""
     total = int(sizes[members].sum())
     left = members.tolist()
     drawn: dict[str, list[int]] = {}
@@ -189,7 +189,7 @@ def _check_shots(by_label: dict[str, np.ndarray], shots: int) -> None:
 
 
 def _shares(counts: dict[str, int], wanted: int) -> dict[str, int]:
-    """Share out ``wanted`` rows in proportion to the labels' counts, at least one each (largest remainder)."""
+    """Share out ``wanted`` rows in proportion to the counts by largest remainder, at least one each."""
     total = sum(counts.values())
     if wanted >= total:
         return counts

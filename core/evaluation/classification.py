@@ -139,23 +139,17 @@ def _capital(text: str) -> str:
 def _scores_table(models: Mapping[str, Sequence[Score]]) -> Table:
     names = list(dict.fromkeys(score.name for scores in models.values() for score in scores))
     found = {model: {score.name: score for score in scores} for model, scores in models.items()}
-    rows = [
-        [
-            show_name(name),
-            *(found[model].get(name) for model in models),
-            _method(found["tuned"].get(name)),
-        ]
-        for name in names
-    ]
+    rows: list[list[Cell]] = []
+    for name in names:
+        scored = [found[model].get(name) for model in models]
+        known = next(score for score in scored if score is not None)
+        direction = "" if known.higher_is_better else " (lower is better)"
+        rows.append([show_name(name) + direction, *scored, known.method])
     first = next(iter(models["tuned"]), None)
     confidence, n = (first.confidence, first.n) if first else (0.95, 0)
     reasons = {f"{show_name(s.name)}: {s.reason}" for scores in models.values() for s in scores if s.reason}
     note = f"Beneath each score its {100 * confidence:g} % interval; {n} test rows."
     return Table("Scores", ["metric", *models, "interval by"], rows, " ".join([note, *sorted(reasons)]))
-
-
-def _method(score: Score | None) -> str:
-    return "" if score is None else score.method + ("" if score.higher_is_better else " (lower is better)")
 
 
 def _label_table(per_class: Sequence[LabelScores]) -> Table:

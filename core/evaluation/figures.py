@@ -78,19 +78,25 @@ def learning_curve(history: Sequence[Mapping[str, Any]]) -> str:
         for i, (title, series) in enumerate(panels.items()):
             axes = figure.add_subplot(1, len(panels), i + 1)
             axes.set(title=title, xlabel="optimizer step")
-            for colour, name in zip(COLOURS, series, strict=False):
-                _curve(axes, history, name, colour)
-            axes.legend()
+            for number, name in enumerate(series):
+                _curve(axes, history, name, number)
+            if axes.lines:
+                axes.legend()
 
     return _svg("Learning curve", "learning-curve", draw, 8.6, 3.2)
 
 
-def _curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, colour: str) -> None:
+def _curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, number: int) -> None:
     points = [(row["step"], row[name]) for row in history if _finite(row.get(name))]
     if points:
-        marker = "o" if len(points) <= 30 else ""
-        label = show_name(name.replace("/", " "))
-        axes.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker, markersize=3.5)
+        axes.plot(
+            *zip(*points, strict=True),
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=("-", "--", ":", "-.")[number // len(COLOURS) % 4],
+            label=show_name(name.replace("/", " ")),
+            marker="o" if len(points) <= 30 else "",
+            markersize=3.5,
+        )
 
 
 def _finite(value: Any) -> bool:

@@ -94,11 +94,12 @@ def written_whole(path: Path) -> Iterator[IO[str]]:
 
 def _by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
     """Key scores by name, and leave the name and an empty reason out of the values."""
-    named = {}
-    for score in scores:
-        fields = asdict(score)
-        named[fields.pop("name")] = {k: v for k, v in fields.items() if (k, v) != ("reason", None)}
-    return named
+    left_out = ("name", "reason")
+    return {
+        score.name: {key: value for key, value in asdict(score).items() if key not in left_out}
+        | ({"reason": score.reason} if score.reason else {})
+        for score in scores
+    }
 
 
 def _without_nan(value: Any) -> Any:

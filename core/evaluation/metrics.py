@@ -36,7 +36,7 @@ class LabelDistance(Metric):
 
     def compute(self) -> Tensor:
         """Mean distance over all rows seen; nan before the first."""
-        return self.steps.double() / self.count if self.count else torch.tensor(float("nan"))
+        return self.steps.float() / self.count if self.count else torch.tensor(float("nan"))
 
 
 def update_metrics(

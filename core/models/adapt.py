@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from torch import nn
@@ -52,7 +53,9 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
         target_modules=targets,
     )
     head = [n for n, _ in model.named_parameters() if is_head(n, model) or ".pooler." in f".{n}"]
-    adapted: Any = get_peft_model(model, settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft still asks transformers in an older way
+        adapted: Any = get_peft_model(model, settings)
     for name, parameter in adapted.named_parameters():
         if name.removeprefix("base_model.model.") in head:
             parameter.requires_grad_(True)

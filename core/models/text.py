@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.config import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
+from tunebook.recipe import Head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -94,17 +95,17 @@ def load_classifier(
     source: ModelSource,
     config: ModelConfig,
     method: Method,
-    outputs: int,
+    head: Head,
     names: Sequence[str],
     tokenizer: Any,
 ) -> nn.Module:
-    """A transformers model with a classification layer of ``outputs`` units, in float32.
+    """A transformers model with a classification layer for ``head``, in float32.
 
     Args:
         source: Where the weights are.
         config: The ``model`` node of the config.
         method: ``scratch`` takes the architecture alone.
-        outputs: Size of the final layer.
+        head: Size and meaning of the final layer.
         names: What each output is called in the saved config, ``[outputs]``.
         tokenizer: Gives the padding token.
 
@@ -117,9 +118,9 @@ def load_classifier(
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     try:
         with quiet_transformers():
-            settings = AutoConfig.from_pretrained(source.folder, num_labels=outputs, trust_remote_code=False)
+            settings = AutoConfig.from_pretrained(source.folder, num_labels=head.outputs, trust_remote_code=False)
             settings.update(labels)
-            settings.problem_type = "single_label_classification"
+            settings.problem_type = head.problem_type
             settings.pad_token_id = tokenizer.pad_token_id
             _set_dropout(settings, config.dropout)
             if method is Method.scratch or not source.pretrained:

@@ -112,7 +112,7 @@ class TextClassification(Recipe[ConfigT]):
             return self._zero_shot(source, labels, config, encoded)
         head = self.head(labels)
         names = labels if head.outputs == len(labels) else [f"above {label}" for label in labels[: head.outputs]]
-        return load_classifier(source, config.model, config.adapt.method, head.outputs, names, encoded.tokenizer)
+        return load_classifier(source, config.model, config.adapt.method, head, names, encoded.tokenizer)
 
     def _zero_shot(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> nn.Module:
         from tunebook.models.text import load_backbone

@@ -15,11 +15,16 @@ from tunebook.errors import UserError
 
 def read_history(folder: Path) -> list[dict[str, float]]:
     """The rows of ``metrics.csv``: what was logged at each step, numbers only."""
+    return [{k: float(v) for k, v in row.items()} for row in _rows(folder)]
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of ``metrics.csv`` as they stand there, without empty cells."""
     file = folder / "metrics.csv"
     if not file.is_file():
         return []
     with file.open(newline="", encoding="utf-8") as stream:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+        return [{k: v for k, v in row.items() if v} for row in csv.DictReader(stream)]
 
 
 def make_loggers(config: LoggerConfig, folder: Path, name: str, step: int) -> list[Logger]:
@@ -37,7 +42,7 @@ def _csv(folder: Path, step: int) -> Logger:
 
     Rows after the step that the run resumes from were logged by steps that are now done again.
     """
-    kept = [row for row in read_history(folder) if row.get("step", 0) < step]
+    kept = [row for row in _rows(folder) if int(row["step"]) < step]
     (folder / "metrics.csv").unlink(missing_ok=True)
     logger = CSVLogger(folder.parent, name="", version=folder.name, flush_logs_every_n_steps=1)
     logger.experiment.metrics.extend(kept)

@@ -21,6 +21,7 @@ class OrdinalHead(Head):
     """
 
     kind: ClassVar[str] = "ordinal"
+    problem_type: ClassVar[str] = "multi_label_classification"  # a plain pipeline shows a sigmoid of each output
 
     def __init__(self, labels: int) -> None:
         self.outputs = labels - 1

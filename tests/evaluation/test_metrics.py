@@ -24,7 +24,8 @@ def test_label_distance_averages_steps_over_all_batches() -> None:
     metric.update(torch.tensor([[0.1, 0.2, 0.7]]), torch.tensor([0]))
     assert metric.compute().item() == pytest.approx((1 + 3 + 0 + 2) / 4)
     metric.reset()
-    assert metric.compute().isnan()
+    metric.update(torch.tensor([2]), torch.tensor([2]))
+    assert metric.compute() == 0
 
 
 def test_label_distance_adds_up_over_processes() -> None:

@@ -1,0 +1,189 @@
+"""`tunebook train`: from rows to a tuned model, its report and its bundle."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from tunebook.commands.ranks import announce, started_by_torchrun, workers_join
+from tunebook.commands.setup import Prepared, prepare, typed
+from tunebook.commands.summary import data_facts, print_data
+from tunebook.config import Method, TrainConfig
+from tunebook.errors import UserError
+from tunebook.files import write_json
+from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, open_run_folder, save_config
+
+if TYPE_CHECKING:
+    from tunebook.training.fit import Fitted
+
+
+def train_command(config: Any, run_dir: str) -> float | None:
+    """Start a run in a new folder; returns the watched test metric, which sweepers can optimise."""
+    made = typed(config)
+    _check_devices(made)
+    run = make_run_folder(run_dir)
+    made.run_dir = str(run.path)
+    with nothing_half_written(run):
+        save_config(made, run)
+        announce(str(run.path))
+        return _train(made, run)
+
+
+def resume_command(arguments: Sequence[str]) -> None:
+    """Go on with the run named by ``resume=<folder>``, with that run's own config."""
+    paths = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    others = [a for a in arguments if not a.startswith("resume=")]
+    if others or len(paths) != 1:
+        raise UserError(
+            "A resumed run takes its own config; nothing else can be given with resume=.",
+            where=" ".join(others) or "resume",
+            mend=f"tunebook train resume={paths[0]}, or start a new run with these options",
+        )
+    run = open_run_folder(paths[0])
+    if (run.bundle / "tunebook.json").is_file() and run.report.is_file():
+        raise UserError("This run is finished.", where=paths[0], mend=f"look at {run.report}")
+    announce(str(run.path))
+    _train(read_config(run), run, resumed=True)
+
+
+def train_as_follower(run_dir: str) -> None:
+    """Be a further process of the run in a folder."""
+    run = open_run_folder(run_dir)
+    resumed = any(run.checkpoints.glob("step-*.ckpt"))
+    _train(read_config(run), run, resumed=resumed, main=False)
+
+
+def read_config(run: RunFolder) -> TrainConfig:
+    """The config of a run, checked against the schema as if it were typed.
+
+    Raises:
+        UserError: The file was changed to something no config can be.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        return typed(OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(run.config)))
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(
+            f"The run's config cannot be read: {str(error).splitlines()[0]}.",
+            where=str(run.config),
+            mend="put it back as it was written, or start a new run",
+        ) from error
+
+
+def _check_devices(config: TrainConfig) -> None:
+    """Refuse a device that is not there before any row is read."""
+    import os
+
+    from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
+
+    accelerator = choose_accelerator(config.trainer)
+    choose_precision(config.trainer, accelerator)
+    choose_strategy(config.trainer, accelerator)
+    world_size = config.trainer.devices * config.trainer.num_nodes
+    started = int(os.environ.get("WORLD_SIZE", world_size))
+    if started_by_torchrun() and started != world_size:
+        raise UserError(
+            f"torchrun started {started} processes, but the config has {world_size}.",
+            where="trainer.devices, trainer.num_nodes",
+            mend=f"trainer=ddp trainer.devices={started}",
+        )
+
+
+def _train(config: TrainConfig, run: RunFolder, resumed: bool = False, main: bool = True) -> float | None:
+    """The whole way; a further process (``main=False``) leaves after training."""
+    import torch
+
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
+    prepared = prepare(config, rejects)
+    record = _record(prepared, run, resumed) if main else {}
+    if main:
+        print_data(prepared)
+        sys.stdout.flush()
+        if not resumed:
+            write_json(run.record, record)
+    model, fitted = _tuned(prepared, run, resumed)
+    if fitted is not None and not fitted.is_main:
+        return None
+    from tunebook.tasks.text_evidence import finish
+
+    return finish(prepared, model, fitted, run, record, data_facts(prepared))
+
+
+def _record(prepared: Prepared, run: RunFolder, resumed: bool) -> dict[str, Any]:
+    from tunebook.record import check_same, make_record
+    from tunebook.training.devices import choose_accelerator
+
+    record = make_record(
+        prepared.config, prepared.checked, prepared.encoded, prepared.source, choose_accelerator(prepared.config.trainer)
+    )
+    if resumed and run.record.is_file():
+        before = json.loads(run.record.read_text(encoding="utf-8"))
+        _use_threads(before.get("threads"))
+        record["threads"] = before.get("threads")
+        changed = check_same(before, record, run.path)
+        if changed:
+            print(f"note: this machine differs, so the result may too: {'; '.join(changed)}")
+    return record
+
+
+def _use_threads(threads: Any) -> None:
+    """Sums over another number of threads round differently."""
+    import torch
+
+    if isinstance(threads, int) and threads > 0:
+        torch.set_num_threads(threads)
+
+
+def _tuned(prepared: Prepared, run: RunFolder, resumed: bool) -> tuple[Any, Fitted | None]:
+    """Build the model and train it; with ``adapt=none`` it is ready as it is."""
+    from tunebook.models.adapt import merge
+    from tunebook.training.seeding import seed_of, seed_torch
+
+    config, recipe = prepared.config, prepared.recipe
+    seed_torch(seed_of(config.seed, 0))
+    recipe_any: Any = recipe
+    model = recipe_any.build_model(prepared.source, prepared.labels, config, prepared.encoded)
+    if config.adapt.method is Method.none:
+        return model, None
+    fitted = _fit(prepared, model, run, resumed)
+    return merge(fitted[0]) if fitted[1].is_main else model, fitted[1]
+
+
+def _fit(prepared: Prepared, model: Any, run: RunFolder, resumed: bool) -> tuple[Any, Fitted]:
+    from tunebook.finetuner import FineTuner
+    from tunebook.training.checkpoints import newest_valid
+    from tunebook.training.fit import fit, planned_steps
+    from tunebook.training.seeding import seed_of, seed_torch
+
+    config, recipe = prepared.config, prepared.recipe
+    recipe_any: Any = recipe
+    adapted = recipe_any.adapted(model, config.adapt)
+    trained, data = recipe_any.data(adapted, prepared.encoded, prepared.source, config)
+    # Adapters drew numbers too; a cached feature file must not change what comes next.
+    seed_torch(seed_of(config.seed, 1))
+    module = FineTuner(
+        trained,
+        recipe.head(prepared.labels),
+        recipe.metrics(prepared.labels),
+        config.optim,
+        planned_steps(config, data, config.trainer.devices * config.trainer.num_nodes),
+        gradient_clip=config.trainer.gradient_clip,
+        where=prepared.encoded.rows["train"].where,
+    )
+    run.checkpoints.mkdir(exist_ok=True)
+    resume_from = newest_valid(run.checkpoints) if resumed else None
+    with workers_join(str(run.path)):
+        fitted = fit(
+            module, data, config, run.path, watch=recipe.watch, watch_mode=recipe.watch_mode, resume_from=resume_from
+        )
+    return adapted, fitted

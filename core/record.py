@@ -1,0 +1,93 @@
+"""record.json: everything that shaped a run, so that it can be told apart from another, and resumed as itself."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.data.gate import Checked
+    from tunebook.models.source import ModelSource
+    from tunebook.recipe import Encoded
+
+PACKAGES = ("tunebook", "torch", "lightning", "transformers", "tokenizers", "peft", "torchmetrics", "hydra-core", "numpy")
+
+# What a run cannot go on without: with another of these, it would be another run.
+_SAME = ("rows", "weights", "world_size", "labels")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def weights_digest(source: ModelSource) -> str:
+    """SHA-256 over a model's config and weights."""
+    from tunebook.models.source import weight_files
+
+    digest = hashlib.sha256((source.folder / "config.json").read_bytes())
+    for file in weight_files(source.folder):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSource, device: str) -> dict[str, Any]:
+    """Collect the record of a run before it starts."""
+    import torch
+
+    assert checked.labels is not None
+    return {
+        "recipe": config.recipe["name"],
+        "rows": {name: rows.fingerprint for name, rows in encoded.rows.items()},
+        "source": checked.source,
+        "labels": list(checked.labels.names),
+        "counts": {k: dict(v) for k, v in checked.labels.counts.items()},
+        "model": source.name,
+        "revision": source.revision,
+        "weights": weights_digest(source),
+        "seed": config.seed,
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "world_size": config.trainer.devices * config.trainer.num_nodes,
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def check_same(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> list[str]:
+    """Compare the record of an interrupted run with what it would go on with.
+
+    Returns:
+        What differs without forbidding to go on: versions, device.
+
+    Raises:
+        UserError: Rows, weights, labels or number of processes changed.
+    """
+    for key in _SAME:
+        if before.get(key) != now[key]:
+            raise UserError(
+                f"This run cannot go on: its {key.replace('_', ' ')} changed since it was interrupted.",
+                where=str(run_dir / "record.json"),
+                mend="put back what it was, or start a new run",
+            )
+    changed = [
+        f"{name} {old} -> {now['versions'].get(name)}"
+        for name, old in before["versions"].items()
+        if now["versions"].get(name) != old
+    ]
+    if before.get("device") != now["device"]:
+        changed.append(f"device {before.get('device')} -> {now['device']}")
+    return changed

@@ -1,0 +1,141 @@
+"""What a run leaves behind, and where."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunebook.errors import UserError
+from tunebook.files import write_text
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def record(self) -> Path:
+        """What the run was made of: data hashes, versions, seeds, device."""
+        return self.path / "record.json"
+
+    @property
+    def rejects(self) -> Path:
+        """Rows that were not used, and why."""
+        return self.path / "rejects.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """Scores with interval and n."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The test rows with their answers."""
+        return self.path / "predictions.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "report.html"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where an interrupted run goes on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """Training curves."""
+        return self.path / "logs"
+
+    @property
+    def bundle(self) -> Path:
+        """The finished model."""
+        return self.path / "model"
+
+
+def make_run_folder(path: str | Path) -> RunFolder:
+    """Make a new folder for a run.
+
+    Raises:
+        UserError: It holds files already, or cannot be made.
+    """
+    folder = Path(path).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+        if not taken:  # fail now, not after an hour of training
+            (folder / ".probe").touch()
+            (folder / ".probe").unlink()
+    except OSError as error:
+        raise UserError(
+            f"The run folder cannot be written: {error.strerror}.",
+            where=str(folder),
+            mend="choose another one with run_dir=...",
+        ) from error
+    if taken:
+        raise UserError(
+            "The run folder holds files already; a run never writes over another.",
+            where=str(folder),
+            mend=f"choose another one with run_dir=..., or go on with that run: tunebook train resume={path}",
+        )
+    return RunFolder(folder)
+
+
+def open_run_folder(path: str) -> RunFolder:
+    """The folder of a run that was started before.
+
+    Raises:
+        UserError: There is none.
+    """
+    run = RunFolder(Path(path).expanduser().absolute())
+    if not run.config.is_file():
+        what = "This folder holds no run" if run.path.is_dir() else "There is no such folder"
+        raise UserError(f"{what}.", where=f"resume={path}", mend="give the folder that holds config.yaml")
+    return run
+
+
+@contextmanager
+def nothing_half_written(run: RunFolder) -> Iterator[None]:
+    """Where a run fails before its first checkpoint, leave only what helps to mend it: rejects.jsonl."""
+    try:
+        yield
+    except BaseException:
+        if not any(run.checkpoints.glob("step-*.ckpt")):
+            _clear(run)
+        raise
+
+
+def _clear(run: RunFolder) -> None:
+    for entry in list(run.path.iterdir()) if run.path.is_dir() else []:
+        if entry == run.rejects:
+            continue
+        with contextlib.suppress(OSError):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    # Folders that are now empty were made for this run alone.
+    with contextlib.suppress(OSError):
+        for folder in (run.path, *list(run.path.parents)[:2]):
+            folder.rmdir()
+
+
+def save_config(config: Any, run: RunFolder) -> None:
+    """Write the resolved config, as plain values."""
+    from omegaconf import OmegaConf
+
+    write_text(run.config, OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True))

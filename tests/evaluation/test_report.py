@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from tunebook.evaluation.intervals import Score
+from tunebook.evaluation.report import Figure, Report, Table, Text, render, show_name, show_number
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def _page() -> str:
+    score = Score("accuracy", 0.81234, 0.75, 0.86, 120)
+    undefined = Score("auroc", math.nan, math.nan, math.nan, 120, reason='no "b"')
+    sections = [
+        Table(ATTACK, ["metric", "n", ATTACK], [["accuracy", 12345, score], [ATTACK, 7, undefined]], ATTACK),
+        Figure("Picture", '<svg role="img"><title>t</title></svg>', "A note."),
+        Text("Words", [ATTACK, "plain"]),
+    ]
+    return render(Report(ATTACK, ATTACK, [ATTACK, "Second."], sections))
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.opened.append(tag)
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_runs_nothing_and_fetches_nothing() -> None:
+    page = _page()
+    tags = _Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert not {"script", "img", "link", "iframe", "object"} & set(tags.opened)
+    assert page.count("&lt;script&gt;alert(1)") == page.count("alert(1)")
+    assert not re.search(r"https?://|//[a-z]|@import|url\(", page)
+    assert "default-src 'none'" in page
+
+
+def test_sections_come_in_order_with_their_notes() -> None:
+    page = _page()
+    places = [page.index(part) for part in ("Second.", "12\N{NARROW NO-BREAK SPACE}345", "A note.", "plain")]
+    assert places == sorted(places)
+    assert '<svg role="img"><title>t</title></svg>' in page
+
+
+def test_numbers_stand_to_the_right_and_scores_carry_their_interval() -> None:
+    page = _page()
+    assert re.search(
+        r'<td class="number"><span class="value">0\.812</span>\s*<span class="interval">0\.750 to 0\.860',
+        page,
+    )
+    assert '<td class="number" title="no &#34;b&#34;"><span class="value">\N{EN DASH}</span></td>' in page
+    assert re.search(r'<th scope="col" class="number">n</th>', page)
+    assert re.search(r'<th scope="col">metric</th>', page)
+
+
+def test_a_column_is_numeric_only_when_every_cell_is() -> None:
+    table = Table("t", ["a", "b", "c", "d"], [["1 200", 3, "4", None], ["12 %", 0.5, "four stars", -1]])
+    assert [table.numeric(i) for i in range(4)] == [True, True, False, True]
+    assert not Table("t", ["a"], []).numeric(0)
+
+
+@pytest.mark.parametrize(
+    "value,shown",
+    [
+        (1234, "1\N{NARROW NO-BREAK SPACE}234"),
+        (0.12345, "0.123"),
+        (None, "\N{EN DASH}"),
+        (math.nan, "\N{EN DASH}"),
+        ("text", "text"),
+        (True, "True"),
+    ],
+)
+def test_numbers_are_written_for_people(value: object, shown: str) -> None:
+    assert show_number(value) == shown
+
+
+def test_metric_names_are_written_for_people() -> None:
+    assert show_name("macro_f1") == "macro F1"
+
+
+def test_evidence_is_imported_without_anything_heavy() -> None:
+    code = (
+        "import sys, tunebook.evaluation.classification, tunebook.evaluation.files; "
+        "print({'torch', 'torchmetrics', 'matplotlib', 'jinja2'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

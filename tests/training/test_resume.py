@@ -1,0 +1,119 @@
+"""A run that is interrupted anywhere and goes on ends in the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+
+from tests.conftest import write_reviews
+from tunebook.commands.train import _train, read_config
+from tunebook.commands.setup import typed
+from tunebook.compose import register_schemas
+from tunebook.run_folder import RunFolder, save_config
+from tunebook.training import checkpoints as checkpoints_module
+from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
+
+TINY = [
+    "recipe=review_sentiment",
+    "data.label=label",
+    "data.batch_size=4",
+    "data.max_length=16",
+    "trainer=cpu",
+    "trainer.threads=1",
+    "trainer.max_epochs=2",
+    "trainer.progress=false",
+    "trainer.checkpoint_every=1",
+    "model.dropout=0.1",
+    "evaluation.resamples=50",
+    "logger=csv",
+]
+
+
+def composed(overrides: list[str]):
+    GlobalHydra.instance().clear()
+    register_schemas()
+    with initialize_config_module("tunebook.conf", version_base="1.3"):
+        return typed(compose("train", overrides=overrides))
+
+
+def start(folder: Path, rows: Path, overrides: list[str]) -> RunFolder:
+    run = RunFolder(folder)
+    folder.mkdir()
+    config = composed([*TINY, f"data.train={rows}", f"run_dir={folder}", *overrides])
+    save_config(config, run)
+    return run
+
+
+def weights(run: RunFolder) -> str:
+    return hashlib.sha256((run.bundle / "model.safetensors").read_bytes()).hexdigest()
+
+
+def last_state(run: RunFolder) -> dict:
+    """Model, optimizer and schedule of the last checkpoint."""
+    state = read_checkpoint(step_checkpoints(run.checkpoints)[-1])
+    return {k: state[k] for k in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch")}
+
+
+def equal(a, b) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+VARIANTS = {
+    "plain": [],
+    "accumulation": ["trainer.accumulate_grad_batches=3"],
+    "validation within epochs": ["trainer.validate_every=0.4"],
+    "accumulation, validation within epochs": ["trainer.accumulate_grad_batches=2", "trainer.validate_every=0.5"],
+    "lora": ["adapt=lora", "adapt.lora_dropout=0.1"],
+    "frozen head": ["adapt=head", "trainer.max_epochs=3"],
+    "early stop": ["trainer.early_stop=1", "trainer.max_epochs=6", "optim.lr=1e-6"],
+    "workers": ["data.num_workers=2"],
+    "max steps": ["trainer.max_steps=17"],
+    "softmax to ordinal": ["recipe.head=ordinal", "data.labels=[bad,good]"],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_resume_from_every_checkpoint_gives_the_same_run(tmp_path, cache, monkeypatch, variant):
+    monkeypatch.setattr(checkpoints_module, "_KEEP", 1000)
+    rows = write_reviews(tmp_path / "reviews.csv", 50)
+    whole = start(tmp_path / "whole", rows, VARIANTS[variant])
+    _train(read_config(whole), whole)
+    saved = step_checkpoints(whole.checkpoints)
+    expected, log = last_state(whole), (whole.logs / "metrics.csv").read_text()
+    assert len(saved) >= 4
+    if variant != "plain":  # every step of one variant, some steps of the others
+        saved = [saved[0], *random.Random(variant).sample(saved[1:-1], 2), saved[-1]]
+    for i, checkpoint in enumerate(saved):
+        run = RunFolder(tmp_path / f"resumed-{i}")
+        run.checkpoints.mkdir(parents=True)
+        shutil.copy(whole.config, run.config)
+        shutil.copy(checkpoint, run.checkpoints)
+        step = int(checkpoint.stem.removeprefix("step-"))
+        best = read_checkpoint(checkpoint)["callbacks"]["Checkpoints"]["best_step"]
+        if best and best <= step:
+            shutil.copy(whole.checkpoints / f"step-{best:08d}.ckpt", run.checkpoints / "best.ckpt")
+        shutil.copytree(whole.logs, run.logs)  # rows that were logged after the checkpoint must not stay
+        torch.manual_seed(random.randrange(10**6))
+        _train(read_config(run), run, resumed=True)
+        assert equal(last_state(run), expected), f"differs after {checkpoint.name}"
+        assert weights(run) == weights(whole), f"differs after {checkpoint.name}"
+        assert (run.logs / "metrics.csv").read_text() == log, f"log differs after {checkpoint.name}"
+        assert run.predictions.read_bytes() == whole.predictions.read_bytes()
