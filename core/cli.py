@@ -21,7 +21,7 @@ usage: tunebook <verb> ...
   check recipe=<name> [key=value ...]     look at the rows and the config; train nothing
   train recipe=<name> [key=value ...]     tune, score, report, and write a bundle
   train resume=<run folder>       go on with an interrupted run, exactly where it was
-  evaluate model=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
+  evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
   predict <run or bundle> [files ...]     label rows of files, or lines of standard input
 
 Hydra's own options work with check, train and evaluate: -m (sweeps), --cfg job, --info ...
@@ -191,7 +191,7 @@ def _report(error: BaseException) -> int:
         error = _as_user_error(error) or error
     if not isinstance(error, UserError):
         raise error
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {error.told()}", file=sys.stderr)
     return error.exit_code
 
 

@@ -262,13 +262,31 @@ class TrainConfig:
 
 
 @dataclass
+class EvaluateDataConfig:
+    """Rows to score a finished model on."""
+
+    test: Any = MISSING
+    """Rows to score: a file, a glob, a list of them or a `datasets` folder."""
+    text: str | None = None
+    """Column that holds the text (default: as in training)."""
+    label: str | None = None
+    """Column that holds the label (default: as in training)."""
+    group: str | None = None
+    """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
+    max_rejects: int = 0
+    """Stop when more rows than this are rejected."""
+
+
+@dataclass
 class EvaluateConfig:
     """Scoring a finished model on new rows (`tunebook evaluate`)."""
 
-    model: str = MISSING
+    bundle: str = MISSING
     """Run folder or bundle folder to score."""
-    data: DataConfig = field(default_factory=DataConfig)
+    data: EvaluateDataConfig = field(default_factory=EvaluateDataConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    accelerator: Accelerator = Accelerator.auto
+    """Device: auto, cpu, gpu or mps."""
     seed: int = 0
     """Seed of the bootstrap."""
     run_dir: str = MISSING

@@ -22,6 +22,12 @@ class UserError(Exception):
         self.where = where
         self.mend = mend
 
+    def told(self) -> str:
+        """The message as the command line prints it: a sentence, then where and how to mend it."""
+        sentence, *rest = str(self).split("\n")
+        end = "" if sentence.endswith((".", "!", "?", ":")) else "."
+        return "\n".join([sentence[:1].upper() + sentence[1:] + end, *rest])
+
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:

@@ -153,7 +153,7 @@ def _composed_defaults(name: str) -> dict[str, str]:
 
 def print_verb_help(verb: str) -> None:
     """`tunebook <verb> --help`; Hydra's own ends in a traceback where a group is mandatory."""
-    needs = "model=<run or bundle> data.test=<rows>" if verb == "evaluate" else "recipe=<name>"
+    needs = "bundle=<run or bundle> data.test=<rows>" if verb == "evaluate" else "recipe=<name>"
     print(f"usage: tunebook {verb} {needs} [key=value ...] [-m] [--cfg job]\n")
     if verb != "evaluate":
         print("recipes:", ", ".join(find_recipes()), "\n")

@@ -1,0 +1,140 @@
+"""`tunebook predict`: label rows of files, or lines of standard input."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.data.rows import Rows
+
+# A multiple of what the classifier labels at once, so that chunks do not change how rows are batched.
+_ROWS = 8 * 2048
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tunebook predict",
+        description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), or each "
+        "line of standard input. Writes file, line, text, prediction and a probability for each label.",
+    )
+    parser.add_argument("model", help="run folder or bundle folder")
+    parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
+    parser.add_argument("--text", help="column that holds the text (default: as in training)")
+    parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
+    parser.add_argument("--max-rejects", type=int, default=0, help="go on with up to this many unusable rows")
+    parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
+    return parser
+
+
+def predict_command(arguments: Sequence[str]) -> None:
+    """Read, check, label and write; an output file is whole or not there."""
+    options = _parser().parse_args(list(arguments))
+    output = Path(options.output).absolute() if options.output else None
+    if output and output.suffix not in (".csv", ".jsonl"):
+        raise UserError(
+            "The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}"
+        )
+    if output and not output.parent.is_dir():
+        raise UserError("The folder of the output is missing.", where=str(output.parent), mend="create it first")
+
+    from tunebook.bundle.manifest import find_bundle, read_manifest
+
+    folder = find_bundle(options.model)
+    manifest = read_manifest(folder)
+    with tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch:
+        log = output.with_suffix(output.suffix + ".rejects.jsonl") if output else None
+        rows = _rows(options, manifest.columns["text"], log or Path(scratch) / "rejects.jsonl", Path(scratch))
+        _label(folder, rows, options.accelerator, output)
+
+
+def _rows(options: argparse.Namespace, text_column: str, log: Path, scratch: Path) -> Rows:
+    """The checked rows of the files, or of standard input."""
+    from tunebook.data.columns import Column
+    from tunebook.data.reading import read_rows
+    from tunebook.data.rejects import RejectLog
+
+    rejects = RejectLog(log, options.max_rejects)
+    if options.files:
+        column = Column("text", options.text or text_column, "--text", "text")
+        try:
+            rows = read_rows(options.files, "files", [column], rejects, split="rows")
+        except UserError as error:
+            # The gate speaks of config keys; here a file is an argument.
+            error.mend = (error.mend or "").replace("files=", "tunebook predict <bundle> ")
+            raise
+    else:
+        spool, column = _spool(scratch), Column("text", "text", "stdin", "text")
+        rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
+    if rejects.count and rejects.count <= rejects.limit:
+        print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {log}", file=sys.stderr)
+    rejects.write()
+    rejects.check()
+    return rows
+
+
+def _spool(scratch: Path) -> Path:
+    """Standard input as a file that the data gate reads: line n is row n."""
+    if sys.stdin.isatty():
+        print("one text a line; end with Ctrl-D", file=sys.stderr)
+    file = scratch / "stdin.jsonl"
+    with file.open("w", encoding="utf-8") as stream:
+        for line in sys.stdin.buffer:
+            text = line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
+            if not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text):
+                raise UserError(
+                    "Standard input is not UTF-8.", where=repr(line[:60]), mend="convert it: iconv -t utf-8 ..."
+                )
+            stream.write(json.dumps({"text": text}) + "\n")
+    return file
+
+
+def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> None:
+    from tunebook.bundle.read import open_bundle
+    from tunebook.config import Accelerator, TrainerConfig
+    from tunebook.evaluation.files import written_whole
+    from tunebook.training.devices import choose_accelerator
+
+    device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
+    _, _, classifier = open_bundle(folder)
+    if output is None:
+        _write(sys.stdout, "csv", classifier, rows, device)
+        return
+    with written_whole(output) as stream:
+        _write(stream, output.suffix[1:], classifier, rows, device)
+    print(f"{len(rows)} rows: {output}", file=sys.stderr)
+
+
+def _answers(classifier: Any, rows: Rows, device: str) -> Iterator[dict[str, Any]]:
+    from tunebook.training.progress import counting
+
+    with counting("labelling", len(rows)) as advance:
+        for start in range(0, len(rows), _ROWS):
+            part = rows.table.slice(start, _ROWS)
+            texts = part.column("text").to_pylist()
+            probabilities, predicted = classifier.predict(texts, device, advance)
+            places = zip(part.column("file").to_pylist(), part.column("line").to_pylist(), strict=True)
+            for (file, line), text, believed, answer in zip(places, texts, probabilities, predicted, strict=True):
+                shares = {f"probability_{name}": p for name, p in zip(classifier.labels, believed, strict=True)}
+                yield {"file": file, "line": line, "text": text, "prediction": classifier.labels[answer], **shares}
+
+
+def _write(stream: IO[str], kind: str, classifier: Any, rows: Rows, device: str) -> None:
+    names = ["file", "line", "text", "prediction", *(f"probability_{name}" for name in classifier.labels)]
+    writer = csv.writer(stream, lineterminator="\n")
+    if kind == "csv":
+        writer.writerow(names)
+    for answer in _answers(classifier, rows, device):
+        if kind == "csv":
+            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in answer.values()])
+        else:
+            plain = {k: round(float(v), 6) if k.startswith("probability_") else v for k, v in answer.items()}
+            stream.write(json.dumps(plain, ensure_ascii=False) + "\n")
