@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Baseline": "tunebook.recipe",
     "FamilyConfig": "tunebook.recipe",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.finetuner",
@@ -25,7 +24,7 @@ _PUBLIC = {
     "UserError": "tunebook.errors",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
     from tunebook.data.module import FineTuneData as FineTuneData

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tunebook import __version__
@@ -32,7 +33,16 @@ Tab completion: eval "$(tunebook -sc install=bash)"
 """
 
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+_NOT_WRITABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
 
 
 def _task(verb: str) -> Callable[[Any, str], float | None]:
@@ -54,19 +64,26 @@ def _run_task(verb: str, config: Any) -> float | None:
     """Hydra's task function: the work, with the folder that Hydra chose for it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
-    from tunebook.compose import explain, is_config_error
+    from tunebook.compose import check_keys, explain, is_config_error
+    from tunebook.run_folder import remove_empty
 
     hydra = HydraConfig.get()
+    # Not resolved: an interpolation in it may be the very mistake to tell of.
+    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
     try:
+        check_keys(config, verb, overrides)
         return _task(verb)(config, hydra.runtime.output_dir)
     except Exception as error:
+        remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
         if hydra.mode == RunMode.MULTIRUN:
             raise  # the sweep decides what one failing job means
         if is_config_error(error):
-            error = explain(error, verb, list(hydra.overrides.task))
+            error = explain(error, verb, overrides)
         # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
-        raise SystemExit(_report(error)) from error
+        raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
 
 
 def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
@@ -79,7 +96,12 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     register_search_path()
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [sys.argv[0], *arguments]
+    overrides = [a for a in arguments if _is_override(a)]
+    nameless = next((a for a in overrides if a.startswith("=")), None)
+    if nameless is not None:  # Hydra falls over it
+        raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
+    # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
+    sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
 
     def task(config: Any) -> float | None:
         return _run_task(verb, config)
@@ -88,8 +110,12 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
         hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, verb, [a for a in arguments if "=" in a]) from error
+            raise explain(error, verb, overrides) from error
         raise
+
+
+def _is_override(argument: str) -> bool:
+    return argument.startswith("~") or (not argument.startswith("-") and "=" in argument)
 
 
 def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
@@ -99,7 +125,7 @@ def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
         print_verb_help(verb)
         return
     if verb == "train":
-        from tunebook.commands.ranks import follows_another_rank, follow
+        from tunebook.training.ranks import follow, follows_another_rank
 
         if follows_another_rank():
             follow()
@@ -116,14 +142,19 @@ def _complete(arguments: Sequence[str]) -> None:
     """Tab completion: the verb is ours, the rest of the line is Hydra's."""
     line = os.environ.get("COMP_LINE", "")
     words = line.split()
-    query = any(a.startswith("query=") for a in arguments)
-    verb = words[1] if len(words) > 1 else ""
-    if query and verb not in ("check", "train", "evaluate"):
-        print("list show check train evaluate predict")
+    if not any(a.startswith("query=") for a in arguments):
+        _compose_and_run("train", arguments)  # (un)installs the shell's function
         return
-    if query and verb in ("check", "train", "evaluate"):
+    verb = words[1] if len(words) > 2 or (len(words) == 2 and line.endswith(" ")) else None
+    if verb is None:
+        print("list show check train evaluate predict")
+    elif verb == "show":
+        from tunebook.plugins import find_recipes
+
+        print(" ".join(find_recipes()))
+    elif verb in ("check", "train", "evaluate"):
         os.environ["COMP_LINE"] = line.replace(f" {verb}", "", 1)
-    _compose_and_run(verb if query else "train", arguments)
+        _compose_and_run(verb, arguments)
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -149,7 +180,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 
         predict_command(rest)
     elif verb == "_worker":
-        from tunebook.commands.ranks import work_in
+        from tunebook.training.ranks import work_in
 
         work_in(rest[0])
     else:
@@ -161,17 +192,30 @@ def _unknown_verb(verb: str) -> UserError:
 
     near = get_close_matches(verb, ["list", "show", "check", "train", "evaluate", "predict"], n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
-    return UserError(
-        f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all"
-    )
+    return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
 
 
-def _as_user_error(error: OSError) -> UserError | None:
+def _refusal(error: BaseException | None) -> OSError | None:
+    """The operating system's refusal behind an error; torch hides a full disk behind an error of its own."""
+    first = error
+    while error is not None:
+        if isinstance(error, OSError) and (error is first or _is_out_of_room(error)):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_out_of_room(error: OSError) -> bool:
+    # numpy passes no number on: "14496 requested and 12468 written" is all it says of a full disk.
+    return error.errno in _OUT_OF_ROOM or (error.errno is None and "requested and" in str(error))
+
+
+def _as_user_error(error: OSError, run_dir: str | None) -> UserError | None:
     """An operating system's refusal that the user can mend; None for any other."""
-    where = str(error.filename) if error.filename else None
-    if error.errno in _OUT_OF_ROOM:
+    where = str(error.filename) if error.filename else run_dir
+    if _is_out_of_room(error):
         return UserError(
-            f"There is no room left to write: {error.strerror}.",
+            f"There is no room left to write: {error.strerror or error}.",
             where=where,
             mend="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
             "what was written before is whole",
@@ -185,13 +229,14 @@ def _as_user_error(error: OSError) -> UserError | None:
     return None
 
 
-def _report(error: BaseException) -> int:
+def _report(error: BaseException, run_dir: str | None = None) -> int:
     """Print an error for a person; return the exit code. What is no user error is raised again."""
-    if isinstance(error, OSError):
-        error = _as_user_error(error) or error
+    if not isinstance(error, UserError):
+        refusal = _refusal(error)
+        error = (_as_user_error(refusal, run_dir) if refusal else None) or error
     if not isinstance(error, UserError):
         raise error
-    print(f"error: {error.told()}", file=sys.stderr)
+    print(f"{error.kind}{error.told()}", file=sys.stderr)
     return error.exit_code
 
 

@@ -50,7 +50,7 @@ def _recipe_keys(overrides: Sequence[str]) -> Iterator[str]:
     for name in (o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")):
         found = find_recipes().get(name)
         if found and found.yaml:
-            node = OmegaConf.load(found.yaml).get("recipe") or {}
+            node = OmegaConf.select(OmegaConf.load(found.yaml), "recipe") or {}
             yield from (f"recipe.{key}" for key in node)
 
 
@@ -75,19 +75,26 @@ def unknown_key(key: str, verb: str, overrides: Sequence[str]) -> UserError:
     """The error for a config key that does not exist."""
     near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides)])
     hint = f"did you mean {near}? " if near else ""
-    return UserError(
-        f"There is no config key '{key}'.", where=key, mend=f"{hint}{_see_all(overrides, verb)}"
-    )
+    return UserError(f"There is no config key '{key}'.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
 
 
-def _unknown_option(group: str, option: str, options: Sequence[str], verb: str) -> UserError:
+def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
+    """The error for a group option that has no file; ``path`` is "group/option" as Hydra looked for it."""
+    # A hub id has a slash too: only Hydra's own groups are nested.
+    inner = path.removeprefix("hydra/")
+    group, _, option = inner.partition("/")
+    group = path[: len(path) - len(inner)] + group
+    if group == "recipe" and option in (known := find_recipes()):
+        return UserError(
+            f"The recipe '{option}' has no page.",
+            where=known[option].distribution,
+            mend=f"add conf/recipe/{option}.yaml to its package",
+        )
     if group == "recipe":
         return unknown_recipe(option, options)
     near = get_close_matches(option, options, n=1)
     hint = f"did you mean {group}={near[0]}? " if near else ""
-    extra = (
-        f"for a folder or a hub id write {group}.name={option}; " if group == "model" else ""
-    )
+    extra = f"for a folder or a hub id write {group}.name={option}; " if group == "model" and option else ""
     return UserError(
         f"There is no option '{option}' of the group '{group}'.",
         where=f"{group}={option}",
@@ -102,53 +109,129 @@ def _first_match(pattern: str, text: str) -> str | None:
 
 def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | None:
     key = _first_match(r"full_key: (\S+)", text)
-    reason = _first_match(r"(Value '.*|Invalid value '.*|Cannot convert .*|Unexpected .*|field '.*)", text)
+    reason = _first_match(r"(Value '.*|Invalid (?:value|type) .*|Cannot convert .*|field '.*|Interpolation .*)", text)
     if not (key and reason):
         return None
-    reason = reason.replace("could not be converted to", "is no")
+    reason = reason.replace("could not be converted to", "is no").rstrip(".")
+    reason = reason.replace("a ListConfig, list or tuple", "a list")
     return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=_see_all(overrides, verb))
+
+
+def _deleted(key: str) -> UserError:
+    return UserError(
+        f"'{key}' cannot be deleted: a config always has all its keys.",
+        where=f"~{key}",
+        mend=f"leave it out to keep its default, or write {key}=null where it may be empty",
+    )
+
+
+def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
+    """Whatever Hydra cannot read or does not allow."""
+    said = str(error).strip().splitlines()[0]
+    unread = getattr(error, "override", None)
+    written = unread or next((o for o in overrides if o in said), " ".join(overrides))
+    what, hint = (
+        said,
+        "overrides are written key=value, without spaces; quote what has ,=[]{} in it: \"key='a=b'\"",
+    )
+    group = _first_match(r"Multiple values for (\S+)\. ", said)
+    if "Ambiguous value" in said:
+        what = f"'{written}' has several values"
+        hint = "key=[a,b] is a list, \"key='a,b'\" one text, and -m runs once for each"
+    elif group:
+        written = next((o for o in overrides if o.startswith(f"+{group}=")), written)
+        what, hint = (
+            f"The group '{group}' has its option already",
+            f"leave out the plus: {written.lstrip('+')}",
+        )
+    elif unread is not None:
+        what = f"The override '{unread}' cannot be read"
+    return UserError(what, where=written or verb, mend=f"{hint}; {_see_all(overrides, verb)}")
+
+
+def _broken_yaml(error: Any) -> UserError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return UserError(
+        f"A page of the config is no YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
+        where=f"{mark.name}:{mark.line + 1}" if mark else None,
+        mend="correct it there; a value with a colon, a bracket or a # in it needs quotes",
+    )
 
 
 def explain(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
     """Turn an error of Hydra or OmegaConf into one message for the person at the terminal."""
     from hydra.errors import MissingConfigException
+    from yaml import YAMLError
 
+    if isinstance(error, YAMLError):
+        return _broken_yaml(error)
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)  # type: ignore[arg-type]
     text = "\n".join(str(e) for e in chain)
 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return _unknown_option(group, option, error.options, verb)
+        return _unknown_option(str(error.missing_cfg_file), error.options, verb)
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
         names = ", ".join(find_recipes())
-        return UserError(
-            "No recipe was chosen.", where="recipe", mend=f"add recipe=<name>; the recipes are: {names}"
-        )
+        return UserError("No recipe was chosen.", where="recipe", mend=f"add recipe=<name>; the recipes are: {names}")
+    key = _first_match(r"full_key: (\S+)", text)
+    if key and "does not support deletion" in text:
+        return _deleted(key)
     wrong = _wrong_value(text, verb, overrides) if "not in" not in text else None
     if wrong:
         return wrong
-    key = _first_match(r"Could not (?:override|append to config.*?) '([^']+)'", text)
-    key = key or _first_match(r"full_key: (\S+)", text)
+    key = _first_match(r"Could not (?:override|append to config.*?) '([^']+)'", text) or key
     if key and ("not in" in text or "Could not override" in text):
         return unknown_key(key, verb, overrides)
     mandatory = _first_match(r"Missing mandatory value: (\S+)", text)
+    if "has missing mandatory value" in text:
+        mandatory = _first_match(r"full_key: (\S+)", text)
     if mandatory:
         return UserError(f"'{mandatory}' has no value.", where=mandatory, mend=f"add {mandatory}=...")
-    return UserError(
-        str(error).strip().splitlines()[0],
-        where=" ".join(overrides) or verb,
-        mend=f"{_see_all(overrides, verb)}; overrides are written key=value",
-    )
+    return _badly_written(error, verb, overrides)
+
+
+def check_keys(config: Any, verb: str, overrides: Sequence[str]) -> None:
+    """Refuse what ``+key=`` added and ``~key`` took away: nothing would read the one or miss the other.
+
+    Raises:
+        UserError: A key that the schema lacks, or that the config lacks.
+    """
+    for key, known in _differences(config, SCHEMAS[verb]):
+        raise _deleted(key) if known else unknown_key(key, verb, overrides)
+
+
+def _differences(node: Any, schema: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Keys that are in a config or in its schema, but not in both, and whether the schema has them."""
+    kinds = get_type_hints(schema)
+    present = list(node.keys())  # `in` would say no to a key whose value is still missing
+    yield from ((f"{prefix}{key}", False) for key in present if key not in kinds)
+    for name, kind in kinds.items():
+        inner = nested(kind)
+        if name not in present:
+            yield f"{prefix}{name}", True
+        elif inner:
+            yield from _differences(node[name], inner, f"{prefix}{name}.")
 
 
 def is_config_error(error: Exception) -> bool:
     """Whether an exception comes from composing a config and not from our own code."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
-    return isinstance(error, (HydraException, OmegaConfBaseException))
+    return isinstance(error, (HydraException, OmegaConfBaseException, YAMLError))
+
+
+def _text_keys(options: Any) -> Any:
+    """Labels that are numbers are typed as numbers, {1: ..., 2: ...}; the names of labels are text."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(options, resolve=True) if OmegaConf.is_config(options) else options
+    if not isinstance(plain, dict):
+        return plain
+    return {str(key): _text_keys(value) for key, value in plain.items()}
 
 
 def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
@@ -161,7 +244,7 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(config_class), options)
+        merged = OmegaConf.merge(OmegaConf.structured(config_class), _text_keys(options))
         return OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")

@@ -15,6 +15,7 @@ class UserError(Exception):
     """
 
     exit_code = 2
+    kind = "error: "
 
     def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
         super().__init__(what)
@@ -26,7 +27,9 @@ class UserError(Exception):
         """The message as the command line prints it: a sentence, then where and how to mend it."""
         sentence, *rest = str(self).split("\n")
         end = "" if sentence.endswith((".", "!", "?", ":")) else "."
-        return "\n".join([sentence[:1].upper() + sentence[1:] + end, *rest])
+        if sentence.split(" ")[0].isalpha():  # a config key or a file's name stays as it is written
+            sentence = sentence[:1].upper() + sentence[1:]
+        return "\n".join([sentence + end, *rest])
 
     def __str__(self) -> str:
         lines = [self.what]

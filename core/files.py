@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from tunebook.errors import UserError
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside the target, flush to disk, then rename over it.
+
+@contextmanager
+def _beside(path: Path, **mode: Any) -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the name of ``path`` only when all of it is on disk.
 
     A kill or a full disk leaves what was there before. The temporary file lies in the target's own folder,
     because a rename between file systems is a copy.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            write(stream)
+        with os.fdopen(handle, **mode) as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         # mkstemp makes files that only their owner reads; a run folder is shared like any other file.
@@ -34,6 +38,30 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a binary file, whole or not at all."""
+    with _beside(path, mode="wb") as stream:
+        write(stream)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[str]]:
+    """Open a UTF-8 file that is there only when all of it is on disk.
+
+    Raises:
+        UserError: The folder cannot be written or the disk is full.
+    """
+    try:
+        with _beside(path, mode="w", encoding="utf-8", newline="") as stream:
+            yield stream
+    except OSError as error:
+        raise UserError(
+            f"{path.name} cannot be written: {error.strerror or error}",
+            where=str(path.parent),
+            mend="free some space or choose a folder you may write to: run_dir=<folder>",
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

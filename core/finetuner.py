@@ -12,9 +12,9 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from tunebook.config import OptimConfig
 from tunebook.evaluation.metrics import update_metrics
-from tunebook.training.finite import check_finite
 from tunebook.models.optim import learning_rate_factor, parameter_groups
 from tunebook.recipe import Batch, Head
+from tunebook.training.finite import check_finite
 
 
 class FineTuner(LightningModule):
@@ -61,8 +61,10 @@ class FineTuner(LightningModule):
         if stage == "train":
             self._step_losses.append(losses.detach())
             self._step_rows.append(batch["row"])
-            self.log("train/loss", losses.detach().mean(), prog_bar=True, on_step=True, batch_size=len(losses))
-            return losses.sum() / batch["normalizer"]
+            several = self.trainer.world_size > 1
+            self.log("train/loss", losses.detach().mean(), prog_bar=True, on_step=True, sync_dist=several)
+            scaled: Tensor = losses.sum() / batch["normalizer"]
+            return scaled
         probabilities = self.head.probabilities(logits)
         predicted = self.head.decide(probabilities)
         update_metrics(self.validation_metrics, probabilities, predicted, batch["target"])
@@ -105,7 +107,7 @@ class FineTuner(LightningModule):
         optim = self.optim
         optimizer = torch.optim.AdamW(
             parameter_groups(self.model, optim),
-            lr=optim.lr,
+            lr=optim.lr or 0.0,  # each group has its own
             betas=(optim.beta1, optim.beta2),
             eps=optim.eps,
             fused=True,  # seven times faster than torch's default on a CPU

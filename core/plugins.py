@@ -46,7 +46,7 @@ class Found:
         """The first comment line of the recipe's page."""
         if self.yaml is None:
             return "(its conf/recipe YAML is missing)"
-        for line in self.yaml.read_text(encoding="utf-8").splitlines():
+        for line in self.yaml.read_text(encoding="utf-8", errors="replace").splitlines():
             text = line.lstrip("# ").strip()
             if line.startswith("#") and text and not text.startswith("@package"):
                 return text
@@ -123,7 +123,7 @@ def load_recipe_class(name: str) -> type[Recipe[Any]]:
     found = known[name]
     try:
         loaded = found.entry.load()
-    except Exception as error:  # a stranger's code may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
         raise UserError(
             f"The recipe '{name}' cannot be imported: {type(error).__name__}: {error}",
             where=f"{found.distribution}, {found.entry.value}",

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from omegaconf import MISSING
 
-from tunebook.config import DataConfig
+from tunebook.config import AdaptConfig, DataConfig, TrainConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import MetricCollection
 
+    from tunebook.bundle.manifest import Manifest
+    from tunebook.commands.setup import Prepared
     from tunebook.data.columns import Column
+    from tunebook.data.gate import Checked
     from tunebook.data.labels import Labels
-    from tunebook.data.module import Examples
+    from tunebook.data.module import Examples, FineTuneData
+    from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
+    from tunebook.models.source import ModelSource
+    from tunebook.run_folder import RunFolder
+    from tunebook.training.fit import Fitted
 
 # A batch is {"inputs": what the model's forward takes, "target": [batch], "row": [batch], "normalizer": float}.
 Batch = dict[str, Any]
@@ -148,3 +155,56 @@ class Recipe(ABC, Generic[ConfigT]):
     @abstractmethod
     def metrics(self, labels: Sequence[str]) -> MetricCollection:
         """What is measured, by name; ``watch`` names one of them."""
+
+    # From here on the families speak; a recipe rarely overrides these.
+
+    @abstractmethod
+    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+        """Make the model's inputs of all rows, once."""
+
+    @abstractmethod
+    def build_model(
+        self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The backbone with the recipe's final layer."""
+
+    def adapted(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
+        """The model with the chosen weights ready to learn."""
+        from tunebook.models.adapt import adapt
+
+        return adapt(model, config)
+
+    @abstractmethod
+    def data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
+        """What is trained, on what: the model itself, or with ``adapt=head`` its head on stored features."""
+
+    @abstractmethod
+    def finish(
+        self,
+        prepared: Prepared,
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        record: dict[str, Any],
+        facts: Mapping[str, str],
+    ) -> float:
+        """Write the bundle, score it on the test rows and report; returns the watched test metric."""
+
+    @abstractmethod
+    def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
+        """The model of a bundle of this recipe, ready to answer."""
+
+
+class Predictor(Protocol):
+    """A finished model as `predict` uses it."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """What `answers` tells of a row, in the order written."""
+        ...
+
+    def answers(self, rows: Rows, device: Any, advance: Callable[[int], None]) -> Iterator[Mapping[str, str]]:
+        """Answer rows in order, by column."""
+        ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +14,17 @@ if TYPE_CHECKING:
     from tunebook.models.source import ModelSource
     from tunebook.recipe import Encoded
 
-PACKAGES = ("tunebook", "torch", "lightning", "transformers", "tokenizers", "peft", "torchmetrics", "hydra-core", "numpy")
+PACKAGES = (
+    "tunebook",
+    "torch",
+    "lightning",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "torchmetrics",
+    "hydra-core",
+    "numpy",
+)
 
 # What a run cannot go on without: with another of these, it would be another run.
 _SAME = ("rows", "weights", "world_size", "labels")
@@ -32,21 +41,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def weights_digest(source: ModelSource) -> str:
-    """SHA-256 over a model's config and weights."""
-    from tunebook.models.source import weight_files
-
-    digest = hashlib.sha256((source.folder / "config.json").read_bytes())
-    for file in weight_files(source.folder):
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSource, device: str) -> dict[str, Any]:
     """Collect the record of a run before it starts."""
     import torch
+
+    from tunebook.models.source import weights_digest
 
     assert checked.labels is not None
     return {

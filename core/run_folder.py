@@ -128,10 +128,22 @@ def _clear(run: RunFolder) -> None:
             continue
         with contextlib.suppress(OSError):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    # Folders that are now empty were made for this run alone.
+    remove_empty(run.path)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a run folder that nothing was written to, and the folders above it that were made for it alone.
+
+    Never the folder that the command was started in, nor one that is outside of it: those are not ours.
+    """
+    here, folder = Path.cwd(), folder.absolute()
     with contextlib.suppress(OSError):
-        for folder in (run.path, *list(run.path.parents)[:2]):
+        if folder != here:
             folder.rmdir()
+        for above in folder.parents:
+            if here not in above.parents:
+                break
+            above.rmdir()
 
 
 def save_config(config: Any, run: RunFolder) -> None:

@@ -16,10 +16,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Golden:
-    """An input, and what the model answered to it when the bundle was written."""
+    """An input, and what the model answered to it when the bundle was written, by label."""
 
     text: str
-    probabilities: list[float]
+    probabilities: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check(manifest: Manifest) -> None:
     """A file that was edited by hand must not be half believed."""
+    if not isinstance(manifest.labels, list) or "text" not in manifest.columns:
+        raise ValueError("labels must be a list, and columns must name the text")
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]
-    if not all(isinstance(s, str) for s in strings) or len(manifest.labels) < 2:
-        raise ValueError("labels and names must be text, and two labels at least")
+    if not all(isinstance(s, str) for s in strings) or not 2 <= len(set(manifest.labels)) == len(manifest.labels):
+        raise ValueError("labels and names must be text, and two different labels at least")
     if not isinstance(manifest.max_length, int) or manifest.max_length < 3:
         raise ValueError("max_length must be a whole number")
     for golden in manifest.golden:
-        if len(golden.probabilities) != len(manifest.labels) or not all(map(math.isfinite, golden.probabilities)):
+        numbers = golden.probabilities
+        if set(numbers) != set(manifest.labels) or not all(math.isfinite(p) for p in numbers.values()):
             raise ValueError("a golden output has not one number for each label")
 
 

@@ -7,33 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.bundle.manifest import Manifest, read_manifest
+from tunebook.bundle.manifest import FILE, Manifest, read_manifest
 from tunebook.compose import typed_recipe_options
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource, check_folder
 from tunebook.plugins import load_recipe_class
 
 if TYPE_CHECKING:
-    from tunebook.recipe import Recipe
+    from tunebook.recipe import Head, Recipe
+    from tunebook.tasks.text_classification import TextClassification
     from tunebook.tasks.text_classifier import TextClassifier
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
 
 
-def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], TextClassifier]:
+def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     """The bundle's manifest, its recipe (an installed one, by name), and its model.
 
     Raises:
         UserError: Something is missing or damaged, or the model no longer answers as it did when written.
     """
+    manifest = read_manifest(folder)
+    check_folder(folder)
+    recipe_class = load_recipe_class(manifest.recipe)
+    recipe = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
+    return manifest, recipe, recipe.open_bundle(folder, manifest)
+
+
+def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest: Manifest) -> TextClassifier:
+    """A text classifier's model, with the head that its recipe reads it by.
+
+    Raises:
+        UserError: Its files contradict each other, or its answers are not those it gave when written.
+    """
     from tunebook.models.text import load_backbone, load_saved_classifier, load_tokenizer
     from tunebook.models.zero_shot import ZeroShotClassifier
     from tunebook.tasks.text_classifier import TextClassifier
 
-    manifest = read_manifest(folder)
-    check_folder(folder)
-    recipe_class = load_recipe_class(manifest.recipe)
-    recipe: Any = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
     source = ModelSource(str(folder), folder)
     tokenizer = load_tokenizer(source)
     if manifest.head == "zero_shot":
@@ -42,15 +52,34 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], TextClassifier]:
     else:
         model = load_saved_classifier(source)
     head = recipe.answer_head(model, manifest.labels)
+    _check_head(manifest, head, model, folder)
     classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length)
     _check_golden(manifest, classifier, folder)
-    return manifest, recipe, classifier
+    return classifier
+
+
+def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
+    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must tell of one model."""
+    zero_shot = manifest.head == "zero_shot"
+    if not zero_shot and manifest.head != head.kind:
+        raise UserError(
+            f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
+            where=str(folder / FILE),
+            mend="write the bundle again",
+        )
+    named = [] if zero_shot else [model.config.id2label.get(i) for i in range(model.config.num_labels)]
+    if len(named) == len(manifest.labels) and named != manifest.labels:
+        raise UserError(
+            f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
+            where=str(folder),
+            mend="its files were changed, or belong to different models; write the bundle again",
+        )
 
 
 def _check_golden(manifest: Manifest, classifier: TextClassifier, folder: Path) -> None:
     """Ask what was asked when the bundle was written: swapped labels or weights would show here."""
     got, _ = classifier.predict([g.text for g in manifest.golden])
-    expected = np.array([g.probabilities for g in manifest.golden])
+    expected = np.array([[g.probabilities[label] for label in manifest.labels] for g in manifest.golden])
     if expected.size and not np.allclose(got, expected, atol=_TOLERANCE):
         raise UserError(
             "This bundle's model does not answer as it did when the bundle was written "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,11 @@ _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
 
 
 def write_text_bundle(
-    folder: Path, classifier: TextClassifier, recipe: Recipe[Any], config: TrainConfig, card: Mapping[str, Any]
+    folder: Path,
+    classifier: TextClassifier,
+    recipe: Recipe[Any],
+    config: TrainConfig,
+    card: Mapping[str, Any],
 ) -> None:
     """Write model, tokenizer, manifest and card beside the target, then rename.
 
@@ -51,7 +55,11 @@ def write_text_bundle(
 
 
 def _write_into(
-    folder: Path, classifier: TextClassifier, recipe: Recipe[Any], config: TrainConfig, card: Mapping[str, Any]
+    folder: Path,
+    classifier: TextClassifier,
+    recipe: Recipe[Any],
+    config: TrainConfig,
+    card: Mapping[str, Any],
 ) -> None:
     model = classifier.model
     zero_shot = isinstance(model, ZeroShotClassifier)
@@ -78,14 +86,18 @@ def _write_into(
         labels=list(classifier.labels),
         max_length=classifier.max_length,
         columns={"text": config.data.text, "label": config.data.label},
-        golden=[Golden(t, [round(float(p), 6) for p in row]) for t, row in zip(_GOLDEN, probabilities, strict=True)],
+        golden=[_golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
     )
     write_json(folder / FILE, manifest.to_json())
     write_text(folder / "README.md", text_card(manifest, config, card))
 
 
+def _golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
+    return Golden(text, {label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)})
+
+
 def _as_os_error(error: Exception) -> Exception:
-    """safetensors wraps the system's refusal in an error of its own; find its number again."""
+    """Safetensors wraps the system's refusal in an error of its own; find its number again."""
     import errno
     import re
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ def check_command(config: Any, run_dir: str) -> None:
     """Read, check, split, compare and tokenise the rows; train nothing and leave nothing behind."""
     from tunebook.commands.setup import prepare, typed
     from tunebook.commands.summary import print_data
+    from tunebook.run_folder import remove_empty
 
-    with contextlib.suppress(OSError):
-        Path(run_dir).rmdir()  # Hydra made it; a check writes nothing
-        Path(run_dir).parent.rmdir()
+    remove_empty(Path(run_dir))  # Hydra made it; a check writes nothing
     rejects = Path(tempfile.mkdtemp(prefix="tunebook-check-")) / "rejects.jsonl"
     try:
         prepared = prepare(typed(config), rejects)

@@ -23,8 +23,8 @@ _ROWS = 8 * 2048
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tunebook predict",
-        description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), or each "
-        "line of standard input. Writes file, line, text, prediction and a probability for each label.",
+        description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), "
+        "or each line of standard input. Writes file, line, text, prediction and a probability for each label.",
     )
     parser.add_argument("model", help="run folder or bundle folder")
     parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
@@ -40,9 +40,7 @@ def predict_command(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(list(arguments))
     output = Path(options.output).absolute() if options.output else None
     if output and output.suffix not in (".csv", ".jsonl"):
-        raise UserError(
-            "The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}"
-        )
+        raise UserError("The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}")
     if output and not output.parent.is_dir():
         raise UserError("The folder of the output is missing.", where=str(output.parent), mend="create it first")
 
@@ -63,22 +61,30 @@ def _rows(options: argparse.Namespace, text_column: str, log: Path, scratch: Pat
     from tunebook.data.rejects import RejectLog
 
     rejects = RejectLog(log, options.max_rejects)
-    if options.files:
-        column = Column("text", options.text or text_column, "--text", "text")
-        try:
+    try:
+        if options.files:
+            column = Column("text", options.text or text_column, "--text", "text")
             rows = read_rows(options.files, "files", [column], rejects, split="rows")
-        except UserError as error:
-            # The gate speaks of config keys; here a file is an argument.
-            error.mend = (error.mend or "").replace("files=", "tunebook predict <bundle> ")
-            raise
-    else:
-        spool, column = _spool(scratch), Column("text", "text", "stdin", "text")
-        rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
-    if rejects.count and rejects.count <= rejects.limit:
+        else:
+            spool, column = _spool(scratch), Column("text", "text", "stdin", "text")
+            rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
+        rejects.write()
+        rejects.check()
+    except UserError as error:
+        raise _in_words_of_predict(error) from error
+    if rejects.count:
         print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {log}", file=sys.stderr)
-    rejects.write()
-    rejects.check()
     return rows
+
+
+def _in_words_of_predict(error: UserError) -> UserError:
+    """The gate speaks of config keys; here a file is an argument, and the limit an option."""
+
+    def reworded(text: str | None) -> str:
+        text = (text or "").replace("files=", "tunebook predict <bundle> ")
+        return text.replace("data.max_rejects=", "--max-rejects ")
+
+    return UserError(reworded(error.what), where=error.where, mend=reworded(error.mend))
 
 
 def _spool(scratch: Path) -> Path:
@@ -91,7 +97,9 @@ def _spool(scratch: Path) -> Path:
             text = line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
             if not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text):
                 raise UserError(
-                    "Standard input is not UTF-8.", where=repr(line[:60]), mend="convert it: iconv -t utf-8 ..."
+                    "Standard input is not UTF-8.",
+                    where=repr(line[:60]),
+                    mend="convert it: iconv -t utf-8 ...",
                 )
             stream.write(json.dumps({"text": text}) + "\n")
     return file
@@ -100,7 +108,7 @@ def _spool(scratch: Path) -> Path:
 def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> None:
     from tunebook.bundle.read import open_bundle
     from tunebook.config import Accelerator, TrainerConfig
-    from tunebook.evaluation.files import written_whole
+    from tunebook.files import written_whole
     from tunebook.training.devices import choose_accelerator
 
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
@@ -124,7 +132,13 @@ def _answers(classifier: Any, rows: Rows, device: str) -> Iterator[dict[str, Any
             places = zip(part.column("file").to_pylist(), part.column("line").to_pylist(), strict=True)
             for (file, line), text, believed, answer in zip(places, texts, probabilities, predicted, strict=True):
                 shares = {f"probability_{name}": p for name, p in zip(classifier.labels, believed, strict=True)}
-                yield {"file": file, "line": line, "text": text, "prediction": classifier.labels[answer], **shares}
+                yield {
+                    "file": file,
+                    "line": line,
+                    "text": text,
+                    "prediction": classifier.labels[answer],
+                    **shares,
+                }
 
 
 def _write(stream: IO[str], kind: str, classifier: Any, rows: Rows, device: str) -> None:

@@ -72,7 +72,7 @@ def _check_ranges(config: TrainConfig) -> None:
     for key, (share, low, high) in shares.items():
         if share is not None and not low <= share <= high:
             raise UserError(f"{key} must be from {low:g} to {high:g}, not {share:g}.", where=key)
-    if not config.optim.lr > 0:
+    if config.optim.lr is not None and not config.optim.lr > 0:
         raise UserError(f"optim.lr must be above 0, not {config.optim.lr:g}.", where="optim.lr")
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
+from itertools import pairwise
 from typing import Any, get_args, get_type_hints
 
 from tunebook.compose import SCHEMAS, nested
@@ -31,10 +32,10 @@ def field_help(schema: type) -> dict[str, str]:
     for cls in reversed(schema.__mro__[:-1]):
         tree = ast.parse(inspect.getsource(cls).lstrip())
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for before, after in zip(body, body[1:], strict=False):
+        for before, after in pairwise(body):
             is_field = isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name)
             if is_field and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                texts[before.target.id] = str(after.value.value)  # type: ignore[attr-defined, union-attr]
+                texts[before.target.id] = str(after.value.value)  # type: ignore[attr-defined]
     return texts
 
 
@@ -56,7 +57,9 @@ def _plain(value: Any) -> str:
         return value.name
     if isinstance(value, list):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
-    return {None: "null", True: "true", False: "false", "???": "(required)"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return {None: "null", "???": "(required)"}.get(value, str(value))
 
 
 def schema_options(schema: type, prefix: str = "", skip: Sequence[str] = ()) -> Iterator[Option]:
@@ -135,13 +138,19 @@ def _composed_defaults(name: str) -> dict[str, str]:
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    from tunebook.compose import known_keys, register_schemas
+    from tunebook.compose import explain, is_config_error, known_keys, register_schemas
     from tunebook.plugins import register_search_path
 
     register_schemas()
     register_search_path()
-    with initialize_config_module("tunebook.conf", version_base="1.3"):
-        config = compose("train", overrides=[f"recipe={name}"])
+    chosen = [f"recipe={name}"]
+    try:
+        with initialize_config_module("tunebook.conf", version_base="1.3"):
+            config = compose("train", overrides=chosen)
+    except Exception as error:
+        if is_config_error(error):
+            raise explain(error, "train", chosen) from error
+        raise
     values = {}
     for key in known_keys(SCHEMAS["train"]):
         if key in ("run_dir", "data.cache_dir") or key.startswith("recipe"):

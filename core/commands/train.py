@@ -6,18 +6,19 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from tunebook.commands.ranks import announce, started_by_torchrun, workers_join
 from tunebook.commands.setup import Prepared, prepare, typed
 from tunebook.commands.summary import data_facts, print_data
 from tunebook.config import Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.files import write_json
 from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, open_run_folder, save_config
+from tunebook.training.ranks import announce, started_by_torchrun, workers_join
 
 if TYPE_CHECKING:
     from tunebook.training.fit import Fitted
@@ -111,12 +112,11 @@ def _train(config: TrainConfig, run: RunFolder, resumed: bool = False, main: boo
         sys.stdout.flush()
         if not resumed:
             write_json(run.record, record)
-    model, fitted = _tuned(prepared, run, resumed)
+    model, fitted, settled = _tuned(prepared, run, resumed, main)
     if fitted is not None and not fitted.is_main:
         return None
-    from tunebook.tasks.text_evidence import finish
-
-    return finish(prepared, model, fitted, run, record, data_facts(prepared))
+    finished = replace(prepared, config=settled)
+    return prepared.recipe.finish(finished, model, fitted, run, record, data_facts(finished))
 
 
 def _record(prepared: Prepared, run: RunFolder, resumed: bool) -> dict[str, Any]:
@@ -124,7 +124,11 @@ def _record(prepared: Prepared, run: RunFolder, resumed: bool) -> dict[str, Any]
     from tunebook.training.devices import choose_accelerator
 
     record = make_record(
-        prepared.config, prepared.checked, prepared.encoded, prepared.source, choose_accelerator(prepared.config.trainer)
+        prepared.config,
+        prepared.checked,
+        prepared.encoded,
+        prepared.source,
+        choose_accelerator(prepared.config.trainer),
     )
     if resumed and run.record.is_file():
         before = json.loads(run.record.read_text(encoding="utf-8"))
@@ -144,31 +148,56 @@ def _use_threads(threads: Any) -> None:
         torch.set_num_threads(threads)
 
 
-def _tuned(prepared: Prepared, run: RunFolder, resumed: bool) -> tuple[Any, Fitted | None]:
+def _tuned(prepared: Prepared, run: RunFolder, resumed: bool, main: bool) -> tuple[Any, Fitted | None, TrainConfig]:
     """Build the model and train it; with ``adapt=none`` it is ready as it is."""
     from tunebook.models.adapt import merge
     from tunebook.training.seeding import seed_of, seed_torch
 
     config, recipe = prepared.config, prepared.recipe
     seed_torch(seed_of(config.seed, 0))
-    recipe_any: Any = recipe
-    model = recipe_any.build_model(prepared.source, prepared.labels, config, prepared.encoded)
+    model = recipe.build_model(prepared.source, prepared.labels, config, prepared.encoded)
     if config.adapt.method is Method.none:
-        return model, None
-    fitted = _fit(prepared, model, run, resumed)
-    return merge(fitted[0]) if fitted[1].is_main else model, fitted[1]
+        return model, None, config
+    adapted = recipe.adapted(model, config.adapt)
+    trained, data = recipe.data(adapted, prepared.encoded, prepared.source, config)
+    config = _settled(prepared, model, data, run, main)
+    fitted = _fit(prepared, config, trained, data, run, resumed)
+    return merge(adapted) if fitted.is_main else adapted, fitted, config
 
 
-def _fit(prepared: Prepared, model: Any, run: RunFolder, resumed: bool) -> tuple[Any, Fitted]:
+def _settled(prepared: Prepared, model: Any, data: Any, run: RunFolder, main: bool) -> TrainConfig:
+    """Choose the numbers that the user left open, say so, and keep them in the run's config."""
+    from tunebook.models.optim import count_parameters
+    from tunebook.training.defaults import Situation, with_defaults
+
+    config = prepared.config
+    method = config.adapt.method
+    world_size = config.trainer.devices * config.trainer.num_nodes
+    situation = Situation(
+        method=method,
+        fresh=method is Method.scratch or not prepared.source.pretrained,
+        parameters=count_parameters(model)[1],
+        steps_per_epoch=data.steps_per_epoch(world_size),
+    )
+    settled = with_defaults(config, situation)
+    if main:
+        save_config(settled, run)
+        steps = situation.steps_per_epoch * (settled.trainer.max_epochs or 0)
+        print(
+            f"training: adapt={method.name}, optim.lr={settled.optim.lr:g}, "
+            f"trainer.max_epochs={settled.trainer.max_epochs} ({steps} steps)",
+            flush=True,
+        )
+    return settled
+
+
+def _fit(prepared: Prepared, config: TrainConfig, trained: Any, data: Any, run: RunFolder, resumed: bool) -> Fitted:
     from tunebook.finetuner import FineTuner
     from tunebook.training.checkpoints import newest_valid
     from tunebook.training.fit import fit, planned_steps
     from tunebook.training.seeding import seed_of, seed_torch
 
-    config, recipe = prepared.config, prepared.recipe
-    recipe_any: Any = recipe
-    adapted = recipe_any.adapted(model, config.adapt)
-    trained, data = recipe_any.data(adapted, prepared.encoded, prepared.source, config)
+    recipe = prepared.recipe
     # Adapters drew numbers too; a cached feature file must not change what comes next.
     seed_torch(seed_of(config.seed, 1))
     module = FineTuner(
@@ -183,7 +212,12 @@ def _fit(prepared: Prepared, model: Any, run: RunFolder, resumed: bool) -> tuple
     run.checkpoints.mkdir(exist_ok=True)
     resume_from = newest_valid(run.checkpoints) if resumed else None
     with workers_join(str(run.path)):
-        fitted = fit(
-            module, data, config, run.path, watch=recipe.watch, watch_mode=recipe.watch_mode, resume_from=resume_from
+        return fit(
+            module,
+            data,
+            config,
+            run.path,
+            watch=recipe.watch,
+            watch_mode=recipe.watch_mode,
+            resume_from=resume_from,
         )
-    return adapted, fitted

@@ -16,9 +16,7 @@ from tunebook.data.values import as_text
 from tunebook.errors import UserError
 
 
-def read_parquet(
-    plain: Path, path: Path, columns: Sequence[Column], reject: Reject, rows: int
-) -> Iterator[Chunk]:
+def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
     """Stream a Parquet file.
 
     Args:
@@ -67,9 +65,7 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
         raise empty_file(path, "has no readable rows")
 
 
-def _arrow_batches(
-    files: list[Path], columns: Sequence[Column], path: Path, rows: int
-) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, rows: int) -> Iterator[pa.RecordBatch]:
     for file in files:
         try:
             with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as stream:
@@ -90,9 +86,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read: {error}", where=str(path), mend="save the dataset again"
-        ) from None
+        raise UserError(f"{path} cannot be read: {error}", where=str(path), mend="save the dataset again") from None
     return content
 
 
@@ -132,9 +126,7 @@ def _chunks(
     for batch in batches:
         chunk = Chunk.empty(columns)
         values = [
-            batch.column(column.name).to_pylist()
-            if column.name in batch.schema.names
-            else [None] * len(batch)
+            batch.column(column.name).to_pylist() if column.name in batch.schema.names else [None] * len(batch)
             for column in columns
         ]
         for line, row in enumerate(zip(*values, strict=True), start=first):

@@ -100,9 +100,7 @@ class Compared:
         return [f"{count} text{'s' * (count > 1)} with more than one label, such as {'; '.join(shown)}"]
 
 
-def compare(
-    splits: Mapping[str, Rows], text: str | None, group: str | None, near_duplicate: float
-) -> Compared:
+def compare(splits: Mapping[str, Rows], text: str | None, group: str | None, near_duplicate: float) -> Compared:
     """Compare the rows of all splits with each other.
 
     Args:

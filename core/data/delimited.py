@@ -27,9 +27,7 @@ UNDECODED = re.compile("[\udc80-\udcff]")
 """What the error handler "surrogateescape" makes of bytes that are not UTF-8."""
 
 
-def read_delimited(
-    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int
-) -> Iterator[Chunk]:
+def read_delimited(file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
     """Stream a CSV or TSV file: RFC 4180 quoting, no types, blank lines skipped but counted."""
     # newline="" leaves the line ends inside quoted fields as they are.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -68,9 +66,7 @@ def _header(reader: Reader, path: Path) -> list[str]:
         raise empty_file(path)
     for name in header:
         if UNDECODED.search(name):
-            raise UserError(
-                f"{path.name}: the header is not UTF-8", where=f"{path}:1", mend="iconv -f latin1 -t utf-8"
-            )
+            raise UserError(f"{path.name}: the header is not UTF-8", where=f"{path}:1", mend="iconv -f latin1 -t utf-8")
         if name and header.count(name) > 1:
             raise duplicate_column(name, path)
     return header

@@ -24,9 +24,7 @@ KNOWN = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 CHUNK_ROWS = 4096
 
 
-def read_batches(
-    path: Path, columns: Sequence[Column], reject: Reject, rows: int = CHUNK_ROWS
-) -> Iterator[Chunk]:
+def read_batches(path: Path, columns: Sequence[Column], reject: Reject, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """Stream the needed columns of a file, at most ``rows`` rows at a time.
 
     Nothing is guessed: "NA", "007" and "no" stay text. Typed values (JSON, Parquet, `datasets`) become text
@@ -57,9 +55,7 @@ def read_batches(
                 mend=f"use one of {known}, each also with .gz",
             )
     except (EOFError, gzip.BadGzipFile) as error:
-        raise UserError(
-            f"{path.name}: damaged gzip file ({error})", where=str(path), mend="fetch it again"
-        ) from None
+        raise UserError(f"{path.name}: damaged gzip file ({error})", where=str(path), mend="fetch it again") from None
     except PermissionError:
         raise UserError(f"{path.name} may not be read", where=str(path), mend=f"chmod u+r {path}") from None
 
@@ -83,9 +79,7 @@ def _refuse_binary(head: bytes, path: Path) -> None:
             mend=f"iconv -f utf-16 -t utf-8 {path.name} > utf8-{path.name}",
         )
     if head.startswith(b"\x1f\x8b"):
-        raise UserError(
-            f"{path.name} is gzipped but not named so", where=str(path), mend=f"call it {path.name}.gz"
-        )
+        raise UserError(f"{path.name} is gzipped but not named so", where=str(path), mend=f"call it {path.name}.gz")
     known = head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0"))
     if known or head.count(0) > 8 + len(head) // 100:
         raise UserError(

@@ -99,10 +99,7 @@ def open_gate(
         compared = compare(given, text, group, config.near_duplicate)
         kept, leaks, notes = guard(compared, config.leaks, rejects)
         rejects.write()
-        given = {
-            name: rows if len(kept[name]) == len(rows) else rows.take(kept[name])
-            for name, rows in given.items()
-        }
+        given = {name: rows if len(kept[name]) == len(rows) else rows.take(kept[name]) for name, rows in given.items()}
         names = _label_names(given, label, config)
         show("splitting")
         rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed)
@@ -129,9 +126,7 @@ def _sources(config: DataConfig, samples: Mapping[str, Path] | None) -> tuple[di
     """Split to what names its rows, for the splits that are given; and a word on where they are from."""
     given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
     if "train" in given:
-        listed = (
-            value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values()
-        )
+        listed = (value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values())
         return given, ", ".join(map(str, listed))
     if given:
         raise UserError(

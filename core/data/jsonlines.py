@@ -15,9 +15,7 @@ from tunebook.errors import UserError
 BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonlines(
-    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int
-) -> Iterator[Chunk]:
+def read_jsonlines(file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
     """Stream a JSON Lines file; blank lines are skipped but counted.
 
     A row may lack a key (the checks then reject it if it is required); a column that no row of the first
@@ -62,9 +60,7 @@ def _objects(file: BinaryIO, path: Path, reject: Reject) -> Iterator[tuple[int, 
         try:
             yield line, _parse(raw)
         except (ValueError, RecursionError) as error:
-            reject(
-                line, "", str(error) or "is nested too deeply", raw[:200].decode("utf-8", "replace").strip()
-            )
+            reject(line, "", str(error) or "is nested too deeply", raw[:200].decode("utf-8", "replace").strip())
             yield line, None
 
 
@@ -94,9 +90,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"holds {name}, which is not JSON")
 
 
-def _texts(
-    record: dict[str, Any], line: int, columns: Sequence[Column], reject: Reject
-) -> list[str | None] | None:
+def _texts(record: dict[str, Any], line: int, columns: Sequence[Column], reject: Reject) -> list[str | None] | None:
     """The wanted values as text, or None when one of them has no text."""
     values = []
     for column in columns:

@@ -91,9 +91,7 @@ class _Comparison:
         return shared / (len(a) + len(b) - shared)
 
 
-def _pairs(
-    owners: np.ndarray, starts: np.ndarray, sizes: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _pairs(owners: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """All pairs within each group of up to `LARGE_GROUP` texts, each pair once."""
     codes = [np.zeros(0, np.int64)]
     span = int(owners.max()) + 1 if len(owners) else 1
@@ -145,9 +143,7 @@ def _grams(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """The sets of word 3-grams of some texts: 64-bit hashes, and the number of the text that each is from."""
     words = [WORD.findall(normalise(text)) for text in texts]
     counts = np.array([len(found) for found in words])
-    codes = np.fromiter(
-        (crc32(word.encode()) for found in words for word in found), np.uint64, int(counts.sum())
-    )
+    codes = np.fromiter((crc32(word.encode()) for found in words for word in found), np.uint64, int(counts.sum()))
     owners = np.repeat(np.arange(len(texts)), counts)
     whole = owners[:-2] == owners[2:]
     hashes = _mix(_mix(_mix(codes[:-2]) + codes[1:-1]) + codes[2:])[whole]
@@ -167,9 +163,7 @@ def _mix(values: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _rare_grams(
-    texts: pa.ChunkedArray, distinct: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _rare_grams(texts: pa.ChunkedArray, distinct: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The rarest grams of each text, as many as two similar texts must share one of."""
     bits = min(max(math.ceil(math.log2(len(distinct) + 1)) + 7, 16), 26)
     mask = np.uint64((1 << bits) - 1)

@@ -99,12 +99,8 @@ def _dataset_folder(path: Path, key: str) -> Path:
 def _missing(path: Path, key: str) -> UserError:
     folder = path.parent
     if not folder.is_dir():
-        return UserError(
-            f"{path} does not exist: there is no folder {folder}", where=key, mend=f"{key}=<path>"
-        )
+        return UserError(f"{path} does not exist: there is no folder {folder}", where=key, mend=f"{key}=<path>")
     names = sorted(entry.name for entry in folder.iterdir())
     near = difflib.get_close_matches(path.name, names, n=3)
-    mend = (
-        f"did you mean {' or '.join(f'{key}={folder / name}' for name in near)}?" if near else f"{key}=<path>"
-    )
+    mend = f"did you mean {' or '.join(f'{key}={folder / name}' for name in near)}?" if near else f"{key}=<path>"
     return UserError(f"{path} does not exist", where=key, mend=mend)

@@ -113,9 +113,7 @@ def check_chunk(chunk: Chunk, check: RowCheck, log: _FileLog) -> Chunk:
     return good
 
 
-def _check_row(
-    row: Sequence[str | None], check: RowCheck
-) -> tuple[list[str | None], tuple[str, str, str] | None]:
+def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | None], tuple[str, str, str] | None]:
     """The row's values as they are kept, and field, reason and text of the first thing wrong with it."""
     clean: list[str | None] = []
     for column, value in zip(check.columns, row, strict=True):

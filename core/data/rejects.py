@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tunebook.errors import UserError
+from tunebook.files import write_atomically
 
 EXCERPT = 120
 """Characters of a field that go into the log."""
@@ -66,17 +65,10 @@ class RejectLog:
         """Write all entries to `path`, whole or not at all; with no entries there is no file."""
         if not self._entries:
             return
+        lines = (json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in self._entries)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    for entry in self._entries:
-                        file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-                os.replace(name, self.path)
-            except BaseException:
-                os.unlink(name)
-                raise
+            write_atomically(self.path, lambda stream: stream.writelines(line.encode() for line in lines))
         except OSError as error:
             raise UserError(
                 f"the rejected rows cannot be written: {error.strerror}",

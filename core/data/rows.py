@@ -107,9 +107,7 @@ class RowWriter:
         self._path = Path(self._folder) / "rows.arrow"
         self._writer = pa.ipc.new_file(str(self._path), schema)
 
-    def add(
-        self, values: Mapping[str, Sequence[str | None]], files: pa.DictionaryArray, lines: Sequence[int]
-    ) -> None:
+    def add(self, values: Mapping[str, Sequence[str | None]], files: pa.DictionaryArray, lines: Sequence[int]) -> None:
         """Add rows; the Arrow file format wants ``files`` to have the same dictionary in every call."""
         texts = [pa.array(column, pa.string()) for column in values.values()]
         self.add_batch(pa.record_batch([*texts, files, pa.array(lines, pa.int64())], schema=self._schema))

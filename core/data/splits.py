@@ -48,15 +48,11 @@ def split(
         sides = _share_out(labels, units, fractions, np.random.default_rng([seed, 1]))
         how = "stratified by label, " if label else ""
         for side in reversed(missing):
-            notes.append(
-                f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {seed})"
-            )
+            notes.append(f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {seed})")
     chosen = np.flatnonzero(sides == "train")
     kept = _choose(chosen, labels, label, config, np.random.default_rng([seed, 2]))
     if len(kept) < len(chosen):
-        wish = (
-            f"data.shots={config.shots}" if config.shots is not None else f"data.max_rows={config.max_rows}"
-        )
+        wish = f"data.shots={config.shots}" if config.shots is not None else f"data.max_rows={config.max_rows}"
         notes.append(f"train: {len(kept)} of {len(chosen)} rows taken ({wish}, seed {seed})")
     result = {"train": train if len(kept) == len(train) else train.take(kept, "train")}
     for side in ("validation", "test"):

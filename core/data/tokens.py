@@ -125,9 +125,7 @@ def tokenize_cached(rows: Rows, tokenizer: Any, max_length: int, cache_dir: Path
     return _read(folder) or encoded
 
 
-def apply_too_long(
-    rows: Rows, tokens: TokenRows, policy: TooLong, max_length: int, rejects: RejectLog
-) -> np.ndarray:
+def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: int, rejects: RejectLog) -> np.ndarray:
     """Decide about texts over the length: indices of the rows that stay, ``[kept]``.
 
     Raises:

@@ -30,9 +30,7 @@ class ReliabilityBin:
     high: float
 
 
-def reliability(
-    predictions: Predictions, *, bins: int = BINS, confidence: float = 0.95
-) -> list[ReliabilityBin]:
+def reliability(predictions: Predictions, *, bins: int = BINS, confidence: float = 0.95) -> list[ReliabilityBin]:
     """Tabulate accuracy against confidence in bins of equal width (Guo et al., 2017, section 2)."""
     believed, right = predictions.confidence(), predictions.predicted == predictions.target
     number = _bin_numbers(believed, bins)

@@ -81,9 +81,7 @@ def classification_report(
     if data_facts:
         sections.append(Table("Data", ["what", "value"], [list(fact) for fact in data_facts.items()]))
     if config_facts:
-        sections.append(
-            Table("Configuration", ["key", "value"], [list(fact) for fact in config_facts.items()])
-        )
+        sections.append(Table("Configuration", ["key", "value"], [list(fact) for fact in config_facts.items()]))
     return Report(title, subtitle, verdict(scores, baselines, differences or {}, watch), sections)
 
 
@@ -193,8 +191,6 @@ def _excerpt(text: str) -> str:
 
 def _splits_table(labels: Sequence[str], split_counts: Mapping[str, Sequence[int]]) -> Table:
     counts = {split: [int(count) for count in each] for split, each in split_counts.items()}
-    rows: list[list[Cell]] = [
-        [label, *(each[i] for each in counts.values())] for i, label in enumerate(labels)
-    ]
+    rows: list[list[Cell]] = [[label, *(each[i] for each in counts.values())] for i, label in enumerate(labels)]
     total: list[Cell] = ["all", *(sum(each) for each in counts.values())]
     return Table("Rows of each label", ["label", *counts], [*rows, total])

@@ -95,13 +95,9 @@ def differences(
 
     A metric that is not (AUROC, say) is left out: its difference is not claimed.
     """
-    found = {
-        name: confusion_statistic(metric, [tuned, other]) for name, metric in metrics.items(keep_base=True)
-    }
+    found = {name: confusion_statistic(metric, [tuned, other]) for name, metric in metrics.items(keep_base=True)}
     return {
-        name: paired_difference(
-            tuned, other, statistic, resamples=resamples, confidence=confidence, seed=seed
-        )
+        name: paired_difference(tuned, other, statistic, resamples=resamples, confidence=confidence, seed=seed)
         for name, statistic in found.items()
         if statistic is not None
     }

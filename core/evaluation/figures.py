@@ -65,9 +65,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]]) -> str:
         history: Rows with `step` and any of `train_loss`, `validation_loss` and metrics; a key whose name
             ends in "loss" is a loss. What is missing or not finite in a row is left out.
     """
-    names = [
-        key for key in dict.fromkeys(key for row in history for key in row) if key not in ("step", "epoch")
-    ]
+    names = [key for key in dict.fromkeys(key for row in history for key in row) if key not in ("step", "epoch")]
     panels = {
         "Loss": [name for name in names if name.endswith("loss")],
         "Validation metrics": [name for name in names if not name.endswith("loss")],
@@ -176,9 +174,7 @@ def confidence(predictions: Predictions) -> str:
             [row.high - row.accuracy for row in table],
         ]
         diagram.errorbar(middle, share, yerr=np.maximum(whiskers, 0), color=BLUE, fmt="o", markersize=5)
-        diagram.set(
-            title="How right", xlabel="mean probability", ylabel="share right", xlim=(0, 1), ylim=(0, 1.03)
-        )
+        diagram.set(title="How right", xlabel="mean probability", ylabel="share right", xlim=(0, 1), ylim=(0, 1.03))
         diagram.legend(loc="best")
 
     return _svg("Confidence", "confidence", draw, 8.6, 3.4)

@@ -8,18 +8,16 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from tunebook.errors import UserError
 from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.scores import LabelScores
+from tunebook.files import written_whole
 
 
 def write_metrics(
@@ -42,9 +40,7 @@ def write_metrics(
             name: {metric: asdict(difference) for metric, difference in each.items()}
             for name, each in (differences or {}).items()
         },
-        "per_class": {
-            row.label: {"n": row.n, **_by_name([row.precision, row.recall, row.f1])} for row in per_class
-        },
+        "per_class": {row.label: {"n": row.n, **_by_name([row.precision, row.recall, row.f1])} for row in per_class},
     }
     with written_whole(path) as file:
         json.dump(_without_nan(content), file, indent=2, ensure_ascii=False, allow_nan=False)
@@ -66,30 +62,6 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             identity = [predictions.files[i], predictions.lines[i], predictions.texts[i]]
             answer = [labels[predictions.target[i]], labels[predictions.predicted[i]]]
             writer.writerow([*identity, *answer, *(f"{p:.6f}" for p in predictions.probabilities[i])])
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[IO[str]]:
-    """Open a UTF-8 file that takes its name only when all of it is on disk; nothing is left on failure.
-
-    Raises:
-        UserError: The folder cannot be written or the disk is full.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("x", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise UserError(
-            f"{path.name} cannot be written: {error.strerror or error}",
-            where=str(path.parent),
-            mend="free some space or choose a folder you may write to: run_dir=<folder>",
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:

@@ -39,9 +39,7 @@ class LabelDistance(Metric):
         return self.steps.float() / self.count if self.count else torch.tensor(float("nan"))
 
 
-def update_metrics(
-    metrics: MetricCollection, probabilities: Tensor, predicted: Tensor, target: Tensor
-) -> None:
+def update_metrics(metrics: MetricCollection, probabilities: Tensor, predicted: Tensor, target: Tensor) -> None:
     """Count a batch into every metric, each fed with what it looks at.
 
     Args:

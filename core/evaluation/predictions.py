@@ -34,9 +34,7 @@ class Predictions:
     def __post_init__(self) -> None:
         rows = len(self.target)
         if self.probabilities.shape != (rows, len(self.labels)):
-            raise ValueError(
-                f"probabilities have shape {self.probabilities.shape}, not {(rows, len(self.labels))}"
-            )
+            raise ValueError(f"probabilities have shape {self.probabilities.shape}, not {(rows, len(self.labels))}")
         others: list[Sized] = [self.predicted, self.files, self.lines, self.texts]
         if self.groups is not None:
             others.append(self.groups)

@@ -71,9 +71,7 @@ def render(report: Report) -> str:
     """Make one self-contained HTML page: no script, no request to anywhere, everything escaped."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = show_number
     environment.tests["score"] = lambda cell: isinstance(cell, Score)
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
@@ -88,9 +86,7 @@ def show_number(value: Any) -> str:
         return NOTHING
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return (
-        f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else f"{value:.3f}"
-    )
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else f"{value:.3f}"
 
 
 def show_name(name: str) -> str:

@@ -144,9 +144,7 @@ def per_class(
     table = []
     for i, label in enumerate(predictions.labels):
         counts = {"precision": answers[i], "recall": truths[i], "f1": truths[i] + answers[i] - hits[i]}
-        scores = {
-            name: _label_score(name, label, int(hits[i]), int(n), confidence) for name, n in counts.items()
-        }
+        scores = {name: _label_score(name, label, int(hits[i]), int(n), confidence) for name, n in counts.items()}
         table.append(LabelScores(label, int(truths[i]), **scores))
     if predictions.groups is not None:
         table = _by_groups(table, predictions, confidence, resamples, seed)

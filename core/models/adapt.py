@@ -64,5 +64,9 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
 
 def merge(model: nn.Module) -> nn.Module:
     """The plain model again, with any adapters added into its weights."""
-    merged: nn.Module = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    from peft import PeftModel
+
+    if not isinstance(model, PeftModel):
+        return model
+    merged: nn.Module = model.merge_and_unload()
     return merged

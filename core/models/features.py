@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from tunebook.errors import UserError
-from tunebook.models.source import ModelSource, weight_files
+from tunebook.files import write_atomically
+from tunebook.models.source import ModelSource, weights_digest
 from tunebook.recipe import Batch
 
 _FORMAT = 1
@@ -41,7 +40,7 @@ class Playback(nn.Module):
     def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutputWithPooling:
         """Features ``[batch, 1, hidden]`` as the last hidden state."""
         pooled = None if self.pooler is None else self.pooler(inputs_embeds)
-        return BaseModelOutputWithPooling(last_hidden_state=inputs_embeds, pooler_output=pooled)  # type: ignore[arg-type]
+        return BaseModelOutputWithPooling(last_hidden_state=inputs_embeds, pooler_output=pooled)
 
 
 def head_on_features(model: nn.Module) -> nn.Module:
@@ -117,11 +116,7 @@ def compute_features(
 def features_key(source: ModelSource, model: nn.Module, tokens_key: str) -> str:
     """A hash of all that shapes the features: weights, architecture, and the encoded rows."""
     digest = hashlib.sha256(f"{_FORMAT}\n{tokens_key}\n{type(model).__name__}\n".encode())
-    digest.update((source.folder / "config.json").read_bytes())
-    for file in weight_files(source.folder):
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+    digest.update(weights_digest(source).encode())
     return digest.hexdigest()[:32]
 
 
@@ -129,16 +124,10 @@ def cached_features(cache_dir: Path, key: str, compute: Callable[[], np.ndarray]
     """Read features from the cache, or compute them and write them there (beside, then renamed)."""
     file = cache_dir / "features" / f"{key}.npy"
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        cached: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+        return cached
     except (OSError, ValueError):
         features = compute()
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=file.parent, suffix=".npy")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, features)
-        os.replace(beside, file)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    write_atomically(file, lambda stream: np.save(stream, features))
     return features

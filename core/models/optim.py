@@ -49,6 +49,7 @@ def parameter_groups(model: nn.Module, optim: OptimConfig) -> list[dict[str, Any
     Layer-wise decay multiplies the learning rate by ``layer_decay`` for each layer a weight lies below the
     top (Howard & Ruder 2018, arXiv:1801.06146; Clark et al. 2020, arXiv:2003.10555).
     """
+    assert optim.lr is not None
     trained = [(n.removeprefix("base_model.model."), p) for n, p in model.named_parameters() if p.requires_grad]
     depths = _depths([n for n, _ in trained if not is_head(n, model)])
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from dataclasses import dataclass
@@ -75,9 +76,7 @@ def _from_hub(config: ModelConfig) -> ModelSource:
 
     try:
         folder = Path(
-            snapshot_download(
-                config.name, revision=config.revision, allow_patterns=_WANTED, ignore_patterns=["*/*"]
-            )
+            snapshot_download(config.name, revision=config.revision, allow_patterns=_WANTED, ignore_patterns=["*/*"])
         )
     except GatedRepoError as error:
         raise UserError(
@@ -94,7 +93,8 @@ def _from_hub(config: ModelConfig) -> ModelSource:
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
-            f"The model '{config.name}' has no revision '{config.revision}'.", where="model.revision",
+            f"The model '{config.name}' has no revision '{config.revision}'.",
+            where="model.revision",
             mend="name a branch, tag or commit of it",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
@@ -111,10 +111,22 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder, of all shards."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return [folder / name for name in sorted(set(shards))]
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        if not all(isinstance(name, str) and Path(name).name == name for name in shards):
+            raise ValueError("a shard is no file of this folder")
+        return [folder / name for name in sorted(shards)]
     single = folder / "model.safetensors"
     return [single] if single.is_file() else []
+
+
+def weights_digest(source: ModelSource) -> str:
+    """SHA-256 over a model's config and weights."""
+    digest = hashlib.sha256((source.folder / "config.json").read_bytes())
+    for file in weight_files(source.folder):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def check_folder(folder: Path) -> None:
@@ -132,7 +144,7 @@ def check_folder(folder: Path) -> None:
         )
     try:
         files = weight_files(folder)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             "The index of the model's weights cannot be read.",
             where=f"{where}/model.safetensors.index.json",

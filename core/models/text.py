@@ -123,6 +123,7 @@ def load_classifier(
             settings.problem_type = head.problem_type
             settings.pad_token_id = tokenizer.pad_token_id
             _set_dropout(settings, config.dropout)
+            model: nn.Module
             if method is Method.scratch or not source.pretrained:
                 settings.dtype = torch.float32
                 model = AutoModelForSequenceClassification.from_config(settings)
@@ -151,9 +152,7 @@ def _set_dropout(settings: Any, dropout: float | None) -> None:
         return
     keys = [k for k in settings.to_dict() if "dropout" in k and isinstance(getattr(settings, k), float)]
     if not keys:
-        raise UserError(
-            "This model has no dropout to set.", where="model.dropout", mend="leave model.dropout unset"
-        )
+        raise UserError("This model has no dropout to set.", where="model.dropout", mend="leave model.dropout unset")
     for key in keys:
         setattr(settings, key, dropout)
 

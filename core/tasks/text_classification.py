@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook.config import AdaptConfig, DataConfig, Method, TrainConfig
+from tunebook.config import DataConfig, Method, TrainConfig
 from tunebook.recipe import ConfigT, Encoded, FamilyConfig, Head, Recipe
 
 if TYPE_CHECKING:
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from torch import nn
     from torchmetrics import MetricCollection
 
+    from tunebook.bundle.manifest import Manifest
+    from tunebook.commands.setup import Prepared
     from tunebook.data.columns import Column
     from tunebook.data.gate import Checked
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.models.source import ModelSource
+    from tunebook.run_folder import RunFolder
     from tunebook.tasks.text_classifier import TextClassifier
+    from tunebook.training.fit import Fitted
 
 
 @dataclass
@@ -104,7 +108,9 @@ class TextClassification(Recipe[ConfigT]):
 
         return encode_splits(checked, source, config, rejects)
 
-    def build_model(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> nn.Module:
+    def build_model(
+        self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
         """The backbone with a classification layer; with ``adapt=none`` the zero-shot classifier."""
         from tunebook.models.text import load_classifier
 
@@ -114,20 +120,18 @@ class TextClassification(Recipe[ConfigT]):
         names = labels if head.outputs == len(labels) else [f"above {label}" for label in labels[: head.outputs]]
         return load_classifier(source, config.model, config.adapt.method, head, names, encoded.tokenizer)
 
-    def _zero_shot(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> nn.Module:
+    def _zero_shot(
+        self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
         from tunebook.models.text import load_backbone
         from tunebook.models.zero_shot import ZeroShotClassifier
 
         backbone = load_backbone(source)
         return ZeroShotClassifier.from_texts(backbone, encoded.tokenizer, self.descriptions(labels))
 
-    def adapted(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
-        """The model with the chosen weights ready to learn."""
-        from tunebook.models.adapt import adapt
-
-        return adapt(model, config)
-
-    def data(self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig) -> tuple[nn.Module, FineTuneData]:
+    def data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
         """What is trained on what: the model on token ids, or with ``adapt=head`` its head on stored features."""
         from tunebook.tasks.text_examples import feature_data, token_data
 
@@ -143,7 +147,9 @@ class TextClassification(Recipe[ConfigT]):
             model, encoded.tokenizer, self.answer_head(model, labels), tuple(labels), encoded.max_length
         )
 
-    def zero_shot(self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded) -> TextClassifier | None:
+    def zero_shot(
+        self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> TextClassifier | None:
         """The same backbone without any training, as a baseline; None where it has no weights to speak of."""
         if not source.pretrained:
             return None
@@ -156,8 +162,22 @@ class TextClassification(Recipe[ConfigT]):
 
         return SoftmaxHead(len(labels)) if isinstance(model, ZeroShotClassifier) else self.head(labels)
 
-    def write_bundle(self, folder: Path, classifier: Any, config: TrainConfig, card: Mapping[str, Any]) -> None:
-        """Write the model folder that other tools open."""
-        from tunebook.bundle.write import write_text_bundle
+    def finish(
+        self,
+        prepared: Prepared,
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        record: dict[str, Any],
+        facts: Mapping[str, str],
+    ) -> float:
+        """Write the bundle, score what is read back from it, and report."""
+        from tunebook.tasks.text_evidence import finish
 
-        write_text_bundle(folder, classifier, self, config, card)
+        return finish(self, prepared, model, fitted, run, record, facts)
+
+    def open_bundle(self, folder: Path, manifest: Manifest) -> TextClassifier:
+        """A text classifier, or the zero-shot one."""
+        from tunebook.bundle.read import read_text_classifier
+
+        return read_text_classifier(self, folder, manifest)

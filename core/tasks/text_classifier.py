@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tunebook.data.batches import BatchPlan
+from tunebook.data.rows import Rows
 from tunebook.data.tokens import tokenize
 from tunebook.recipe import Head
 from tunebook.tasks.text_examples import TextItems, pad_batch
@@ -37,6 +38,25 @@ class TextClassifier:
     head: Head
     labels: tuple[str, ...]
     max_length: int
+
+    @property
+    def columns(self) -> list[str]:
+        """What `answers` tells of a row."""
+        return ["text", "prediction", *(f"probability_{label}" for label in self.labels)]
+
+    def answers(
+        self,
+        rows: Rows,
+        device: torch.device | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> Iterator[dict[str, str]]:
+        """Label checked rows in order; never more than a chunk of them is in memory."""
+        for start in range(0, len(rows), CHUNK):
+            texts = rows.table.slice(start, CHUNK).column("text").to_pylist()
+            probabilities, predicted = self.predict(texts, device, advance)
+            for text, believed, answer in zip(texts, probabilities, predicted, strict=True):
+                told = [text, self.labels[answer], *(f"{p:.6f}" for p in believed)]
+                yield dict(zip(self.columns, told, strict=True))
 
     def predict(
         self,

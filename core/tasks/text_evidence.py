@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.bundle.read import open_bundle
+from tunebook.bundle.manifest import read_manifest
+from tunebook.bundle.write import write_text_bundle
 from tunebook.commands.summary import print_scores
 from tunebook.config import EvaluationConfig, Method
 from tunebook.data.rows import Rows
@@ -29,6 +30,7 @@ from tunebook.training.progress import counting
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
     from tunebook.recipe import Recipe
+    from tunebook.tasks.text_classification import TextClassification
     from tunebook.training.fit import Fitted
 
 
@@ -72,7 +74,9 @@ class Evidence:
         self.recipe = recipe
         self.tuned = tuned
         self.settings: dict[str, Any] = {
-            "confidence": config.confidence, "resamples": config.resamples, "seed": seed
+            "confidence": config.confidence,
+            "resamples": config.resamples,
+            "seed": seed,
         }
         self.metrics = recipe.metrics(tuned.labels)
         self.scores = score_predictions(self.metrics, tuned, **self.settings)
@@ -122,20 +126,29 @@ class Evidence:
 
 
 def finish(
-    prepared: Prepared, model: Any, fitted: Fitted | None, run: RunFolder, record: dict[str, Any], facts: Mapping[str, str]
+    recipe: TextClassification[Any],
+    prepared: Prepared,
+    model: Any,
+    fitted: Fitted | None,
+    run: RunFolder,
+    record: dict[str, Any],
+    facts: Mapping[str, str],
 ) -> float:
     """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
     import torch
 
-    config, recipe = prepared.config, prepared.recipe
+    config = prepared.config
     trained, total = count_parameters(model)
     trained_on = record.get("trained_parameters", trained)
-    recipe_any: Any = recipe
     if not run.bundle.exists():
-        made = recipe_any.classifier(model, prepared.labels, prepared.encoded)
-        card = {"data": facts, "training": _training_facts(prepared, fitted), "scores": _validation_lines(recipe, fitted)}
-        recipe_any.write_bundle(run.bundle, made, config, card)
-    _, _, classifier = open_bundle(run.bundle)
+        made = recipe.classifier(model, prepared.labels, prepared.encoded)
+        card = {
+            "data": facts,
+            "training": _training_facts(prepared, fitted),
+            "scores": _validation_lines(recipe, fitted),
+        }
+        write_text_bundle(run.bundle, made, recipe, config, card)
+    classifier = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
     device = torch.device(choose_accelerator(config.trainer))
     rows, progress = prepared.encoded.rows["test"], config.trainer.progress
     tuned = predict_rows(classifier, rows, "test rows", progress, device)
@@ -143,7 +156,7 @@ def finish(
     baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
     notes = list(prepared.checked.notes)
     if config.evaluation.zero_shot and config.adapt.method is not Method.none:
-        other = recipe_any.zero_shot(prepared.source, prepared.labels, config, prepared.encoded)
+        other = recipe.zero_shot(prepared.source, prepared.labels, config, prepared.encoded)
         if other is None:
             notes.append(f"'{prepared.source.name}' has no pre-trained weights, so there is no zero-shot score.")
         else:
@@ -157,8 +170,16 @@ def finish(
         config_facts=_config_facts(config),
         notes=notes,
     )
-    write_json(run.record, {**record, "total_parameters": total, "trained_parameters": trained_on,
-                            "best_step": fitted.best_step if fitted else None, "steps": fitted.steps if fitted else 0})
+    write_json(
+        run.record,
+        {
+            **record,
+            "total_parameters": total,
+            "trained_parameters": trained_on,
+            "best_step": fitted.best_step if fitted else None,
+            "steps": fitted.steps if fitted else 0,
+        },
+    )
     evidence.write(run, report)
     print_scores(evidence.models, report.verdict)
     print(f"report: {run.report}\nmodel:  {run.bundle}")
@@ -168,7 +189,11 @@ def finish(
 def _training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:
     config = prepared.config
     revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
-    facts = {"backbone": prepared.source.name + revision, "adaptation": config.adapt.method.name, "seed": str(config.seed)}
+    facts = {
+        "backbone": prepared.source.name + revision,
+        "adaptation": config.adapt.method.name,
+        "seed": str(config.seed),
+    }
     if fitted is not None:
         facts |= {
             "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",

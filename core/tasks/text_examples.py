@@ -105,7 +105,15 @@ def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, re
         identity[name] = f"{part.fingerprint}\n{tokenizer_key(tokenizer)}\n{max_length}"
     rejects.write()
     rejects.check()
-    return Encoded(splits, rows, partial(pad_batch, pad_id=tokenizer.pad_token_id), tokenizer, max_length, facts, identity)
+    return Encoded(
+        splits,
+        rows,
+        partial(pad_batch, pad_id=tokenizer.pad_token_id),
+        tokenizer,
+        max_length,
+        facts,
+        identity,
+    )
 
 
 def _told(tokens: TokenRows, max_length: int, policy: TooLong) -> str:

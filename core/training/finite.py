@@ -12,9 +12,7 @@ from tunebook.errors import UserError
 _NAMED = 10
 
 
-def check_finite(
-    losses: Tensor, rows: Tensor, norm: Tensor | None, step: int, where: Callable[[int], str]
-) -> None:
+def check_finite(losses: Tensor, rows: Tensor, norm: Tensor | None, step: int, where: Callable[[int], str]) -> None:
     """Look at the losses and the gradient of one optimizer step, before it is taken.
 
     Args:

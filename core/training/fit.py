@@ -44,8 +44,20 @@ class Fitted:
 
 def planned_steps(config: TrainConfig, data: FineTuneData, world_size: int) -> int:
     """Optimizer steps of the whole run, early stopping aside."""
+    assert config.trainer.max_epochs is not None
     steps = data.steps_per_epoch(world_size) * config.trainer.max_epochs
     return steps if config.trainer.max_steps is None else min(steps, config.trainer.max_steps)
+
+
+_QUIET = (
+    ".*does not have many workers.*",  # rows are encoded before training
+    ".*smaller than the logging interval.*",
+    ".*isinstance.treespec, LeafSpec.*",
+    ".*lr_scheduler.step.*optimizer.step.*",  # torch, when a resumed schedule is rebuilt
+    ".*GPU available but not used.*",
+    ".*eval mode at the start of training.*",  # frozen backbones are
+    ".*recommended to use .self.log.*sync_dist.*",  # torchmetrics has synchronised these values already
+)
 
 
 @contextmanager
@@ -57,9 +69,7 @@ def quiet_lightning() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for text in (".*does not have many workers.*", ".*smaller than the logging interval.*",
-                         ".*isinstance.treespec, LeafSpec.*", ".*lr_scheduler.step.*optimizer.step.*",
-                         ".*GPU available but not used.*", ".*eval mode at the start of training.*"):
+            for text in _QUIET:
                 warnings.filterwarnings("ignore", text)
             yield
     finally:
@@ -89,7 +99,9 @@ def make_trainer(
         max_epochs=trainer.max_epochs,
         max_steps=-1 if trainer.max_steps is None else trainer.max_steps,
         accumulate_grad_batches=trainer.accumulate_grad_batches,
-        val_check_interval=_validation_interval(trainer.validate_every, trainer.accumulate_grad_batches, steps_per_epoch),
+        val_check_interval=_validation_interval(
+            trainer.validate_every, trainer.accumulate_grad_batches, steps_per_epoch
+        ),
         log_every_n_steps=max(1, math.ceil(steps_per_epoch / 20)),
         callbacks=[
             SeedEveryStep(config.seed),

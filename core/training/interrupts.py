@@ -23,6 +23,8 @@ class Interrupted(UserError):
         number: The signal.
     """
 
+    kind = ""
+
     def __init__(self, run_dir: Path, step: int, number: int) -> None:
         name = signal.Signals(number).name
         super().__init__(
@@ -91,4 +93,6 @@ class StopOnSignal(Callback):
     def _stop(self, trainer: Trainer, number: int) -> None:
         if self.checkpoints.saved_step != trainer.global_step:
             self.checkpoints.save(trainer)
+        if not trainer.is_global_zero:
+            raise SystemExit(0)  # the main process tells; a failing one would have Lightning kill the others
         raise Interrupted(self.run_dir, trainer.global_step, number)

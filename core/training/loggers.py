@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tunebook.config import LoggerConfig, LoggerName
 from tunebook.errors import UserError
+from tunebook.training.ranks import rank
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
@@ -42,10 +43,11 @@ def _csv(folder: Path, step: int) -> Logger:
 
     Rows after the step that the run resumes from were logged by steps that are now done again.
     """
-    kept = [row for row in _rows(folder) if int(row["step"]) < step]
-    (folder / "metrics.csv").unlink(missing_ok=True)
     logger = CSVLogger(folder.parent, name="", version=folder.name, flush_logs_every_n_steps=1)
-    logger.experiment.metrics.extend(kept)
+    if rank() == 0:  # the others write nothing
+        kept = [row for row in _rows(folder) if int(row["step"]) < step]
+        (folder / "metrics.csv").unlink(missing_ok=True)
+        logger.experiment.metrics.extend(kept)
     return logger
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from torchmetrics import Metric
+from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassCohenKappa
 
 from tunebook import LabelDistance
 
 
-def star_metrics(labels: int) -> dict[str, Metric]:
+def star_metrics(labels: int) -> MetricCollection:
     """Mean absolute error in stars, and quadratic weighted kappa (Cohen 1968)."""
-    return {
-        "mean_absolute_error": LabelDistance(),
-        "quadratic_kappa": MulticlassCohenKappa(labels, weights="quadratic"),
-    }
+    return MetricCollection(
+        {
+            "mean_absolute_error": LabelDistance(),
+            "quadratic_kappa": MulticlassCohenKappa(labels, weights="quadratic"),
+        }
+    )

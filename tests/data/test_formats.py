@@ -33,9 +33,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def test_csv_keeps_every_value_as_text_with_the_line_its_row_starts_on(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "a.csv", '\ufefftext,id,label\n"two\nlines",1,NA\n\n"say ""hi""",007,null\nno,3,"1,5"\n'
-    )
+    path = write(tmp_path / "a.csv", '\ufefftext,id,label\n"two\nlines",1,NA\n\n"say ""hi""",007,null\nno,3,"1,5"\n')
     assert read(path) == ([(2, "two\nlines", "NA"), (5, 'say "hi"', "null"), (6, "no", "1,5")], [])
 
 
@@ -188,9 +186,7 @@ def test_a_saved_datasets_folder_names_its_classes(tmp_path: Path) -> None:
 def test_a_folder_of_several_splits_says_which_to_choose_from(tmp_path: Path) -> None:
     saved_dataset(tmp_path / "all" / "train")
     (tmp_path / "all" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
-    with pytest.raises(
-        UserError, match=r"several splits: train, test\n.*data.train\n.*data.train=.*all/train"
-    ):
+    with pytest.raises(UserError, match=r"several splits: train, test\n.*data.train\n.*data.train=.*all/train"):
         resolve_paths(str(tmp_path / "all"), "data.train")
 
 

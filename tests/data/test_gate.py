@@ -31,13 +31,9 @@ def review(i: int, label: str) -> tuple[str, str]:
 REVIEWS = [review(i, "good" if i % 2 else "bad") for i in range(100)]
 
 
-def gate(
-    folder: Path, config: DataConfig, columns: tuple[Column, ...] = (TEXT, LABEL), **more: object
-) -> Checked:
+def gate(folder: Path, config: DataConfig, columns: tuple[Column, ...] = (TEXT, LABEL), **more: object) -> Checked:
     options: dict = {"samples": None, "invalid": None, "seed": 0, **more}
-    return open_gate(
-        config, columns, rejects=RejectLog(folder / "rejects.jsonl", config.max_rejects), **options
-    )
+    return open_gate(config, columns, rejects=RejectLog(folder / "rejects.jsonl", config.max_rejects), **options)
 
 
 def test_one_file_becomes_three_splits_and_every_row_is_accounted_for(tmp_path: Path) -> None:
@@ -101,9 +97,7 @@ def test_a_nul_character_is_rejected(tmp_path: Path) -> None:
 def test_labels_outside_the_wanted_ones_are_rejected_with_a_guess(tmp_path: Path) -> None:
     rows = [*REVIEWS, ("what a dress this is", "Good ")]
     config = DataConfig(train=str(write(tmp_path / "rows.csv", rows)), labels=["good", "bad"])
-    with pytest.raises(
-        UserError, match=r"'Good ', which data.labels does not name \(did you mean 'good'\?\)"
-    ):
+    with pytest.raises(UserError, match=r"'Good ', which data.labels does not name \(did you mean 'good'\?\)"):
         gate(tmp_path, config)
     config.max_rejects = 1
     labels = gate(tmp_path, config).labels

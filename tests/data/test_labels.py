@@ -31,9 +31,7 @@ def test_labels_know_their_number_and_whether_they_are_ordered() -> None:
         stars.index("4")
 
 
-@pytest.mark.parametrize(
-    "pair", [("Good", "good"), ("good", "good "), ("4", "4.0"), ("very good", "very  good")]
-)
+@pytest.mark.parametrize("pair", [("Good", "good"), ("good", "good "), ("4", "4.0"), ("very good", "very  good")])
 def test_labels_that_differ_by_spelling_alone_are_refused_with_their_counts(pair: tuple[str, str]) -> None:
     with pytest.raises(UserError) as caught:
         find_labels({"train": {pair[0]: 7, "other": 2}, "test": {pair[1]: 3}}, None)
@@ -69,6 +67,4 @@ def test_a_column_of_unique_values_is_not_taken_for_labels() -> None:
 
 def test_labels_absent_from_a_split_are_noted() -> None:
     counts = {"train": {"a": 3, "b": 3}, "validation": {"a": 1, "b": 1}, "test": {"a": 1}}
-    assert absence_notes(Labels(("a", "b"), counts)) == [
-        "no test row has the label 'b': it is not measured there"
-    ]
+    assert absence_notes(Labels(("a", "b"), counts)) == ["no test row has the label 'b': it is not measured there"]

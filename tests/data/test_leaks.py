@@ -34,9 +34,7 @@ def compared(folder: Path, splits: dict[str, list[str]], near_duplicate: float =
         path = folder / f"{split}.csv"
         cells = [[*line.split("|"), f"{split}{i}"][:3] for i, line in enumerate(lines)]
         path.write_text("text,label,group\n" + "".join(f'"{t}",{label},{g}\n' for t, label, g in cells))
-        rows[split] = read_rows(
-            str(path), "data.x", COLUMNS, RejectLog(folder / "rejects.jsonl", 0), split=split
-        )
+        rows[split] = read_rows(str(path), "data.x", COLUMNS, RejectLog(folder / "rejects.jsonl", 0), split=split)
     return compare(rows, "text", "group", near_duplicate)
 
 

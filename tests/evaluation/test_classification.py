@@ -126,9 +126,7 @@ def test_the_verdict_claims_only_what_the_rows_show(make_predictions: MakePredic
 
 
 @pytest.mark.parametrize("value,word", [(-0.3, "better"), (0.3, "worse")])
-def test_the_verdict_knows_which_way_is_better(
-    make_predictions: MakePredictions, value: float, word: str
-) -> None:
+def test_the_verdict_knows_which_way_is_better(make_predictions: MakePredictions, value: float, word: str) -> None:
     difference = Difference(value, value - 0.1, value + 0.1, 160, distinguishable=True, p_value=0.001)
     sentences = _verdict(make_predictions(), difference, higher_is_better=False)
     assert "(lower is better)" in sentences[0]

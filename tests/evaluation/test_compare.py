@@ -70,9 +70,7 @@ def test_models_of_equal_skill_are_seldom_told_apart() -> None:
     for seed in range(200):
         target = random.integers(0, 2, 80)
         a, b = (np.where(random.random(80) < 0.8, target, 1 - target) for _ in range(2))
-        first = Predictions(
-            ("no", "yes"), target, np.full((80, 2), 0.5), a, ["f"] * 80, list(range(80)), [""] * 80
-        )
+        first = Predictions(("no", "yes"), target, np.full((80, 2), 0.5), a, ["f"] * 80, list(range(80)), [""] * 80)
         second = replace(first, predicted=b)
         claims += paired_difference(first, second, "macro_f1", resamples=300, seed=seed).distinguishable
     assert claims <= 18  # 10 expected at 5 %

@@ -9,9 +9,7 @@ from sklearn import metrics as sklearn_metrics
 from tunebook.evaluation import confusion
 
 
-def _random_rows(
-    seed: int, truths: list[int], answers: list[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _random_rows(seed: int, truths: list[int], answers: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     target, predicted = random.choice(truths, 60), random.choice(answers, 60)
     matrix = np.zeros((5, 5), dtype=np.int64)

@@ -22,9 +22,7 @@ from tunebook.evaluation.scores import majority, per_class
 MakePredictions = Callable[..., Predictions]
 
 
-def test_metrics_hold_every_score_with_its_interval(
-    tmp_path: Path, make_predictions: MakePredictions
-) -> None:
+def test_metrics_hold_every_score_with_its_interval(tmp_path: Path, make_predictions: MakePredictions) -> None:
     rows = make_predictions(labels=3, truths=2)
     accuracy = Score("accuracy", 0.8, 0.7, 0.9, 80, 0.95, "wilson")
     undefined = Score("auroc", np.nan, np.nan, np.nan, 80, reason="one label only")

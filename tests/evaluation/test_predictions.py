@@ -6,9 +6,7 @@ import pytest
 from tunebook.evaluation.predictions import Predictions
 
 
-def _predictions(
-    target: list[int], predicted: list[int], changes: dict[str, object] | None = None
-) -> Predictions:
+def _predictions(target: list[int], predicted: list[int], changes: dict[str, object] | None = None) -> Predictions:
     n = len(target)
     fields: dict[str, object] = {
         "labels": ("a", "b", "c"),

@@ -135,9 +135,7 @@ def test_groups_are_resampled_whole(make_predictions: MakePredictions) -> None:
 def test_each_label_has_precision_recall_and_f1(make_predictions: MakePredictions) -> None:
     rows = make_predictions(n=100, labels=3)
     table = per_class(rows)
-    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
-        rows.target, rows.predicted
-    )
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(rows.target, rows.predicted)
     for i, row in enumerate(table):
         assert (row.label, row.n) == (rows.labels[i], support[i])
         for score, value in ((row.precision, precision[i]), (row.recall, recall[i]), (row.f1, f1[i])):

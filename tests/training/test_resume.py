@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +13,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
-from tunebook.commands.train import _train, read_config
 from tunebook.commands.setup import typed
+from tunebook.commands.train import _train, read_config
 from tunebook.compose import register_schemas
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
@@ -80,7 +75,10 @@ VARIANTS = {
     "plain": [],
     "accumulation": ["trainer.accumulate_grad_batches=3"],
     "validation within epochs": ["trainer.validate_every=0.4"],
-    "accumulation, validation within epochs": ["trainer.accumulate_grad_batches=2", "trainer.validate_every=0.5"],
+    "accumulation, validation within epochs": [
+        "trainer.accumulate_grad_batches=2",
+        "trainer.validate_every=0.5",
+    ],
     "lora": ["adapt=lora", "adapt.lora_dropout=0.1"],
     "frozen head": ["adapt=head", "trainer.max_epochs=3"],
     "early stop": ["trainer.early_stop=1", "trainer.max_epochs=6", "optim.lr=1e-6"],

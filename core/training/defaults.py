@@ -1,0 +1,56 @@
+"""The learning rate and the number of epochs where the user names none: a rule one can read, never a secret."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from tunebook.config import Method, TrainConfig
+
+_STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery (Mosbach et al. 2021, arXiv:2006.04884)
+_EPOCHS = 3
+_MOST_EPOCHS = 10
+_MOST_EPOCHS_FROZEN = 20  # a frozen backbone's epochs cost next to nothing
+_SMALL = 10_000_000  # parameters; smaller networks take higher learning rates
+
+_LEARNING_RATES = {Method.full: 5e-5, Method.lora: 5e-4, Method.head: 2e-3}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the rule looks at.
+
+    Attributes:
+        method: How the model is adapted.
+        fresh: Whether the backbone starts from random weights.
+        parameters: Number of weights.
+        steps_per_epoch: Optimizer steps in an epoch.
+    """
+
+    method: Method
+    fresh: bool
+    parameters: int
+    steps_per_epoch: int
+
+
+def default_learning_rate(situation: Situation) -> float:
+    """The peak learning rate: by method, and for fresh weights by size."""
+    if situation.fresh and situation.method is not Method.head:
+        return 1e-3 if situation.parameters < _SMALL else 2e-4
+    return _LEARNING_RATES[situation.method]
+
+
+def default_epochs(situation: Situation) -> int:
+    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen backbones: 20)."""
+    most = _MOST_EPOCHS_FROZEN if situation.method is Method.head else _MOST_EPOCHS
+    return max(_EPOCHS, min(most, math.ceil(_STEPS / situation.steps_per_epoch)))
+
+
+def with_defaults(config: TrainConfig, situation: Situation) -> TrainConfig:
+    """The config with every number that was left open."""
+    optim, trainer = config.optim, config.trainer
+    if optim.lr is None:
+        optim = replace(optim, lr=default_learning_rate(situation))
+    if trainer.max_epochs is None:
+        trainer = replace(trainer, max_epochs=default_epochs(situation))
+    return replace(config, optim=optim, trainer=trainer)

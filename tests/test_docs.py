@@ -1,0 +1,271 @@
+"""What README and docs say is so: their commands compose, their keys, files and links exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Tunebook, write_reviews
+from tunebook.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
+from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+GROUPS = ("data", "model", "adapt", "optim", "trainer", "logger", "evaluation", "recipe")
+OTHER_RECIPES = {"legal_triage"}  # the plugin that write-a-recipe.md makes; a test below installs it
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Every console command with the page it stands on; each side of a pipe by itself."""
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for line in block.splitlines():
+                assert line.startswith("$ "), f"{page.name}: a console block holds commands only: {line}"
+                for part in split_pipe(line[2:]):
+                    yield page.name, part
+
+
+def split_pipe(line: str) -> list[str]:
+    words = shlex.split(line, comments=True)
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == "|":
+            parts.append([])
+        elif word == ">":
+            break
+        else:
+            parts[-1].append(word)
+    return [shlex.join(part) for part in parts]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    """Hydra set up as the command line does it."""
+    from hydra import initialize_config_module
+
+    register_schemas()
+    register_search_path()
+    with initialize_config_module("tunebook.conf", version_base="1.3"):
+        yield
+
+
+def compose_jobs(verb: str, arguments: list[str]) -> list[Any]:
+    """The configs that a command stands for, one a job, as `--cfg job` would compose them."""
+    from hydra import compose
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    overrides = [a for a in arguments if "=" in a]
+    flags = [a for a in arguments if "=" not in a and a not in ("-m", "--cfg", "job")]
+    assert not flags, f"not an option of Hydra that the docs use: {flags}"
+    jobs = [overrides]
+    if "-m" in arguments:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        jobs = [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+        assert len(jobs) > 1, "-m sweeps over nothing"
+    return [OmegaConf.to_object(compose(verb, ["run_dir=here", *job])) for job in jobs]
+
+
+def check_composing(verb: str, arguments: list[str]) -> None:
+    if any(a.startswith("resume=") for a in arguments):
+        assert len(arguments) == 1, "nothing else can be given with resume="
+        return
+    if "optim.learning_rate=1e-4" in arguments:  # shown as a mistake
+        return
+    named = {a.split("=", 1)[1] for a in arguments if a.startswith("recipe=")}
+    if named & OTHER_RECIPES:
+        return
+    for config in compose_jobs(verb, arguments):
+        if verb != "evaluate":
+            name = config.recipe["name"]
+            typed_recipe_options(config.recipe, load_recipe_class(name).Config, name)
+
+
+def check_tunebook(arguments: list[str]) -> None:
+    from tunebook.commands.predict import _parser
+
+    verb, rest = arguments[0], arguments[1:]
+    if verb in ("train", "check", "evaluate"):
+        check_composing(verb, rest)
+    elif verb == "predict":
+        _parser().parse_args(rest)
+    elif verb == "show":
+        assert rest[0] in find_recipes()
+    else:
+        assert arguments in (["list"], ["-sc", "install=bash"])
+
+
+def check_make(arguments: list[str]) -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert set(arguments) <= set(targets)
+
+
+def check_pip(arguments: list[str]) -> None:
+    known = metadata("tunebook").get_all("Provides-Extra") or []
+    assert set(re.findall(r"\[(\w+)\]", " ".join(arguments))) <= set(known)
+
+
+def check_pytest(arguments: list[str]) -> None:
+    for path in (a for a in arguments if a.startswith("tests")):
+        assert (ROOT / path).exists()
+
+
+def check_torchrun(arguments: list[str]) -> None:
+    processes, module, name, *rest = arguments
+    assert (processes.split("=")[0], module, name) == ("--nproc-per-node", "-m", "tunebook")
+    check_tunebook(rest)
+
+
+def nothing_to_check(arguments: list[str]) -> None:
+    """A command of the system, with nothing of ours in it."""
+
+
+CHECKS: dict[str, Callable[[list[str]], None]] = {
+    "tunebook": check_tunebook,
+    "torchrun": check_torchrun,
+    "make": check_make,
+    "pip": check_pip,
+    "pytest": check_pytest,
+    **dict.fromkeys([".", "cat", "echo", "eval", "pre-commit", "python3", "tensorboard"], nothing_to_check),
+}
+
+
+@pytest.mark.parametrize(("page", "command"), list(dict.fromkeys(commands())))
+def test_every_command_in_the_docs_is_one_that_works(page: str, command: str) -> None:
+    program, *arguments = shlex.split(command)
+    CHECKS[program](arguments)
+
+
+def test_the_extras_in_running_text_exist() -> None:
+    for page in PAGES:
+        for argument in re.findall(r'"?(?:tunebook|\.)\[(\w+)\]', page.read_text(encoding="utf-8")):
+            check_pip([f"[{argument}]"])
+
+
+def all_keys() -> set[str]:
+    keys = {key for schema in SCHEMAS.values() for key in known_keys(schema)}
+    for name in find_recipes():
+        keys |= {f"recipe.{option.name}" for option in fields(load_recipe_class(name).Config)}
+    return keys
+
+
+def test_every_config_key_that_the_docs_name_exists() -> None:
+    known = all_keys() | {"recipe.shortest"}  # of the plugin in write-a-recipe.md
+    pattern = rf"(?<![\w./])({'|'.join(GROUPS)})\.([a-z_0-9]+)(?![\w(/])"
+    for page in PAGES:
+        named = {
+            f"{group}.{key}"
+            for group, key in re.findall(pattern, page.read_text(encoding="utf-8"))
+            if key not in ("py", "yaml", "md", "safetensors", "learning_rate")
+        }
+        assert named <= known, f"{page.name}: {sorted(named - known)}"
+
+
+def test_every_config_key_is_explained_in_the_docs() -> None:
+    guide = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    keys = all_keys() - {"recipe", "recipe.name", "resume", "bundle"}
+    missing = sorted(key for key in keys if f"`{key}" not in guide)
+    assert not missing, f"docs/ says nothing of {missing}"
+
+
+def test_every_group_option_stands_in_the_docs() -> None:
+    guide = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    for path in (ROOT / "conf").glob("*/*.yaml"):
+        if path.parent.name != "recipe":
+            assert f"`{path.stem}`" in guide, f"docs/configuration.md: {path.parent.name}={path.stem}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_file_names_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for path in re.findall(r"(?<![\w/.(])((?:core|conf|recipes|tests)/[\w/]+\.\w+)", text):
+        assert (ROOT / path).exists() or "legal_triage" in path, path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_are_python(page: Path) -> None:
+    for block in blocks(page, "python"):
+        ast.parse(block)
+
+
+def test_readme_from_rows_to_labels(tunebook: Tunebook, tmp_path: Path) -> None:
+    """The first command of the README, then those that need its run, on small rows and for two steps."""
+    work = tmp_path / "work"
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = next(c for p, c in commands() if p == "README.md")
+    assert first.startswith("tunebook train recipe=review_sentiment data.train=reviews.csv") and first in text
+    write_reviews(work / "reviews.csv", 40, labels=("1", "5"))
+    content = (work / "reviews.csv").read_text(encoding="utf-8").replace("text,label", "review,stars", 1)
+    (work / "reviews.csv").write_text(content, encoding="utf-8")
+    (work / "new_reviews.csv").write_text(content, encoding="utf-8")
+    small = ["model=starter_untrained", "trainer=cpu", "trainer.max_steps=2", "run_dir=runs/first"]
+    arguments = [a for a in shlex.split(first)[1:] if not a.startswith("model=")]
+
+    done = tunebook(*arguments, *small)
+    assert done.returncode == 0, done.stderr
+    files = re.findall(r"^\| (`.*?) \|", text, re.M)
+    for name in re.findall(r"`([\w.]+)/?`", " ".join(files)):
+        assert (work / "runs/first" / name).exists() or name == "rejects.jsonl"
+
+    done = tunebook("predict", "runs/first", "new_reviews.csv", "-o", "labelled.csv")
+    assert done.returncode == 0, done.stderr
+    assert len((work / "labelled.csv").read_text(encoding="utf-8").splitlines()) == 41
+
+
+def test_the_error_in_the_user_guide_is_the_error(tunebook: Tunebook) -> None:
+    page = ROOT / "docs/index.md"
+    command = next(c for p, c in commands() if p == "index.md" and "learning_rate" in c)
+    shown = next(block for block in blocks(page, "") if block.startswith("error:"))
+    done = tunebook(*shlex.split(command)[1:])
+    assert (done.returncode, done.stderr) == (2, shown)
+
+
+def test_the_recipe_of_the_guide_installs_and_checks_rows(tunebook: Tunebook, tmp_path: Path) -> None:
+    page, project = ROOT / "docs/write-a-recipe.md", tmp_path / "legal-triage"
+    for language in ("python", "yaml", "toml"):
+        (block,) = blocks(page, language)
+        name, content = block.removeprefix("# ").split("\n", 1)
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(content, encoding="utf-8")
+    site = tmp_path / "site"
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+    ]
+    subprocess.run([*pip, "--target", str(site), str(project)], check=True, timeout=120)
+    environment = {"PYTHONPATH": str(site)}
+    rows = write_reviews(tmp_path / "letters.csv", 40, labels=("family", "tax"))
+    content = rows.read_text(encoding="utf-8").replace("text,label", "body,team", 1)
+    rows.write_text(content + "Too short,tax\n", encoding="utf-8")
+
+    listed = tunebook("list", env=environment).stdout
+    assert "legal_triage      Sorts letters to a law firm by team.  (legal-triage 0.1.0)" in listed
+    refused = tunebook("check", "recipe=legal_triage", f"data.train={rows}", env=environment)
+    assert refused.returncode == 2
+    assert "letters.csv:42 the row has 2 words, fewer than recipe.shortest" in refused.stderr
+    checked = tunebook("check", "recipe=legal_triage", f"data.train={rows}", "recipe.shortest=2", env=environment)
+    assert checked.returncode == 0, checked.stderr
+    assert "ready to train" in checked.stdout
