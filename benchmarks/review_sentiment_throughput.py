@@ -48,22 +48,21 @@ class PaddingMeter:
         return self.real / self.padded
 
 
-def read_rows(data: Path, rows: int) -> dict[str, tuple[list[str], np.ndarray]]:
-    """The first rows of the training file that a seeded shuffle gives, and some for validation."""
+def read_rows(data: Path, label: str, rows: int) -> dict[str, tuple[list[str], np.ndarray]]:
+    """The first texts and label numbers that a seeded shuffle of the training file gives, and some to validate on."""
     with (data / "train.csv").open(encoding="utf-8", newline="") as stream:
         everything = list(csv.DictReader(stream))
+    _, targets = np.unique([row[label] for row in everything], return_inverse=True)
     order = np.random.default_rng(0).permutation(len(everything))
-    chosen = {"train": order[:rows], "validation": order[rows : rows + VALIDATION_ROWS]}
-    return {
-        name: (
-            [everything[i]["text"] for i in part],
-            np.array([int(everything[i]["recommended"]) for i in part]),
-        )
-        for name, part in chosen.items()
-    }
+    parts = {"train": order[:rows], "validation": order[rows : rows + VALIDATION_ROWS]}
+    return {name: ([everything[i]["text"] for i in part], targets[part]) for name, part in parts.items()}
 
 
-def load(model: str) -> tuple[Any, Any]:
+def label_count(rows: dict[str, Any]) -> int:
+    return 1 + max(int(targets.max()) for _, targets in rows.values())
+
+
+def load(model: str, rows: dict[str, Any]) -> tuple[Any, Any]:
     """The same model and tokenizer for both sides, with the same fresh classification layer."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -72,7 +71,8 @@ def load(model: str) -> tuple[Any, Any]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    return AutoModelForSequenceClassification.from_pretrained(model, num_labels=2), AutoTokenizer.from_pretrained(model)
+    network = AutoModelForSequenceClassification.from_pretrained(model, num_labels=label_count(rows))
+    return network, AutoTokenizer.from_pretrained(model)
 
 
 def train_tunebook(model: str, rows: dict[str, Any], epochs: int, folder: Path) -> dict[str, float]:
@@ -87,7 +87,7 @@ def train_tunebook(model: str, rows: dict[str, Any], epochs: int, folder: Path) 
     from tunebook.tasks.text_examples import TextItems, pad_batch
     from tunebook.training.fit import fit, planned_steps
 
-    network, tokenizer = load(model)
+    network, tokenizer = load(model, rows)
     splits = {}
     for name, (texts, labels) in rows.items():
         tokens = tokenize(texts, tokenizer, MAX_LENGTH)
@@ -102,8 +102,10 @@ def train_tunebook(model: str, rows: dict[str, Any], epochs: int, folder: Path) 
         trainer=TrainerConfig(max_epochs=epochs, gradient_clip=CLIP, progress=False, checkpoint_every=steps),
         logger=LoggerConfig(names=[LoggerName.csv]),
     )
-    metrics = MetricCollection({"macro_f1": MulticlassF1Score(2, average="macro")})
-    module = FineTuner(network, SoftmaxHead(2), metrics, config.optim, planned_steps(config, data, 1), CLIP)
+    metrics = MetricCollection({"macro_f1": MulticlassF1Score(label_count(rows), average="macro")})
+    module = FineTuner(
+        network, SoftmaxHead(label_count(rows)), metrics, config.optim, planned_steps(config, data, 1), CLIP
+    )
     start = time.process_time()
     fitted = fit(module, data, config, folder, watch="macro_f1", watch_mode="max")
     return {"cpu": time.process_time() - start, "steps": fitted.steps, "efficiency": meter.efficiency}
@@ -113,7 +115,7 @@ def train_hf(model: str, rows: dict[str, Any], epochs: int, folder: Path, sampli
     from datasets import Dataset
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
-    network, tokenizer = load(model)
+    network, tokenizer = load(model, rows)
     encoded = {
         name: Dataset.from_dict({**tokenizer(texts, truncation=True, max_length=MAX_LENGTH), "labels": labels})
         for name, (texts, labels) in rows.items()
@@ -146,50 +148,42 @@ def train_hf(model: str, rows: dict[str, Any], epochs: int, folder: Path, sampli
     return {"cpu": time.process_time() - start, "steps": steps, "efficiency": meter.efficiency}
 
 
-def measure(system: str, model: str, data: Path, rows: int, epochs: int) -> dict[str, float]:
+def measure(given: argparse.Namespace) -> dict[str, float]:
     """Train once, in this process."""
     import torch
 
     torch.set_num_threads(1)
-    chosen = read_rows(data, rows)
-    with tempfile.TemporaryDirectory() as folder:
-        if system == "tunebook":
-            return train_tunebook(model, chosen, epochs, Path(folder))
-        sampling = "group_by_length" if system == "hf_grouped" else "random"
-        return train_hf(model, chosen, epochs, Path(folder), sampling)
+    rows, epochs = read_rows(given.data, given.label, given.rows[0]), given.epochs[0]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if given.measure == "tunebook":
+            return train_tunebook(given.model, rows, epochs, folder)
+        sampling = "group_by_length" if given.measure == "hf_grouped" else "random"
+        return train_hf(given.model, rows, epochs, folder, sampling)
 
 
-def in_own_process(system: str, *arguments: str) -> dict[str, float]:
+def in_own_process(system: str, given: argparse.Namespace, rows: int, epochs: int) -> dict[str, float]:
     """Measure in a fresh process with one thread."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-    }
-    command = [sys.executable, __file__, "--measure", system, *arguments]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    what = ["--measure", system, "--rows", str(rows), "--epochs", str(epochs)]
+    where = ["--model", given.model, "--data", str(given.data), "--label", given.label]
+    command = [sys.executable, __file__, *what, *where]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def compare(model: str, data: Path, rows: int, epochs: int, turns: int) -> dict[str, Any]:
-    """All systems in turn: medians of CPU time, padding efficiency and ratios to ours."""
+def compare(given: argparse.Namespace, rows: int, epochs: int) -> dict[str, Any]:
+    """All systems in turn: medians of CPU time and padding efficiency, and of the ratios to our CPU time."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in SYSTEMS}
-    for turn in range(turns):
+    for turn in range(given.turns):
         for name in SYSTEMS[turn % 3 :] + SYSTEMS[: turn % 3]:
-            arguments = ["--model", model, "--data", str(data), "--rows", str(rows), "--epochs", str(epochs)]
-            found[name].append(in_own_process(name, *arguments))
+            found[name].append(in_own_process(name, given, rows, epochs))
             print(f"{rows} rows, turn {turn + 1}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
-    median = statistics.median
-    ratios = {n: median(o["cpu"] / t["cpu"] for o, t in zip(found[n], found["tunebook"], strict=True)) for n in SYSTEMS}
-    return {
-        "rows": rows,
-        "epochs": epochs,
-        "turns": turns,
-        **{n: {k: median(run[k] for run in runs) for k in runs[0]} for n, runs in found.items()},
-        "ratios": ratios,
-    }
+    medians = {n: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for n, runs in found.items()}
+    pairs = {n: zip(runs, found["tunebook"], strict=True) for n, runs in found.items()}
+    ratios = {n: statistics.median(other["cpu"] / ours["cpu"] for other, ours in both) for n, both in pairs.items()}
+    return {"rows": rows, "epochs": epochs, **medians, "ratios": ratios}
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -213,8 +207,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="folder of all-MiniLM-L6-v2, or another encoder")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with train.csv (default: %(default)s)")
-    parser.add_argument("--rows", type=int, nargs="+", default=[256, 1000, 4000])
-    parser.add_argument("--epochs", type=int, nargs="+", default=[3, 2, 1], help="one for each number of rows")
+    parser.add_argument("--label", default="recommended", help="its label column (default: %(default)s)")
+    parser.add_argument("--rows", type=int, nargs="+", default=[256, 1000])
+    parser.add_argument("--epochs", type=int, nargs="+", default=[2, 1], help="one for each number of rows")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write the figures there as JSON too")
     parser.add_argument("--measure", choices=SYSTEMS, help=argparse.SUPPRESS)
@@ -222,10 +217,9 @@ def main() -> None:
     if not (given.data / "train.csv").is_file():
         sys.exit(f"There is no {given.data / 'train.csv'}; give the folder of the reviews with --data.")
     if given.measure:
-        print(json.dumps(measure(given.measure, given.model, given.data, given.rows[0], given.epochs[0])))
+        print(json.dumps(measure(given)))
         return
-    pairs = zip(given.rows, given.epochs, strict=True)
-    results = [compare(given.model, given.data, rows, epochs, given.turns) for rows, epochs in pairs]
+    results = [compare(given, rows, epochs) for rows, epochs in zip(given.rows, given.epochs, strict=True)]
     if given.out:
         given.out.write_text(json.dumps(results, indent=2), encoding="utf-8")
     print(table(results))

@@ -176,6 +176,9 @@ def explain(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
         names = ", ".join(find_recipes())
         return UserError("No recipe was chosen.", where="recipe", mend=f"add recipe=<name>; the recipes are: {names}")
     key = _first_match(r"full_key: (\S+)", text)
+    gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
+    if gone:  # Hydra takes a key without a value for one that is not there
+        return _deleted(gone) if gone in known_keys(SCHEMAS[verb]) else unknown_key(gone, verb, overrides)
     if key and "does not support deletion" in text:
         return _deleted(key)
     wrong = _wrong_value(text, verb, overrides) if "not in" not in text else None

@@ -229,13 +229,19 @@ class LoggerConfig:
 
 
 @dataclass
-class EvaluationConfig:
-    """What is measured on the test rows, and how surely."""
+class ScoreConfig:
+    """How surely scores are told."""
 
     confidence: float = 0.95
     """Coverage of every interval."""
     resamples: int = 2000
     """Bootstrap resamples behind an interval that has no closed form."""
+
+
+@dataclass
+class EvaluationConfig(ScoreConfig):
+    """What is measured on the test rows, and how surely."""
+
     zero_shot: bool = True
     """Also score the backbone without any training, as a baseline."""
 
@@ -284,7 +290,7 @@ class EvaluateConfig:
     bundle: str = MISSING
     """Run folder or bundle folder to score."""
     data: EvaluateDataConfig = field(default_factory=EvaluateDataConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: ScoreConfig = field(default_factory=ScoreConfig)
     accelerator: Accelerator = Accelerator.auto
     """Device: auto, cpu, gpu or mps."""
     seed: int = 0

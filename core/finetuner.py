@@ -71,6 +71,10 @@ class FineTuner(LightningModule):
         self.validation_loss.update(losses)
         return losses.mean()
 
+    def on_fit_start(self) -> None:
+        """Switches dropout on: from_pretrained hands models out in evaluation mode, and Lightning keeps it."""
+        self.model.train()
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, scaled so that an optimizer step averages over all of its rows."""
         return self._step(batch, "train")

@@ -205,6 +205,6 @@ class Predictor(Protocol):
         """What `answers` tells of a row, in the order written."""
         ...
 
-    def answers(self, rows: Rows, device: Any, advance: Callable[[int], None]) -> Iterator[Mapping[str, str]]:
+    def answers(self, rows: Rows, device: Any, advance: Callable[[int], None]) -> Iterator[Mapping[str, str | float]]:
         """Answer rows in order, by column."""
         ...

@@ -51,7 +51,7 @@ def test_show_prints_every_option_with_type_default_and_help(tunebook: Tunebook)
         assert key == "recipe" or key in table, f"{key} is not shown"
     assert table["recipe.head"].split(maxsplit=2)[:2] == ["softmax|ordinal", "softmax"]
     assert table["data.label"].split()[:2] == ["str", "stars"], "the recipe's default, not the schema's"
-    assert table["optim.lr"].split()[:2] == ["float", "0.001"]
+    assert table["data.batch_size"].split()[:2] == ["int", "32"]
     assert table["seed"].split()[:2] == ["int", "0"]
     assert table["data.group_by_length"].split()[:2] == ["bool", "true"]
     assert table["trainer.max_epochs"].split()[2:5] == ["Passes", "over", "the"]

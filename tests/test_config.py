@@ -100,8 +100,8 @@ MISTAKES = {
     "recipe.descriptions=good": ["where: recipe.descriptions", SEE_ALL],
     "data.batch_size=0": ["data.batch_size must be at least 1, not 0.", "where: data.batch_size"],
     "trainer.max_epochs=-1": ["trainer.max_epochs must be at least 1"],
-    "optim.lr=-1": ["optim.lr must be above 0"],
-    "optim.lr=nan": ["optim.lr must be above 0"],
+    "optim.lr=-1": ["optim.lr must be from 1e-12 to 10"],
+    "optim.lr=nan": ["optim.lr must be from 1e-12 to 10"],
     "optim.warmup=1.5": ["optim.warmup must be from 0 to 1, not 1.5."],
     "evaluation.confidence=95": ["evaluation.confidence must be from 0.5 to 0.9999"],
     "model.dropout=1": ["model.dropout must be from 0 to 0.99"],
@@ -139,7 +139,7 @@ def test_the_recipe_speaks_before_the_schema_and_the_command_line_last():
 
 def test_group_options_set_what_they_need_and_overrides_win_over_them():
     config = typed(composed("recipe=review_sentiment", "adapt=lora"))
-    assert (config.adapt.method.name, config.optim.lr) == ("lora", 1e-3)
+    assert (config.adapt.method.name, config.optim.lr) == ("lora", None)
     assert typed(composed("recipe=review_sentiment", "adapt=lora", "optim.lr=3e-4")).optim.lr == 3e-4
 
 

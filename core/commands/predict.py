@@ -7,24 +7,22 @@ import csv
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
-
-# A multiple of what the classifier labels at once, so that chunks do not change how rows are batched.
-_ROWS = 8 * 2048
+    from tunebook.recipe import Predictor
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tunebook predict",
         description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), "
-        "or each line of standard input. Writes file, line, text, prediction and a probability for each label.",
+        "or each line of standard input. Writes file, line, text, prediction and each label's probability.",
     )
     parser.add_argument("model", help="run folder or bundle folder")
     parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
@@ -112,43 +110,30 @@ def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> N
     from tunebook.training.devices import choose_accelerator
 
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
-    _, _, classifier = open_bundle(folder)
+    _, _, predictor = open_bundle(folder)
     if output is None:
-        _write(sys.stdout, "csv", classifier, rows, device)
+        _write(sys.stdout, "csv", predictor, rows, device)
         return
     with written_whole(output) as stream:
-        _write(stream, output.suffix[1:], classifier, rows, device)
+        _write(stream, output.suffix[1:], predictor, rows, device)
     print(f"{len(rows)} rows: {output}", file=sys.stderr)
 
 
-def _answers(classifier: Any, rows: Rows, device: str) -> Iterator[dict[str, Any]]:
+def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, device: str) -> None:
+    """One line a row: where it is from, then what the predictor answers; numbers with six decimals."""
     from tunebook.training.progress import counting
 
-    with counting("labelling", len(rows)) as advance:
-        for start in range(0, len(rows), _ROWS):
-            part = rows.table.slice(start, _ROWS)
-            texts = part.column("text").to_pylist()
-            probabilities, predicted = classifier.predict(texts, device, advance)
-            places = zip(part.column("file").to_pylist(), part.column("line").to_pylist(), strict=True)
-            for (file, line), text, believed, answer in zip(places, texts, probabilities, predicted, strict=True):
-                shares = {f"probability_{name}": p for name, p in zip(classifier.labels, believed, strict=True)}
-                yield {
-                    "file": file,
-                    "line": line,
-                    "text": text,
-                    "prediction": classifier.labels[answer],
-                    **shares,
-                }
-
-
-def _write(stream: IO[str], kind: str, classifier: Any, rows: Rows, device: str) -> None:
-    names = ["file", "line", "text", "prediction", *(f"probability_{name}" for name in classifier.labels)]
     writer = csv.writer(stream, lineterminator="\n")
     if kind == "csv":
-        writer.writerow(names)
-    for answer in _answers(classifier, rows, device):
-        if kind == "csv":
-            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in answer.values()])
-        else:
-            plain = {k: round(float(v), 6) if k.startswith("probability_") else v for k, v in answer.items()}
-            stream.write(json.dumps(plain, ensure_ascii=False) + "\n")
+        writer.writerow(["file", "line", *predictor.columns])
+    places = zip(rows.column("file"), rows.column("line"), strict=True)
+    with counting("labelling", len(rows)) as advance:
+        for (file, line), answer in zip(places, predictor.answers(rows, device, advance), strict=True):
+            place = {"file": file.as_py(), "line": line.as_py()}
+            if kind == "csv":
+                writer.writerow(
+                    [*place.values(), *(f"{v:.6f}" if isinstance(v, float) else v for v in answer.values())]
+                )
+            else:
+                plain = {k: round(v, 6) if isinstance(v, float) else v for k, v in answer.items()}
+                stream.write(json.dumps({**place, **plain}, ensure_ascii=False) + "\n")

@@ -49,31 +49,56 @@ def typed(config: Any) -> TrainConfig:
 
 def _check_ranges(config: TrainConfig) -> None:
     """Refuse numbers that no run can be made with."""
-    at_least_one = {
-        "data.batch_size": config.data.batch_size,
-        "trainer.max_epochs": config.trainer.max_epochs,
-        "trainer.max_steps": config.trainer.max_steps,
-        "trainer.accumulate_grad_batches": config.trainer.accumulate_grad_batches,
-        "trainer.checkpoint_every": config.trainer.checkpoint_every,
-        "trainer.early_stop": config.trainer.early_stop,
-        "trainer.threads": config.trainer.threads,
-        "evaluation.resamples": config.evaluation.resamples,
-    }
-    for key, number in at_least_one.items():
-        if number is not None and number < 1:
-            raise UserError(f"{key} must be at least 1, not {number}.", where=key, mend=f"{key}=1")
-    shares = {
-        "data.near_duplicate": (config.data.near_duplicate, 0.0, 1.0),
-        "evaluation.confidence": (config.evaluation.confidence, 0.5, 0.9999),
-        "optim.warmup": (config.optim.warmup, 0.0, 1.0),
-        "model.dropout": (config.model.dropout, 0.0, 0.99),
-        "adapt.lora_dropout": (config.adapt.lora_dropout, 0.0, 0.99),
-    }
-    for key, (share, low, high) in shares.items():
-        if share is not None and not low <= share <= high:
-            raise UserError(f"{key} must be from {low:g} to {high:g}, not {share:g}.", where=key)
-    if config.optim.lr is not None and not config.optim.lr > 0:
-        raise UserError(f"optim.lr must be above 0, not {config.optim.lr:g}.", where="optim.lr")
+    config_of = {"data": config.data, "optim": config.optim, "trainer": config.trainer, "adapt": config.adapt}
+    config_of |= {"model": config.model, "evaluation": config.evaluation}
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f"seed must be from 0 to {2**32 - 1}, not {config.seed}.", where="seed", mend="seed=0")
+    for key, (low, high) in _RANGES.items():
+        node, name = key.split(".")
+        value = getattr(config_of[node], name)
+        if value is not None and not low <= value <= high:
+            allowed = f"from {low:g} to {high:g}" if high < _UP else f"at least {low:g}"
+            raise UserError(
+                f"{key} must be {allowed}, not {value:g}.", where=key, mend="choose such a number, or leave it out"
+            )
+
+
+_UP = float("inf")
+# Smallest and largest value of each number that a run can be made with.
+_RANGES = {
+    "data.batch_size": (1, _UP),
+    "data.validation_fraction": (0.001, 0.9),
+    "data.test_fraction": (0.001, 0.9),
+    "data.shots": (1, _UP),
+    "data.max_rows": (2, _UP),
+    "data.max_rejects": (0, _UP),
+    "data.near_duplicate": (0, 1),
+    "data.num_workers": (0, _UP),
+    "model.dropout": (0, 0.99),
+    "adapt.lora_rank": (1, _UP),
+    "adapt.lora_alpha": (1, _UP),
+    "adapt.lora_dropout": (0, 0.99),
+    "optim.lr": (1e-12, 10),
+    "optim.head_lr": (1e-12, 10),
+    "optim.weight_decay": (0, 10),
+    "optim.layer_decay": (0.01, 1),
+    "optim.beta1": (0, 0.9999),
+    "optim.beta2": (0, 0.999999),
+    "optim.eps": (1e-16, 1),
+    "optim.warmup": (0, 1),
+    "trainer.max_epochs": (1, _UP),
+    "trainer.max_steps": (1, _UP),
+    "trainer.devices": (1, _UP),
+    "trainer.num_nodes": (1, _UP),
+    "trainer.accumulate_grad_batches": (1, _UP),
+    "trainer.gradient_clip": (1e-6, _UP),
+    "trainer.early_stop": (1, _UP),
+    "trainer.validate_every": (0.001, 1),
+    "trainer.checkpoint_every": (1, _UP),
+    "trainer.threads": (1, _UP),
+    "evaluation.confidence": (0.5, 0.9999),
+    "evaluation.resamples": (10, _UP),
+}
 
 
 def make_recipe(config: TrainConfig) -> Recipe[Any]:

@@ -38,7 +38,8 @@ def _depths(names: list[str]) -> dict[str, int]:
     top = max((n for n in layers.values() if n is not None), default=-1)
     depths = {}
     for name, number in layers.items():
-        above_layers = number is None and re.search(r"(^|\.)(pooler|final_norm|ln_f|norm)\.", name)
+        embeds = re.search(r"(^|\.)embeddings\.", name)  # ModernBERT has a norm in there
+        above_layers = number is None and not embeds and re.search(r"(^|\.)(pooler|final_norm|ln_f|norm)\.", name)
         depths[name] = 0 if above_layers else top + 1 if number is None else top - number
     return depths
 

@@ -158,14 +158,25 @@ def _set_dropout(settings: Any, dropout: float | None) -> None:
 
 
 def load_backbone(source: ModelSource) -> nn.Module:
-    """The model without any head, in float32; a pooler that was never trained is left out."""
+    """The model without any head, in float32; a pooler that was never trained is left out.
+
+    Raises:
+        UserError: transformers cannot open it, or could only with code of its own.
+    """
     import torch
     from transformers import AutoModel
 
-    with quiet_transformers():
-        model: nn.Module = AutoModel.from_pretrained(
-            source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-        )
+    try:
+        with quiet_transformers():
+            model: nn.Module = AutoModel.from_pretrained(
+                source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            )
+    except Exception as error:  # transformers raises nearly anything here
+        raise UserError(
+            f"The model '{source.name}' cannot be loaded: {str(error).strip().splitlines()[0]}",
+            where=str(source.folder),
+            mend="choose a model that transformers has a class for, with whole weights",
+        ) from error
     return model
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
     from tunebook.data.columns import Column
     from tunebook.data.gate import Checked
+    from tunebook.data.labels import Labels
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.models.source import ModelSource
@@ -54,6 +55,10 @@ class TextClassification(Recipe[ConfigT]):
         if data.group is not None:
             columns.append(Column("group", data.group, "data.group", "any"))
         return columns
+
+    def check_labels(self, labels: Labels, data: DataConfig) -> None:
+        """Descriptions must fit the labels, whether or not a zero-shot model will read them."""
+        self.descriptions(labels.names)
 
     def head(self, labels: Sequence[str]) -> Head:
         """One output a label."""

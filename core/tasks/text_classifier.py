@@ -49,13 +49,13 @@ class TextClassifier:
         rows: Rows,
         device: torch.device | None = None,
         advance: Callable[[int], None] = lambda done: None,
-    ) -> Iterator[dict[str, str]]:
+    ) -> Iterator[dict[str, str | float]]:
         """Label checked rows in order; never more than a chunk of them is in memory."""
         for start in range(0, len(rows), CHUNK):
             texts = rows.table.slice(start, CHUNK).column("text").to_pylist()
             probabilities, predicted = self.predict(texts, device, advance)
             for text, believed, answer in zip(texts, probabilities, predicted, strict=True):
-                told = [text, self.labels[answer], *(f"{p:.6f}" for p in believed)]
+                told = [text, self.labels[answer], *map(float, believed)]
                 yield dict(zip(self.columns, told, strict=True))
 
     def predict(

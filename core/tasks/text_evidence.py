@@ -10,7 +10,7 @@ import numpy as np
 from tunebook.bundle.manifest import read_manifest
 from tunebook.bundle.write import write_text_bundle
 from tunebook.commands.summary import print_scores
-from tunebook.config import EvaluationConfig, Method
+from tunebook.config import Method, ScoreConfig
 from tunebook.data.rows import Rows
 from tunebook.evaluation.classification import classification_report
 from tunebook.evaluation.compare import Difference, differences
@@ -68,7 +68,7 @@ class Evidence:
         recipe: Recipe[Any],
         tuned: Predictions,
         baselines: Mapping[str, Predictions],
-        config: EvaluationConfig,
+        config: ScoreConfig,
         seed: int,
     ) -> None:
         self.recipe = recipe

@@ -11,7 +11,7 @@ from tunebook.errors import UserError
 
 
 def choose_accelerator(config: TrainerConfig) -> str:
-    """ "cuda", "mps" or "cpu".
+    """Choose "cuda", "mps" or "cpu".
 
     Raises:
         UserError: The device asked for is not there.

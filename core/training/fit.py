@@ -55,7 +55,6 @@ _QUIET = (
     ".*isinstance.treespec, LeafSpec.*",
     ".*lr_scheduler.step.*optimizer.step.*",  # torch, when a resumed schedule is rebuilt
     ".*GPU available but not used.*",
-    ".*eval mode at the start of training.*",  # frozen backbones are
     ".*recommended to use .self.log.*sync_dist.*",  # torchmetrics has synchronised these values already
 )
 

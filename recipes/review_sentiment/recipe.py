@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tunebook import Head, SoftmaxHead, TextClassification, TextClassificationConfig, UserError
+from tunebook import TextClassification, TextClassificationConfig, UserError
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
+    from tunebook import Head
     from tunebook.config import DataConfig
     from tunebook.data.labels import Labels
 
@@ -38,6 +39,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
 
     def check_labels(self, labels: Labels, data: DataConfig) -> None:
         """An ordinal head needs labels in a known order."""
+        super().check_labels(labels, data)
         if self.options.head is SentimentHead.ordinal and not (labels.is_ordered_numeric or data.labels):
             raise UserError(
                 f"An ordinal head needs labels in order, and these are words: {', '.join(labels.names)}.",
@@ -49,7 +51,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
         """Softmax, or CORN for ordered labels."""
         from .head import OrdinalHead
 
-        return OrdinalHead(len(labels)) if self._ordinal else SoftmaxHead(len(labels))
+        return OrdinalHead(len(labels)) if self._ordinal else super().head(labels)
 
     def metrics(self, labels: Sequence[str]) -> MetricCollection:
         """Accuracy and macro F1; for stars also how far off answers are."""
