@@ -121,7 +121,7 @@ def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> N
 
 def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, device: str) -> None:
     """One line a row: where it is from, then what the predictor answers; numbers with six decimals."""
-    from tunebook.training.progress import counting
+    from tunebook.progress import counting
 
     writer = csv.writer(stream, lineterminator="\n")
     if kind == "csv":

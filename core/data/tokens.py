@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ import numpy as np
 
 from tunebook.config import TooLong
 from tunebook.errors import UserError
+from tunebook.progress import counting
 
 if TYPE_CHECKING:
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
 
-_FORMAT = 1  # raise when the files below or the way of encoding change, so that old caches are not read
+_FORMAT = 2  # raise when the files below or the way of encoding change, so that old caches are not read
 _CHUNK = 1024
 
 
@@ -58,54 +59,44 @@ class TokenRows:
 
 def tokenizer_key(tokenizer: Any) -> str:
     """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens."""
-    digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode())
-    special = {k: str(v) for k, v in sorted(tokenizer.special_tokens_map.items())}
-    digest.update(json.dumps(special).encode())
-    return digest.hexdigest()
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    # What the last call asked for is kept in there too, and says nothing of the next.
+    state["truncation"] = state["padding"] = None
+    state["special"] = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _encode(texts: Sequence[str], tokenizer: Any, max_length: int) -> Iterator[tuple[list[int], int]]:
-    """Yield each text's ids, cut to ``max_length``, and its full length; special tokens are always kept."""
-    for start in range(0, len(texts), _CHUNK):
-        chunk = list(texts[start : start + _CHUNK])
-        whole = tokenizer(chunk, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
-        for text, ids in zip(chunk, whole, strict=True):
-            full = len(ids)
-            if full > max_length:
-                ids = tokenizer(text, truncation=True, max_length=max_length)["input_ids"]
-            yield ids, full
+@dataclass(frozen=True)
+class _Encoded:
+    """Some texts: their ids one after the other, the length of each, and its length before it was cut."""
+
+    ids: np.ndarray
+    lengths: list[int]
+    full_lengths: list[int]
 
 
-def _read(folder: Path) -> TokenRows | None:
-    names = ("ids", "offsets", "full_lengths")
-    try:
-        ids, offsets, full = (np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in names)
-    except (OSError, ValueError):
-        return None
-    return TokenRows(ids, np.asarray(offsets), np.asarray(full))
-
-
-def _write(folder: Path, rows: TokenRows) -> None:
-    """Write beside and rename, so that no reader ever sees half a cache."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
-        for name in ("ids", "offsets", "full_lengths"):
-            np.save(beside / f"{name}.npy", getattr(rows, name))
-        os.replace(beside, folder)
-    except OSError:
-        shutil.rmtree(beside, ignore_errors=True)
-        if not folder.is_dir():  # another process may have been first, with the same content
-            raise
+def _encode(texts: Sequence[str], tokenizer: Any, max_length: int) -> _Encoded:
+    """Encode texts, cut to ``max_length``; special tokens are always kept."""
+    encoded = tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+    full = [len(ids) for ids in encoded]
+    for i, length in enumerate(full):
+        if length > max_length:
+            encoded[i] = tokenizer(texts[i], truncation=True, max_length=max_length)["input_ids"]
+    lengths = [len(ids) for ids in encoded]
+    flat = np.fromiter((i for ids in encoded for i in ids), dtype=np.int32, count=sum(lengths))
+    return _Encoded(flat, lengths, full)
 
 
 def tokenize(texts: Sequence[str], tokenizer: Any, max_length: int) -> TokenRows:
     """Encode texts in memory."""
-    encoded = list(_encode(texts, tokenizer, max_length))
-    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-    np.cumsum([len(ids) for ids, _ in encoded], out=offsets[1:])
-    flat = np.fromiter((i for ids, _ in encoded for i in ids), dtype=np.int32, count=int(offsets[-1]))
-    return TokenRows(flat, offsets, np.array([full for _, full in encoded], dtype=np.int64))
+    encoded = _encode(texts, tokenizer, max_length) if texts else _Encoded(np.zeros(0, dtype=np.int32), [], [])
+    return TokenRows(encoded.ids, _offsets(encoded.lengths), np.array(encoded.full_lengths, dtype=np.int64))
+
+
+def _offsets(lengths: Sequence[int]) -> np.ndarray:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 def tokenize_cached(rows: Rows, tokenizer: Any, max_length: int, cache_dir: Path) -> TokenRows:
@@ -117,12 +108,47 @@ def tokenize_cached(rows: Rows, tokenizer: Any, max_length: int, cache_dir: Path
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     folder = cache_dir / "tokens" / key
     cached = _read(folder)
-    if cached is not None and len(cached) == len(rows):
-        return cached
-    encoded = tokenize(rows.texts("text"), tokenizer, max_length)
-    shutil.rmtree(folder, ignore_errors=True)
-    _write(folder, encoded)
-    return _read(folder) or encoded
+    if cached is None or len(cached) != len(rows):
+        shutil.rmtree(folder, ignore_errors=True)
+        _write(folder, rows, tokenizer, max_length)
+        cached = _read(folder)
+    assert cached is not None
+    return cached
+
+
+def _read(folder: Path) -> TokenRows | None:
+    try:
+        offsets, full = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("offsets", "full_lengths"))
+        size = (folder / "ids.bin").stat().st_size // 4
+        # An empty file cannot be mapped.
+        ids = np.memmap(folder / "ids.bin", dtype=np.int32, mode="r") if size else np.zeros(0, dtype=np.int32)
+    except (OSError, ValueError):
+        return None
+    return TokenRows(ids, offsets, full) if size == offsets[-1] else None
+
+
+def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
+    """Encode chunk by chunk, never all in memory; write beside and rename, so that no reader sees half a cache."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    lengths: list[int] = []
+    full_lengths: list[int] = []
+    try:
+        with (beside / "ids.bin").open("wb") as stream, counting(f"tokens of {rows.split} rows", len(rows)) as advance:
+            for start in range(0, len(rows), _CHUNK):
+                texts = rows.table.slice(start, _CHUNK).column("text").to_pylist()
+                encoded = _encode(texts, tokenizer, max_length)
+                stream.write(encoded.ids.tobytes())
+                lengths += encoded.lengths
+                full_lengths += encoded.full_lengths
+                advance(len(texts))
+        np.save(beside / "offsets.npy", _offsets(lengths))
+        np.save(beside / "full_lengths.npy", np.array(full_lengths, dtype=np.int64))
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        if not folder.is_dir():  # another process may have been first, with the same content
+            raise
 
 
 def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: int, rejects: RejectLog) -> np.ndarray:
@@ -144,7 +170,7 @@ def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: i
     if policy is TooLong.reject:
         for i in long:
             file, _, line = rows.where(int(i)).rpartition(":")
-            reason = f"{tokens.full_lengths[i]} tokens, over data.max_length={max_length}"
+            reason = f"has {tokens.full_lengths[i]} tokens, over data.max_length={max_length}"
             rejects.add(file, int(line), "text", reason)
         return np.flatnonzero(tokens.full_lengths <= max_length)
     return np.arange(len(rows))

@@ -21,11 +21,11 @@ from tunebook.evaluation.report import Report, render
 from tunebook.evaluation.scores import majority, per_class, score_predictions
 from tunebook.files import write_json, write_text
 from tunebook.models.optim import count_parameters
+from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
 from tunebook.tasks.text_classifier import TextClassifier
 from tunebook.training.devices import choose_accelerator
 from tunebook.training.loggers import read_history
-from tunebook.training.progress import counting
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared

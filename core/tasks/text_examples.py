@@ -134,8 +134,8 @@ def feature_data(
 ) -> tuple[nn.Module, FineTuneData]:
     """The model's head alone, and batches of stored features: the backbone runs once, or not at all if cached."""
     from tunebook.models.features import cached_features, compute_features, features_key, head_on_features
+    from tunebook.progress import counting
     from tunebook.training.devices import choose_accelerator
-    from tunebook.training.progress import counting
 
     device = torch.device(choose_accelerator(config.trainer))
     splits = {}

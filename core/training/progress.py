@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
@@ -27,14 +25,3 @@ def progress_callbacks(wanted: bool) -> list[Callback]:
     """The bar only where someone can watch it move."""
     bar: list[Callback] = [RichProgressBar(leave=False)] if wanted and sys.stderr.isatty() else []
     return [*bar, ValidationLines()]
-
-
-@contextmanager
-def counting(what: str, total: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar for work that is done in pieces; yields the function that tells of a finished piece."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, disable=not (wanted and sys.stderr.isatty())) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, advance=done)
