@@ -11,8 +11,8 @@ _STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery 
 _EPOCHS = 3
 _MOST_EPOCHS = 10
 _MOST_EPOCHS_FROZEN = 20  # a frozen backbone's epochs cost next to nothing
-_SMALL = 10_000_000  # parameters; smaller networks take higher learning rates
 
+_FRESH_LEARNING_RATE = 2e-4
 _LEARNING_RATES = {Method.full: 5e-5, Method.lora: 5e-4, Method.head: 2e-3}
 
 
@@ -23,20 +23,18 @@ class Situation:
     Attributes:
         method: How the model is adapted.
         fresh: Whether the backbone starts from random weights.
-        parameters: Number of weights.
         steps_per_epoch: Optimizer steps in an epoch.
     """
 
     method: Method
     fresh: bool
-    parameters: int
     steps_per_epoch: int
 
 
 def default_learning_rate(situation: Situation) -> float:
-    """The peak learning rate: by method, and for fresh weights by size."""
-    if situation.fresh and situation.method is not Method.head:
-        return 1e-3 if situation.parameters < _SMALL else 2e-4
+    """The peak learning rate, by method; fresh weights want a higher one than pre-trained ones."""
+    if situation.fresh and situation.method in (Method.full, Method.scratch):
+        return _FRESH_LEARNING_RATE
     return _LEARNING_RATES[situation.method]
 
 
