@@ -54,8 +54,29 @@ def _recipe_keys(overrides: Sequence[str]) -> Iterator[str]:
             yield from (f"recipe.{key}" for key in node)
 
 
+# What other tools call the same thing, spelt too differently to be found by likeness.
+_ELSEWHERE = {
+    "learning_rate": "optim.lr",
+    "epochs": "trainer.max_epochs",
+    "num_train_epochs": "trainer.max_epochs",
+    "per_device_train_batch_size": "data.batch_size",
+    "batch": "data.batch_size",
+    "patience": "trainer.early_stop",
+    "warmup_ratio": "optim.warmup",
+    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
+    "max_grad_norm": "trainer.gradient_clip",
+    "model_name_or_path": "model.name",
+    "output_dir": "run_dir",
+    "max_seq_length": "data.max_length",
+    "lr_scheduler_type": "optim.schedule",
+}
+
+
 def _nearest(key: str, known: Sequence[str]) -> str | None:
-    """The known key that was probably meant: alike as a whole, or alike in its last part."""
+    """The known key that was probably meant: another tool's name of it, or alike as a whole or in its last part."""
+    elsewhere = _ELSEWHERE.get(key.rsplit(".", 1)[-1])
+    if elsewhere in known:
+        return elsewhere
     near = get_close_matches(key, known, n=1, cutoff=0.75)
     if near:
         return near[0]

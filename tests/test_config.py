@@ -12,7 +12,15 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import Tunebook, write_reviews
 from tunebook.commands.setup import prepare, typed
-from tunebook.compose import absolute_paths, check_keys, explain, is_config_error, register_schemas
+from tunebook.compose import (
+    _ELSEWHERE,
+    absolute_paths,
+    check_keys,
+    explain,
+    is_config_error,
+    known_keys,
+    register_schemas,
+)
 from tunebook.config import Leaks, TrainConfig
 from tunebook.errors import UserError
 from tunebook.plugins import register_search_path
@@ -239,3 +247,7 @@ def test_no_source_file_instantiates_by_name():
             "yaml.load(",
         ):
             assert risky not in text, f"{risky} in {file}"
+
+
+def test_other_tools_names_lead_to_keys_that_exist():
+    assert set(_ELSEWHERE.values()) <= set(known_keys(TrainConfig))

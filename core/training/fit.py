@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ProgressBar
 
 from tunebook.config import TrainConfig
 from tunebook.data.module import FineTuneData
@@ -113,7 +114,7 @@ def make_trainer(
         default_root_dir=run_dir,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=any("ProgressBar" in type(c).__name__ for c in progress_callbacks(trainer.progress)),
+        enable_progress_bar=any(isinstance(c, ProgressBar) for c in progress_callbacks(trainer.progress)),
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the batch plan shares rows among the ranks itself
         deterministic=accelerator == "cpu",

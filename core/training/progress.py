@@ -21,7 +21,18 @@ class ValidationLines(Callback):
         print(f"epoch {epochs:.1f}  step {trainer.global_step}  validation: {told}", file=sys.stderr)
 
 
+class Bar(RichProgressBar):
+    """Lightning's bar without the name of the log folder."""
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Loss and scores only."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in metrics.items() if name != "v_num"}
+
+
 def progress_callbacks(wanted: bool) -> list[Callback]:
     """The bar only where someone can watch it move."""
-    bar: list[Callback] = [RichProgressBar(leave=False)] if wanted and sys.stderr.isatty() else []
+    bar: list[Callback] = [Bar(leave=False)] if wanted and sys.stderr.isatty() else []
     return [*bar, ValidationLines()]
