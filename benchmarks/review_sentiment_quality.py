@@ -28,6 +28,8 @@ DESCRIBED = [
     "++recipe.descriptions.0='I do not recommend this. I am disappointed and returning it.'",
     "++recipe.descriptions.1='I love this and recommend it to everyone.'",
 ]
+# A hundred steps are few for a fresh head of five labels, so that it learns faster than the backbone.
+STARS = ["data.label=stars", "adapt=full", f"optim.lr={LR}", "optim.head_lr=1e-3"]
 # What each run adds to the settings that all share.
 RUNS = {
     "recommended_full": [*RECOMMENDED, "adapt=full", f"optim.lr={LR}"],
@@ -35,8 +37,8 @@ RUNS = {
     "recommended_head": [*RECOMMENDED, "adapt=head"],
     "recommended_scratch": [*RECOMMENDED, "adapt=scratch"],
     "recommended_none": [*RECOMMENDED, *DESCRIBED, "adapt=none"],
-    "stars_softmax": ["data.label=stars", "adapt=full", f"optim.lr={LR}"],
-    "stars_ordinal": ["data.label=stars", "adapt=full", f"optim.lr={LR}", "recipe.head=ordinal"],
+    "stars_softmax": STARS,
+    "stars_ordinal": [*STARS, "recipe.head=ordinal"],
 }
 OTHERS = {  # system: the run whose rows and labels it takes
     "recommended_hf": "recommended_full",

@@ -71,6 +71,17 @@ class Head(ABC):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probability of each label, ``[batch, labels]``; rows add up to one."""
 
+    def prior_logits(self, counts: Tensor) -> Tensor | None:
+        """Logits ``[outputs]`` that give each label its share of the training rows; None where there are none.
+
+        A fresh final layer starts from them, so that the first steps are spent on the texts and not on learning how
+        common each label is.
+
+        Args:
+            counts: Training rows of each label, ``[labels]``, none of them zero.
+        """
+        return None
+
     def decide(self, probabilities: Tensor) -> Tensor:
         """The predicted label of each row, ``[batch]``: the likeliest, unless the head knows better."""
         return probabilities.argmax(dim=-1)

@@ -14,7 +14,7 @@ from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 _USUAL_LENGTH = 512
 
@@ -144,6 +144,19 @@ def load_classifier(
             mend="choose a text model that transformers has a ...ForSequenceClassification class for",
         ) from error
     return model
+
+
+def start_at(model: nn.Module, logits: Tensor | None) -> None:
+    """Set the bias of the final layer, where it has one of this size; decoders' have none."""
+    import torch
+    from torch.nn import Linear
+
+    if logits is None:
+        return
+    layers = [m for m in model.modules() if isinstance(m, Linear) and m.out_features == len(logits)]
+    if layers and layers[-1].bias is not None:
+        with torch.no_grad():
+            layers[-1].bias.copy_(logits)
 
 
 def _set_dropout(settings: Any, dropout: float | None) -> None:

@@ -22,6 +22,10 @@ class SoftmaxHead(Head):
         """Cross-entropy of each row, ``[batch]``."""
         return F.cross_entropy(logits.float(), target, reduction="none")
 
+    def prior_logits(self, counts: Tensor) -> Tensor:
+        """Log shares, ``[labels]``."""
+        return (counts / counts.sum()).log()
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the labels, ``[batch, labels]``."""
         return logits.float().softmax(dim=-1)

@@ -117,13 +117,18 @@ class TextClassification(Recipe[ConfigT]):
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
     ) -> nn.Module:
         """The backbone with a classification layer; with ``adapt=none`` the zero-shot classifier."""
-        from tunebook.models.text import load_classifier
+        import torch
+
+        from tunebook.models.text import load_classifier, start_at
 
         if config.adapt.method is Method.none:
             return self._zero_shot(source, labels, config, encoded)
         head = self.head(labels)
         names = labels if head.outputs == len(labels) else [f"above {label}" for label in labels[: head.outputs]]
-        return load_classifier(source, config.model, config.adapt.method, head, names, encoded.tokenizer)
+        model = load_classifier(source, config.model, config.adapt.method, head, names, encoded.tokenizer)
+        targets = torch.from_numpy(encoded.splits["train"].items.targets)  # type: ignore[attr-defined]
+        start_at(model, head.prior_logits(targets.bincount(minlength=len(labels)).float()))
+        return model
 
     def _zero_shot(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded

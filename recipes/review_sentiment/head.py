@@ -39,6 +39,11 @@ class OrdinalHead(Head):
         entropy = F.binary_cross_entropy_with_logits(logits.float(), above, reduction="none")
         return (entropy * taught).sum(dim=1) / self.outputs
 
+    def prior_logits(self, counts: Tensor) -> Tensor:
+        """Log odds of going on at each step, ``[labels - 1]``: rows above the k-th label against rows at it."""
+        above = counts.flip(0).cumsum(0).flip(0)[1:]
+        return (above / counts[:-1]).log()
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probability of each label, ``[batch, labels]``: the differences of P(label > k)."""
         exceeds = logits.float().sigmoid().cumprod(dim=1)

@@ -113,3 +113,11 @@ def test_the_softmax_head_is_cross_entropy():
     probabilities = head.probabilities(logits)
     torch.testing.assert_close(probabilities, F.softmax(logits, dim=1))
     assert head.decide(probabilities).tolist() == logits.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("head", [SoftmaxHead(4), ordinal(["1", "2", "3", "4"])], ids=["softmax", "ordinal"])
+def test_a_fresh_final_layer_starts_from_the_shares_of_the_labels(head):
+    counts = torch.tensor([10.0, 5.0, 25.0, 60.0])
+    prior = head.prior_logits(counts)
+    assert prior.shape == (head.outputs,)
+    assert torch.allclose(head.probabilities(prior[None])[0], counts / 100, atol=1e-6)
