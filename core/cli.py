@@ -90,6 +90,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     import hydra
 
     from tunebook.compose import explain, is_config_error, register_schemas
+    from tunebook.overrides import readable
     from tunebook.plugins import register_search_path
 
     register_schemas()
@@ -100,6 +101,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     nameless = next((a for a in overrides if a.startswith("=")), None)
     if nameless is not None:  # Hydra falls over it
         raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
+    overrides = [readable(a) for a in overrides]
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
 

@@ -94,7 +94,8 @@ def _see_all(overrides: Sequence[str], verb: str) -> str:
 
 def unknown_key(key: str, verb: str, overrides: Sequence[str]) -> UserError:
     """The error for a config key that does not exist."""
-    near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides)])
+    groups = [] if verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
+    near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides), *groups])
     hint = f"did you mean {near}? " if near else ""
     return UserError(f"There is no config key '{key}'.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
 

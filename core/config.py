@@ -279,6 +279,8 @@ class EvaluateDataConfig:
     """Column that holds the label (default: as in training)."""
     group: str | None = None
     """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
+    leaks: Leaks = Leaks.error
+    """Rows that the model was trained or chosen on: error, drop or allow."""
     max_rejects: int = 0
     """Stop when more rows than this are rejected."""
 

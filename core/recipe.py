@@ -209,7 +209,13 @@ class Recipe(ABC, Generic[ConfigT]):
 
 
 class Predictor(Protocol):
-    """A finished model as `predict` uses it."""
+    """A finished model as `predict` uses it.
+
+    Attributes:
+        truncated: Inputs that were cut so far, to be told.
+    """
+
+    truncated: int
 
     @property
     def columns(self) -> Sequence[str]:

@@ -158,3 +158,41 @@ def test_evaluate_with_a_mistake_leaves_nothing(run: RunFolder, tunebook: Tunebo
         done = tunebook("evaluate", f"bundle={run.path}", "accelerator=cpu", *wrong)
         assert done.returncode == 2 and phrase in done.stderr and "Traceback" not in done.stderr, done.stderr
         assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_an_output_never_replaces_its_input_nor_another_file_unasked(run: RunFolder, tmp_path: Path):
+    rows = tmp_path / "new.csv"
+    rows.write_text("text\nI love it.\n")
+    with pytest.raises(UserError, match="would replace its own input"):
+        predict_command([str(run.path), str(rows), "-o", str(rows), "--overwrite"])
+    output = tmp_path / "out.csv"
+    output.write_text("precious")
+    with pytest.raises(UserError, match="exists already"):
+        predict_command([str(run.path), str(rows), "-o", str(output)])
+    assert output.read_text() == "precious"
+    predict_command([str(run.path), str(rows), "-o", str(output), "--overwrite"])
+    assert len(table(output.read_text())) == 1
+
+
+def test_texts_that_are_cut_are_counted(run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = tmp_path / "long.csv"
+    rows.write_text("text\n" + "love it " * 50 + "\nfine\n")
+    predict_command([str(run.path), str(rows)])
+    assert "note: 1 texts are over the model's length and were cut" in capsys.readouterr().err
+
+
+def test_evaluate_knows_the_rows_that_the_model_was_trained_on(run: RunFolder, tunebook: Tunebook, tmp_path: Path):
+    folder = run.path.parent
+    mixed = tmp_path / "mixed.csv"
+    body = (folder / "train.csv").read_text().splitlines()
+    mixed.write_text("\n".join([*body, *(folder / "test.csv").read_text().splitlines()[1:]]) + "\n")
+    arguments = ["evaluate", f"bundle={run.path}", f"data.test={mixed}", "evaluation.resamples=50"]
+    stopped = tunebook(*arguments, f"run_dir={tmp_path / 'a'}")
+    assert stopped.returncode == 2
+    assert "48 of 88 rows have a text that the model was trained or chosen on" in stopped.stderr
+    assert "data.leaks=drop" in stopped.stderr
+    dropped = tunebook(*arguments, "data.leaks=drop", f"run_dir={tmp_path / 'b'}")
+    assert dropped.returncode == 0, dropped.stderr
+    scores = json.loads((tmp_path / "b" / "metrics.json").read_text())["test"]
+    assert scores["accuracy"]["n"] == 40
+    assert scores["accuracy"]["value"] == json.loads(run.metrics.read_text())["test"]["accuracy"]["value"]

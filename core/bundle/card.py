@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tunebook import __version__
@@ -58,15 +59,18 @@ def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any])
     data = "\n".join(f"- {key}: {value}" for key, value in facts.get("data", {}).items())
     training = "\n".join(f"- {key}: {value}" for key, value in facts.get("training", {}).items())
     scores = "\n".join(f"- {line}" for line in facts.get("scores", ()))
+    # A folder of this machine says nothing elsewhere, and is nobody else's business.
+    is_folder = Path(config.model.name).expanduser().is_dir()
+    name = Path(config.model.name).name if is_folder else config.model.name
+    base = "" if is_folder or "/" not in name else f"base_model: {name}\n"
     return f"""\
 ---
 library_name: transformers
 pipeline_tag: text-classification
-base_model: {config.model.name}
-tags: [tunebook, {manifest.recipe}]
+{base}tags: [tunebook, {manifest.recipe}]
 ---
 
-# {manifest.recipe}: {config.model.name}, {config.adapt.method.name}
+# {manifest.recipe}: {name}, {config.adapt.method.name}
 
 A text classifier with the labels {", ".join(manifest.labels)} (in this order), made by Tunebook {__version__}
 with the recipe `{manifest.recipe}` ({manifest.recipe_version}).

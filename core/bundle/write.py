@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from tunebook.bundle.card import text_card
 from tunebook.bundle.manifest import FILE, Golden, Manifest
+from tunebook.bundle.seen import write_seen
 from tunebook.config import TrainConfig
 from tunebook.files import write_json, write_text
 from tunebook.models.text import quiet_transformers
@@ -33,6 +34,7 @@ def write_text_bundle(
     recipe: Recipe[Any],
     config: TrainConfig,
     card: Mapping[str, Any],
+    seen: Iterable[str] = (),
 ) -> None:
     """Write model, tokenizer, manifest and card beside the target, then rename.
 
@@ -42,11 +44,13 @@ def write_text_bundle(
         recipe: Its recipe.
         config: The run's config.
         card: Facts for the model card: ``data``, ``training``.
+        seen: Texts that the model was trained or chosen on; kept as hashes.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         _write_into(beside, classifier, recipe, config, card)
+        write_seen(beside, seen)
         beside.chmod(0o755)
         os.replace(beside, folder)
     except BaseException:

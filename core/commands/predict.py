@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
     parser.add_argument("--text", help="column that holds the text (default: as in training)")
     parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output file where it exists")
     parser.add_argument("--max-rejects", type=int, default=0, help="go on with up to this many unusable rows")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
     return parser
@@ -39,8 +40,8 @@ def predict_command(arguments: Sequence[str]) -> None:
     output = Path(options.output).absolute() if options.output else None
     if output and output.suffix not in (".csv", ".jsonl"):
         raise UserError("The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}")
-    if output and not output.parent.is_dir():
-        raise UserError("The folder of the output is missing.", where=str(output.parent), mend="create it first")
+    if output:
+        _check_output(output, options.files, options.overwrite)
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
 
@@ -50,6 +51,24 @@ def predict_command(arguments: Sequence[str]) -> None:
         log = output.with_suffix(output.suffix + ".rejects.jsonl") if output else None
         rows = _rows(options, manifest.columns["text"], log or Path(scratch) / "rejects.jsonl", Path(scratch))
         _label(folder, rows, options.accelerator, output)
+
+
+def _check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
+    """Refuse an output that cannot be written, or that would destroy something, before any work is done."""
+    if not output.parent.is_dir():
+        raise UserError("The folder of the output is missing.", where=str(output.parent), mend="create it first")
+    if any(output.resolve() == Path(file).absolute().resolve() for file in files):
+        raise UserError("The output would replace its own input.", where=str(output), mend="give -o another name")
+    if output.exists() and not overwrite:
+        raise UserError("The output exists already.", where=str(output), mend="give -o another name, or --overwrite")
+    probe = output.parent / f".{output.name}.probe"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"The output cannot be written: {error.strerror}.", where=str(output), mend="give -o another folder"
+        ) from error
 
 
 def _rows(options: argparse.Namespace, text_column: str, log: Path, scratch: Path) -> Rows:
@@ -89,7 +108,7 @@ def _spool(scratch: Path) -> Path:
     """Standard input as a file that the data gate reads: line n is row n."""
     if sys.stdin.isatty():
         print("one text a line; end with Ctrl-D", file=sys.stderr)
-    file = scratch / "stdin.jsonl"
+    file, lines = scratch / "stdin.jsonl", 0
     with file.open("w", encoding="utf-8") as stream:
         for line in sys.stdin.buffer:
             text = line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
@@ -100,6 +119,9 @@ def _spool(scratch: Path) -> Path:
                     mend="convert it: iconv -t utf-8 ...",
                 )
             stream.write(json.dumps({"text": text}) + "\n")
+            lines += 1
+    if not lines:
+        raise UserError("There is no line on standard input.", where="stdin", mend="give files, or one text a line")
     return file
 
 
@@ -111,12 +133,15 @@ def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> N
 
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
     _, _, predictor = open_bundle(folder)
+    predictor.truncated = 0  # the golden inputs were counted too
     if output is None:
         _write(sys.stdout, "csv", predictor, rows, device)
-        return
-    with written_whole(output) as stream:
-        _write(stream, output.suffix[1:], predictor, rows, device)
-    print(f"{len(rows)} rows: {output}", file=sys.stderr)
+    else:
+        with written_whole(output) as stream:
+            _write(stream, output.suffix[1:], predictor, rows, device)
+        print(f"{len(rows)} rows: {output}", file=sys.stderr)
+    if predictor.truncated:
+        print(f"note: {predictor.truncated} texts are over the model's length and were cut", file=sys.stderr)
 
 
 def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, device: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from tunebook.compose import absolute_paths, typed_recipe_options
-from tunebook.config import TrainConfig
+from tunebook.config import Method, TrainConfig
 from tunebook.data.gate import Checked, open_gate
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
@@ -53,6 +53,9 @@ def _check_ranges(config: TrainConfig) -> None:
     config_of |= {"model": config.model, "evaluation": config.evaluation}
     if not 0 <= config.seed < 2**32:
         raise UserError(f"seed must be from 0 to {2**32 - 1}, not {config.seed}.", where="seed", mend="seed=0")
+    for split in ("train", "validation", "test"):
+        if getattr(config.data, split) == "":
+            raise UserError(f"data.{split} has no value.", where=f"data.{split}", mend=f"data.{split}=rows.csv")
     for key, (low, high) in _RANGES.items():
         node, name = key.split(".")
         value = getattr(config_of[node], name)
@@ -117,6 +120,12 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
     """
     recipe = make_recipe(config)
     source = find_model(config.model)
+    if config.adapt.method is Method.none and not source.pretrained:
+        raise UserError(
+            f"adapt=none asks a model for what it knows, and '{source.name}' has random weights.",
+            where="adapt.method",
+            mend="choose a pre-trained one: model=minilm",
+        )
     log = RejectLog(rejects, config.data.max_rejects)
     checked = open_gate(
         config.data,

@@ -168,6 +168,7 @@ def _tuned(prepared: Prepared, run: RunFolder, resumed: bool, main: bool) -> tup
 def _settled(prepared: Prepared, data: Any, run: RunFolder, main: bool) -> TrainConfig:
     """Choose the numbers that the user left open, say so, and keep them in the run's config."""
     from tunebook.training.defaults import Situation, with_defaults
+    from tunebook.training.fit import planned_steps
 
     config = prepared.config
     method = config.adapt.method
@@ -180,7 +181,7 @@ def _settled(prepared: Prepared, data: Any, run: RunFolder, main: bool) -> Train
     settled = with_defaults(config, situation)
     if main:
         save_config(settled, run)
-        steps = situation.steps_per_epoch * (settled.trainer.max_epochs or 0)
+        steps = planned_steps(settled, data, world_size)
         print(
             f"training: adapt={method.name}, optim.lr={settled.optim.lr:g}, "
             f"trainer.max_epochs={settled.trainer.max_epochs} ({steps} steps)",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LONGEST_FIELD = 1 << 26
 """Characters after which a field counts as a quote that was never closed."""
+MOST_LINES = 100
+"""Lines from which a row is not believed: a stray quote and the next one make one field of all between them."""
 UNDECODED = re.compile("[\udc80-\udcff]")
 """What the error handler "surrogateescape" makes of bytes that are not UTF-8."""
 
@@ -39,7 +41,7 @@ def read_delimited(file: BinaryIO, path: Path, columns: Sequence[Column], reject
         places = _places(columns, header, path)
         chunk = Chunk.empty(columns)
         empty = True
-        for line, row in _records(reader, reject):
+        for line, row in _records(reader, reject, path):
             empty = False
             if row is not None and _readable(row, line, len(header), columns, places, reject):
                 chunk.append(columns, [None if place is None else row[place] for place in places], line)
@@ -80,8 +82,13 @@ def _places(columns: Sequence[Column], header: list[str], path: Path) -> list[in
     return [header.index(column.name) if column.name in header else None for column in columns]
 
 
-def _records(reader: Reader, reject: Reject) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield the line that a record starts on and its fields, or None in place of one that was rejected."""
+def _records(reader: Reader, reject: Reject, path: Path) -> Iterator[tuple[int, list[str] | None]]:
+    """Yield the line that a record starts on and its fields, or None in place of one that was rejected.
+
+    Raises:
+        UserError: A quote that is never closed. It takes all rows after it with it, an unknown number, so that it
+            cannot count as one reject.
+    """
     while True:
         line = reader.line_num + 1
         try:
@@ -89,19 +96,30 @@ def _records(reader: Reader, reject: Reject) -> Iterator[tuple[int, list[str] | 
         except StopIteration:
             return
         except csv.Error as error:
+            if "unexpected end" in str(error) or "field limit" in str(error):
+                raise _never_closed(path, line, reader.line_num) from None
             reject(line, "", _problem(error), "")
             yield line, None
             continue
-        if row:
+        if reader.line_num - line >= MOST_LINES:
+            reject(
+                line, "", f"spans {reader.line_num - line + 1} lines: is a quote in it stray?", row[0] if row else ""
+            )
+            yield line, None
+        elif row:
             yield line, row
+
+
+def _never_closed(path: Path, first: int, last: int) -> UserError:
+    return UserError(
+        f"a quote is opened and never closed: lines {first} to {last} would be one field",
+        where=f"{path.name}:{first}",
+        mend='close it, or write a quote that belongs to the text twice: ""',
+    )
 
 
 def _problem(error: csv.Error) -> str:
     message = str(error)
-    if "unexpected end" in message:
-        return "opens a quote that is never closed"
-    if "field limit" in message:
-        return f"has a field of over {LONGEST_FIELD} characters (a quote that is never closed?)"
     if "expected after" in message:
         return "goes on after a closing quote (inside a quoted field a quote is written twice)"
     # Python 3.10 refuses a NUL where later ones read it.

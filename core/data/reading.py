@@ -153,4 +153,4 @@ def _missing_reason(value: str | None, column: Column) -> str:
 def _unlisted_reason(value: str, labels: Collection[str]) -> str:
     near = difflib.get_close_matches(value.strip().casefold(), [label.casefold() for label in labels], n=1)
     guess = next((label for label in labels if near and label.casefold() == near[0]), None)
-    return f"is {value!r}, which data.labels does not name" + (f" (did you mean {guess!r}?)" if guess else "")
+    return f"is {value!r}, which is none of the labels wanted" + (f" (did you mean {guess!r}?)" if guess else "")

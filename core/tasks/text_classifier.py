@@ -38,6 +38,8 @@ class TextClassifier:
     head: Head
     labels: tuple[str, ...]
     max_length: int
+    truncated: int = 0
+    """Texts cut so far, to be told."""
 
     @property
     def columns(self) -> list[str]:
@@ -77,6 +79,7 @@ class TextClassifier:
         self.model.eval().to(device)
         for start in range(0, len(texts), CHUNK):
             tokens = tokenize(texts[start : start + CHUNK], self.tokenizer, self.max_length)
+            self.truncated += tokens.truncated
             rows = len(tokens)
             items = TextItems(tokens, np.zeros(rows, dtype=np.int64))
             probabilities = np.zeros((rows, len(self.labels)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,11 +144,11 @@ def finish(
     if not run.bundle.exists():
         made = recipe.classifier(model, prepared.labels, prepared.encoded)
         card = {
-            "data": facts,
+            "data": {k: _without_folders(v) if k == "source" else v for k, v in facts.items()},
             "training": _training_facts(prepared, fitted),
             "scores": _validation_lines(recipe, fitted),
         }
-        write_text_bundle(run.bundle, made, recipe, config, card)
+        write_text_bundle(run.bundle, made, recipe, config, card, _seen_texts(prepared, fitted))
     classifier = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
     device = torch.device(choose_accelerator(config.trainer))
     rows, progress = prepared.encoded.rows["test"], config.trainer.progress
@@ -186,11 +187,24 @@ def finish(
     return evidence.watched
 
 
+def _seen_texts(prepared: Prepared, fitted: Fitted | None) -> Iterator[str]:
+    """The texts that shaped the weights, or chose among them; none of a model that was not trained."""
+    for split in ("train", "validation") if fitted else ():
+        for chunk in prepared.encoded.rows[split].column("text").chunks:
+            yield from chunk.to_pylist()
+
+
+def _without_folders(source: str) -> str:
+    """Paths by their last part: the folders of this machine do not belong in a bundle."""
+    parts = [Path(p).name if Path(p).is_absolute() else p for p in source.split(", ")]
+    return ", ".join(parts)
+
+
 def _training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:
     config = prepared.config
     revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
     facts = {
-        "backbone": prepared.source.name + revision,
+        "backbone": _without_folders(prepared.source.name) + revision,
         "adaptation": config.adapt.method.name,
         "seed": str(config.seed),
     }

@@ -56,6 +56,7 @@ _QUIET = (
     ".*isinstance.treespec, LeafSpec.*",
     ".*lr_scheduler.step.*optimizer.step.*",  # torch, when a resumed schedule is rebuilt
     ".*GPU available but not used.*",
+    ".*Previous log files in this directory.*",  # they are given back: see loggers.py
     ".*recommended to use .self.log.*sync_dist.*",  # torchmetrics has synchronised these values already
 )
 

@@ -98,7 +98,9 @@ def test_a_run_folder_holds_no_pickle_but_checkpoints_that_load_without_code(run
         assert checkpoints
         for file in checkpoints:
             torch.load(file, weights_only=True)
-        assert {p.suffix for p in files} - {".ckpt"} <= plain
+        for file in (p for p in files if p.suffix == ".npy"):
+            np.load(file, allow_pickle=False)
+        assert {p.suffix for p in files} - {".ckpt", ".npy"} <= plain
         for file in set(files) - set(checkpoints):
             start = file.read_bytes()[:2]
             assert not start.startswith(b"\x80") and start != b"PK", file
@@ -108,7 +110,7 @@ def test_a_run_folder_holds_no_pickle_but_checkpoints_that_load_without_code(run
 def test_the_card_says_what_the_model_is(run: RunFolder):
     card = (run.bundle / "README.md").read_text(encoding="utf-8")
     for phrase in (
-        "base_model: starter_untrained",
+        "# review_sentiment: starter_untrained, full",
         "labels bad, good (in this order)",
         "over 24 tokens",
         "Scores on the",

@@ -97,7 +97,7 @@ def test_a_nul_character_is_rejected(tmp_path: Path) -> None:
 def test_labels_outside_the_wanted_ones_are_rejected_with_a_guess(tmp_path: Path) -> None:
     rows = [*REVIEWS, ("what a dress this is", "Good ")]
     config = DataConfig(train=str(write(tmp_path / "rows.csv", rows)), labels=["good", "bad"])
-    with pytest.raises(UserError, match=r"'Good ', which data.labels does not name \(did you mean 'good'\?\)"):
+    with pytest.raises(UserError, match=r"'Good ', which is none of the labels wanted \(did you mean 'good'\?\)"):
         gate(tmp_path, config)
     config.max_rejects = 1
     labels = gate(tmp_path, config).labels
