@@ -23,20 +23,19 @@ import numpy as np
 DATA = Path(__file__).parents[2] / "shared" / "data" / "womens_clothing"
 EPOCHS, LR, VALIDATION_ROWS = 3, 1e-4, 500
 RECOMMENDED = ["data.label=recommended"]
-# For labels that are numbers; Hydra reads the keys of {0: ..., 1: ...} as numbers, which label names are not.
-DESCRIBED = [
-    "++recipe.descriptions.0='I do not recommend this. I am disappointed and returning it.'",
-    "++recipe.descriptions.1='I love this and recommend it to everyone.'",
-]
+DESCRIBED = (
+    "recipe.descriptions={0: 'I do not recommend this. I am disappointed and returning it.', "
+    "1: 'I love this and recommend it to everyone.'}"
+)
 # A hundred steps are few for a fresh head of five labels, so that it learns faster than the backbone.
 STARS = ["data.label=stars", "adapt=full", f"optim.lr={LR}", "optim.head_lr=1e-3"]
 # What each run adds to the settings that all share.
 RUNS = {
     "recommended_full": [*RECOMMENDED, "adapt=full", f"optim.lr={LR}"],
-    "recommended_lora": [*RECOMMENDED, "adapt=lora"],
-    "recommended_head": [*RECOMMENDED, "adapt=head"],
-    "recommended_scratch": [*RECOMMENDED, "adapt=scratch"],
-    "recommended_none": [*RECOMMENDED, *DESCRIBED, "adapt=none"],
+    "recommended_lora": [*RECOMMENDED, "adapt=lora", "optim.lr=1e-3"],
+    "recommended_head": [*RECOMMENDED, "adapt=head", "optim.lr=2e-3"],
+    "recommended_scratch": [*RECOMMENDED, "adapt=scratch", "optim.lr=2e-4"],
+    "recommended_none": [*RECOMMENDED, DESCRIBED, "adapt=none"],
     "stars_softmax": STARS,
     "stars_ordinal": [*STARS, "recipe.head=ordinal"],
 }
@@ -85,11 +84,10 @@ def train(name: str, rows: int, model: str, data: Path, work: Path) -> None:
         "logger=csv",
         "evaluation.zero_shot=false",
     ]
-    # After adapt=..., which sets epochs and learning rate of its own for `head`.
-    epochs = [] if name.endswith("_head") else [f"trainer.max_epochs={EPOCHS}"]
+    epochs = f"trainer.max_epochs={20 if name.endswith('_head') else EPOCHS}"
     command = [sys.executable, "-m", "tunebook", "train", "recipe=review_sentiment", *settings, *RUNS[name]]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TUNEBOOK_CACHE": str(work / "cache")}
-    run([*command, *epochs, f"run_dir='{work / name}'"], environment)
+    run([*command, epochs, f"run_dir='{work / name}'"], environment)
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
