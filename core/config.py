@@ -1,7 +1,7 @@
 """The typed schema of every config: names, types, defaults and a line of help for each option.
 
-YAML under ``conf/`` only sets values. The string beneath a field is its help text: ``tunebook show``
-prints it. Nothing heavy is imported here, so that a typo is answered at once.
+YAML under ``conf/`` only sets values. The string beneath a field is its help text: ``tunebook show`` prints it.
+Members of enums are named as they are typed. Nothing heavy is imported, so that a typo is answered at once.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from enum import Enum
 from typing import Any
 
 from omegaconf import MISSING
-
-# Enum members are named as they are typed on the command line.
 
 
 class TooLong(Enum):
