@@ -24,7 +24,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data" / "womens_clothing"
 EPOCHS = 20
 
 
-def write_rows(data: Path, rows: int, folder: Path) -> dict[str, str]:
+def write_rows(data: Path, rows: int, folder: Path) -> dict[str, Any]:
     """Files of `rows` training rows, a tenth as many validation rows and a few test rows."""
     with (data / "train.csv").open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)

@@ -19,7 +19,7 @@ TUNEBOOK = [sys.executable, "-m", "tunebook"]
 COMMANDS = {
     "tunebook list": [*TUNEBOOK, "list"],
     "tunebook --help": [*TUNEBOOK, "--help"],
-    "a typo: tunebook train recipe=review_sentiment optim.lrr=1": [
+    "tunebook train with a misspelt key": [
         *TUNEBOOK,
         "train",
         "recipe=review_sentiment",
