@@ -47,13 +47,13 @@ def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSo
 
     from tunebook.models.source import weights_digest
 
-    assert checked.labels is not None
+    labels = checked.labels
     return {
         "recipe": config.recipe["name"],
         "rows": {name: rows.fingerprint for name, rows in encoded.rows.items()},
         "source": checked.source,
-        "labels": list(checked.labels.names),
-        "counts": {k: dict(v) for k, v in checked.labels.counts.items()},
+        "labels": list(labels.names) if labels else [],
+        "counts": {k: dict(v) for k, v in labels.counts.items()} if labels else {},
         "model": source.name,
         "revision": source.revision,
         "weights": weights_digest(source),

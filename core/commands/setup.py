@@ -34,9 +34,8 @@ class Prepared:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Label names by index."""
-        assert self.checked.labels is not None
-        return self.checked.labels.names
+        """Label names by index; none for a recipe without labels."""
+        return self.checked.labels.names if self.checked.labels else ()
 
 
 def typed(config: Any) -> TrainConfig:
@@ -136,7 +135,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         seed=config.seed,
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
-    assert checked.labels is not None
-    recipe.check_labels(checked.labels, config.data)
+    if checked.labels is not None:
+        recipe.check_labels(checked.labels, config.data)
     encoded = recipe.encode(checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

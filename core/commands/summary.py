@@ -42,7 +42,7 @@ def print_data(prepared: Prepared) -> None:
     for what, value in data_facts(prepared).items():
         console.print(f"{what}: {escape(value)}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("label")
+    table.add_column("label" if prepared.labels else "rows")
     splits = ("train", "validation", "test")
     for split in splits:
         table.add_column(split, justify="right")

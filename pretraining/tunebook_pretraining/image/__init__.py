@@ -1,0 +1,1 @@
+"""The image starter: pictures made by formula, and the recipe that pre-trains on them."""

@@ -1,0 +1,91 @@
+"""After pre-training: the test score with its interval, the loss curve, and a plain transformers folder."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunebook.evaluation.intervals import percentile
+from tunebook.files import write_json
+from tunebook.models.optim import count_parameters
+from tunebook.progress import counting
+from tunebook.training.devices import choose_accelerator
+
+from ..page import write_page
+
+if TYPE_CHECKING:
+    from tunebook.commands.setup import Prepared
+    from tunebook.recipe import Encoded, Recipe
+    from tunebook.run_folder import RunFolder
+
+
+def block_losses(recipe: Recipe[Any], model: nn.Module, encoded: Encoded, device: Any, size: int = 8) -> np.ndarray:
+    """Mean loss of each test block in nats, ``[blocks]``."""
+    head, examples = recipe.head(()), encoded.splits["test"]
+    model = model.to(device).eval()
+    losses = []
+    with torch.no_grad(), counting("test blocks", len(examples), True) as advance:
+        for start in range(0, len(examples), size):
+            items = [examples.items[i] for i in range(start, min(start + size, len(examples)))]
+            batch = encoded.collate(items)
+            batch["inputs"]["input_ids"] = batch["inputs"]["input_ids"].to(device)
+            losses.append(head.loss(head.forward(model, batch), batch["target"].to(device)).cpu())
+            advance(len(items))
+    return torch.cat(losses).double().numpy()
+
+
+def score(losses: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
+    """Loss and perplexity with a percentile interval from a bootstrap over blocks."""
+    generator = np.random.default_rng(seed)
+    draws = np.array([losses[generator.integers(0, len(losses), len(losses))].mean() for _ in range(resamples)])
+    low, high = percentile(draws, confidence)
+    value = float(losses.mean())
+    return {
+        "loss": {"value": value, "low": low, "high": high, "n": len(losses)},
+        "perplexity": {
+            "value": math.exp(value),
+            "low": math.exp(low),
+            "high": math.exp(high),
+            "n": len(losses),
+        },
+    }
+
+
+def write_model(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Write model and tokenizer in half precision, whole or not at all."""
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        model.to(torch.float16).save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        beside.chmod(0o755)
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def finish(
+    recipe: Recipe[Any], prepared: Prepared, model: nn.Module, run: RunFolder, facts: Mapping[str, str]
+) -> float:
+    """Score, write ``model/``, metrics.json and report.html; returns the test loss."""
+    evaluation = prepared.config.evaluation
+    device = torch.device(choose_accelerator(prepared.config.trainer))
+    losses = block_losses(recipe, model, prepared.encoded, device)
+    scores = score(losses, evaluation.confidence, evaluation.resamples, prepared.config.seed)
+    _, total = count_parameters(model)
+    write_model(run.bundle, model.cpu(), prepared.encoded.tokenizer)
+    write_json(run.metrics, scores)
+    told = {**facts, "parameters": f"{total}"}
+    for name, s in scores.items():
+        told[f"test {name}"] = f"{s['value']:.3f} ({s['low']:.3f} to {s['high']:.3f}), {s['n']} blocks"
+    write_page(run, recipe.name, told)
+    return float(scores["loss"]["value"])
