@@ -7,7 +7,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_backbone, load_tokenizer
-from tunebook.models.zero_shot import SCALE, ZeroShotClassifier, embed
+from tunebook.models.zero_shot import SCALE, EmbeddingClassifier, embed
 from tunebook.plugins import load_recipe_class
 from tunebook.tasks.heads import SoftmaxHead
 from tunebook.tasks.text_classifier import TextClassifier
@@ -30,7 +30,7 @@ def classifier(folder: str) -> TextClassifier:
     recipe = recipe_class(recipe_class.Config(name="review_sentiment"))
     source = ModelSource(folder, Path(folder))
     tokenizer = load_tokenizer(source)
-    model = ZeroShotClassifier.from_texts(load_backbone(source), tokenizer, recipe.descriptions(LABELS))
+    model = EmbeddingClassifier.from_texts(load_backbone(source), tokenizer, recipe.descriptions(LABELS))
     return TextClassifier(model, tokenizer, SoftmaxHead(2), LABELS, 128)
 
 

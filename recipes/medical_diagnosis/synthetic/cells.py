@@ -50,8 +50,10 @@ class Canvas:
 
     def light(self) -> Field:
         """What is left of white light, ``[size, size, 3]``."""
-        density = np.tensordot(self.stains, np.float32(self.strength) * _STAINS, axes=(0, 0))
-        return np.exp(-density, dtype=np.float32)
+        red, nucleus, blue = np.float32(self.strength) * _STAINS
+        stains = self.stains[:, :, :, None]
+        density = stains[_RED] * red + stains[_NUCLEUS] * nucleus + stains[_BLUE] * blue
+        return np.asarray(np.exp(-density), dtype=np.float32)
 
     def loss(self, density: float) -> float:
         """The share of green light that a density at full strength takes away."""
@@ -86,20 +88,20 @@ def draw_platelet(canvas: Canvas, u: float, v: float, radius: float, density: fl
     canvas.stains[_NUCLEUS][where] += np.float32(density) * flake
 
 
-def draw_parasite(canvas: Canvas, u: float, v: float, radius: float, density: float, ring: bool, angle: float) -> None:
+def draw_parasite(canvas: Canvas, u: float, v: float, radius: float, stain: float, ring: bool, angle: float) -> None:
     """A thin ring with a dark grain on it, or a dot."""
     patch = canvas.patch(u, v, 1.6 * radius + 2 * canvas.blur)
     if patch is None:
         return
     where, x, y = patch
-    fine = 0.5 * canvas.blur
+    soft = 0.1 * radius + 0.5 * canvas.blur
+    grain = (0.36 if ring else 0.6) * radius
+    away = 0.8 * radius if ring else 0.0
+    shown = edge(grain - np.hypot(x - away * math.cos(angle), y - away * math.sin(angle)), soft)
+    shown /= edge(np.float32(grain), soft)  # full strength in the middle, however blurred
     if ring:
-        grain = np.hypot(x - 0.8 * radius * math.cos(angle), y - 0.8 * radius * math.sin(angle))
-        shown = 0.75 * bump(np.hypot(x, y) - np.float32(0.75 * radius), 0.16 * radius + fine)
-        shown = np.maximum(shown, edge(0.36 * radius - grain, 0.1 * radius + fine))
-    else:
-        shown = edge(0.6 * radius - np.hypot(x, y), 0.1 * radius + fine)
-    canvas.stains[_NUCLEUS][where] += np.float32(density) * shown
+        shown = np.maximum(shown, 0.75 * bump(np.hypot(x, y) - np.float32(0.75 * radius), 1.6 * soft))
+    canvas.stains[_NUCLEUS][where] += np.float32(stain) * shown
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Leukocyte:
         easy = 1 - difficulty
         return replace(
             self,
-            radius=self.radius * (1.02 + 0.4 * easy**2),
+            radius=self.radius * (1.02 + 0.4 * easy**3),
             nucleus=0.80 + 0.06 * easy,
             density=self.density + density,
             blue=0.55 + 0.45 * easy,

@@ -44,16 +44,16 @@ class Chest:
     def of(cls, draw: np.random.Generator, woman: bool) -> Chest:
         """Anyone's chest."""
         between = draw.uniform
-        dome = between(0.34, 0.46)
+        dome = between(0.30, 0.48)
         return cls(
             woman=woman,
-            width=between(0.66, 0.74) - 0.03 * woman,
-            apex=between(-0.80, -0.73),
+            width=between(0.64, 0.76) - 0.03 * woman,
+            apex=between(-0.82, -0.70),
             dome=(dome, dome + between(0.02, 0.08)),
-            heart=between(0.88, 1.14),
+            heart=between(0.84, 1.16),
             build=between(0.85, 1.2),
-            ribs=between(0.148, 0.17),
-            slope=between(0.35, 0.55),
+            ribs=between(0.142, 0.178),
+            slope=between(0.3, 0.6),
             strength=between(0.75, 1.2, (2, 12)),
             clavicle=between(-0.05, 0.05),
             gas=between(0.0, 0.22),

@@ -19,7 +19,7 @@ _GLYPHS = {
 }
 
 
-def edge(distance: Field, width: float) -> Field:
+def edge(distance: Any, width: float) -> Field:
     """A soft step: 0 far outside (negative distance), 1 far inside, a half at the edge."""
     return np.asarray(0.5 + 0.5 * np.tanh(distance * np.float32(0.5 / width)), dtype=np.float32)
 

@@ -18,7 +18,7 @@ from .fields import Pose, mark
 from .patients import Patient, Stream
 from .picture import Finding, Order
 
-_EASY_TO_HARD = {"parasite": (1.2, 0.032), "blast": (0.6, 0.02)}
+_EASY_TO_HARD = {"parasite": (1.0, 0.027), "blast": (0.6, 0.02)}
 """Nuclear stain that each finding adds, at difficulty 0 and 1; a blast over an ordinary white cell."""
 
 _REACH = 1.75
@@ -55,7 +55,8 @@ class Slide:
                     Leukocyte.of(draw, radius, small=i == 0 or draw.random() < 0.5),
                 )
             )
-        places = draw.uniform(-1.7, 1.7, (420, 2))
+        # The middle first: every picture shows it, and there must be red cells for parasites to be in.
+        places = np.concatenate([draw.uniform(-0.6, 0.6, (40, 2)), draw.uniform(-1.7, 1.7, (380, 2))])
         kept = _apart(places, radius * draw.uniform(1.5, 1.8), [(u, v, cell.radius) for u, v, cell in white], radius)
         kept = kept[: int(crowd * len(kept))]
         shape = np.stack(
@@ -152,9 +153,10 @@ def _parasites(order: Order, who: Patient, slide: Slide, canvas: Canvas) -> list
     if "parasite" not in who.findings:
         return findings
     draw = order.draw(Stream.finding, who.number, 0)
-    inside = slide.red[np.hypot(slide.red[:, 0], slide.red[:, 1]) < 0.62]
+    far = np.hypot(slide.red[:, 0], slide.red[:, 1])
+    inside = slide.red[far < max(0.62, float(far.min()) + 0.01)]
     count = min(int(draw.integers(2, 6)), len(inside))
-    for cell in inside[draw.permutation(len(inside))[:count]]:
+    for cell in inside[draw.permutation(len(inside))[:count]].tolist():
         away, angle = cell[2] * draw.uniform(0.1, 0.45), draw.uniform(0, 2 * math.pi)
         u, v = cell[0] + away * math.cos(angle), cell[1] + away * math.sin(angle)
         stain = order.contrast(*_EASY_TO_HARD["parasite"]) * draw.uniform(0.85, 1.2)

@@ -118,9 +118,12 @@ def _table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) 
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes this name when all of it is written, and goes when anything fails."""
     folder = folder.resolve()
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        what = "is not empty" if folder.is_dir() else "is a file"
-        raise UserError(f"{folder.name} {what}", where=str(folder), mend="give the name of a new folder")
+    if folder.is_file():
+        raise UserError(f"There is a file {folder.name}", where=str(folder), mend="give the name of a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(
+            f"The folder {folder.name} is not empty", where=str(folder), mend="give the name of a new folder"
+        )
     if folder == Path.cwd():  # to replace it would leave the shell in a folder that is gone
         raise UserError("The folder is the one you are in", where=str(folder), mend="give the name of a new folder")
     # Beside its place, because a rename between file systems is a copy.
@@ -133,7 +136,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         temporary.rename(folder)
     except OSError as error:
         raise UserError(
-            f"{folder.name} cannot be written: {error.strerror or error}",
+            f"The folder {folder.name} cannot be written: {error.strerror or error}",
             where=str(folder.parent),
             mend="free some space or choose a folder you may write to",
         ) from error

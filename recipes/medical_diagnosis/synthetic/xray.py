@@ -26,11 +26,11 @@ def draw_xray(order: Order, who: Patient, number: int) -> tuple[npt.NDArray[Any]
     draw = order.draw(Stream.pose, who.number, number)
     from_front = draw.random() < 0.3
     pose = Pose(
-        angle=draw.normal(0, 0.025),
-        shift=(draw.normal(0, 0.03), draw.normal(0.02, 0.03)),
-        scale=draw.uniform(0.96, 1.04) * (1.04 if from_front else 1.0),
+        angle=draw.normal(0, 0.018),
+        shift=(draw.normal(0, 0.02), draw.normal(0.02, 0.02)),
+        scale=draw.uniform(0.98, 1.02) * (1.03 if from_front else 1.0),
     )
-    breath = draw.normal(0, 0.035) - (0.05 if from_front else 0)
+    breath = draw.normal(0, 0.025) - (0.04 if from_front else 0)
     view = View(chest, breath, turn=draw.normal(0, 0.015), enlarged=1.1 if from_front else 1.0)
     u, v = pose.grid(order.size)
     lungs = view.lungs(u, v)
