@@ -161,7 +161,7 @@ class OptimConfig:
     """AdamW, its parameter groups and its schedule."""
 
     lr: float | None = None
-    """Peak learning rate (default: full 5e-5, lora 5e-4, head 2e-3, fresh weights 2e-4)."""
+    """Peak learning rate (default: full 5e-5, lora 5e-4, head 2e-3, scratch 2e-4; more below 10 M weights)."""
     head_lr: float | None = None
     """Learning rate of the freshly initialised head (default: lr)."""
     weight_decay: float = 0.01

@@ -145,7 +145,7 @@ class Recipe(ABC, Generic[ConfigT]):
         import sys
 
         folder = Path(str(sys.modules[type(self).__module__].__file__)).parent / "samples"
-        return {p.stem: p for p in sorted(folder.glob("*.csv"))}
+        return {p.stem: p for p in sorted(folder.glob("*")) if p.suffix in (".csv", ".jsonl")}
 
     @abstractmethod
     def columns(self, data: DataConfig) -> Sequence[Column]:

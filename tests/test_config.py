@@ -205,7 +205,7 @@ def test_no_override_can_name_a_callable(payload: list[str], tmp_path: Path, mon
 def planted_run(folder: Path, key: str) -> None:
     """A run folder whose config names a callable."""
     config: dict[str, Any] = {"recipe": {"name": "review_sentiment"}, "run_dir": str(folder)}
-    config["model"] = {"name": "starter_untrained"}
+    config["model"] = {"name": "starter_text"}
     node = config.setdefault(key, {}) if key else config
     node.update({"_target_": "os.system", "command": f"touch {folder / 'pwned'}"})
     folder.mkdir()

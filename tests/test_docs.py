@@ -215,7 +215,7 @@ def test_readme_from_rows_to_labels(tunebook: Tunebook, tmp_path: Path) -> None:
     content = (work / "reviews.csv").read_text(encoding="utf-8").replace("text,label", "review,stars", 1)
     (work / "reviews.csv").write_text(content, encoding="utf-8")
     (work / "new_reviews.csv").write_text(content, encoding="utf-8")
-    small = ["model=starter_untrained", "trainer=cpu", "trainer.max_steps=2", "run_dir=runs/first"]
+    small = ["model=starter_text", "trainer=cpu", "trainer.max_steps=2", "run_dir=runs/first"]
     arguments = [a for a in shlex.split(first)[1:] if not a.startswith("model=")]
 
     done = tunebook(*arguments, *small)

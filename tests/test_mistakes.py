@@ -141,17 +141,18 @@ def test_a_typo_in_an_override(tmp_path: Path, tunebook: Tunebook):
 
 
 def copied_starter(folder: Path) -> Path:
-    shutil.copytree(STARTERS / "starter_untrained", folder)
+    shutil.copytree(STARTERS / "starter_text", folder)
     return folder
 
 
 def no_weights(folder: Path) -> str:
-    copied_starter(folder)
+    (copied_starter(folder) / "model.safetensors").unlink()
     return "This folder holds no weights: model.safetensors is missing."
 
 
 def only_a_pickle(folder: Path) -> str:
     (copied_starter(folder) / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    (folder / "model.safetensors").unlink()
     return "pytorch_model.bin is a pickle, which can run code"
 
 

@@ -62,7 +62,7 @@ def test_every_file_of_the_package_is_in_the_wheel(names: set[str]) -> None:
         "tunebook/conf/recipe/review_sentiment.yaml",
         "tunebook/recipes/review_sentiment/samples/train.csv",
         "tunebook/evaluation/report.html.jinja",
-        "tunebook/models/starters/starter_untrained/tokenizer.json",
+        "tunebook/models/starters/starter_text/tokenizer.json",
     ],
 )
 def test_what_is_no_code_is_in_the_wheel_too(names: set[str], name: str) -> None:

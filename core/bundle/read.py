@@ -40,15 +40,15 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     Raises:
         UserError: Its files contradict each other, or its answers are not those it gave when written.
     """
-    from tunebook.models.text import load_backbone, load_saved_classifier, load_tokenizer
-    from tunebook.models.zero_shot import ZeroShotClassifier
+    from tunebook.models.text import load_saved_classifier, load_tokenizer
+    from tunebook.models.zero_shot import load_zero_shot
     from tunebook.tasks.text_classifier import TextClassifier
 
     source = ModelSource(str(folder), folder)
     tokenizer = load_tokenizer(source)
     if manifest.head == "zero_shot":
         described = recipe.descriptions(manifest.labels)
-        model: Any = ZeroShotClassifier.from_texts(load_backbone(source), tokenizer, described)
+        model: Any = load_zero_shot(source, tokenizer, described)
     else:
         model = load_saved_classifier(source)
     head = recipe.answer_head(model, manifest.labels)

@@ -66,14 +66,14 @@ def _write_into(
     card: Mapping[str, Any],
 ) -> None:
     model = classifier.model
-    zero_shot = isinstance(model, ZeroShotClassifier)
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
-    if zero_shot:
+    plain: Any = model
+    zero_shot = isinstance(model, ZeroShotClassifier)
+    if isinstance(model, ZeroShotClassifier):
         # What the user or the recipe said at the time, whatever the recipe's defaults become.
-        described = recipe.descriptions(classifier.labels)  # type: ignore[attr-defined]
-        options["descriptions"] = dict(zip(classifier.labels, described, strict=True))
-    plain: Any = model.backbone if isinstance(model, ZeroShotClassifier) else model
+        options["descriptions"] = dict(zip(classifier.labels, model.described, strict=True))
+        plain = model.backbone
     try:
         with quiet_transformers():
             plain.save_pretrained(folder)

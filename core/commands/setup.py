@@ -118,13 +118,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         rejects: File for rejected rows.
     """
     recipe = make_recipe(config)
-    source = find_model(config.model)
-    if config.adapt.method is Method.none and not source.pretrained:
-        raise UserError(
-            f"adapt=none asks a model for what it knows, and '{source.name}' has random weights.",
-            where="adapt.method",
-            mend="choose a pre-trained one: model=minilm",
-        )
+    source = find_model(config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
     checked = open_gate(
         config.data,

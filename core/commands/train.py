@@ -160,13 +160,14 @@ def _tuned(prepared: Prepared, run: RunFolder, resumed: bool, main: bool) -> tup
         return model, None, config
     adapted = recipe.adapted(model, config.adapt)
     trained, data = recipe.data(adapted, prepared.encoded, prepared.source, config)
-    config = _settled(prepared, data, run, main)
+    config = _settled(prepared, model, data, run, main)
     fitted = _fit(prepared, config, trained, data, run, resumed)
     return merge(adapted) if fitted.is_main else adapted, fitted, config
 
 
-def _settled(prepared: Prepared, data: Any, run: RunFolder, main: bool) -> TrainConfig:
+def _settled(prepared: Prepared, model: Any, data: Any, run: RunFolder, main: bool) -> TrainConfig:
     """Choose the numbers that the user left open, say so, and keep them in the run's config."""
+    from tunebook.models.optim import count_parameters
     from tunebook.training.defaults import Situation, with_defaults
     from tunebook.training.fit import planned_steps
 
@@ -175,7 +176,7 @@ def _settled(prepared: Prepared, data: Any, run: RunFolder, main: bool) -> Train
     world_size = config.trainer.devices * config.trainer.num_nodes
     situation = Situation(
         method=method,
-        fresh=method is Method.scratch or not prepared.source.pretrained,
+        parameters=count_parameters(model)[1],
         steps_per_epoch=data.steps_per_epoch(world_size),
     )
     settled = with_defaults(config, situation)

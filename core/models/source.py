@@ -25,17 +25,19 @@ class ModelSource:
         name: As the user wrote it.
         folder: Where its files are.
         revision: Commit on the hub; None for a local folder.
-        pretrained: False for a starter that ships without weights.
     """
 
     name: str
     folder: Path
     revision: str | None = None
-    pretrained: bool = True
 
 
-def find_model(config: ModelConfig) -> ModelSource:
+def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:
     """Find a model by name, in the order starter, local folder, hub.
+
+    Args:
+        config: The ``model`` node of the config.
+        weights: False where the architecture is enough.
 
     Raises:
         UserError: Nothing is there, it has no weights that are safe to load, or its weights are damaged.
@@ -43,17 +45,17 @@ def find_model(config: ModelConfig) -> ModelSource:
     name = config.name
     starter = STARTERS / name
     if "/" not in name and (starter / "config.json").is_file():
-        return ModelSource(name, starter, pretrained=bool(weight_files(starter)))
+        return ModelSource(name, starter)
     folder = Path(name).expanduser()
     if folder.is_dir():
-        check_folder(folder)
+        check_folder(folder, weights)
         return ModelSource(name, folder.resolve())
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
     if looks_like_path or not name.strip():
         raise UserError(
             f"There is no folder '{name}'.", where="model.name", mend=f"check the path{_near_folder(folder)}"
         )
-    return _from_hub(config)
+    return _from_hub(config, weights)
 
 
 def _near_folder(folder: Path) -> str:
@@ -63,7 +65,7 @@ def _near_folder(folder: Path) -> str:
     return f"; did you mean {folder.parent / near[0]}?" if near else ""
 
 
-def _from_hub(config: ModelConfig) -> ModelSource:
+def _from_hub(config: ModelConfig, weights: bool) -> ModelSource:
     """Fetch a model's files from the hub, or find them in its cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -74,9 +76,10 @@ def _from_hub(config: ModelConfig) -> ModelSource:
         RevisionNotFoundError,
     )
 
+    unwanted = ["*/*"] if weights else ["*/*", "*.safetensors"]
     try:
         folder = Path(
-            snapshot_download(config.name, revision=config.revision, allow_patterns=_WANTED, ignore_patterns=["*/*"])
+            snapshot_download(config.name, revision=config.revision, allow_patterns=_WANTED, ignore_patterns=unwanted)
         )
     except GatedRepoError as error:
         raise UserError(
@@ -89,7 +92,7 @@ def _from_hub(config: ModelConfig) -> ModelSource:
             f"The model '{config.name}' is neither a folder nor in the hub's cache, and the hub cannot be reached.",
             where="model.name",
             mend="check the name and the network; offline, give the folder of a downloaded model, or "
-            "model=starter_untrained",
+            "a starter that ships with Tunebook",
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
@@ -103,7 +106,7 @@ def _from_hub(config: ModelConfig) -> ModelSource:
             where="model.name",
             mend="check the spelling; a private model needs `hf auth login`",
         ) from error
-    check_folder(folder)
+    check_folder(folder, weights)
     return ModelSource(config.name, folder, revision=folder.name)
 
 
@@ -129,8 +132,8 @@ def weights_digest(source: ModelSource) -> str:
     return digest.hexdigest()
 
 
-def check_folder(folder: Path) -> None:
-    """Look at a model folder without loading it.
+def check_folder(folder: Path, weights: bool = True) -> None:
+    """Look at a model folder without loading it; without ``weights`` its config is enough.
 
     Raises:
         UserError: No config, no safetensors weights, or weights whose size contradicts their header.
@@ -142,6 +145,8 @@ def check_folder(folder: Path) -> None:
             where=where,
             mend="model.name must be a folder written by save_pretrained",
         )
+    if not weights:
+        return
     try:
         files = weight_files(folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

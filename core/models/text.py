@@ -124,7 +124,7 @@ def load_classifier(
             settings.pad_token_id = tokenizer.pad_token_id
             _set_dropout(settings, config.dropout)
             model: nn.Module
-            if method is Method.scratch or not source.pretrained:
+            if method is Method.scratch:
                 settings.dtype = torch.float32
                 model = AutoModelForSequenceClassification.from_config(settings)
             else:
@@ -189,6 +189,35 @@ def load_backbone(source: ModelSource) -> nn.Module:
             f"The model '{source.name}' cannot be loaded: {str(error).strip().splitlines()[0]}",
             where=str(source.folder),
             mend="choose a model that transformers has a class for, with whole weights",
+        ) from error
+    return model
+
+
+def load_language_model(source: ModelSource, fresh: bool = False) -> nn.Module:
+    """A causal language model in float32; ``fresh`` takes the architecture alone.
+
+    Raises:
+        UserError: transformers has no language model for this architecture, or its weights are not whole.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with quiet_transformers():
+            model: nn.Module
+            if fresh:
+                settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+                settings.dtype = torch.float32
+                model = AutoModelForCausalLM.from_config(settings)
+            else:
+                model = AutoModelForCausalLM.from_pretrained(
+                    source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+                )
+    except Exception as error:  # transformers raises nearly anything here
+        raise UserError(
+            f"'{source.name}' cannot be used as a language model: {str(error).strip().splitlines()[0]}",
+            where="model.name",
+            mend="choose a model that transformers has a ...ForCausalLM class for",
         ) from error
     return model
 

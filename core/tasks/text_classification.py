@@ -83,8 +83,16 @@ class TextClassification(Recipe[ConfigT]):
         """A description of each label, for zero-shot; a recipe knows better ones than the bare names."""
         return list(labels)
 
-    def descriptions(self, labels: Sequence[str]) -> list[str]:
+    def verdicts(self, labels: Sequence[str]) -> list[str]:
+        """Each label as it might be written under a text, for zero-shot with a language model."""
+        return list(labels)
+
+    def descriptions(self, labels: Sequence[str], following: bool = False) -> list[str]:
         """The user's descriptions where given, else the recipe's, in the labels' order.
+
+        Args:
+            labels: Label names.
+            following: Take what might be written under a text, not what means the same as one.
 
         Raises:
             UserError: A description is missing, or belongs to no label.
@@ -93,7 +101,7 @@ class TextClassification(Recipe[ConfigT]):
 
         given: Mapping[str, str] | None = getattr(self.options, "descriptions", None)
         if given is None:
-            return self.describe(labels)
+            return self.verdicts(labels) if following else self.describe(labels)
         given = {str(k): v for k, v in given.items()}
         if set(given) != set(labels):
             missing, extra = sorted(set(labels) - set(given)), sorted(set(given) - set(labels))
@@ -133,11 +141,10 @@ class TextClassification(Recipe[ConfigT]):
     def _zero_shot(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
     ) -> nn.Module:
-        from tunebook.models.text import load_backbone
-        from tunebook.models.zero_shot import ZeroShotClassifier
+        from tunebook.models.zero_shot import is_language_model, load_zero_shot
 
-        backbone = load_backbone(source)
-        return ZeroShotClassifier.from_texts(backbone, encoded.tokenizer, self.descriptions(labels))
+        described = self.descriptions(labels, following=is_language_model(source))
+        return load_zero_shot(source, encoded.tokenizer, described)
 
     def data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
@@ -160,8 +167,8 @@ class TextClassification(Recipe[ConfigT]):
     def zero_shot(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
     ) -> TextClassifier | None:
-        """The same backbone without any training, as a baseline; None where it has no weights to speak of."""
-        if not source.pretrained:
+        """The same backbone without any training, as a baseline; None where it starts from fresh weights."""
+        if config.adapt.method is Method.scratch:
             return None
         return self.classifier(self._zero_shot(source, labels, config, encoded), labels, encoded)
 

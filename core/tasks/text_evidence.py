@@ -159,7 +159,7 @@ def finish(
     if config.evaluation.zero_shot and config.adapt.method is not Method.none:
         other = recipe.zero_shot(prepared.source, prepared.labels, config, prepared.encoded)
         if other is None:
-            notes.append(f"'{prepared.source.name}' has no pre-trained weights, so there is no zero-shot score.")
+            notes.append("adapt=scratch uses no pre-trained weights, so there is no zero-shot score")
         else:
             baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
     evidence = Evidence(recipe, tuned, baselines, config.evaluation, config.seed)

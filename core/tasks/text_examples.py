@@ -147,11 +147,8 @@ def feature_data(
             with counting(f"features of {name} rows", rows, config.trainer.progress) as advance:
                 return compute_features(model, loader, rows, device, advance)
 
-        if source.pretrained:
-            key = features_key(source, model, encoded.identity[name])
-            features = cached_features(Path(config.data.cache_dir), key, compute)
-        else:  # random weights differ from run to run: nothing to cache
-            features = compute()
+        key = features_key(source, model, encoded.identity[name])
+        features = cached_features(Path(config.data.cache_dir), key, compute)
         items = FeatureItems(features, examples.items.targets)  # type: ignore[attr-defined]
         splits[name] = Examples(items, np.ones(len(examples), dtype=np.int64))
     model.cpu()

@@ -12,8 +12,9 @@ _EPOCHS = 3
 _MOST_EPOCHS = 10
 _MOST_EPOCHS_FROZEN = 20  # a frozen backbone's epochs cost next to nothing
 
-_FRESH_LEARNING_RATE = 2e-4
-_LEARNING_RATES = {Method.full: 5e-5, Method.lora: 5e-4, Method.head: 2e-3}
+_SMALL = 10_000_000  # weights; a narrow model bears, and needs, a higher rate (Yang et al. 2022, arXiv:2203.03466)
+_LEARNING_RATES = {Method.full: 5e-5, Method.lora: 5e-4, Method.head: 2e-3, Method.scratch: 2e-4}
+_LEARNING_RATES_SMALL = {Method.full: 1e-3, Method.lora: 2e-3, Method.head: 1e-2, Method.scratch: 1e-3}
 
 
 @dataclass(frozen=True)
@@ -22,20 +23,19 @@ class Situation:
 
     Attributes:
         method: How the model is adapted.
-        fresh: Whether the backbone starts from random weights.
+        parameters: Number of weights of the model.
         steps_per_epoch: Optimizer steps in an epoch.
     """
 
     method: Method
-    fresh: bool
+    parameters: int
     steps_per_epoch: int
 
 
 def default_learning_rate(situation: Situation) -> float:
-    """The peak learning rate, by method; fresh weights want a higher one than pre-trained ones."""
-    if situation.fresh and situation.method in (Method.full, Method.scratch):
-        return _FRESH_LEARNING_RATE
-    return _LEARNING_RATES[situation.method]
+    """The peak learning rate, by method and size of the model."""
+    rates = _LEARNING_RATES_SMALL if situation.parameters < _SMALL else _LEARNING_RATES
+    return rates[situation.method]
 
 
 def default_epochs(situation: Situation) -> int:

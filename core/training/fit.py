@@ -126,7 +126,8 @@ def _validation_interval(every: float, accumulate: int, steps_per_epoch: int) ->
     """Batches between validations, a whole number of optimizer steps: a half-made gradient cannot be saved."""
     if every == 1.0:
         return 1.0
-    return max(1, round(every * steps_per_epoch)) * accumulate
+    # Rounded down: a tenth rounded up would come a tenth time only after the end, and the last weights go unmeasured.
+    return max(1, int(every * steps_per_epoch)) * accumulate
 
 
 def fit(

@@ -69,6 +69,12 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
             return [_STARS[round(4 * (float(label) - lowest) / (highest - lowest))] for label in labels]
         return [_WORDS.get(label.casefold(), f"This review is {label}.") for label in labels]
 
+    def verdicts(self, labels: Sequence[str]) -> list[str]:
+        """Stars as a customer gives them."""
+        if not _are_stars(labels):
+            return super().verdicts(labels)
+        return [f"{label} star{'' if label.strip() == '1' else 's'}" for label in labels]
+
     @property
     def _ordinal(self) -> bool:
         return self.options.head is SentimentHead.ordinal

@@ -110,7 +110,7 @@ def test_a_run_folder_holds_no_pickle_but_checkpoints_that_load_without_code(run
 def test_the_card_says_what_the_model_is(run: RunFolder):
     card = (run.bundle / "README.md").read_text(encoding="utf-8")
     for phrase in (
-        "# review_sentiment: starter_untrained, full",
+        "# review_sentiment: starter_text, full",
         "labels bad, good (in this order)",
         "over 24 tokens",
         "Scores on the",

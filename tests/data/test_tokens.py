@@ -22,7 +22,7 @@ TEXTS = ["Snug, strong and warm.", "No.", "It ran out early, and the colours are
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load_tokenizer(ModelSource("starter", STARTERS / "starter_untrained"))
+    return load_tokenizer(ModelSource("starter", STARTERS / "starter_text"))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_cache_key_covers_rows_length_and_tokenizer(tokenizer, rows, tmp_pat
     tokenize_cached(rows, tokenizer, 64, cache)
     tokenize_cached(rows, tokenizer, 32, cache)
     tokenize_cached(rows.take([0, 1]), tokenizer, 64, cache)
-    other = load_tokenizer(ModelSource("starter", STARTERS / "starter_untrained"))
+    other = load_tokenizer(ModelSource("starter", STARTERS / "starter_text"))
     other.add_tokens(["colours"])
     tokenize_cached(rows, other, 64, cache)
     assert len(list((cache / "tokens").iterdir())) == 4

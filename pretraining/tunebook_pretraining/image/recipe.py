@@ -94,7 +94,7 @@ class PretrainImage(Recipe[PretrainImageConfig]):
             raise UserError(
                 "Pre-training trains all weights.", where="adapt.method", mend="adapt=scratch, or adapt=full to go on"
             )
-        return load_network(source, len(labels), fresh=config.adapt.method is Method.scratch or not source.pretrained)
+        return load_network(source, len(labels), fresh=config.adapt.method is Method.scratch)
 
     def data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig

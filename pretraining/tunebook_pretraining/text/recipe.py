@@ -77,14 +77,13 @@ class PretrainText(Recipe[PretrainTextConfig]):
     ) -> nn.Module:
         """A causal language model, fresh with ``adapt=scratch``."""
         from tunebook.config import Method
-
-        from .model import load_language_model
+        from tunebook.models.text import load_language_model
 
         if config.adapt.method not in (Method.full, Method.scratch):
             raise UserError(
                 "Pre-training trains all weights.", where="adapt.method", mend="adapt=scratch, or adapt=full to go on"
             )
-        return load_language_model(source, fresh=config.adapt.method is Method.scratch or not source.pretrained)
+        return load_language_model(source, fresh=config.adapt.method is Method.scratch)
 
     def data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig

@@ -1,0 +1,125 @@
+"""The sample rows of all recipes: enough, small, well formed, and none on two sides of a split."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunebook.config import DataConfig
+from tunebook.data.columns import Column
+from tunebook.data.gate import Checked, open_gate
+from tunebook.data.rejects import RejectLog
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+SPLITS = ("train", "validation", "test")
+# Characters, as advertisers and posts count them; words for pages.
+LIMITS = {"ad_headline": 30, "email_subject": 60, "tweet": 280}
+
+
+def read(recipe: str) -> dict[str, list[dict[str, Any]]]:
+    folder = RECIPES / recipe / "samples"
+    found = {}
+    for split in SPLITS:
+        lines = (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        found[split] = [json.loads(line) for line in lines]
+    return found
+
+
+def everything(recipe: str) -> list[dict[str, Any]]:
+    return [row for rows in read(recipe).values() for row in rows]
+
+
+def through_the_gate(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> Checked:
+    """Each split's (text, group) rows through the guard that users' rows go through."""
+    paths = {}
+    for split, rows in texts.items():
+        paths[split] = folder / f"{split}.csv"
+        with paths[split].open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([("text", "group"), *rows])
+    config = DataConfig(**{split: str(path) for split, path in paths.items()}, group="group")
+    columns = [Column("text", "text", "data.text", "text"), Column("group", "group", "data.group", "any")]
+    rejects = RejectLog(folder / "rejects.jsonl", 0)
+    return open_gate(config, columns, samples=None, invalid=None, rejects=rejects, seed=0)
+
+
+def test_all_samples_together_are_small():
+    files = [p for p in RECIPES.rglob("samples/*") if p.is_file()]
+    assert sum(p.stat().st_size for p in files) < 3 * 2**20
+    for folder in {p.parent for p in files}:
+        assert "CC0-1.0" in (folder / "LICENSE.md").read_text(encoding="utf-8")
+
+
+def test_reviews_are_many_and_of_many_products_and_lengths():
+    rows = []
+    for split in SPLITS:
+        with (RECIPES / "review_sentiment" / "samples" / f"{split}.csv").open(encoding="utf-8", newline="") as stream:
+            rows += list(csv.DictReader(stream))
+    words = [len(row["text"].split()) for row in rows]
+    assert len(rows) >= 600 and len({row["product"] for row in rows}) >= 100
+    assert min(words) <= 5 and max(words) >= 100
+    assert set(Counter(row["stars"] for row in rows)) == set("12345")
+
+
+def test_conversations_are_many_multi_turn_and_well_formed():
+    rows = everything("customer_chat")
+    assert len(rows) >= 150 and len({row["id"] for row in rows}) == len(rows)
+    assert len({row["industry"] for row in rows}) >= 10
+    turns = []
+    for row in rows:
+        messages = row["messages"]
+        system = messages[0]["role"] == "system"
+        spoken = messages[system:]
+        assert [m["role"] for m in spoken] == ["user", "assistant"] * (len(spoken) // 2), row["id"]
+        assert all(m["content"].strip() for m in messages), row["id"]
+        said = [m["content"] for m in spoken if m["role"] == "assistant"]
+        assert row["facts"] and all(any(fact in text for text in said) for fact in row["facts"]), row["id"]
+        turns.append(len(said))
+    assert sum(n > 1 for n in turns) > 0.8 * len(turns) and max(turns) >= 4
+
+
+def test_no_conversation_or_customer_is_in_two_splits(tmp_path: Path):
+    texts = {
+        split: [(" ".join(m["content"] for m in row["messages"] if m["role"] != "system"), row["customer"]) for row in rows]
+        for split, rows in read("customer_chat").items()
+    }
+    checked = through_the_gate(tmp_path, texts)
+    assert not checked.leaks and checked.kept == checked.read == len(everything("customer_chat"))
+    customers = {split: {row["customer"] for row in rows} for split, rows in read("customer_chat").items()}
+    assert not any(customers[a] & customers[b] for a, b in [*pairwise(SPLITS), ("train", "test")])
+
+
+def test_briefs_are_many_and_their_copy_keeps_to_them():
+    rows = everything("marketing_copy")
+    assert len(rows) >= 200 and len({row["name"] for row in rows}) == len(rows)
+    for row in rows:
+        assert 1 <= len(row["copy"]) <= 3
+        known = " ".join([row["name"], *row["features"]])
+        for copy in row["copy"]:
+            assert all(each in copy for each in row["must_mention"]), row["id"]
+            words = set(re.findall(r"[\w'-]+", copy.casefold()))
+            assert not any(each.casefold() in words for each in row["must_avoid"]), row["id"]
+            assert len(copy) <= LIMITS.get(row["channel"], 10_000), row["id"]
+            for number in re.findall(r"\d[\d.,]*", copy):
+                assert number.rstrip(".,") in known, (row["id"], number)
+
+
+def test_no_brief_is_in_two_splits(tmp_path: Path):
+    texts = {
+        split: [(" ".join([row["name"], *row["features"], *row["copy"]]), row["id"]) for row in rows]
+        for split, rows in read("marketing_copy").items()
+    }
+    checked = through_the_gate(tmp_path, texts)
+    assert not checked.leaks and checked.kept == checked.read
+
+
+@pytest.mark.parametrize("recipe", ["customer_chat", "marketing_copy"])
+def test_every_split_is_large_enough_to_say_something(recipe: str):
+    sizes = {split: len(rows) for split, rows in read(recipe).items()}
+    assert sizes["train"] >= 100 and sizes["validation"] >= 15 and sizes["test"] >= 40
