@@ -149,7 +149,9 @@ def table(name: str, splits: dict[str, Split]) -> None:
     truth, patients = splits["test"][1].numpy(), splits["test"][2]
     scores = {}
     for method in ("full", "head", "scratch"):
-        tried = {lr: [tuned(splits, method, seed, lr * (3 if method == "head" else 1)) for seed in SEEDS] for lr in RATES}
+        tried = {
+            lr: [tuned(splits, method, seed, lr * (3 if method == "head" else 1)) for seed in SEEDS] for lr in RATES
+        }
         best = max(tried, key=lambda lr: np.mean([v for v, _ in tried[lr]]))
         scores[method] = [s for _, s in tried[best]]
         print(f"  {name} {method}: learning rate {best * (3 if method == 'head' else 1):g}", flush=True)

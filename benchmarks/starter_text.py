@@ -94,7 +94,9 @@ def sgd_texts(file: Path) -> list[str]:
     with file.open(encoding="utf-8") as stream:
         for line in stream:
             turns = json.loads(line)["messages"]
-            texts.append("".join(f"<|{turn['role']}|>{turn['content']}<|end|>" for turn in turns).removesuffix("<|end|>"))
+            texts.append(
+                "".join(f"<|{turn['role']}|>{turn['content']}<|end|>" for turn in turns).removesuffix("<|end|>")
+            )
     return texts
 
 

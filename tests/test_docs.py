@@ -22,7 +22,8 @@ from tunebook.plugins import find_recipes, load_recipe_class, register_search_pa
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GROUPS = ("data", "model", "adapt", "optim", "trainer", "logger", "evaluation", "recipe")
-OTHER_RECIPES = {"legal_triage"}  # the plugin that write-a-recipe.md makes; a test below installs it
+# The plugin that write-a-recipe.md makes, and the one in pretraining/; tests of their own install them.
+OTHER_RECIPES = {"legal_triage", "pretrain_text", "pretrain_image"}
 
 
 def blocks(page: Path, language: str) -> list[str]:

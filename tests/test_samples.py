@@ -86,7 +86,9 @@ def test_conversations_are_many_multi_turn_and_well_formed():
 
 def test_no_conversation_or_customer_is_in_two_splits(tmp_path: Path):
     texts = {
-        split: [(" ".join(m["content"] for m in row["messages"] if m["role"] != "system"), row["customer"]) for row in rows]
+        split: [
+            (" ".join(m["content"] for m in row["messages"] if m["role"] != "system"), row["customer"]) for row in rows
+        ]
         for split, rows in read("customer_chat").items()
     }
     checked = through_the_gate(tmp_path, texts)

@@ -161,4 +161,5 @@ class LikelihoodClassifier(ZeroShotClassifier):
             past_key_values=memory,
         ).logits
         log_probabilities = logits.float().log_softmax(-1).gather(-1, continued[:, :, None]).squeeze(-1)
-        return (log_probabilities * self.real.repeat(batch, 1)).sum(1).view(batch, labels)
+        likelihoods: Tensor = (log_probabilities * self.real.repeat(batch, 1)).sum(1).view(batch, labels)
+        return likelihoods

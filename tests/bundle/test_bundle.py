@@ -91,7 +91,16 @@ def test_the_ordinal_cards_code_gives_the_bundles_own_answer(stars: RunFolder):
 
 
 def test_a_run_folder_holds_no_pickle_but_checkpoints_that_load_without_code(run: RunFolder, stars: RunFolder):
-    plain = {".safetensors", ".json", ".md", ".csv", ".yaml", ".html", ".jsonl"}
+    plain = {
+        ".safetensors",
+        ".json",
+        ".md",
+        ".csv",
+        ".yaml",
+        ".html",
+        ".jsonl",
+        ".jinja",
+    }  # a chat template runs in a sandbox
     for folder in (run, stars):
         files = [p for p in folder.path.rglob("*") if p.is_file()]
         checkpoints = [p for p in files if p.suffix == ".ckpt"]
@@ -148,7 +157,7 @@ def test_labels_swapped_in_the_plain_config_are_noticed(bundle: Path):
 
 def test_swapped_outputs_are_noticed(bundle: Path):
     weights = load_file(bundle / "model.safetensors")
-    for name in [n for n in weights if n.startswith("classifier.")]:
+    for name in [n for n in weights if n.startswith("score.")]:
         weights[name] = weights[name][::-1].copy()
     save_file(weights, bundle / "model.safetensors", metadata={"format": "pt"})
     assert "does not answer as it did when the bundle was written" in refusal(bundle)
@@ -156,7 +165,7 @@ def test_swapped_outputs_are_noticed(bundle: Path):
 
 def test_changed_and_missing_weights_are_noticed(bundle: Path):
     weights = load_file(bundle / "model.safetensors")
-    head = next(n for n in weights if n.startswith("classifier.") and weights[n].ndim == 2)
+    head = next(n for n in weights if n.startswith("score.") and weights[n].ndim == 2)
     save_file(
         {**weights, head: weights[head] + np.float32(0.5) * np.sign(weights[head])},
         bundle / "model.safetensors",

@@ -38,7 +38,7 @@ def test_ids_are_the_tokenizers_own_and_keep_the_special_tokens_when_cut(tokeniz
     for i, text in enumerate(TEXTS):
         assert made[i].tolist() == tokenizer(text, truncation=True, max_length=12)["input_ids"]
         assert made.full_lengths[i] == len(tokenizer(text)["input_ids"])
-        assert made[i][-1] == tokenizer.sep_token_id
+        assert made[i][-1] == tokenizer.eos_token_id
     assert made.truncated == sum(len(tokenizer(t)["input_ids"]) > 12 for t in TEXTS) >= 1
 
 

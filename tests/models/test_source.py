@@ -124,3 +124,10 @@ def test_a_pickle_is_no_weights(tmp_path: Path):
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path):
     assert "config.json is missing" in refused(str(tmp_path)).what
+
+
+def test_an_architecture_without_weights_is_enough_where_they_are_fresh_anyway(tmp_path: Path):
+    folder = model_folder(tmp_path / "mine")
+    (folder / "model.safetensors").unlink()
+    assert find_model(ModelConfig(name=str(folder)), weights=False).folder == folder
+    assert "holds no weights" in refused(str(folder)).what

@@ -37,13 +37,18 @@ def plugin(tmp_path: Path) -> dict[str, str]:
 def texts(path: Path, rows: int, seed: int) -> Path:
     """Sentences that go on and on about things."""
     draw = np.random.default_rng(seed)
-    lines = [" ".join(f"The {draw.choice(THINGS)} is number {draw.integers(99)}." for _ in range(9)) for _ in range(rows)]
+    lines = [
+        " ".join(f"The {draw.choice(THINGS)} is number {draw.integers(99)}." for _ in range(9)) for _ in range(rows)
+    ]
     path.write_text("".join(json.dumps({"text": line}) + "\n" for line in lines), encoding="utf-8")
     return path
 
 
 def text_arguments(folder: Path) -> list[str]:
-    files = {s: texts(folder / f"{s}.jsonl", n, i) for i, (s, n) in enumerate({"train": 90, "validation": 12, "test": 12}.items())}
+    files = {
+        s: texts(folder / f"{s}.jsonl", n, i)
+        for i, (s, n) in enumerate({"train": 90, "validation": 12, "test": 12}.items())
+    }
     return [
         "recipe=pretrain_text",
         *(f"data.{split}={file}" for split, file in files.items()),
@@ -104,7 +109,14 @@ def test_pictures_are_learnt_and_written_as_timm_opens_them(tmp_path: Path, tune
         "train",
         "recipe=pretrain_image",
         *(f"data.{split}={tmp_path / split}.csv" for split in ("train", "validation", "test")),
-        *("recipe.size=32", "data.batch_size=8", "trainer.max_epochs=15", "trainer=cpu", "logger=csv", f"run_dir={tmp_path / 'run'}"),
+        *(
+            "recipe.size=32",
+            "data.batch_size=8",
+            "trainer.max_epochs=15",
+            "trainer=cpu",
+            "logger=csv",
+            f"run_dir={tmp_path / 'run'}",
+        ),
         env=plugin,
     )
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,9 @@ def main() -> None:
             for family in FAMILIES:
                 for kind in range(CLASSES):
                     writer.writerows([f"{family} {kind} {n}", f"{family} {kind:02d}"] for n in numbers)
-    print(f"{folder}: {len(FAMILIES) * CLASSES} classes, {', '.join(f'{len(n)} {s}' for s, n in PICTURES.items())} each")
+    print(
+        f"{folder}: {len(FAMILIES) * CLASSES} classes, {', '.join(f'{len(n)} {s}' for s, n in PICTURES.items())} each"
+    )
 
 
 if __name__ == "__main__":

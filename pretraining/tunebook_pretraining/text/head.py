@@ -50,5 +50,3 @@ class TokenAccuracy(Metric):
     def compute(self) -> Tensor:
         """The share over all tokens seen; nan before the first."""
         return self.right / self.count if self.count else torch.tensor(float("nan"))
-
-

@@ -142,7 +142,8 @@ def main() -> None:
     tokenizer.save_pretrained(out / "model")
     architecture().save_pretrained(out / "model")
     ids = tokenizer(draw.sample(train, 500))["input_ids"]
-    print(f"model folder without weights: {out / 'model'}; about {sum(map(len, ids)) / 500 * len(train) / 1e6:.1f} M tokens")
+    tokens = sum(map(len, ids)) / 500 * len(train)
+    print(f"model folder without weights: {out / 'model'}; about {tokens / 1e6:.1f} M tokens")
 
 
 if __name__ == "__main__":
