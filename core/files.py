@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,20 @@ def written_whole(path: Path) -> Iterator[IO[str]]:
             where=str(path.parent),
             mend="free some space or choose a folder you may write to: run_dir=<folder>",
         ) from error
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, that takes the name of ``folder`` only when the block ends without an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield beside
+        beside.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner opens
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

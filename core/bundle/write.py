@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from tunebook.bundle.card import text_card
 from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.bundle.seen import write_seen
 from tunebook.config import TrainConfig
-from tunebook.files import write_json, write_text
+from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.text import quiet_transformers
 from tunebook.models.zero_shot import ZeroShotClassifier
 from tunebook.plugins import find_recipes
@@ -46,16 +44,9 @@ def write_text_bundle(
         card: Facts for the model card: ``data``, ``training``.
         seen: Texts that the model was trained or chosen on; kept as hashes.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with folder_written_whole(folder) as beside:
         _write_into(beside, classifier, recipe, config, card)
         write_seen(beside, seen)
-        beside.chmod(0o755)
-        os.replace(beside, folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
 def _write_into(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ import torch
 from torch import nn
 
 from tunebook.evaluation.intervals import wilson
-from tunebook.files import write_json
+from tunebook.files import folder_written_whole, write_json
 from tunebook.models.optim import count_parameters
 from tunebook.progress import counting
 from tunebook.training.devices import choose_accelerator
@@ -64,14 +62,6 @@ def finish(
 
 
 def _write(folder: Path, model: nn.Module, prepared: Prepared) -> None:
-    import json
-
-    architecture = json.loads((prepared.source.folder / "config.json").read_text(encoding="utf-8"))["architecture"]
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        write_network(beside, model, architecture, prepared.encoded.max_length)
-        beside.chmod(0o755)
-        os.replace(beside, folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+    config = json.loads((prepared.source.folder / "config.json").read_text(encoding="utf-8"))
+    with folder_written_whole(folder) as beside:
+        write_network(beside, model, config["architecture"], prepared.encoded.max_length)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook import FamilyConfig, Head, Recipe, UserError
+from tunebook import FamilyConfig, Head
+
+from ..family import Pretraining
 
 if TYPE_CHECKING:
     from torch import nn
     from torchmetrics import MetricCollection
 
-    from tunebook.bundle.manifest import Manifest
     from tunebook.commands.setup import Prepared
     from tunebook.config import DataConfig, TrainConfig
     from tunebook.data.columns import Column
     from tunebook.data.gate import Checked
-    from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.models.source import ModelSource
-    from tunebook.recipe import Encoded, Predictor
+    from tunebook.recipe import Encoded
     from tunebook.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 
@@ -34,16 +33,12 @@ class PretrainImageConfig(FamilyConfig):
     """Height and width of the pictures in pixels."""
 
 
-class PretrainImage(Recipe[PretrainImageConfig]):
+class PretrainImage(Pretraining[PretrainImageConfig]):
     """Tell which formula a picture was made by."""
 
     family: ClassVar[str] = "image_classification"
     Config: ClassVar[type] = PretrainImageConfig
     watch: ClassVar[str] = "accuracy"
-
-    def samples(self) -> Mapping[str, Path]:
-        """None: the rows are written by ``tunebook_pretraining.image.prepare``."""
-        return {}
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A formula, and its class."""
@@ -86,31 +81,9 @@ class PretrainImage(Recipe[PretrainImageConfig]):
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
     ) -> nn.Module:
         """A timm network with one output a class."""
-        from tunebook.config import Method
-
         from .model import load_network
 
-        if config.adapt.method not in (Method.full, Method.scratch):
-            raise UserError(
-                "Pre-training trains all weights.", where="adapt.method", mend="adapt=scratch, or adapt=full to go on"
-            )
-        return load_network(source, len(labels), fresh=config.adapt.method is Method.scratch)
-
-    def data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """Pictures in batches."""
-        from tunebook import FineTuneData
-
-        return model, FineTuneData(
-            {name: encoded.splits[name] for name in ("train", "validation")},
-            encoded.collate,
-            batch_size=config.data.batch_size,
-            seed=config.seed,
-            group_by_length=False,
-            accumulate=config.trainer.accumulate_grad_batches,
-            num_workers=config.data.num_workers,
-        )
+        return load_network(source, len(labels), fresh=self.fresh(config))
 
     def finish(
         self,
@@ -125,7 +98,3 @@ class PretrainImage(Recipe[PretrainImageConfig]):
         from .finish import finish
 
         return finish(self, prepared, model, run, facts)
-
-    def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
-        """A backbone answers no rows."""
-        raise UserError("A pre-trained model answers nothing yet.", where=str(folder), mend=f"model.name={folder}")

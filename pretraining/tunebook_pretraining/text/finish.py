@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +12,9 @@ import torch
 from torch import nn
 
 from tunebook.evaluation.intervals import percentile
-from tunebook.files import write_json
+from tunebook.files import folder_written_whole, write_json
 from tunebook.models.optim import count_parameters
+from tunebook.models.text import quiet_transformers
 from tunebook.progress import counting
 from tunebook.training.devices import choose_accelerator
 
@@ -62,15 +60,9 @@ def score(losses: np.ndarray, confidence: float, resamples: int, seed: int) -> d
 
 def write_model(folder: Path, model: Any, tokenizer: Any) -> None:
     """Write model and tokenizer in half precision, whole or not at all."""
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with folder_written_whole(folder) as beside, quiet_transformers():
         model.to(torch.float16).save_pretrained(beside)
         tokenizer.save_pretrained(beside)
-        beside.chmod(0o755)
-        os.replace(beside, folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
 def finish(

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook import FamilyConfig, Head, Recipe, UserError
+from tunebook import FamilyConfig, Head
+
+from ..family import Pretraining
 
 if TYPE_CHECKING:
     from torch import nn
     from torchmetrics import MetricCollection
 
-    from tunebook.bundle.manifest import Manifest
     from tunebook.commands.setup import Prepared
     from tunebook.config import DataConfig, TrainConfig
     from tunebook.data.columns import Column
     from tunebook.data.gate import Checked
-    from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.models.source import ModelSource
-    from tunebook.recipe import Encoded, Predictor
+    from tunebook.recipe import Encoded
     from tunebook.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 
@@ -34,17 +33,13 @@ class PretrainTextConfig(FamilyConfig):
     """Tokens in a training sequence; texts follow one another without padding."""
 
 
-class PretrainText(Recipe[PretrainTextConfig]):
+class PretrainText(Pretraining[PretrainTextConfig]):
     """Predict the next token of plain text."""
 
     family: ClassVar[str] = "text_generation"
     Config: ClassVar[type] = PretrainTextConfig
     watch: ClassVar[str] = "loss"
     watch_mode: ClassVar[str] = "min"
-
-    def samples(self) -> Mapping[str, Path]:
-        """None: text for pre-training is too large to ship."""
-        return {}
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text."""
@@ -76,30 +71,9 @@ class PretrainText(Recipe[PretrainTextConfig]):
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
     ) -> nn.Module:
         """A causal language model, fresh with ``adapt=scratch``."""
-        from tunebook.config import Method
         from tunebook.models.text import load_language_model
 
-        if config.adapt.method not in (Method.full, Method.scratch):
-            raise UserError(
-                "Pre-training trains all weights.", where="adapt.method", mend="adapt=scratch, or adapt=full to go on"
-            )
-        return load_language_model(source, fresh=config.adapt.method is Method.scratch)
-
-    def data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """Blocks in batches."""
-        from tunebook import FineTuneData
-
-        return model, FineTuneData(
-            {name: encoded.splits[name] for name in ("train", "validation")},
-            encoded.collate,
-            batch_size=config.data.batch_size,
-            seed=config.seed,
-            group_by_length=False,
-            accumulate=config.trainer.accumulate_grad_batches,
-            num_workers=config.data.num_workers,
-        )
+        return load_language_model(source, fresh=self.fresh(config))
 
     def finish(
         self,
@@ -114,7 +88,3 @@ class PretrainText(Recipe[PretrainTextConfig]):
         from .finish import finish
 
         return finish(self, prepared, model, run, facts)
-
-    def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
-        """A language model answers no rows."""
-        raise UserError("A pre-trained model answers nothing yet.", where=str(folder), mend=f"model.name={folder}")
