@@ -47,7 +47,9 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     source = ModelSource(str(folder), folder)
     tokenizer = load_tokenizer(source)
     if manifest.head == "zero_shot":
-        described = recipe.descriptions(manifest.labels)
+        # The run's own recipe may have been given none; what was used then is in the bundle.
+        stored = typed_recipe_options(manifest.options, type(recipe).Config, manifest.recipe)
+        described = type(recipe)(stored).descriptions(manifest.labels)
         model: Any = load_zero_shot(source, tokenizer, described)
     else:
         model = load_saved_classifier(source)

@@ -110,6 +110,14 @@ def _from_hub(config: ModelConfig, weights: bool) -> ModelSource:
     return ModelSource(config.name, folder, revision=folder.name)
 
 
+def licence(source: ModelSource) -> str:
+    """What a model's card says of its licence, in brackets; empty where it says nothing."""
+    card = source.folder / "README.md"
+    head = card.read_text(encoding="utf-8", errors="replace").split("---")[1:2] if card.is_file() else []
+    named = [line.partition(":")[2].strip() for line in "".join(head).splitlines() if line.startswith("license:")]
+    return f" (licence {named[0]}, see its card)" if named and named[0] else ""
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder, of all shards."""
     index = folder / "model.safetensors.index.json"

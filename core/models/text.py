@@ -50,6 +50,12 @@ def load_tokenizer(source: ModelSource) -> Any:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
     except Exception as error:  # transformers raises nearly anything here
+        if _is_timm(source):
+            raise UserError(
+                f"'{source.name}' is an image model, and this recipe reads texts.",
+                where="model.name",
+                mend="choose a text model: model=starter_text",
+            ) from error
         raise UserError(
             f"The tokenizer of '{source.name}' cannot be loaded: {str(error).splitlines()[0]}",
             where=str(source.folder),
@@ -67,8 +73,15 @@ def load_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
-def longest(source: ModelSource, tokenizer: Any, wanted: int | None) -> int:
-    """The length in tokens that texts may have: as wanted, or what the model takes, at most 512.
+def _is_timm(source: ModelSource) -> bool:
+    """Whether a folder's config is one that timm writes."""
+    import json
+
+    return "architecture" in json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+
+
+def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int = _USUAL_LENGTH) -> int:
+    """The length in tokens that texts may have: as wanted, or what the model takes, at most ``usual``.
 
     Raises:
         UserError: More is wanted than the model has positions for.
@@ -81,7 +94,7 @@ def longest(source: ModelSource, tokenizer: Any, wanted: int | None) -> int:
     offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
     limit = min((n - offset for n in limits), default=int(min(tokenizer.model_max_length, 2**31)))
     if wanted is None:
-        return min(_USUAL_LENGTH, limit)
+        return min(usual, limit)
     if not 3 <= wanted <= limit:
         raise UserError(
             f"data.max_length={wanted} does not fit: '{source.name}' takes 3 to {limit} tokens.",

@@ -34,6 +34,10 @@ class ZeroShotClassifier(nn.Module):
         super().__init__()
         self.backbone = backbone
 
+    def longest(self, wanted: int) -> int:
+        """Tokens that a text may have, at most those wanted."""
+        return wanted
+
 
 def is_language_model(source: ModelSource) -> bool:
     """Whether a model's folder holds a causal language model."""
@@ -134,6 +138,12 @@ class LikelihoodClassifier(ZeroShotClassifier):
         padded = nn.utils.rnn.pad_sequence([torch.tensor(i) for i in ids], batch_first=True)
         real = nn.utils.rnn.pad_sequence([torch.ones(len(i), dtype=torch.bool) for i in ids], batch_first=True)
         return cls(backbone, padded, real, torch.tensor(empty or [start]))
+
+    def longest(self, wanted: int) -> int:
+        """What the model's positions leave beside the longest description."""
+        config = self.backbone.config
+        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        return min(wanted, limit - self.descriptions.shape[1]) if isinstance(limit, int) else wanted
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
         """``logits`` ``[batch, labels]`` of texts ``[batch, tokens]`` that are padded on the right."""

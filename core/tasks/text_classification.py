@@ -158,11 +158,11 @@ class TextClassification(Recipe[ConfigT]):
 
     def classifier(self, model: nn.Module, labels: Sequence[str], encoded: Encoded) -> TextClassifier:
         """The model made ready to label texts."""
+        from tunebook.models.zero_shot import ZeroShotClassifier
         from tunebook.tasks.text_classifier import TextClassifier
 
-        return TextClassifier(
-            model, encoded.tokenizer, self.answer_head(model, labels), tuple(labels), encoded.max_length
-        )
+        longest = model.longest(encoded.max_length) if isinstance(model, ZeroShotClassifier) else encoded.max_length
+        return TextClassifier(model, encoded.tokenizer, self.answer_head(model, labels), tuple(labels), longest)
 
     def zero_shot(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded

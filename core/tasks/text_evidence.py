@@ -22,6 +22,7 @@ from tunebook.evaluation.report import Report, render
 from tunebook.evaluation.scores import majority, per_class, score_predictions
 from tunebook.files import write_json, write_text
 from tunebook.models.optim import count_parameters
+from tunebook.models.source import licence
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
 from tunebook.tasks.text_classifier import TextClassifier
@@ -204,7 +205,7 @@ def _training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]
     config = prepared.config
     revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
     facts = {
-        "backbone": _without_folders(prepared.source.name) + revision,
+        "backbone": _without_folders(prepared.source.name) + revision + licence(prepared.source),
         "adaptation": config.adapt.method.name,
         "seed": str(config.seed),
     }

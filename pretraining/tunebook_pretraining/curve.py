@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +15,11 @@ def main() -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    run, file = Path(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("file", type=Path, help="picture to write, .svg or .png")
+    given = parser.parse_args()
+    run, file = given.run, given.file
     history = read_history(run / "logs")
     names = ["train/loss", "validation/loss"]
     figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")

@@ -284,3 +284,14 @@ def test_a_zero_shot_bundle_predicts(minilm: str, tmp_path: Path):
     assert [f"{p:.6f}" for p in probabilities[:, 1]] == [row["probability_positive"] for row in rows]
     assert not run.checkpoints.exists()
     assert "tunebook predict" in (run.bundle / "README.md").read_text()
+
+
+def test_a_zero_shot_bundle_of_a_language_model_keeps_the_words_it_was_asked_with(tmp_path: Path):
+    run = finished(tmp_path, "adapt=none", labels=("1", "5"))
+    manifest, _, classifier = open_bundle(run.bundle)
+    assert manifest.head == "zero_shot" and manifest.options["descriptions"] == {"1": "1", "5": "5"}
+    rows = predictions(run)
+    probabilities, _ = classifier.predict([row["text"] for row in rows])
+    assert probabilities[:, 1].tolist() == pytest.approx([float(row["probability_5"]) for row in rows], abs=1e-5)
+    config = json.loads((run.bundle / "config.json").read_text())
+    assert config["architectures"] == ["LlamaForCausalLM"]

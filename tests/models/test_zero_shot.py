@@ -120,3 +120,9 @@ def test_a_recipe_has_other_words_for_what_follows_than_for_what_means_the_same(
     assert recipe.descriptions(["1", "2", "3"]) != recipe.descriptions(["1", "2", "3"], following=True)
     told = recipe_class(recipe_class.Config(name="review_sentiment", descriptions={"no": "bad", "yes": "good"}))
     assert told.descriptions(["no", "yes"], following=True) == ["bad", "good"]
+
+
+def test_a_language_model_keeps_room_for_the_descriptions():
+    _, made, tokenizer = likelihoods(["Good."], ["1 star", "5 stars, recommended."])
+    width = len(tokenizer("5 stars, recommended.", add_special_tokens=False)["input_ids"])
+    assert made.longest(512) == 512 and made.longest(1024) == 1024 - width

@@ -50,7 +50,8 @@ def finish(
     low, high = wilson(right, rows, prepared.config.evaluation.confidence)
     score = {"value": right / rows, "low": low, "high": high, "n": rows}
     _, total = count_parameters(model)
-    _write(run.bundle, model.cpu(), prepared)
+    if not run.bundle.exists():  # a run that was killed after writing it
+        _write(run.bundle, model.cpu(), prepared)
     write_json(run.metrics, {"accuracy": score})
     told = {
         **facts,

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tunebook import UserError
 from tunebook.files import write_json
 
 from .pictures import MEAN, STD
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 
 def load_network(source: ModelSource, classes: int, fresh: bool) -> nn.Module:
     """The network in float32; ``fresh`` takes the architecture alone."""
+    config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+    if config.get("architecture") not in timm.list_models():
+        raise UserError(
+            f"'{source.name}' is no timm model: its config.json names no architecture of timm's.",
+            where="model.name",
+            mend="choose an image model: model=starter_image",
+        )
     if fresh:
-        config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
         return timm.create_model(config["architecture"], pretrained=False, num_classes=classes)
     return timm.create_model(f"local-dir:{source.folder}", pretrained=True, num_classes=classes).float()
 

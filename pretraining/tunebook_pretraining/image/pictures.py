@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from tunebook import UserError
 from tunebook.data.module import Examples
 from tunebook.progress import counting
 from tunebook.recipe import Batch, Encoded
@@ -76,6 +77,10 @@ def draw_all(rows: Rows, size: int, cache_dir: Path, progress: bool) -> np.ndarr
 def encode_pictures(checked: Checked, config: TrainConfig, size: int) -> Encoded:
     """All splits as pictures and class numbers."""
     assert checked.labels is not None
+    if not 16 <= size <= 512:
+        raise UserError(
+            f"recipe.size must be from 16 to 512 pixels, not {size}.", where="recipe.size", mend="recipe.size=64"
+        )
     splits, rows, identity = {}, {}, {}
     for name in ("train", "validation", "test"):
         part: Rows = getattr(checked, name)

@@ -5,8 +5,8 @@ A row names a picture by its formula, "fractal 12 87"; the label is the formula'
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 
 from .formulas import CLASSES, FAMILIES
@@ -16,7 +16,9 @@ PICTURES = {"train": range(0, 200), "validation": range(200, 210), "test": range
 
 def main() -> None:
     """Write train.csv, validation.csv and test.csv."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where to write the rows")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for split, numbers in PICTURES.items():
         with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as stream:

@@ -51,10 +51,11 @@ class PretrainImage(Pretraining[PretrainImageConfig]):
 
     def invalid(self, row: Mapping[str, str]) -> str | None:
         """A formula reads "family class number"."""
-        from .formulas import FAMILIES
+        from .formulas import CLASSES, FAMILIES
 
         family, *numbers = row["picture"].split()
-        if family not in FAMILIES or len(numbers) != 2 or not all(n.isdigit() for n in numbers):
+        known = family in FAMILIES and len(numbers) == 2 and all(n.isdecimal() and len(n) < 10 for n in numbers)
+        if not known or int(numbers[0]) >= CLASSES:
             return f'is no formula: "{row["picture"]}" (one is "fractal 12 87")'
         return None
 

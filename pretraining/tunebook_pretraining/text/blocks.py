@@ -13,7 +13,7 @@ import torch
 from tunebook import UserError
 from tunebook.data.module import Examples
 from tunebook.data.tokens import TokenRows, tokenize_cached, tokenizer_key
-from tunebook.models.text import load_tokenizer
+from tunebook.models.text import load_tokenizer, longest
 from tunebook.recipe import Batch, Encoded
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ def encode_blocks(checked: Checked, source: ModelSource, config: TrainConfig, si
         UserError: A split has less text than one block.
     """
     tokenizer = load_tokenizer(source)
+    limit = longest(source, tokenizer, None, 1 << 20)
+    if not 8 <= size <= limit:
+        raise UserError(
+            f"recipe.block={size} does not fit: '{source.name}' takes 8 to {limit} tokens.",
+            where="recipe.block",
+            mend=f"recipe.block={min(max(size, 8), limit)}",
+        )
     splits, rows, facts, identity = {}, {}, {}, {}
     for name in ("train", "validation", "test"):
         part: Rows = getattr(checked, name)

@@ -74,7 +74,8 @@ def finish(
     losses = block_losses(recipe, model, prepared.encoded, device)
     scores = score(losses, evaluation.confidence, evaluation.resamples, prepared.config.seed)
     _, total = count_parameters(model)
-    write_model(run.bundle, model.cpu(), prepared.encoded.tokenizer)
+    if not run.bundle.exists():  # a run that was killed after writing it
+        write_model(run.bundle, model.cpu(), prepared.encoded.tokenizer)
     write_json(run.metrics, scores)
     told = {**facts, "parameters": f"{total}"}
     for name, s in scores.items():

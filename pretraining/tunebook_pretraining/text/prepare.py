@@ -8,12 +8,12 @@ hold train.csv (Women's E-Commerce Clothing Reviews, CC0; BANKING77, CC BY 4.0).
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import lzma
 import random
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -116,7 +116,16 @@ def _up_to(texts: Sequence[str], characters: int) -> list[str]:
 
 def main() -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl, and a model folder without weights."""
-    novels, reviews, queries, out = map(Path, sys.argv[1:5])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("novels", type=Path, help="folder of train.txt or train.txt.xz, and valid.txt")
+    parser.add_argument("reviews", type=Path, help="folder of train.csv: review_id, title, text, stars ...")
+    parser.add_argument("queries", type=Path, help="folder of train.csv with text, label")
+    parser.add_argument("folder", type=Path, help="where to write rows and model")
+    given = parser.parse_args()
+    novels, reviews, queries, out = given.novels, given.reviews, given.queries, given.folder
+    for file in (novels / "valid.txt", reviews / "train.csv", queries / "train.csv"):
+        if not file.is_file():
+            parser.error(f"there is no {file}")
     draw = random.Random(0)
     out.mkdir(parents=True, exist_ok=True)
     prose = list(passages(novel_lines(novels)))
