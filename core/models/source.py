@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from tunebook.config import ModelConfig
 from tunebook.errors import UserError
@@ -30,6 +31,12 @@ class ModelSource:
     name: str
     folder: Path
     revision: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its config.json says."""
+        read: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        return read
 
 
 def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +75,15 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 def _is_timm(source: ModelSource) -> bool:
     """Whether a folder's config is one that timm writes."""
-    import json
+    return "architecture" in source.settings
 
-    return "architecture" in json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+
+def positions(settings: Mapping[str, Any]) -> int | None:
+    """How many tokens a model's config has positions for; None where it does not say."""
+    limits = [n for n in (settings.get("max_position_embeddings"), settings.get("n_positions")) if n]
+    # RoBERTa and its kin number positions from pad_token_id + 1.
+    offset = 2 if settings.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
+    return min((n - offset for n in limits), default=None)
 
 
 def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int = _USUAL_LENGTH) -> int:
@@ -86,13 +92,9 @@ def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int 
     Raises:
         UserError: More is wanted than the model has positions for.
     """
-    import json
-
-    config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-    limits = [n for n in (config.get("max_position_embeddings"), config.get("n_positions")) if n]
-    # RoBERTa and its kin number positions from pad_token_id + 1.
-    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
-    limit = min((n - offset for n in limits), default=int(min(tokenizer.model_max_length, 2**31)))
+    limit = positions(source.settings)
+    if limit is None:
+        limit = int(min(tokenizer.model_max_length, 2**31))
     if wanted is None:
         return min(usual, limit)
     if not 3 <= wanted <= limit:

@@ -5,7 +5,6 @@ An encoder says how close a text is to a description; a language model says how 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +40,7 @@ class ZeroShotClassifier(nn.Module):
 
 def is_language_model(source: ModelSource) -> bool:
     """Whether a model's folder holds a causal language model."""
-    architectures = json.loads((source.folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
+    architectures = source.settings.get("architectures") or []
     return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
 
 
@@ -141,9 +140,11 @@ class LikelihoodClassifier(ZeroShotClassifier):
 
     def longest(self, wanted: int) -> int:
         """What the model's positions leave beside the longest description."""
-        config = self.backbone.config
-        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-        return min(wanted, limit - self.descriptions.shape[1]) if isinstance(limit, int) else wanted
+        from tunebook.models.text import positions
+
+        config: Any = self.backbone.config
+        limit = positions(config.to_dict())
+        return wanted if limit is None else min(wanted, limit - self.descriptions.shape[1])
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
         """``logits`` ``[batch, labels]`` of texts ``[batch, tokens]`` that are padded on the right."""

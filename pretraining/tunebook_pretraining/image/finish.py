@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +62,5 @@ def finish(
 
 
 def _write(folder: Path, model: nn.Module, prepared: Prepared) -> None:
-    config = json.loads((prepared.source.folder / "config.json").read_text(encoding="utf-8"))
     with folder_written_whole(folder) as beside:
-        write_network(beside, model, config["architecture"], prepared.encoded.max_length)
+        write_network(beside, model, prepared.source.settings["architecture"], prepared.encoded.max_length)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
 def load_network(source: ModelSource, classes: int, fresh: bool) -> nn.Module:
     """The network in float32; ``fresh`` takes the architecture alone."""
-    config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-    if config.get("architecture") not in timm.list_models():
+    architecture = source.settings.get("architecture")
+    if architecture not in timm.list_models():
         raise UserError(
             f"'{source.name}' is no timm model: its config.json names no architecture of timm's.",
             where="model.name",
             mend="choose an image model: model=starter_image",
         )
     if fresh:
-        return timm.create_model(config["architecture"], pretrained=False, num_classes=classes)
+        return timm.create_model(architecture, pretrained=False, num_classes=classes)
     return timm.create_model(f"local-dir:{source.folder}", pretrained=True, num_classes=classes).float()
 
 
