@@ -81,7 +81,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]]) -> str:
             if axes.lines:
                 axes.legend()
 
-    return _svg("Learning curve", "learning-curve", draw, 8.6, 3.2)
+    return inline_svg("Learning curve", "learning-curve", draw, 8.6, 3.2)
 
 
 def _curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, number: int) -> None:
@@ -111,7 +111,7 @@ def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
     rows = matrix.sum(1, keepdims=True)
     shares = np.divide(matrix, rows, out=np.zeros(matrix.shape), where=rows > 0)[np.ix_(shown, shown)]
     counts = matrix[np.ix_(shown, shown)]
-    names = [_short(labels[i]) for i in shown]
+    names = [short(labels[i]) for i in shown]
     side = min(8.6, 1.9 + 0.95 * len(names)) if len(names) <= 8 else 8.6
     title = "Confusion matrix" if total == len(shown) else f"The {len(shown)} most confused of {total} labels"
 
@@ -136,7 +136,7 @@ def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
             if counts[i, j]:
                 _cell(axes, i, j, int(counts[i, j]), float(shares[i, j]), len(names))
 
-    return _svg(title, "confusion-matrix", draw, side, side * 0.9)
+    return inline_svg(title, "confusion-matrix", draw, side, side * 0.9)
 
 
 def most_confused(matrix: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -177,7 +177,7 @@ def confidence(predictions: Predictions) -> str:
         diagram.set(title="How right", xlabel="mean probability", ylabel="share right", xlim=(0, 1), ylim=(0, 1.03))
         diagram.legend(loc="best")
 
-    return _svg("Confidence", "confidence", draw, 8.6, 3.4)
+    return inline_svg("Confidence", "confidence", draw, 8.6, 3.4)
 
 
 def scores_with_intervals(models: Mapping[str, Sequence[Score]]) -> str:
@@ -194,7 +194,7 @@ def scores_with_intervals(models: Mapping[str, Sequence[Score]]) -> str:
         for axes, metric in zip(panels, metrics, strict=False):
             _dots(axes, metric, models)
 
-    return _svg("Scores and their intervals", "scores", draw, 8.6, height)
+    return inline_svg("Scores and their intervals", "scores", draw, 8.6, height)
 
 
 def _dots(axes: Axes, metric: str, models: Mapping[str, Sequence[Score]]) -> None:
@@ -217,18 +217,19 @@ def _dots(axes: Axes, metric: str, models: Mapping[str, Sequence[Score]]) -> Non
         )
     better = next(score for score in found.values() if score is not None).higher_is_better
     axes.set_title(show_name(metric) + ("" if better else " (lower is better)"))
-    axes.set_yticks(range(len(found)), [_short(name) for name in found])
+    axes.set_yticks(range(len(found)), [short(name) for name in found])
     axes.set_ylim(len(found) - 0.5, -0.8)
     axes.set_xlim(min(ends), 1.03 if better and max(ends) <= 1 else max(ends) * 1.08 + 0.03)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
 
 
-def _short(text: str, length: int = 24) -> str:
+def short(text: str, length: int = 24) -> str:
+    """Cut a name that would not fit beside a figure."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _svg(title: str, name: str, draw: Any, width: float, height: float) -> str:
+def inline_svg(title: str, name: str, draw: Any, width: float, height: float) -> str:
     """Draw on a fresh figure (inches) and give its SVG, titled, with ids that begin with the name."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure

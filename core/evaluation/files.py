@@ -26,24 +26,25 @@ def write_metrics(
     baselines: Mapping[str, Sequence[Score]],
     per_class: Sequence[LabelScores] = (),
     differences: Mapping[str, Mapping[str, Difference]] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Write every score with its interval, its n and how the interval was made.
 
     The file has the keys `test` (metric -> score), `baselines` (baseline -> metric -> score), `differences`
     (baseline -> metric -> tuned minus baseline) and `per_class` (label -> n, precision, recall, f1). What is
-    undefined is null, with a `reason`.
+    undefined is null, with a `reason`. ``more`` adds keys of a family's own.
     """
-    content = {
-        "test": _by_name(scores),
-        "baselines": {name: _by_name(each) for name, each in baselines.items()},
+    content: dict[str, Any] = {
+        "test": by_name(scores),
+        "baselines": {name: by_name(each) for name, each in baselines.items()},
         "differences": {
             name: {metric: asdict(difference) for metric, difference in each.items()}
             for name, each in (differences or {}).items()
         },
-        "per_class": {row.label: {"n": row.n, **_by_name([row.precision, row.recall, row.f1])} for row in per_class},
+        "per_class": {row.label: {"n": row.n, **by_name([row.precision, row.recall, row.f1])} for row in per_class},
     }
     with written_whole(path) as file:
-        json.dump(_without_nan(content), file, indent=2, ensure_ascii=False, allow_nan=False)
+        json.dump(_without_nan({**content, **(more or {})}), file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
@@ -64,7 +65,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             writer.writerow([*identity, *answer, *(f"{p:.6f}" for p in predictions.probabilities[i])])
 
 
-def _by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
+def by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
     """Key scores by name, and leave the name and an empty reason out of the values."""
     left_out = ("name", "reason")
     return {
@@ -78,6 +79,8 @@ def _without_nan(value: Any) -> Any:
     """Replace nan and infinities, which JSON does not have, by None."""
     if isinstance(value, Mapping):
         return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

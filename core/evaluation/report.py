@@ -1,4 +1,4 @@
-"""A report is a title, a verdict and a row of tables, figures and texts; one page holds all of it.
+"""A report is a title, a verdict and a row of tables, figures, texts and galleries; one page holds all of it.
 
 What the page says is put together elsewhere, for classification in `classification.py`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,31 @@ class Text:
     paragraphs: Sequence[str]
 
 
-Section = Table | Figure | Text
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file in a gallery, with the words under it and those in place of it."""
+
+    png: bytes
+    caption: str
+    alt: str
+    """What the picture shows, for those who do not see it."""
+
+    @property
+    def uri(self) -> str:
+        """The file itself as an address, so that the page stays one file."""
+        return f"data:image/png;base64,{b64encode(self.png).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side, as many in a line as the page has room for."""
+
+    title: str
+    pictures: Sequence[Picture]
+    note: str = ""
+
+
+Section = Table | Figure | Text | Gallery
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import io
 import math
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
 from tunebook.evaluation.intervals import Score
-from tunebook.evaluation.report import Figure, Report, Table, Text, render, show_name, show_number
+from tunebook.evaluation.report import Figure, Gallery, Picture, Report, Table, Text, render, show_name, show_number
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -73,6 +76,53 @@ def test_a_column_is_numeric_only_when_every_cell_is() -> None:
     table = Table("t", ["a", "b", "c", "d"], [["1 200", 3, "4", None], ["12 %", 0.5, "four stars", -1]])
     assert [table.numeric(i) for i in range(4)] == [True, True, False, True]
     assert not Table("t", ["a"], []).numeric(0)
+
+
+class _Pictures(HTMLParser):
+    """The attributes of each picture and the text of each caption, as a browser reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.captions: list[str] = []
+        self._in_caption = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag == "figcaption":
+            self._in_caption = True
+            self.captions.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_caption = self._in_caption and tag != "figcaption"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_caption:
+            self.captions[-1] += data
+
+
+def test_a_gallery_holds_its_pictures_whole() -> None:
+    files = []
+    for colour in (10, 200):
+        file = io.BytesIO()
+        Image.new("L", (4, 3), colour).save(file, format="PNG")
+        files.append(file.getvalue())
+    gallery = Gallery("Worst", [Picture(files[0], "first", "one"), Picture(files[1], ATTACK, f'"{ATTACK}')], "A note.")
+    page = render(Report("t", "", [], [gallery]))
+    found = _Pictures()
+    found.feed(page)
+    assert [b64decode((image["src"] or "").partition("data:image/png;base64,")[2]) for image in found.images] == files
+    assert [image["alt"] for image in found.images] == ["one", f'"{ATTACK}']
+    assert all(set(image) == {"src", "alt"} for image in found.images)
+    assert found.captions == ["first", ATTACK]
+    assert page.index("Worst") < page.index("data:image/png") < page.index("A note.")
+    tags = _Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert tags.opened.count("img") == tags.opened.count("figure") == 2
+    assert not {"script", "link", "iframe", "object"} & set(tags.opened)
+    assert "img-src data:" in page
 
 
 @pytest.mark.parametrize(

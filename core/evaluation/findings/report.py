@@ -1,0 +1,213 @@
+"""The report of an image classifier: how well each finding is told, at which thresholds, and where it is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunebook.evaluation import figures
+from tunebook.evaluation.classification import verdict
+from tunebook.evaluation.compare import Difference
+from tunebook.evaluation.findings.curves import pr_figure, reliability_figure, roc_figure
+from tunebook.evaluation.findings.operating import OperatingPoint
+from tunebook.evaluation.findings.operating_scores import PointScores
+from tunebook.evaluation.findings.predictions import FindingPredictions
+from tunebook.evaluation.findings.subgroups import LEAST, SubgroupRow
+from tunebook.evaluation.intervals import Score
+from tunebook.evaluation.predictions import Predictions
+from tunebook.evaluation.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
+
+
+@dataclass(frozen=True)
+class FindingEvidence:
+    """All that was measured of an image classifier on some rows.
+
+    Attributes:
+        predictions: What it believed of each finding.
+        answers: Its one answer a row; None where a row may have several findings.
+        scores: Of the model as a whole.
+        baselines: Baseline -> its scores.
+        differences: Baseline -> metric -> model minus baseline.
+        by_finding: Finding -> its scores.
+        at_points: Scores at each operating point.
+        subgroups: Scores of each subgroup.
+        gallery: The worst mistakes.
+    """
+
+    predictions: FindingPredictions
+    answers: Predictions | None
+    scores: Sequence[Score]
+    baselines: Mapping[str, Sequence[Score]]
+    differences: Mapping[str, Mapping[str, Difference]]
+    by_finding: Mapping[str, Sequence[Score]]
+    at_points: Sequence[PointScores] = ()
+    subgroups: Sequence[SubgroupRow] = ()
+    gallery: Sequence[Picture] = field(default_factory=list)
+
+
+def findings_report(
+    title: str,
+    evidence: FindingEvidence,
+    *,
+    watch: str,
+    subtitle: str = "",
+    cautions: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    history: Sequence[Mapping[str, Any]] = (),
+    split_counts: Mapping[str, Mapping[str, int]] | None = None,
+    data_facts: Mapping[str, str] | None = None,
+    config_facts: Mapping[str, str] | None = None,
+) -> Report:
+    """Put the evidence about an image classifier together.
+
+    Args:
+        title: Name of the recipe.
+        evidence: What was measured.
+        watch: Metric that the verdict speaks of.
+        subtitle: Model, adaptation, time: one line.
+        cautions: What must be said of the model's use.
+        notes: Anything a reader must know, one paragraph each.
+        history: Rows for `figures.learning_curve`.
+        split_counts: Split -> label -> rows.
+        data_facts: What became of the rows: what -> how many.
+        config_facts: Config key -> value.
+    """
+    found = evidence.predictions
+    rows: dict[str, Any] = {name: (scores, None) for name, scores in evidence.baselines.items()}
+    sections: list[Section] = []
+    if cautions:
+        sections.append(Text("Use", cautions))
+    sections.append(_scores_table(evidence))
+    if notes:
+        sections.append(Text("Notes", notes))
+    sections.append(_finding_table(evidence))
+    if evidence.at_points:
+        sections.append(_points_table(evidence.at_points))
+    if len(found):
+        points = [scored.point for scored in evidence.at_points]
+        sections += [
+            Figure("ROC curves", roc_figure(found, points), "Marks are the operating points, on these test rows."),
+            Figure("Precision and recall", pr_figure(found), "Recall is the sensitivity; precision falls with rarity."),
+            Figure("Reliability", reliability_figure(found), "On the dashed line a finding is there as often as told."),
+        ]
+    if evidence.answers is not None:
+        confusion = figures.confusion_matrix(evidence.answers.confusion(), evidence.answers.labels)
+        sections.append(Figure("Confusion matrix", confusion, "Rows are the truth, columns the answers."))
+    if evidence.subgroups:
+        sections.append(_subgroup_table(evidence.subgroups))
+    if evidence.gallery:
+        note = (
+            "The surest of the wrong answers, beside where the model looked for the finding named (Grad-CAM, Selvaraju "
+            "et al., 2017): a hint, not an explanation."
+        )
+        sections.append(Gallery("Worst mistakes", evidence.gallery, note))
+    if history:
+        sections.append(Figure("Learning curve", figures.learning_curve(history)))
+    if split_counts:
+        sections.append(_splits_table(split_counts))
+    for name, facts in (("Data", data_facts), ("Configuration", config_facts)):
+        if facts:
+            sections.append(
+                Table(name, ["what" if name == "Data" else "key", "value"], [list(f) for f in facts.items()])
+            )
+    said = verdict(evidence.scores, rows, evidence.differences, watch)
+    return Report(title, subtitle, [*said, *cautions[:1]], sections)
+
+
+def _scores_table(evidence: FindingEvidence) -> Table:
+    models = {"tuned": evidence.scores, **evidence.baselines}
+    found = {model: {score.name: score for score in scores} for model, scores in models.items()}
+    rows: list[list[Cell]] = []
+    for score in evidence.scores:
+        direction = "" if score.higher_is_better else " (lower is better)"
+        rows.append([show_name(score.name) + direction, *(found[m].get(score.name) for m in models), score.method])
+    first = evidence.scores[0]
+    several = len(evidence.predictions.findings) > 1
+    note = f"Beneath each score its {100 * first.confidence:g} % interval; {first.n} test rows." + (
+        " AUROC and average precision are means over the findings." if several else ""
+    )
+    reasons = sorted({f"{show_name(s.name)}: {s.reason}." for scores in models.values() for s in scores if s.reason})
+    return Table("Scores", ["metric", *models, "interval by"], rows, " ".join([note, *reasons]))
+
+
+def _finding_table(evidence: FindingEvidence) -> Table:
+    found = evidence.predictions
+    names = [score.name for score in next(iter(evidence.by_finding.values()), ())]
+    rows: list[list[Cell]] = []
+    for i, finding in enumerate(found.findings):
+        positives = int(found.target[:, i].sum())
+        rows.append([finding, positives, len(found) - positives, *evidence.by_finding[finding]])
+    reasons = sorted({s.reason for scores in evidence.by_finding.values() for s in scores if s.reason})
+    columns = ["finding", "with", "without", *(show_name(name) for name in names)]
+    return Table("Finding by finding", columns, rows, "; ".join(reasons))
+
+
+def point_in_words(point: OperatingPoint) -> str:
+    """An operating point as a person reads it."""
+    where = (
+        f"from {point.high:.4f}" if point.low == point.high else f"below {point.low:.4f} no, from {point.high:.4f} yes"
+    )
+    chosen = f"{point.n_positive} validation rows with and {point.n_negative} without it"
+    return f"{point.name}, {point.finding}: {point.rule}, {where}; chosen on {chosen}" + (
+        f" ({point.note})" if point.note else ""
+    )
+
+
+def _points_table(at_points: Sequence[PointScores]) -> Table:
+    rows: list[list[Cell]] = []
+    for scored in at_points:
+        point = scored.point
+        threshold = f"{point.high:.3f}" if point.low == point.high else f"{point.low:.3f}, {point.high:.3f}"
+        shares = [scored.sensitivity, scored.specificity, scored.ppv, scored.npv, scored.answered]
+        rows.append([f"{point.name}: {point.rule}", point.finding, threshold, *shares])
+    notes = dict.fromkeys(f"{s.point.name}, {s.point.finding}: {s.point.note}." for s in at_points if s.point.note)
+    reasons = dict.fromkeys(
+        f"{s.name}: {s.reason}." for p in at_points for s in (p.sensitivity, p.specificity, p.ppv, p.npv) if s.reason
+    )
+    note = (
+        "Thresholds were chosen on the validation rows; what they give on the test rows is told here. Predictive "
+        "values hold where the findings are as common as in these rows."
+    )
+    columns = ["point", "finding", "threshold", "sensitivity", "specificity", "PPV", "NPV", "answered"]
+    return Table("Operating points", columns, rows, " ".join([note, *notes, *reasons]))
+
+
+def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
+    rows: list[list[Cell]] = []
+    for row in subgroups:
+        n, positives = (_hidden(count) for count in (row.n, row.positives))
+        rows.append(
+            [
+                row.column,
+                row.value,
+                row.finding,
+                n,
+                positives,
+                *map(_cell, (row.auroc, row.sensitivity, row.specificity)),
+            ]
+        )
+    note = (
+        f"Cells of fewer than {LEAST} rows are hidden: they say little, and much of few people. Intervals that overlap "
+        "show no difference between groups; many comparisons find one by chance."
+    )
+    columns = ["column", "value", "finding", "rows", "with it", "AUROC", "sensitivity", "specificity"]
+    return Table("Subgroups", columns, rows, note)
+
+
+def _hidden(count: int) -> Cell:
+    return count if count >= LEAST else f"< {LEAST}"
+
+
+def _cell(score: Score | None) -> Cell:
+    if score is None:
+        return None
+    if score.defined:
+        return score
+    return f"< {LEAST}" if (score.reason or "").startswith("fewer than") else score.reason
+
+
+def _splits_table(split_counts: Mapping[str, Mapping[str, int]]) -> Table:
+    labels = list(dict.fromkeys(label for counts in split_counts.values() for label in counts))
+    rows: list[list[Cell]] = [[label, *(counts.get(label, 0) for counts in split_counts.values())] for label in labels]
+    return Table("Rows of each label", ["label", *split_counts], rows)
