@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from tunebook.config import EvaluateConfig, TrainConfig
+from tunebook.config import TrainConfig
 from tunebook.errors import UserError
+from tunebook.evaluate_config import EvaluateConfig
 from tunebook.plugins import find_recipes, unknown_recipe
 
 SCHEMAS: dict[str, type] = {"train": TrainConfig, "check": TrainConfig, "evaluate": EvaluateConfig}
@@ -295,4 +296,6 @@ def absolute_paths(config: Any) -> Any:
     for split in ("train", "validation", "test"):
         setattr(config.data, split, absolute(getattr(config.data, split)))
     config.data.cache_dir = absolute(config.data.cache_dir)
+    config.data.image_root = absolute(config.data.image_root)
+    config.model.weights = absolute(config.model.weights)
     return config

@@ -94,6 +94,10 @@ class DataConfig:
     """Test rows; without it they are split off the training rows."""
     text: str = "text"
     """Column that holds the text."""
+    image: str = "path"
+    """Column that holds the path of the image."""
+    image_root: str | None = None
+    """Folder that image paths are relative to (default: the folder of the file that names them)."""
     label: str = "label"
     """Column that holds the label."""
     group: str | None = None
@@ -113,7 +117,8 @@ class DataConfig:
     leaks: Leaks = Leaks.error
     """Rows or groups shared between given splits: error, drop (the training side) or allow."""
     near_duplicate: float = 0.9
-    """Jaccard similarity of word 3-grams from which two texts count as near duplicates (1.0: exact only)."""
+    """Similarity from which two rows count as near duplicates: of texts Jaccard's of their word 3-grams, of images
+    the correlation of their thumbnails (1.0: exact only)."""
     max_length: int | None = None
     """Longest text in tokens (default: what the model takes, at most 512)."""
     too_long: TooLong = TooLong.truncate
@@ -138,6 +143,10 @@ class ModelConfig:
     """Branch, tag or commit of a hub id."""
     dropout: float | None = None
     """Dropout while training (default: the model's own)."""
+    weights: str | None = None
+    """Local safetensors file with the weights of the architecture in model.name (image models)."""
+    args: Any = None
+    """Arguments of the architecture, as timm takes them: {pad_type: same} (image models)."""
 
 
 @dataclass
@@ -154,6 +163,9 @@ class AdaptConfig:
     """Dropout on the input of the LoRA matrices."""
     lora_targets: list[str] | None = None
     """Names of the layers that get adapters (default: every linear layer of the backbone)."""
+    unfreeze_epochs: float = 0.0
+    """Epochs over which the backbone is unfrozen from the top, one layer group after the other (0: all learn from the
+    start)."""
 
 
 @dataclass
@@ -263,37 +275,3 @@ class TrainConfig:
     """Folder that this run writes to; it must not exist yet."""
     resume: str | None = None
     """Run folder to go on with; it takes that run's own config, so nothing else may be given."""
-
-
-@dataclass
-class EvaluateDataConfig:
-    """Rows to score a finished model on."""
-
-    test: Any = MISSING
-    """Rows to score: a file, a glob, a list of them or a `datasets` folder."""
-    text: str | None = None
-    """Column that holds the text (default: as in training)."""
-    label: str | None = None
-    """Column that holds the label (default: as in training)."""
-    group: str | None = None
-    """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
-    leaks: Leaks = Leaks.error
-    """Rows that the model was trained or chosen on: error, drop or allow."""
-    max_rejects: int = 0
-    """Stop when more rows than this are rejected."""
-
-
-@dataclass
-class EvaluateConfig:
-    """Scoring a finished model on new rows (`tunebook evaluate`)."""
-
-    bundle: str = MISSING
-    """Run folder or bundle folder to score."""
-    data: EvaluateDataConfig = field(default_factory=EvaluateDataConfig)
-    evaluation: ScoreConfig = field(default_factory=ScoreConfig)
-    accelerator: Accelerator = Accelerator.auto
-    """Device: auto, cpu, gpu or mps."""
-    seed: int = 0
-    """Seed of the bootstrap."""
-    run_dir: str = MISSING
-    """Folder that the scores are written to; it must not exist yet."""

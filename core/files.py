@@ -72,7 +72,10 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield beside
-        beside.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner opens
+        # mkdtemp and safetensors make what only its owner may read; a run folder is shared like any other.
+        beside.chmod(0o777 & ~_umask())
+        for inside in beside.rglob("*"):
+            inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
         os.replace(beside, folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)

@@ -32,6 +32,8 @@ class BatchPlan:
         world_size: Number of processes.
         accumulate: Batches to an optimizer step.
         units: What the loss is averaged over, per row: 1, or the number of supervised tokens, ``[rows]``.
+        least: Fewest rows that a process can train on; a smaller rest joins the batch before. Batch
+            normalisation needs two.
     """
 
     lengths: np.ndarray
@@ -43,6 +45,7 @@ class BatchPlan:
     world_size: int = 1
     accumulate: int = 1
     units: np.ndarray | None = None
+    least: int = 1
 
     @property
     def rows(self) -> int:
@@ -53,7 +56,7 @@ class BatchPlan:
         """Number of batches in an epoch."""
         full, rest = divmod(self.rows, self.batch_size)
         # A rest too small to give every rank a row joins the batch before it.
-        return full + (1 if rest >= self.world_size or (rest and not full) else 0)
+        return full + (1 if rest >= self.world_size * self.least or (rest and not full) else 0)
 
     def global_batches(self, epoch: int) -> list[np.ndarray]:
         """All batches of an epoch, before they are shared among the ranks."""
@@ -103,10 +106,10 @@ class RowDataset(Dataset[Any]):
         self.examples = examples
         self.collate = collate
 
-    def __getitem__(self, batch: tuple[np.ndarray, float]) -> Batch:
-        rows, normalizer = batch
+    def __getitem__(self, batch: tuple[np.ndarray, float, int]) -> Batch:
+        rows, normalizer, epoch = batch
         made = self.collate([self.examples[int(i)] for i in rows])
-        made["normalizer"] = normalizer
+        made["normalizer"], made["epoch"] = normalizer, epoch
         return made
 
 
@@ -155,7 +158,7 @@ class ResumableLoader:
             start = start if epoch == self.epoch else 0
             self._resume_at = None
         self.position = start
-        batches = self.plan.batches(self.epoch)[start:]
+        batches = [(*batch, self.epoch) for batch in self.plan.batches(self.epoch)[start:]]
         loader = DataLoader(
             self.dataset,
             sampler=batches,  # one "index" is a whole batch

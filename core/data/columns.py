@@ -15,7 +15,8 @@ class Column:
         role: What the recipe calls it: "text", "label", "group" or a name of its own.
         name: What the file calls it.
         key: The config key that holds ``name``, for messages ("data.text").
-        kind: "text" must hold more than white space, "label" must name a class, "any" is handed on as it is
+        kind: "text" must hold more than white space, "label" must name a class, "image" must be the path of a file,
+            "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "any" is handed on as it is
             (lists and objects of JSON Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
     """
@@ -23,7 +24,7 @@ class Column:
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "any"]
+    kind: Literal["text", "label", "image", "flag", "any"]
     required: bool = True
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from tunebook.data.duplicates import Duplicates, clusters, find_duplicates
+from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 
 GUARDED = ("test", "validation", "train")
@@ -53,19 +55,41 @@ class Layout:
         return part.where(i)
 
 
+class Content(Protocol):
+    """What rows hold beside their text, such as the pictures that they name.
+
+    Attributes:
+        what: What it is, in one word.
+        ungrouped: What to tell where no group column is given; "" for nothing.
+    """
+
+    what: str
+    ungrouped: str
+
+    def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
+        """The rows whose content can be used; the others go to ``rejects``."""
+        ...
+
+    def alike(self, layout: Layout, threshold: float) -> Duplicates:
+        """Which rows have equal or nearly equal content."""
+        ...
+
+
 @dataclass(frozen=True)
 class Compared:
     """What was found among the rows of a layout.
 
     Attributes:
         layout: The splits.
-        found: Equal and nearly equal texts; None where rows have no text.
+        found: Equal and nearly equal texts (or other content); None where rows have none.
         groups: [rows] number of each row's group, -1 for none; None where rows have no groups.
+        what: What was compared, in one word.
     """
 
     layout: Layout
     found: Duplicates | None
     groups: np.ndarray | None
+    what: str = "text"
 
     def units(self, split: str) -> np.ndarray:
         """[rows of the split] equal for rows that must stay together when the split is split again."""
@@ -76,18 +100,18 @@ class Compared:
         return clusters(found, self.groups)[self.layout.starts[index] : self.layout.starts[index + 1]]
 
     def notes(self, label: str | None) -> list[str]:
-        """Say which texts stand twice in a split, and which carry two labels."""
+        """Say what stands twice in a split, and what carries two labels."""
         if self.found is None:
             return []
         notes, first = [], self.found.first
         for part, start in zip(self.layout.parts, self.layout.starts, strict=False):
             repeats = len(part) - len(np.unique(first[start : start + len(part)]))
             if repeats:
-                notes.append(f"{part.split}: {repeats} of {len(part)} rows repeat the text of another")
+                notes.append(f"{part.split}: {repeats} of {len(part)} rows repeat the {self.what} of another")
         if label is not None:
             notes += self._conflicts(label, first)
         if not self.found.complete:
-            notes.append("many texts share so much wording that not every pair of them was compared")
+            notes.append(f"many {self.what}s are so much alike that not every pair of them was compared")
         return notes
 
     def _conflicts(self, label: str, first: np.ndarray) -> list[str]:
@@ -97,21 +121,30 @@ class Compared:
             return []
         shown = [f"{self.layout.where(int(first[i]))} and {self.layout.where(int(i))}" for i in odd[:3]]
         count = len(np.unique(first[odd]))
-        return [f"{count} text{'s' * (count > 1)} with more than one label, such as {'; '.join(shown)}"]
+        return [f"{count} {self.what}{'s' * (count > 1)} with more than one label, such as {'; '.join(shown)}"]
 
 
-def compare(splits: Mapping[str, Rows], text: str | None, group: str | None, near_duplicate: float) -> Compared:
+def compare(
+    splits: Mapping[str, Rows],
+    text: str | None,
+    group: str | None,
+    near_duplicate: float,
+    content: Content | None = None,
+) -> Compared:
     """Compare the rows of all splits with each other.
 
     Args:
         splits: The splits there are.
         text: Role of the text that makes rows alike; None: rows are not compared by text.
         group: Role of the group column, if there is one.
-        near_duplicate: Jaccard similarity from which two texts are alike.
+        near_duplicate: Similarity from which two rows are alike.
+        content: What is compared in place of the text.
     """
     layout = Layout.of(splits)
-    found = find_duplicates(layout.column(text), near_duplicate) if text is not None else None
     groups = _codes(layout.column(group)) if group is not None else None
+    if content is not None:
+        return Compared(layout, content.alike(layout, near_duplicate), groups, content.what)
+    found = find_duplicates(layout.column(text), near_duplicate) if text is not None else None
     return Compared(layout, found, groups)
 
 

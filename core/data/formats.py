@@ -14,6 +14,7 @@ from tunebook.data.chunks import Chunk, Reject
 from tunebook.data.columnar import read_dataset, read_parquet
 from tunebook.data.columns import Column
 from tunebook.data.delimited import read_delimited
+from tunebook.data.images.sources import holds_images, read_images
 from tunebook.data.jsonlines import read_jsonlines
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.errors import UserError
@@ -24,7 +25,9 @@ KNOWN = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 CHUNK_ROWS = 4096
 
 
-def read_batches(path: Path, columns: Sequence[Column], reject: Reject, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+def read_batches(
+    path: Path, columns: Sequence[Column], reject: Reject, rows: int = CHUNK_ROWS, split: str = "rows"
+) -> Iterator[Chunk]:
     """Stream the needed columns of a file, at most ``rows`` rows at a time.
 
     Nothing is guessed: "NA", "007" and "no" stay text. Typed values (JSON, Parquet, `datasets`) become text
@@ -33,6 +36,9 @@ def read_batches(path: Path, columns: Sequence[Column], reject: Reject, rows: in
     Raises:
         UserError: The file as a whole cannot be read: unknown ending, no such column, empty, binary, damaged.
     """
+    if any(column.kind == "image" for column in columns) and holds_images(path):
+        yield from read_images(path, columns, split)
+        return
     if path.is_dir():
         yield from read_dataset(path, columns, reject, rows)
         return

@@ -10,8 +10,9 @@ from typing import Any
 
 from tunebook.config import DataConfig
 from tunebook.data.columns import Column, first_role
-from tunebook.data.compare import compare
-from tunebook.data.labels import Labels, absence_notes, count_labels, find_labels
+from tunebook.data.compare import Content, compare
+from tunebook.data.images.sources import official_splits
+from tunebook.data.labels import Labels, absence_notes, count_flags, count_labels, find_labels, mixtures
 from tunebook.data.leaks import Leak, guard
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.reading import Invalid, read_rows
@@ -43,6 +44,7 @@ class Checked:
         notes: What was done and seen, to be shown.
         source: Where the rows are from: `SAMPLES` or the paths.
         unused: Good training rows that ``data.shots`` or ``data.max_rows`` does not take.
+        content: What the rows hold beside their text.
     """
 
     train: Rows
@@ -57,6 +59,7 @@ class Checked:
     notes: tuple[str, ...]
     source: str
     unused: int = 0
+    content: Any = None
 
     def __post_init__(self) -> None:
         """Hold the books together: no row goes in silence."""
@@ -72,6 +75,7 @@ def open_gate(
     invalid: Invalid | None,
     rejects: RejectLog,
     seed: int,
+    content: Content | None = None,
     progress: bool = False,
 ) -> Checked:
     """Read, check, compare and split the rows of a run.
@@ -79,32 +83,37 @@ def open_gate(
     Args:
         config: The ``data`` part of the config.
         columns: What the recipe reads. The first required "text" column makes two rows alike, splits are
-            stratified by the first required "label" column, rows alike in the role "group" stay together.
+            stratified by the first required "label" column or by which "flag" columns say yes, rows alike in the
+            role "group" stay together.
         samples: The recipe's own rows by split, used when ``data.train`` is not set.
         invalid: The recipe's own check of a row.
         rejects: Takes the bad rows; written whenever there are any.
         seed: Of the split and of the rows drawn.
+        content: What the rows hold beside their text: looked at, and compared in its place.
         progress: Show on a terminal how far it is.
 
     Raises:
         UserError: Anything about the rows that the user must mend first.
     """
-    sources, source = _sources(config, samples)
+    sources, source, brought = _sources(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
+    flags = {column.role: column.name for column in columns if column.kind == "flag"}
     group = next((column.role for column in columns if column.role == "group"), None)
     with _shown(progress) as show:
-        given = _read_all(sources, config, columns, invalid, rejects, show)
+        given = _read_all(sources, config, columns, invalid, rejects, content, show)
         _label_names(given, label, config)  # before the slow part; again after rows were dropped
-        show("comparing texts")
-        compared = compare(given, text, group, config.near_duplicate)
+        show(f"comparing {content.what if content else 'text'}s")
+        compared = compare(given, text, group, config.near_duplicate, content)
         kept, leaks, notes = guard(compared, config.leaks, rejects)
         rejects.write()
         given = {name: rows if len(kept[name]) == len(rows) else rows.take(kept[name]) for name, rows in given.items()}
         names = _label_names(given, label, config)
         show("splitting")
-        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed)
-    labels = _labels(rows, label, names)
+        strata = mixtures(given["train"], list(flags)) if flags else None
+        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata)
+    labels = count_flags(rows, flags) if flags else _labels(rows, label, names)
     absent = absence_notes(labels) if labels is not None else []
+    alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
     good = sum(len(part) for part in given.values())
     return Checked(
         rows["train"],
@@ -116,18 +125,27 @@ def open_gate(
         rejects.count,
         rejects.dropped,
         leaks,
-        (*compared.notes(label), *notes, *drawn, *absent),
+        (*brought, *compared.notes(label), *notes, *drawn, *absent, *alone),
         source,
         unused=good - sum(len(part) for part in rows.values()),
+        content=content,
     )
 
 
-def _sources(config: DataConfig, samples: Mapping[str, Path] | None) -> tuple[dict[str, Any], str]:
-    """Split to what names its rows, for the splits that are given; and a word on where they are from."""
+def _sources(
+    config: DataConfig, samples: Mapping[str, Path] | None, columns: Sequence[Column]
+) -> tuple[dict[str, Any], str, list[str]]:
+    """Split to what names its rows, for the splits that are given; a word on where they are from; and notes."""
     given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
+    notes = []
+    if list(given) == ["train"] and any(column.kind == "image" for column in columns):
+        brought = official_splits(given["train"])
+        if brought:
+            notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
+            given = {name: brought[name] for name in SPLITS if name in brought}
     if "train" in given:
         listed = (value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values())
-        return given, ", ".join(map(str, listed))
+        return given, ", ".join(dict.fromkeys(map(str, listed))), notes
     if given:
         raise UserError(
             f"data.{next(iter(given))} is set and data.train is not",
@@ -136,7 +154,7 @@ def _sources(config: DataConfig, samples: Mapping[str, Path] | None) -> tuple[di
         )
     if not samples:
         raise UserError("no training rows are named", where="data.train", mend="data.train=rows.csv")
-    return dict(samples), SAMPLES
+    return dict(samples), SAMPLES, notes
 
 
 def _read_all(
@@ -145,9 +163,11 @@ def _read_all(
     columns: Sequence[Column],
     invalid: Invalid | None,
     rejects: RejectLog,
+    content: Content | None,
     show: Callable[[str], None],
 ) -> dict[str, Rows]:
-    paths = {name: resolve_paths(spec, f"data.{name}") for name, spec in sources.items()}
+    folders = any(column.kind == "image" for column in columns)
+    paths = {name: resolve_paths(spec, f"data.{name}", folders) for name, spec in sources.items()}
     names = short_names(path for part in paths.values() for path in part)
     given = {}
     for name, part in paths.items():
@@ -163,9 +183,13 @@ def _read_all(
             split=name,
             labels=config.labels,
             invalid=invalid,
+            image_root=config.image_root,
             names=names,
             tell=tell,
         )
+        if content is not None:
+            show(f"looking at the {content.what}s of {name}")
+            given[name] = content.inspect(given[name], rejects)
     rejects.write()
     rejects.check()
     for name, rows in given.items():

@@ -42,6 +42,8 @@ class FineTuneData(LightningDataModule):
         group_by_length: Put rows of like length into one batch.
         accumulate: Batches to an optimizer step.
         num_workers: Processes that prepare batches.
+        least: Fewest rows in a training batch of one process.
+        finish: Makes the model's inputs of a batch that is on its device already; told whether to train on it.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class FineTuneData(LightningDataModule):
         group_by_length: bool = True,
         accumulate: int = 1,
         num_workers: int = 0,
+        least: int = 1,
+        finish: Callable[[Batch, bool], Batch] | None = None,
     ) -> None:
         super().__init__()
         self.splits = splits
@@ -63,10 +67,12 @@ class FineTuneData(LightningDataModule):
         self.group_by_length = group_by_length
         self.accumulate = accumulate
         self.num_workers = num_workers
+        self.least = least
+        self.finish = finish
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
         """Optimizer steps in an epoch; the last may cover fewer batches than the others."""
-        plan = BatchPlan(self.splits["train"].lengths, self.batch_size, world_size=world_size)
+        plan = BatchPlan(self.splits["train"].lengths, self.batch_size, world_size=world_size, least=self.least)
         return -(-len(plan) // self.accumulate)
 
     def loader(self, split: str, *, shuffle: bool, rank: int = 0, world_size: int = 1) -> ResumableLoader:
@@ -82,8 +88,14 @@ class FineTuneData(LightningDataModule):
             world_size=world_size,
             accumulate=self.accumulate if shuffle else 1,
             units=examples.units,
+            least=self.least if shuffle else 1,
         )
         return ResumableLoader(examples.items, plan, self.collate, self.num_workers)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """The batch as the model takes it, made on the model's device."""
+        training = self.trainer is not None and self.trainer.training
+        return batch if self.finish is None else self.finish(batch, training)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled training batches."""

@@ -146,7 +146,7 @@ def _grams(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     codes = np.fromiter((crc32(word.encode()) for found in words for word in found), np.uint64, int(counts.sum()))
     owners = np.repeat(np.arange(len(texts)), counts)
     whole = owners[:-2] == owners[2:]
-    hashes = _mix(_mix(_mix(codes[:-2]) + codes[1:-1]) + codes[2:])[whole]
+    hashes = mix(mix(mix(codes[:-2]) + codes[1:-1]) + codes[2:])[whole]
     owners = owners[:-2][whole]
     order = np.lexsort((hashes, owners))
     hashes, owners = hashes[order], owners[order]
@@ -155,7 +155,7 @@ def _grams(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return hashes[fresh], owners[fresh]
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def mix(values: np.ndarray) -> np.ndarray:
     """Spread 64-bit values evenly (the finaliser of SplitMix64, Steele et al., OOPSLA 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -13,13 +13,14 @@ from typing import Any
 from tunebook.errors import UserError
 
 
-def resolve_paths(spec: Any, key: str) -> list[Path]:
+def resolve_paths(spec: Any, key: str, folders: bool = False) -> list[Path]:
     """Name the files (or saved `datasets` folders) that a config value stands for.
 
     Args:
         spec: A path, a glob ("**" goes into folders), a folder written by `Dataset.save_to_disk`, or a
             list of these.
         key: The config key that holds it, for messages.
+        folders: Any folder will do: the rows are images, and it may hold them.
 
     Returns:
         Each source once, sorted by its path, so that the order never depends on the file system.
@@ -29,7 +30,7 @@ def resolve_paths(spec: Any, key: str) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for item in _items(spec, key):
-        for path in _expand(item, key):
+        for path in _expand(item, key, folders):
             found.setdefault(path.resolve(), path)
     if not found:
         raise UserError("no rows are named", where=key, mend=f"{key}=rows.csv")
@@ -63,10 +64,10 @@ def _items(spec: Any, key: str) -> list[str]:
     )
 
 
-def _expand(item: str, key: str) -> list[Path]:
+def _expand(item: str, key: str, folders: bool) -> list[Path]:
     path = Path(item).expanduser()
     if path.is_dir():
-        return [_dataset_folder(path, key)]
+        return [path if folders and not (path / "dataset_dict.json").is_file() else _dataset_folder(path, key)]
     if path.exists():
         return [path]
     if glob.has_magic(item):

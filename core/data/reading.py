@@ -15,6 +15,7 @@ import pyarrow as pa
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
 from tunebook.data.formats import read_batches
+from tunebook.data.images.sources import image_path
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows, RowWriter, row_schema
@@ -31,11 +32,13 @@ class RowCheck:
         columns: The columns it is made of.
         labels: The only labels allowed (``data.labels``), or None for any.
         invalid: The recipe's own check, after all others.
+        folder: What paths of images are relative to.
     """
 
     columns: Sequence[Column]
     labels: Collection[str] | None = None
     invalid: Invalid | None = None
+    folder: Path | None = None
 
 
 def read_rows(
@@ -47,6 +50,7 @@ def read_rows(
     split: str = "rows",
     labels: Collection[str] | None = None,
     invalid: Invalid | None = None,
+    image_root: str | None = None,
     names: Mapping[Path, str] | None = None,
     tell: Callable[[int], None] | None = None,
 ) -> Rows:
@@ -63,20 +67,21 @@ def read_rows(
         split: Name of the rows.
         labels: The only labels allowed.
         invalid: The recipe's own row check.
+        image_root: What paths of images are relative to (default: the folder of the file that names them).
         names: What messages call each file (default: its name, with as many folders as tell files apart).
         tell: Called now and then with the number of rows read so far.
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
     """
-    paths = resolve_paths(spec, key)
+    paths = resolve_paths(spec, key, folders=any(column.kind == "image" for column in columns))
     names = names or short_names(paths)
-    check = RowCheck(columns, labels, invalid)
     writer = RowWriter(row_schema([column.role for column in columns]), split)
     files = pa.array([names[path] for path in paths], pa.string())
     for index, path in enumerate(paths):
         log = _FileLog(rejects, names[path])
-        for chunk in read_batches(path, columns, log.unreadable):
+        check = RowCheck(columns, labels, invalid, Path(image_root).expanduser() if image_root else path.parent)
+        for chunk in read_batches(path, columns, log.unreadable, split=split):
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
             writer.add(good.values, places, good.lines)
@@ -122,9 +127,15 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
                 return clean, (column.name, _missing_reason(value, column), value or "")
             clean.append(None)
             continue
-        value = unicodedata.normalize("NFC", value)
+        if column.kind != "image":  # a file system may know its files by another normal form
+            value = unicodedata.normalize("NFC", value)
         if "\0" in value:
             return clean, (column.name, "holds a NUL character", value)
+        if column.kind in ("flag", "image"):
+            found, fault = _flag(value) if column.kind == "flag" else image_path(value, check.folder)
+            if fault:
+                return clean, (column.name, fault, value)
+            value = found
         if column.kind == "label" and check.labels is not None and value not in check.labels:
             return clean, (column.name, _unlisted_reason(value, check.labels), value)
         clean.append(value)
@@ -134,6 +145,12 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
         if reason is not None:
             return clean, ("", reason, next(iter(named.values()), ""))
     return clean, None
+
+
+def _flag(value: str) -> tuple[str, str]:
+    """Yes or no as "1" or "0", and what is wrong with any other value."""
+    plain = {"1": "1", "1.0": "1", "true": "1", "0": "0", "0.0": "0", "false": "0"}.get(value.strip().casefold())
+    return (plain, "") if plain else (value, f"is {value!r}, neither 1 nor 0")
 
 
 def _is_missing(value: str, column: Column) -> bool:

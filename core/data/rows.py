@@ -19,6 +19,8 @@ from tunebook.errors import UserError
 
 FILE, LINE = "file", "line"
 """Columns that every split has besides its roles."""
+IMAGE, PIXELS = "image", "pixels"
+"""Roles of images: where each is, and the digest of its pixels once it was looked at."""
 
 
 class Rows:
@@ -79,7 +81,8 @@ class Rows:
     def fingerprint(self) -> str:
         """SHA-256 over roles and values in order: the same wherever the files lie, however they are read."""
         digest = hashlib.sha256()
-        for role in sorted(self.roles):
+        # Of images their pixels count, not where they lie.
+        for role in sorted(set(self.roles) - ({IMAGE} if PIXELS in self.roles else set())):
             digest.update(f"{role}\n{len(self)}\n".encode())
             for chunk in self.column(role).chunks:
                 for value in chunk.to_pylist():

@@ -15,7 +15,12 @@ SIDES = ("test", "validation")
 
 
 def split(
-    rows: Mapping[str, Rows], label: str | None, units: np.ndarray | None, config: DataConfig, seed: int
+    rows: Mapping[str, Rows],
+    label: str | None,
+    units: np.ndarray | None,
+    config: DataConfig,
+    seed: int,
+    mixtures: np.ndarray | None = None,
 ) -> tuple[dict[str, Rows], list[str]]:
     """Split the missing sides off the training rows, then take the few that are wanted of those.
 
@@ -30,6 +35,7 @@ def split(
             None: each row by itself.
         config: Fractions, ``shots`` and ``max_rows``.
         seed: Of the draw.
+        mixtures: [train] text that stands for a label where a row has several; None: see ``label``.
 
     Returns:
         All three splits, and notes on what was done.
@@ -39,6 +45,8 @@ def split(
     """
     train = rows["train"]
     labels = np.array(train.texts(label), dtype=object) if label else np.full(len(train), "", dtype=object)
+    if mixtures is not None:
+        labels = mixtures
     missing = [side for side in SIDES if side not in rows]
     sides = np.full(len(train), "train", dtype=object)
     notes = []
@@ -46,7 +54,7 @@ def split(
         fractions = _fractions(missing, config)
         units = np.arange(len(train)) if units is None else units
         sides = _share_out(labels, units, fractions, np.random.default_rng([seed, 1]))
-        how = "stratified by label, " if label else ""
+        how = "stratified by label, " if label else "stratified by findings, " if mixtures is not None else ""
         for side in reversed(missing):
             notes.append(f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {seed})")
     chosen = np.flatnonzero(sides == "train")

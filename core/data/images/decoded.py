@@ -1,0 +1,51 @@
+"""What a file of pixels becomes, and what makes it unusable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class UnusableImage(Exception):
+    """A picture that cannot be used; the text is the reason, and completes "the image ..."."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the values in a file become a picture; a bundle stores it.
+
+    Attributes:
+        window: Centre and width that a DICOM file's values are shown with (default: the file's own window, or the
+            whole range of values that it can hold).
+        max_pixels: Largest picture that is decoded, in pixels.
+    """
+
+    window: tuple[float, float] | None = None
+    max_pixels: int = 89_478_485
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """The pixels of one picture, in the depth of its file.
+
+    Attributes:
+        pixels: ``[height, width]`` of a grey picture, ``[height, width, 3]`` of a colour one; uint8 or uint16.
+        peak: Value of full brightness: 255 of 8 bits, 65535 of a windowed DICOM file; None of 16-bit files, which
+            do not say how many of their bits they use.
+    """
+
+    pixels: NDArray[Any]
+    peak: int | None
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether there is one channel."""
+        return self.pixels.ndim == 2
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the file has more than 8 bits a channel."""
+        return bool(self.pixels.dtype == np.uint16)

@@ -1,0 +1,221 @@
+"""Images as rows: a folder with one sub-folder a class, a MedMNIST-style .npz, or single files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.data.chunks import Chunk
+from tunebook.data.columns import Column
+from tunebook.data.images.endings import is_image_file
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+INSIDE = "::"
+"""Parts file, array and index in the reference of an image that lies in an .npz file."""
+# What official splits are called, in .npz files and as folders.
+_SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a source is read here: an image, an .npz file, or a folder that `datasets` did not write."""
+    if path.is_dir():
+        return not (path / "state.json").is_file()
+    return path.suffix.lower() == ".npz" or is_image_file(path)
+
+
+def image_path(value: str, folder: Path | None) -> tuple[str, str]:
+    """The full path of an image as a row names it, and what is wrong with it."""
+    if INSIDE in value:
+        return value, ""
+    path = (folder or Path()) / Path(value).expanduser()
+    if path.is_file():
+        return str(path.absolute()), ""
+    return value, f"is {value!r}: " + (
+        "a folder, not a file" if path.is_dir() else f"there is no such file in {folder}"
+    )
+
+
+def official_splits(spec: Any) -> dict[str, str]:
+    """The splits that a single .npz file or folder brings along, by name; empty where it brings none."""
+    if not isinstance(spec, (str, Path)):
+        return {}
+    path = Path(spec).expanduser()
+    if path.is_dir() and not any((path / f).is_file() for f in ("state.json", "dataset_dict.json")):
+        inside = {entry.name.casefold(): entry for entry in path.iterdir() if entry.is_dir()}
+        found = {split: _named(inside, names) for split, names in _SPLIT_NAMES.items()}
+        return {split: str(folder) for split, folder in found.items() if folder} if found["train"] else {}
+    if path.suffix.lower() == ".npz" and path.is_file():
+        arrays = array_names(path)
+        return {s: str(path) for s in _SPLIT_NAMES if _images_of(s, arrays)} if _images_of("train", arrays) else {}
+    return {}
+
+
+def _named(inside: Mapping[str, Path], names: Sequence[str]) -> Path | None:
+    return next((inside[name] for name in names if name in inside), None)
+
+
+def _images_of(split: str, arrays: Sequence[str]) -> str | None:
+    """The array with a split's images; of a file without splits its only one."""
+    return next((f"{name}_images" for name in _SPLIT_NAMES.get(split, ()) if f"{name}_images" in arrays), None)
+
+
+def read_images(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
+    """Rows of one source; the line of a row is its number in the source, from 1.
+
+    Raises:
+        UserError: There is no image, or a column that such a source does not have is needed.
+    """
+    if path.is_dir():
+        yield from _folder(path, columns)
+    elif path.suffix.lower() == ".npz":
+        yield from _npz(path, columns, split)
+    else:
+        _refuse_others(path, columns, ("image",))
+        yield Chunk(
+            {column.role: [str(path.absolute()) if column.kind == "image" else None] for column in columns}, [1]
+        )
+
+
+def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) -> None:
+    for column in columns:
+        if column.kind not in kinds and column.required:
+            raise UserError(
+                f"{path.name} holds images and no column {column.name!r}",
+                where=column.key,
+                mend="list the images in a CSV or Parquet file with a column for each of these, "
+                f"such as path,label,{column.name}",
+            )
+
+
+def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
+    wanted = any(column.kind == "label" for column in columns)
+    _refuse_others(path, columns, ("image", "label"))
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not _is_hidden(file, path))
+    if wanted:
+        loose = [file for file in files if file.parent == path and is_image_file(file)]
+        if loose:
+            raise UserError(
+                f"{loose[0].name} lies in no sub-folder: its class is not known",
+                where=str(path),
+                mend="one sub-folder a class, named like it, or a CSV file with the columns path and label",
+            )
+    images = [file for file in files if not wanted or file.parent != path]
+    if not any(map(is_image_file, images)):
+        raise UserError(f"there is no image in {path}", where=str(path), mend="name the folder that holds them")
+    chunk = Chunk.empty(columns)
+    for line, file in enumerate(images, start=1):
+        label = file.relative_to(path).parts[0]
+        known = {"image": str(file.absolute()), "label": label}
+        chunk.append(columns, [known.get(column.kind) for column in columns], line)
+    yield chunk
+
+
+def _is_hidden(file: Path, root: Path) -> bool:
+    """What file managers leave behind is no row."""
+    return any(part.startswith(".") for part in file.relative_to(root).parts) or file.name == "Thumbs.db"
+
+
+def array_names(path: Path) -> list[str]:
+    """The names of the arrays in an .npz file, without reading them.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """One array of an .npz file; never unpickles.
+
+    Raises:
+        UserError: It is not there, or damaged.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found: NDArray[Any] = arrays[name]
+            return found
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path.name} is not a readable .npz file: {error}", where=str(path), mend="fetch it again")
+
+
+def _npz(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
+    arrays = array_names(path)
+    own = _images_of(split, arrays)
+    every = [name for name in arrays if name == "images" or name.endswith("_images")]
+    wanted = [own] if own else every
+    if not wanted or (not own and split in _SPLIT_NAMES and len(every) > 1):
+        raise UserError(
+            f"{path.name} has no {split} images; its arrays: {', '.join(arrays)}",
+            where=str(path),
+            mend=f"name the arrays {'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'images'])} and "
+            f"{'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'labels'])}",
+        )
+    for name in wanted:
+        yield _npz_chunk(path, name, arrays, columns)
+
+
+def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[Column]) -> Chunk:
+    count = array_length(path, name)
+    labels_name = name.removesuffix("images") + "labels"
+    asks = [column for column in columns if column.kind in ("label", "flag")]
+    labels = read_array(path, labels_name).reshape(count, -1) if asks and labels_name in arrays else None
+    chunk = Chunk({}, list(range(1, count + 1)))
+    for column in columns:
+        if column.kind == "image":
+            values: list[str | None] = [f"{path.absolute()}{INSIDE}{name}{INSIDE}{i}" for i in range(count)]
+        elif column.kind == "label" and labels is not None and labels.shape[1] == 1:
+            values = [str(int(label)) for label in labels[:, 0]]
+        elif column.kind == "flag" and labels is not None and column.name in map(str, range(labels.shape[1])):
+            values = [str(int(flag)) for flag in labels[:, int(column.name)]]
+        elif column.required:
+            raise _no_such_label(path, column, labels)
+        else:
+            values = [None] * count
+        chunk.values[column.role] = values
+    return chunk
+
+
+def _no_such_label(path: Path, column: Column, labels: NDArray[Any] | None) -> UserError:
+    several = labels is not None and labels.shape[1] > 1
+    mend = "list the images in a CSV file with such a column"
+    if several and labels is not None:
+        mend = f"its {labels.shape[1]} findings are called 0 to {labels.shape[1] - 1}: recipe.findings=[0,1]"
+    return UserError(f"{path.name} has no column {column.name!r}", where=column.key, mend=mend)
+
+
+def array_length(path: Path, name: str) -> int:
+    """Number of rows of an array in an .npz file, from its header alone."""
+    import zipfile
+
+    from numpy.lib import format as npy
+
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            version = npy.read_magic(stream)
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, _ = read(stream)
+            return int(shape[0])
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None

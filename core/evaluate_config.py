@@ -1,0 +1,48 @@
+"""The typed schema of `tunebook evaluate`; see `tunebook.config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from tunebook.config import Accelerator, Leaks, ScoreConfig
+
+
+@dataclass
+class EvaluateDataConfig:
+    """Rows to score a finished model on."""
+
+    test: Any = MISSING
+    """Rows to score: a file, a glob, a list of them or a `datasets` folder."""
+    text: str | None = None
+    """Column that holds the text (default: as in training)."""
+    image: str | None = None
+    """Column that holds the path of the image (default: as in training)."""
+    image_root: str | None = None
+    """Folder that image paths are relative to (default: the folder of the file that names them)."""
+    label: str | None = None
+    """Column that holds the label (default: as in training)."""
+    group: str | None = None
+    """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
+    leaks: Leaks = Leaks.error
+    """Rows that the model was trained or chosen on: error, drop or allow."""
+    max_rejects: int = 0
+    """Stop when more rows than this are rejected."""
+
+
+@dataclass
+class EvaluateConfig:
+    """Scoring a finished model on new rows (`tunebook evaluate`)."""
+
+    bundle: str = MISSING
+    """Run folder or bundle folder to score."""
+    data: EvaluateDataConfig = field(default_factory=EvaluateDataConfig)
+    evaluation: ScoreConfig = field(default_factory=ScoreConfig)
+    accelerator: Accelerator = Accelerator.auto
+    """Device: auto, cpu, gpu or mps."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+    run_dir: str = MISSING
+    """Folder that the scores are written to; it must not exist yet."""
