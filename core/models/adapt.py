@@ -20,20 +20,30 @@ def adapt(model: nn.Module, config: AdaptConfig) -> nn.Module:
 
 
 def backbone_linears(model: nn.Module) -> list[str]:
-    """Full names of the linear layers inside the backbone's layers."""
+    """Full names of the linear layers inside the backbone's layers.
+
+    torch's own MultiheadAttention never calls the layer inside it, only reads its weights.
+    """
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and not is_head(n + ".", model)]
-    return [n for n in linear if not n.endswith("pooler.dense")]
+    uncalled = {f"{n}.out_proj" for n, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)}
+    return [n for n in linear if not n.endswith("pooler.dense") and n not in uncalled]
 
 
 def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
     """Freeze the backbone and add low-rank adapters to it; the head learns in full (Hu et al. 2021, arXiv:2106.09685).
 
     Raises:
-        UserError: A named target does not exist in this model.
+        UserError: A named target does not exist in this model, or it has no linear layers to adapt.
     """
     from peft import LoraConfig, get_peft_model
 
     targets = backbone_linears(model)
+    if not targets:
+        raise UserError(
+            f"LoRA needs linear layers, and the backbone of {type(model).__name__} is made of convolutions alone.",
+            where="adapt.method",
+            mend="adapt=full or adapt=head",
+        )
     if config.lora_targets is not None:
         wanted = set(config.lora_targets)
         leaves = {n.rsplit(".", 1)[-1] for n in targets}

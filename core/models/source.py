@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,26 @@ class ModelSource:
 
     Attributes:
         name: As the user wrote it.
-        folder: Where its files are.
+        folder: Where its files are; the library's own folder, where that alone knows the architecture.
         revision: Commit on the hub; None for a local folder.
+        library: What builds it: transformers, timm or torchvision.
+        architecture: As timm or torchvision names it, with the tag of its weights where one is given.
+        weights: The one file of weights of an image model; None where they are fresh.
+        args: Arguments of an image model's architecture.
     """
 
     name: str
     folder: Path
     revision: str | None = None
+    library: str = "transformers"
+    architecture: str | None = None
+    weights: Path | None = None
+    args: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def has_config(self) -> bool:
+        """Whether its folder describes it; no library's own folder does."""
+        return (self.folder / "config.json").is_file()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -62,7 +76,7 @@ def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:
         raise UserError(
             f"There is no folder '{name}'.", where="model.name", mend=f"check the path{_near_folder(folder)}"
         )
-    return _from_hub(config, weights)
+    return from_hub(config, weights)
 
 
 def _near_folder(folder: Path) -> str:
@@ -72,8 +86,17 @@ def _near_folder(folder: Path) -> str:
     return f"; did you mean {folder.parent / near[0]}?" if near else ""
 
 
-def _from_hub(config: ModelConfig, weights: bool) -> ModelSource:
-    """Fetch a model's files from the hub, or find them in its cache."""
+def from_hub(config: ModelConfig, weights: bool, instead: str = "a starter that ships with Tunebook") -> ModelSource:
+    """Fetch a model's files from the hub, or find them in its cache.
+
+    Args:
+        config: The ``model`` node of the config.
+        weights: False where the architecture is enough.
+        instead: What can be done without a network, besides giving a folder.
+
+    Raises:
+        UserError: The hub has no such model, or cannot be reached.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -98,8 +121,7 @@ def _from_hub(config: ModelConfig, weights: bool) -> ModelSource:
         raise UserError(
             f"The model '{config.name}' is neither a folder nor in the hub's cache, and the hub cannot be reached.",
             where="model.name",
-            mend="check the name and the network; offline, give the folder of a downloaded model, or "
-            "a starter that ships with Tunebook",
+            mend=f"check the name and the network; offline, give the folder of a downloaded model, or {instead}",
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
@@ -138,9 +160,12 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def weights_digest(source: ModelSource) -> str:
-    """SHA-256 over a model's config and weights."""
-    digest = hashlib.sha256((source.folder / "config.json").read_bytes())
-    for file in weight_files(source.folder):
+    """SHA-256 over a model's config and weights, or over its architecture's name where it has no config."""
+    named = f"{source.library}/{source.architecture}".encode()
+    digest = hashlib.sha256((source.folder / "config.json").read_bytes() if source.has_config else named)
+    if source.args:
+        digest.update(json.dumps(dict(source.args), sort_keys=True, default=str).encode())
+    for file in [source.weights] if source.weights else weight_files(source.folder):
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
