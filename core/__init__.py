@@ -16,6 +16,8 @@ _PUBLIC = {
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.finetuner",
     "Head": "tunebook.recipe",
+    "ImageClassification": "tunebook.tasks.image_classification",
+    "ImageClassificationConfig": "tunebook.tasks.image_classification",
     "LabelDistance": "tunebook.evaluation.metrics",
     "Recipe": "tunebook.recipe",
     "SoftmaxHead": "tunebook.tasks.heads",
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
     from tunebook.tasks.heads import SoftmaxHead as SoftmaxHead
+    from tunebook.tasks.image_classification import ImageClassification as ImageClassification
+    from tunebook.tasks.image_classification import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.tasks.text_classification import TextClassification as TextClassification
     from tunebook.tasks.text_classification import TextClassificationConfig as TextClassificationConfig
 

@@ -23,7 +23,8 @@ usage: tunebook <verb> ...
   train recipe=<name> [key=value ...]     tune, score, report, and write a bundle
   train resume=<run folder>       go on with an interrupted run, exactly where it was
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
-  predict <run or bundle> [files ...]     label rows of files, or lines of standard input
+  predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
+  export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
 
 Hydra's own options work with check, train and evaluate: -m (sweeps), --cfg job, --info ...
 Tab completion: eval "$(tunebook -sc install=bash)"
@@ -149,7 +150,7 @@ def _complete(arguments: Sequence[str]) -> None:
         return
     verb = words[1] if len(words) > 2 or (len(words) == 2 and line.endswith(" ")) else None
     if verb is None:
-        print("list show check train evaluate predict")
+        print("list show check train evaluate predict export")
     elif verb == "show":
         from tunebook.plugins import find_recipes
 
@@ -181,6 +182,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
         from tunebook.commands.predict import predict_command
 
         predict_command(rest)
+    elif verb == "export":
+        from tunebook.commands.export import export_command
+
+        export_command(rest)
     elif verb == "_worker":
         from tunebook.training.ranks import work_in
 
@@ -192,7 +197,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 def _unknown_verb(verb: str) -> UserError:
     from difflib import get_close_matches
 
-    near = get_close_matches(verb, ["list", "show", "check", "train", "evaluate", "predict"], n=1)
+    near = get_close_matches(verb, ["list", "show", "check", "train", "evaluate", "predict", "export"], n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
     return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
 

@@ -12,7 +12,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from tunebook.config import OptimConfig
 from tunebook.evaluation.metrics import update_metrics
-from tunebook.models.optim import learning_rate_factor, parameter_groups
+from tunebook.models.optim import group_factors, learning_rate_factor, parameter_groups
 from tunebook.recipe import Batch, Head
 from tunebook.training.finite import check_finite
 
@@ -28,6 +28,7 @@ class FineTuner(LightningModule):
         total_steps: Optimizer steps of the whole run. Counted by the caller: asking the trainer for
             ``estimated_stepping_batches`` before a resume loses the loader's position.
         gradient_clip: Largest norm of the gradient; None: no clipping.
+        unfreeze_steps: Optimizer steps over which the backbone is unfrozen from the top; 0: all learns at once.
         where: Names a training row, for messages.
     """
 
@@ -39,6 +40,7 @@ class FineTuner(LightningModule):
         optim: OptimConfig,
         total_steps: int,
         gradient_clip: float | None = None,
+        unfreeze_steps: int = 0,
         where: Callable[[int], str] = str,
     ) -> None:
         super().__init__()
@@ -49,6 +51,7 @@ class FineTuner(LightningModule):
         self.optim = optim
         self.total_steps = total_steps
         self.gradient_clip = gradient_clip
+        self.unfreeze_steps = unfreeze_steps
         self.where = where
         self._step_losses: list[Tensor] = []
         self._step_rows: list[Tensor] = []
@@ -110,12 +113,12 @@ class FineTuner(LightningModule):
         """AdamW over the parameter groups, and a schedule by optimizer step."""
         optim = self.optim
         optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, optim),
+            parameter_groups(self.model, optim, self.unfreeze_steps),
             lr=optim.lr or 0.0,  # each group has its own
             betas=(optim.beta1, optim.beta2),
             eps=optim.eps,
             fused=True,  # seven times faster than torch's default on a CPU
         )
         factor = learning_rate_factor(optim.schedule, optim.warmup, self.total_steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, group_factors(optimizer.param_groups, factor))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

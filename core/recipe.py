@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from omegaconf import MISSING
 
 from tunebook.config import AdaptConfig, DataConfig, TrainConfig
+from tunebook.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 
     from tunebook.bundle.manifest import Manifest
     from tunebook.commands.setup import Prepared
+    from tunebook.config import ModelConfig
     from tunebook.data.columns import Column
+    from tunebook.data.compare import Content
     from tunebook.data.gate import Checked
     from tunebook.data.labels import Labels
     from tunebook.data.module import Examples, FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
+    from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
     from tunebook.training.fit import Fitted
@@ -140,8 +144,12 @@ class Recipe(ABC, Generic[ConfigT]):
         """The name that ``recipe=<name>`` selects."""
         return self.options.name
 
-    def samples(self) -> Mapping[str, Path]:
-        """Sample rows that ship with the recipe, by split; empty when there are none."""
+    def samples(self, cache_dir: Path) -> Mapping[str, Path]:
+        """Sample rows that ship with the recipe, by split; empty when there are none.
+
+        Args:
+            cache_dir: Where a recipe may keep samples that it makes.
+        """
         import sys
 
         folder = Path(str(sys.modules[type(self).__module__].__file__)).parent / "samples"
@@ -168,6 +176,20 @@ class Recipe(ABC, Generic[ConfigT]):
         """What is measured, by name; ``watch`` names one of them."""
 
     # From here on the families speak; a recipe rarely overrides these.
+
+    def find_model(self, config: ModelConfig, weights: bool) -> ModelSource:
+        """The model's files, before anything heavy loads; without ``weights`` its architecture is enough."""
+        from tunebook.models.source import find_model
+
+        return find_model(config, weights)
+
+    def content(self, source: ModelSource, config: TrainConfig) -> Content | None:
+        """What rows hold beside their text and must be looked at; None where they hold nothing else."""
+        return None
+
+    def training_head(self, labels: Sequence[str], encoded: Encoded) -> Head:
+        """The head to learn with, which may look at the training rows."""
+        return self.head(labels)
 
     @abstractmethod
     def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
@@ -207,6 +229,52 @@ class Recipe(ABC, Generic[ConfigT]):
     def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
         """The model of a bundle of this recipe, ready to answer."""
 
+    def bundle_content(self, manifest: Manifest, cache_dir: Path) -> Content | None:
+        """As ``content``, for the model of a bundle."""
+        return None
+
+    def predict_columns(self, manifest: Manifest, column: str | None) -> Sequence[Column]:
+        """The columns that a row to be answered needs; ``column`` names the one with its text or image."""
+        raise self._answers_nothing()
+
+    def evaluate_columns(self, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """The columns that a row to be scored needs."""
+        raise self._answers_nothing()
+
+    def keys(self, rows: Rows) -> list[str]:
+        """What tells rows apart, so that a bundle can know those that it was trained on: their texts, say."""
+        raise self._answers_nothing()
+
+    def evaluate(
+        self,
+        predictor: Any,
+        rows: Rows,
+        content: Content | None,
+        config: EvaluateConfig,
+        run: RunFolder,
+        facts: Mapping[str, str],
+        notes: Sequence[str],
+    ) -> float:
+        """Score a bundle on new rows and report; returns the watched metric.
+
+        Args:
+            predictor: The bundle's model.
+            rows: Checked rows with their truth.
+            content: What they hold beside their text.
+            config: Confidence, device and seed.
+            run: Takes metrics.json, predictions.csv and report.html.
+            facts: What became of the rows read.
+            notes: What a reader must know.
+        """
+        raise self._answers_nothing()
+
+    def _answers_nothing(self) -> UserError:
+        return UserError(
+            f"The recipe '{self.name}' makes a model to be tuned further, which answers no rows.",
+            where=f"recipe={self.name}",
+            mend="tune it: model.name=<this run>/model",
+        )
+
 
 class Predictor(Protocol):
     """A finished model as `predict` uses it.
@@ -222,6 +290,8 @@ class Predictor(Protocol):
         """What `answers` tells of a row, in the order written."""
         ...
 
-    def answers(self, rows: Rows, device: Any, advance: Callable[[int], None]) -> Iterator[Mapping[str, str | float]]:
-        """Answer rows in order, by column."""
+    def answers(
+        self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
+    ) -> Iterator[Mapping[str, str | float]]:
+        """Answer rows in order, by column; ``content`` is what they hold beside their text."""
         ...

@@ -24,6 +24,10 @@ PACKAGES = (
     "torchmetrics",
     "hydra-core",
     "numpy",
+    "timm",
+    "torchvision",
+    "pillow",
+    "pydicom",
 )
 
 # What a run cannot go on without: with another of these, it would be another run.

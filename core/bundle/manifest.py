@@ -16,7 +16,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Golden:
-    """An input, and what the model answered to it when the bundle was written, by label."""
+    """An input, or the name of a test picture, and what the model answered to it when the bundle was written."""
 
     text: str
     probabilities: dict[str, float]
@@ -32,10 +32,11 @@ class Manifest:
         options: The recipe's own options.
         head: Kind of the head, or "zero_shot".
         labels: Label names by index.
-        max_length: Longest text in tokens.
+        max_length: Longest text in tokens; of images their height and width.
         columns: Config key of each column ("text") to the column's name in the training rows.
         golden: A few inputs with their outputs.
         format: Version of this file.
+        image: What an image model needs besides: preprocessing, temperature, operating points; None of text models.
     """
 
     recipe: str
@@ -47,6 +48,7 @@ class Manifest:
     columns: dict[str, str]
     golden: list[Golden]
     format: int = FORMAT
+    image: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -87,11 +89,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check(manifest: Manifest) -> None:
     """A file that was edited by hand must not be half believed."""
-    if not isinstance(manifest.labels, list) or "text" not in manifest.columns:
-        raise ValueError("labels must be a list, and columns must name the text")
+    key, fewest = ("text", 2) if manifest.image is None else ("image", 1)
+    if not isinstance(manifest.labels, list) or key not in manifest.columns:
+        raise ValueError(f"labels must be a list, and columns must name the {key}")
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]
-    if not all(isinstance(s, str) for s in strings) or not 2 <= len(set(manifest.labels)) == len(manifest.labels):
-        raise ValueError("labels and names must be text, and two different labels at least")
+    if not all(isinstance(s, str) for s in strings) or not fewest <= len(set(manifest.labels)) == len(manifest.labels):
+        raise ValueError(f"labels and names must be text, and {fewest} different labels at least")
     if not isinstance(manifest.max_length, int) or manifest.max_length < 3:
         raise ValueError("max_length must be a whole number")
     for golden in manifest.golden:

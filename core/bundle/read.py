@@ -29,9 +29,15 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     """
     manifest = read_manifest(folder)
     check_folder(folder)
-    recipe_class = load_recipe_class(manifest.recipe)
-    recipe = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
+    recipe = recipe_of(manifest)
     return manifest, recipe, recipe.open_bundle(folder, manifest)
+
+
+def recipe_of(manifest: Manifest) -> Recipe[Any]:
+    """The installed recipe that a bundle was made with, with the options it had then."""
+    recipe_class = load_recipe_class(manifest.recipe)
+    made: Recipe[Any] = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
+    return made
 
 
 def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest: Manifest) -> TextClassifier:

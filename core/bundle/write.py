@@ -69,7 +69,7 @@ def _write_into(
         with quiet_transformers():
             plain.save_pretrained(folder)
     except Exception as error:
-        raise _as_os_error(error) from error
+        raise as_os_error(error) from error
     classifier.tokenizer.save_pretrained(folder)
     found = find_recipes().get(recipe.name)
     probabilities, _ = classifier.predict(_GOLDEN)
@@ -91,7 +91,7 @@ def _golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
     return Golden(text, {label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)})
 
 
-def _as_os_error(error: Exception) -> Exception:
+def as_os_error(error: Exception) -> Exception:
     """Safetensors wraps the system's refusal in an error of its own; find its number again."""
     import errno
     import re

@@ -1,4 +1,4 @@
-"""`tunebook predict`: label rows of files, or lines of standard input."""
+"""`tunebook predict`: answer rows of files, images, or lines of standard input."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import IO, TYPE_CHECKING
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
+    from tunebook.data.columns import Column
+    from tunebook.data.compare import Content
     from tunebook.data.rows import Rows
     from tunebook.recipe import Predictor
 
@@ -21,12 +23,18 @@ if TYPE_CHECKING:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tunebook predict",
-        description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), "
-        "or each line of standard input. Writes file, line, text, prediction and each label's probability.",
+        description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), images "
+        "(files, folders, .npz) or each line of standard input. Writes file, line, text or image, prediction and each "
+        "label's probability.",
     )
     parser.add_argument("model", help="run folder or bundle folder")
     parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
-    parser.add_argument("--text", help="column that holds the text (default: as in training)")
+    parser.add_argument(
+        "--text",
+        "--image",
+        dest="column",
+        help="column that holds the text or the image's path (default: as in training)",
+    )
     parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file where it exists")
     parser.add_argument("--max-rejects", type=int, default=0, help="go on with up to this many unusable rows")
@@ -41,19 +49,23 @@ def predict_command(arguments: Sequence[str]) -> None:
     if output and output.suffix not in (".csv", ".jsonl"):
         raise UserError("The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}")
     if output:
-        _check_output(output, options.files, options.overwrite)
+        check_output(output, options.files, options.overwrite)
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
+    from tunebook.bundle.read import recipe_of
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
+    recipe = recipe_of(manifest)
+    columns = recipe.predict_columns(manifest, options.column)
     with tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch:
         log = output.with_suffix(output.suffix + ".rejects.jsonl") if output else None
-        rows = _rows(options, manifest.columns["text"], log or Path(scratch) / "rejects.jsonl", Path(scratch))
-        _label(folder, rows, options.accelerator, output)
+        content = recipe.bundle_content(manifest, Path(scratch))
+        rows = _rows(options, columns, content, log or Path(scratch) / "rejects.jsonl", Path(scratch))
+        _label(folder, rows, content, options.accelerator, output)
 
 
-def _check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
+def check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
     """Refuse an output that cannot be written, or that would destroy something, before any work is done."""
     if not output.parent.is_dir():
         raise UserError("The folder of the output is missing.", where=str(output.parent), mend="create it first")
@@ -71,7 +83,9 @@ def _check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
         ) from error
 
 
-def _rows(options: argparse.Namespace, text_column: str, log: Path, scratch: Path) -> Rows:
+def _rows(
+    options: argparse.Namespace, columns: Sequence[Column], content: Content | None, log: Path, scratch: Path
+) -> Rows:
     """The checked rows of the files, or of standard input."""
     from tunebook.data.columns import Column
     from tunebook.data.reading import read_rows
@@ -80,8 +94,11 @@ def _rows(options: argparse.Namespace, text_column: str, log: Path, scratch: Pat
     rejects = RejectLog(log, options.max_rejects)
     try:
         if options.files:
-            column = Column("text", options.text or text_column, "--text", "text")
-            rows = read_rows(options.files, "files", [column], rejects, split="rows")
+            rows = read_rows(options.files, "files", columns, rejects, split="rows")
+            if content is not None:
+                rows = content.inspect(rows, rejects)
+        elif content is not None:
+            raise UserError(f"There is no {content.what} to look at.", where="files", mend="give files or a folder")
         else:
             spool, column = _spool(scratch), Column("text", "text", "stdin", "text")
             rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
@@ -125,7 +142,7 @@ def _spool(scratch: Path) -> Path:
     return file
 
 
-def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> None:
+def _label(folder: Path, rows: Rows, content: Content | None, accelerator: str, output: Path | None) -> None:
     from tunebook.bundle.read import open_bundle
     from tunebook.config import Accelerator, TrainerConfig
     from tunebook.files import written_whole
@@ -135,16 +152,16 @@ def _label(folder: Path, rows: Rows, accelerator: str, output: Path | None) -> N
     _, _, predictor = open_bundle(folder)
     predictor.truncated = 0  # the golden inputs were counted too
     if output is None:
-        _write(sys.stdout, "csv", predictor, rows, device)
+        _write(sys.stdout, "csv", predictor, rows, content, device)
     else:
         with written_whole(output) as stream:
-            _write(stream, output.suffix[1:], predictor, rows, device)
+            _write(stream, output.suffix[1:], predictor, rows, content, device)
         print(f"{len(rows)} rows: {output}", file=sys.stderr)
     if predictor.truncated:
         print(f"note: {predictor.truncated} texts are over the model's length and were cut", file=sys.stderr)
 
 
-def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, device: str) -> None:
+def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:
     """One line a row: where it is from, then what the predictor answers; numbers with six decimals."""
     from tunebook.progress import counting
 
@@ -153,7 +170,7 @@ def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, device:
         writer.writerow(["file", "line", *predictor.columns])
     places = zip(rows.column("file"), rows.column("line"), strict=True)
     with counting("labelling", len(rows)) as advance:
-        for (file, line), answer in zip(places, predictor.answers(rows, device, advance), strict=True):
+        for (file, line), answer in zip(places, predictor.answers(rows, content, device, advance), strict=True):
             place = {"file": file.as_py(), "line": line.as_py()}
             if kind == "csv":
                 writer.writerow(

@@ -14,7 +14,7 @@ from tunebook.config import Method, TrainConfig
 from tunebook.data.gate import Checked, open_gate
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
-from tunebook.models.source import ModelSource, find_model
+from tunebook.models.source import ModelSource
 from tunebook.plugins import load_recipe_class
 from tunebook.recipe import Encoded
 
@@ -55,6 +55,12 @@ def _check_ranges(config: TrainConfig) -> None:
     for split in ("train", "validation", "test"):
         if getattr(config.data, split) == "":
             raise UserError(f"data.{split} has no value.", where=f"data.{split}", mend=f"data.{split}=rows.csv")
+    if config.adapt.unfreeze_epochs and config.adapt.method is not Method.full:
+        raise UserError(
+            f"adapt={config.adapt.method.name} has no backbone to unfreeze.",
+            where="adapt.unfreeze_epochs",
+            mend="adapt=full adapt.unfreeze_epochs=2",
+        )
     for key, (low, high) in _RANGES.items():
         node, name = key.split(".")
         value = getattr(config_of[node], name)
@@ -88,6 +94,7 @@ _RANGES = {
     "optim.beta2": (0, 0.999999),
     "optim.eps": (1e-16, 1),
     "optim.warmup": (0, 1),
+    "adapt.unfreeze_epochs": (0, _UP),
     "trainer.max_epochs": (1, _UP),
     "trainer.max_steps": (1, _UP),
     "trainer.devices": (1, _UP),
@@ -118,15 +125,16 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         rejects: File for rejected rows.
     """
     recipe = make_recipe(config)
-    source = find_model(config.model, weights=config.adapt.method is not Method.scratch)
+    source = recipe.find_model(config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
     checked = open_gate(
         config.data,
         recipe.columns(config.data),
-        samples=recipe.samples(),
+        samples=None if config.data.train is not None else recipe.samples(Path(config.data.cache_dir)),
         invalid=recipe.invalid,
         rejects=log,
         seed=config.seed,
+        content=recipe.content(source, config),
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
     if checked.labels is not None:

@@ -35,7 +35,7 @@ def field_help(schema: type) -> dict[str, str]:
         for before, after in pairwise(body):
             is_field = isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name)
             if is_field and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                texts[before.target.id] = str(after.value.value)  # type: ignore[attr-defined]
+                texts[before.target.id] = " ".join(str(after.value.value).split())  # type: ignore[attr-defined]
     return texts
 
 

@@ -180,9 +180,16 @@ def _settled(prepared: Prepared, model: Any, data: Any, run: RunFolder, main: bo
         steps_per_epoch=data.steps_per_epoch(world_size),
     )
     settled = with_defaults(config, situation)
+    steps = planned_steps(settled, data, world_size)
+    if config.adapt.unfreeze_epochs * situation.steps_per_epoch >= steps:
+        raise UserError(
+            f"The backbone would still be frozen in part at the end: there are {steps} steps, "
+            f"{situation.steps_per_epoch} an epoch.",
+            where="adapt.unfreeze_epochs",
+            mend=f"at most {steps / situation.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
+        )
     if main:
         save_config(settled, run)
-        steps = planned_steps(settled, data, world_size)
         print(
             f"training: adapt={method.name}, optim.lr={settled.optim.lr:g}, "
             f"trainer.max_epochs={settled.trainer.max_epochs} ({steps} steps)",
@@ -198,15 +205,17 @@ def _fit(prepared: Prepared, config: TrainConfig, trained: Any, data: Any, run: 
     from tunebook.training.seeding import seed_of, seed_torch
 
     recipe = prepared.recipe
+    world_size = config.trainer.devices * config.trainer.num_nodes
     # Adapters drew numbers too; a cached feature file must not change what comes next.
     seed_torch(seed_of(config.seed, 1))
     module = FineTuner(
         trained,
-        recipe.head(prepared.labels),
+        recipe.training_head(prepared.labels, prepared.encoded),
         recipe.metrics(prepared.labels),
         config.optim,
-        planned_steps(config, data, config.trainer.devices * config.trainer.num_nodes),
+        planned_steps(config, data, world_size),
         gradient_clip=config.trainer.gradient_clip,
+        unfreeze_steps=round(config.adapt.unfreeze_epochs * data.steps_per_epoch(world_size)),
         where=prepared.encoded.rows["train"].where,
     )
     run.checkpoints.mkdir(exist_ok=True)

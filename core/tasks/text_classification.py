@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
     from tunebook.commands.setup import Prepared
     from tunebook.data.columns import Column
+    from tunebook.data.compare import Content
     from tunebook.data.gate import Checked
     from tunebook.data.labels import Labels
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
+    from tunebook.data.rows import Rows
+    from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
     from tunebook.tasks.text_classifier import TextClassifier
@@ -198,3 +201,37 @@ class TextClassification(Recipe[ConfigT]):
         from tunebook.bundle.read import read_text_classifier
 
         return read_text_classifier(self, folder, manifest)
+
+    def predict_columns(self, manifest: Manifest, column: str | None) -> Sequence[Column]:
+        """The text alone."""
+        from tunebook.data.columns import Column
+
+        return [Column("text", column or manifest.columns["text"], "--text", "text")]
+
+    def evaluate_columns(self, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """As in training, with what is renamed."""
+        named = DataConfig(
+            text=data.text or manifest.columns["text"],
+            label=data.label or manifest.columns["label"],
+            group=data.group,
+        )
+        return self.columns(named)
+
+    def keys(self, rows: Rows) -> list[str]:
+        """The texts."""
+        return rows.texts("text")
+
+    def evaluate(
+        self,
+        predictor: TextClassifier,
+        rows: Rows,
+        content: Content | None,
+        config: EvaluateConfig,
+        run: RunFolder,
+        facts: Mapping[str, str],
+        notes: Sequence[str],
+    ) -> float:
+        """Score a bundle on new rows."""
+        from tunebook.tasks.text_evidence import evaluate
+
+        return evaluate(self, predictor, rows, config, run, facts, notes)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tunebook.data.batches import BatchPlan
+from tunebook.data.compare import Content
 from tunebook.data.rows import Rows
 from tunebook.data.tokens import tokenize
 from tunebook.recipe import Head
@@ -49,6 +50,7 @@ class TextClassifier:
     def answers(
         self,
         rows: Rows,
+        content: Content | None = None,
         device: torch.device | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> Iterator[dict[str, str | float]]:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from tunebook.bundle.manifest import read_manifest
 from tunebook.bundle.write import write_text_bundle
 from tunebook.commands.summary import print_scores
-from tunebook.config import Method, ScoreConfig
+from tunebook.config import Method, ScoreConfig, TrainerConfig
 from tunebook.data.rows import Rows
+from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.classification import classification_report
 from tunebook.evaluation.compare import Difference, differences
 from tunebook.evaluation.files import write_metrics, write_predictions
@@ -22,12 +24,11 @@ from tunebook.evaluation.report import Report, render
 from tunebook.evaluation.scores import majority, per_class, score_predictions
 from tunebook.files import write_json, write_text
 from tunebook.models.optim import count_parameters
-from tunebook.models.source import licence
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
+from tunebook.tasks.run_facts import config_facts, data_without_folders, learning_curve, training_facts
 from tunebook.tasks.text_classifier import TextClassifier
 from tunebook.training.devices import choose_accelerator
-from tunebook.training.loggers import read_history
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
@@ -137,16 +138,14 @@ def finish(
     facts: Mapping[str, str],
 ) -> float:
     """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
-    import torch
-
     config = prepared.config
     trained, total = count_parameters(model)
     trained_on = record.get("trained_parameters", trained)
     if not run.bundle.exists():
         made = recipe.classifier(model, prepared.labels, prepared.encoded)
         card = {
-            "data": {k: _without_folders(v) if k == "source" else v for k, v in facts.items()},
-            "training": _training_facts(prepared, fitted),
+            "data": data_without_folders(facts),
+            "training": training_facts(prepared, fitted),
             "scores": _validation_lines(recipe, fitted),
         }
         write_text_bundle(run.bundle, made, recipe, config, card, _seen_texts(prepared, fitted))
@@ -166,10 +165,10 @@ def finish(
     evidence = Evidence(recipe, tuned, baselines, config.evaluation, config.seed)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
-        history=_curve(run, recipe),
+        history=learning_curve(run),
         split_counts=_split_counts(prepared),
         data_facts=facts,
-        config_facts=_config_facts(config),
+        config_facts=config_facts(config),
         notes=notes,
     )
     write_json(
@@ -188,6 +187,30 @@ def finish(
     return evidence.watched
 
 
+def evaluate(
+    recipe: TextClassification[Any],
+    classifier: TextClassifier,
+    rows: Rows,
+    config: EvaluateConfig,
+    run: RunFolder,
+    facts: Mapping[str, str],
+    notes: Sequence[str],
+) -> float:
+    """Score a bundle's model on new rows and report; returns the watched metric."""
+    device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
+    tuned = predict_rows(classifier, rows, "test rows", True, device)
+    evidence = Evidence(recipe, tuned, {}, config.evaluation, config.seed)
+    told = dict(facts)
+    if classifier.truncated:
+        told[f"texts over {classifier.max_length} tokens"] = f"{classifier.truncated} (cut)"
+        print(f"note: {classifier.truncated} texts are over {classifier.max_length} tokens and were cut")
+    subtitle = f"{Path(config.bundle)} on {config.data.test}"
+    report = evidence.report(subtitle=subtitle, data_facts=told, notes=notes)
+    evidence.write(run, report)
+    print_scores(evidence.models, report.verdict)
+    return evidence.watched
+
+
 def _seen_texts(prepared: Prepared, fitted: Fitted | None) -> Iterator[str]:
     """The texts that shaped the weights, or chose among them; none of a model that was not trained."""
     for split in ("train", "validation") if fitted else ():
@@ -195,37 +218,8 @@ def _seen_texts(prepared: Prepared, fitted: Fitted | None) -> Iterator[str]:
             yield from chunk.to_pylist()
 
 
-def _without_folders(source: str) -> str:
-    """Paths by their last part: the folders of this machine do not belong in a bundle."""
-    parts = [Path(p).name if Path(p).is_absolute() else p for p in source.split(", ")]
-    return ", ".join(parts)
-
-
-def _training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:
-    config = prepared.config
-    revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
-    facts = {
-        "backbone": _without_folders(prepared.source.name) + revision + licence(prepared.source),
-        "adaptation": config.adapt.method.name,
-        "seed": str(config.seed),
-    }
-    if fitted is not None:
-        facts |= {
-            "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",
-            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule.name}",
-            "batch size": f"{config.data.batch_size} x {config.trainer.accumulate_grad_batches}",
-        }
-    return facts
-
-
 def _validation_lines(recipe: Recipe[Any], fitted: Fitted | None) -> list[str]:
     return [] if fitted is None or fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]
-
-
-def _curve(run: RunFolder, recipe: Recipe[Any]) -> list[dict[str, float]]:
-    """The logged rows under the names that the picture shows."""
-    rows = read_history(run.logs)
-    return [{k.replace("train/loss", "train loss").replace("/", " "): v for k, v in row.items()} for row in rows]
 
 
 def _split_counts(prepared: Prepared) -> dict[str, list[int]]:
@@ -233,21 +227,3 @@ def _split_counts(prepared: Prepared) -> dict[str, list[int]]:
         name: np.bincount(examples.items.targets, minlength=len(prepared.labels)).tolist()  # type: ignore[attr-defined]
         for name, examples in prepared.encoded.splits.items()
     }
-
-
-def _config_facts(config: Any) -> dict[str, str]:
-    """Every config key with its value, flat."""
-    from omegaconf import OmegaConf
-
-    def flat(node: Any, prefix: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for key, value in node.items():
-            if isinstance(value, dict) and value:
-                found |= flat(value, f"{prefix}{key}.")
-            else:
-                found[f"{prefix}{key}"] = "null" if value is None else str(value)
-        return found
-
-    plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    assert isinstance(plain, dict)
-    return flat(plain, "")

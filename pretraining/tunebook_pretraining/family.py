@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Pretraining(Recipe[ConfigT]):
     """Learns a backbone, from fresh weights or further on."""
 
-    def samples(self) -> Mapping[str, Path]:
+    def samples(self, cache_dir: Path) -> Mapping[str, Path]:
         """None: rows for pre-training are too many to ship."""
         return {}
 

@@ -1,0 +1,266 @@
+"""After training an image classifier: calibration, operating points, the bundle, the test scores, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.bundle.image import write_image_bundle
+from tunebook.bundle.manifest import read_manifest
+from tunebook.commands.summary import print_scores
+from tunebook.config import ScoreConfig, TrainerConfig
+from tunebook.data.images.content import ImageContent
+from tunebook.data.rows import IMAGE, Rows
+from tunebook.evaluate_config import EvaluateConfig
+from tunebook.evaluation.files import by_name, write_metrics
+from tunebook.evaluation.findings.operating import OperatingPoint, choose_points, parse_rule
+from tunebook.evaluation.findings.predictions import FindingPredictions
+from tunebook.evaluation.findings.report import findings_report, point_in_words
+from tunebook.evaluation.findings.temperature import fit_temperature
+from tunebook.evaluation.report import render
+from tunebook.files import write_json, write_text
+from tunebook.models.optim import count_parameters
+from tunebook.progress import counting
+from tunebook.run_folder import RunFolder
+from tunebook.tasks.findings import Findings
+from tunebook.tasks.image_answers import write_image_predictions
+from tunebook.tasks.image_classifier import ImageClassifier, check_point
+from tunebook.tasks.image_columns import GROUP, subgroup_role
+from tunebook.tasks.image_examples import decoding_of, targets_of
+from tunebook.tasks.image_gallery import gallery
+from tunebook.tasks.image_preparation import ImageItems
+from tunebook.tasks.image_scores import score_findings
+from tunebook.tasks.run_facts import config_facts, data_without_folders, learning_curve, training_facts
+from tunebook.training.devices import choose_accelerator
+
+if TYPE_CHECKING:
+    from tunebook.commands.setup import Prepared
+    from tunebook.data.compare import Content
+    from tunebook.tasks.image_classification import ImageClassification
+    from tunebook.training.fit import Fitted
+
+
+def finding_predictions(
+    classifier: ImageClassifier,
+    rows: Rows,
+    items: ImageItems,
+    probabilities: NDArray[np.float64],
+    subgroups: Sequence[str],
+) -> FindingPredictions:
+    """What the model believes of each finding, with the identity of each row."""
+    columns = list(classifier.findings.columns)
+    named = {name: subgroup_role(i) for i, name in enumerate(subgroups)}
+    return FindingPredictions(
+        findings=classifier.findings.names,
+        target=classifier.findings.flags(items.targets),
+        probabilities=probabilities[:, columns],
+        files=rows.texts("file"),
+        lines=[int(line) for line in rows.column("line").to_pylist()],
+        images=rows.texts(IMAGE),
+        groups=np.array(rows.texts(GROUP)) if GROUP in rows.roles else None,
+        subgroups={name: np.array(rows.texts(role)) for name, role in named.items() if role in rows.roles},
+    )
+
+
+def _logits(classifier: ImageClassifier, items: ImageItems, what: str, device: str, progress: bool) -> Any:
+    with counting(what, len(items), progress) as advance:
+        return classifier.logits(items, device, advance)
+
+
+def finish(
+    recipe: ImageClassification[Any],
+    prepared: Prepared,
+    model: Any,
+    fitted: Fitted | None,
+    run: RunFolder,
+    record: dict[str, Any],
+    facts: Mapping[str, str],
+) -> float:
+    """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
+    config = prepared.config
+    device = choose_accelerator(config.trainer)
+    trained, total = count_parameters(model)
+    trained_on = record.get("trained_parameters", trained)
+    notes = list(prepared.checked.notes)
+    if not run.bundle.exists():
+        made, told = _calibrated(recipe, prepared, model, device)
+        card = {
+            "data": data_without_folders(facts),
+            "training": training_facts(prepared, fitted),
+            "scores": [] if fitted is None or fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}", *told],
+        }
+        points = [point_in_words(point) for point in made.points]
+        write_image_bundle(run.bundle, made, recipe, prepared.source, config, card, points, _seen(prepared))
+    classifier = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
+    notes.append(f"logits are divided by the temperature {classifier.temperature:.3f}, fitted on the validation rows")
+    rows = prepared.encoded.rows["test"]
+    items: Any = prepared.encoded.splits["test"].items
+    targets: Any = prepared.encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    write_json(
+        run.record,
+        {
+            **record,
+            "total_parameters": total,
+            "trained_parameters": trained_on,
+            "best_step": fitted.best_step if fitted else None,
+            "steps": fitted.steps if fitted else 0,
+        },
+    )
+    counts = prepared.checked.labels.counts if prepared.checked.labels else {}
+    return _report(
+        recipe,
+        classifier,
+        rows,
+        items,
+        config.evaluation,
+        config.seed,
+        run,
+        device,
+        train_targets=targets,
+        progress=config.trainer.progress,
+        subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
+        notes=notes,
+        data_facts=facts,
+        config_facts=config_facts(config),
+        history=learning_curve(run),
+        split_counts={split: dict(each) for split, each in counts.items()},
+    )
+
+
+def _calibrated(
+    recipe: ImageClassification[Any], prepared: Prepared, model: Any, device: str
+) -> tuple[ImageClassifier, list[str]]:
+    """The model with a temperature and operating points from the validation rows, and what to tell of them."""
+    options, config = recipe.image_options, prepared.config
+    findings = recipe.findings(prepared.labels)
+    rules = [parse_rule(name, text) for name, text in recipe.points.items()]
+    classifier = ImageClassifier(
+        model,
+        recipe.head(prepared.labels),
+        tuple(prepared.labels),
+        findings,
+        prepared.encoded.tokenizer,
+        decoding_of(options),
+        point=options.point,
+    )
+    rows = prepared.encoded.rows["validation"]
+    items: Any = prepared.encoded.splits["validation"].items
+    logits = _logits(classifier, items, "validation rows", device, config.trainer.progress)
+    told = []
+    if options.calibrate:
+        fit = fit_temperature(logits, items.targets, findings.several)
+        # A bound says more of the few rows than of the model: leave its probabilities as they are.
+        classifier.temperature = 1.0 if fit.note else fit.value
+        told.append(f"temperature: {classifier.temperature:.3f}" + (f" ({fit.note})" if fit.note else ""))
+    believed = finding_predictions(classifier, rows, items, classifier.probabilities(logits), ())
+    classifier.points = tuple(choose_points(rules, believed))
+    return classifier, told
+
+
+def check_points(points: Mapping[str, str], point: str | None, findings: Findings) -> None:
+    """Refuse operating points that cannot be, before anything is trained."""
+    for name, text in points.items():
+        parse_rule(name, text)
+    check_point(point, list(points), findings)
+
+
+def _seen(prepared: Prepared) -> list[str]:
+    return [
+        digest for split in ("train", "validation") for digest in prepared.recipe.keys(prepared.encoded.rows[split])
+    ]
+
+
+def evaluate(
+    recipe: ImageClassification[Any],
+    classifier: ImageClassifier,
+    rows: Rows,
+    content: Content | None,
+    config: EvaluateConfig,
+    run: RunFolder,
+    facts: Mapping[str, str],
+    notes: Sequence[str],
+) -> float:
+    """Score a bundle's model on new rows and report; returns the watched metric."""
+    assert isinstance(content, ImageContent)
+    items = ImageItems.of(rows, content, targets_of(rows, classifier.labels, classifier.findings.several))
+    device = choose_accelerator(TrainerConfig(accelerator=config.accelerator))
+    subtitle = f"{Path(config.bundle)} on {config.data.test}"
+    alone = [] if GROUP in rows.roles else [content.ungrouped.replace("lie on two sides of a split", "count twice")]
+    return _report(
+        recipe,
+        classifier,
+        rows,
+        items,
+        config.evaluation,
+        config.seed,
+        run,
+        device,
+        subtitle=subtitle,
+        notes=[*notes, *alone],
+        data_facts=facts,
+    )
+
+
+def _report(
+    recipe: ImageClassification[Any],
+    classifier: ImageClassifier,
+    rows: Rows,
+    items: ImageItems,
+    config: ScoreConfig,
+    seed: int,
+    run: RunFolder,
+    device: str,
+    *,
+    train_targets: NDArray[np.int64] | None = None,
+    progress: bool = True,
+    **told: Any,
+) -> float:
+    """Score, and write metrics.json, predictions.csv and report.html."""
+    logits = _logits(classifier, items, "test rows", device, progress)
+    probabilities = classifier.probabilities(logits)
+    options = recipe.image_options
+    believed = finding_predictions(classifier, rows, items, probabilities, options.subgroups)
+    evidence = score_findings(
+        recipe,
+        classifier,
+        believed,
+        items,
+        probabilities,
+        config,
+        seed,
+        train_targets,
+        gallery(classifier, believed, items, device),
+    )
+    report = findings_report(recipe.name, evidence, watch=recipe.watch, cautions=recipe.cautions, **told)
+    more = {
+        "findings": {finding: by_name(scores) for finding, scores in evidence.by_finding.items()},
+        "operating_points": [
+            {
+                **point.point.to_json(),
+                **by_name([point.sensitivity, point.specificity, point.ppv, point.npv, point.answered]),
+            }
+            for point in evidence.at_points
+        ],
+        "subgroups": [asdict(row) for row in evidence.subgroups],
+        "temperature": classifier.temperature,
+    }
+    write_metrics(run.metrics, evidence.scores, evidence.baselines, (), evidence.differences, more)
+    write_image_predictions(run.predictions, classifier, believed, items, probabilities)
+    write_text(run.report, render(report))
+    print_scores({"tuned": evidence.scores, **evidence.baselines}, report.verdict)
+    for point in evidence.at_points:
+        found = f"sensitivity {point.sensitivity.value:.3f}, specificity {point.specificity.value:.3f}"
+        print(f"{point.point.name} ({point.point.finding}, {point.point.rule}): {found}")
+    print(
+        f"report: {run.report}\nmodel:  {run.bundle}" if run.bundle.exists() else "",
+        end="\n" if run.bundle.exists() else "",
+    )
+    return next(score.value for score in evidence.scores if score.name == recipe.watch)
+
+
+__all__ = ["OperatingPoint", "check_points", "evaluate", "finish"]
