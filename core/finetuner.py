@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from tunebook.config import OptimConfig
 from tunebook.evaluation.metrics import update_metrics
+from tunebook.models.adapt import check_adapters
 from tunebook.models.optim import group_factors, learning_rate_factor, parameter_groups
 from tunebook.recipe import Batch, Head
 from tunebook.training.finite import check_finite
@@ -95,6 +96,8 @@ class FineTuner(LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Measures the gradient before each optimizer step, clips it, and stops where it is not finite."""
+        if self.global_step == 0:
+            check_adapters(self.model)
         losses, rows = torch.cat(self._step_losses), torch.cat(self._step_rows)
         self._step_losses, self._step_rows = [], []
         limit = float("inf") if self.gradient_clip is None else self.gradient_clip

@@ -72,6 +72,23 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
     return adapted  # type: ignore[no-any-return]
 
 
+def check_adapters(model: nn.Module) -> None:
+    """Refuse adapters that a backward pass left without a gradient: the model reads past them, and they never learn.
+
+    Raises:
+        UserError: There are such, as where a model takes a layer's weights without calling the layer.
+    """
+    adapters = [(n.partition(".lora_")[0].rpartition(".")[2], p) for n, p in model.named_parameters() if ".lora_" in n]
+    layers = sorted({layer for layer, p in adapters if p.requires_grad and p.grad is None})
+    if layers:
+        others = sorted({layer for layer, _ in adapters} - set(layers))
+        raise UserError(
+            f"The adapters of the layers {', '.join(layers)} do not take part in what this model computes.",
+            where="adapt.lora_targets",
+            mend=f"adapt.lora_targets=[{','.join(others)}], or adapt=full" if others else "adapt=full",
+        )
+
+
 def merge(model: nn.Module) -> nn.Module:
     """The plain model again, with any adapters added into its weights."""
     from peft import PeftModel

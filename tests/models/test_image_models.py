@@ -17,7 +17,7 @@ from torchvision import models
 
 from tunebook.config import AdaptConfig, Method, ModelConfig, OptimConfig
 from tunebook.errors import UserError
-from tunebook.models.adapt import adapt, backbone_linears, merge
+from tunebook.models.adapt import adapt, add_lora, check_adapters, backbone_linears, merge
 from tunebook.models.features import cached_features
 from tunebook.models.image import (
     Preprocessing,
@@ -349,6 +349,14 @@ def test_lora_on_a_vit_learns_and_merges_into_a_plain_model():
     merged = merge(model)
     torch.testing.assert_close(outputs_of(merged, pixels(pre)), adapted, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(adapted, fresh, atol=1e-2) and [n for n, _ in merged.named_parameters()] == names
+
+
+def test_adapters_that_a_model_reads_past_are_refused():
+    model = add_lora(timm.create_model("eva02_tiny_patch14_224", num_classes=2, img_size=28), AdaptConfig())
+    model(torch.zeros(1, 3, 28, 28)).sum().backward()
+    with pytest.raises(UserError, match="qkv") as told:
+        check_adapters(model)
+    assert told.value.mend is not None and "proj" in told.value.mend and "qkv" not in told.value.mend
 
 
 def test_lora_needs_linear_layers_that_are_called():

@@ -35,7 +35,8 @@ def labels(*names: str) -> Labels:
 def gate(tmp_path: Path, data: DataConfig) -> Checked:
     made = recipe()
     rejects = RejectLog(tmp_path / "rejects.jsonl", 0)
-    return open_gate(data, made.columns(data), samples=made.samples(Path()), invalid=made.invalid, rejects=rejects, seed=0)
+    samples = made.samples(Path())
+    return open_gate(data, made.columns(data), samples=samples, invalid=made.invalid, rejects=rejects, seed=0)
 
 
 def test_the_sample_rows_pass_the_gate_whole(tmp_path: Path) -> None:
