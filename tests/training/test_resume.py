@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import random
 import shutil
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from tests.conftest import write_reviews
 from tunebook.commands.setup import typed
 from tunebook.commands.train import _train, read_config
 from tunebook.compose import register_schemas
+from tunebook.models.source import STARTERS
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
@@ -43,10 +47,35 @@ def composed(overrides: list[str]):
         return typed(compose("train", overrides=overrides))
 
 
+@lru_cache(maxsize=1)
+def tiny_model() -> Path:
+    """A language model of 0.2 M weights: a run writes a checkpoint a step, and each holds all weights three times."""
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = Path(tempfile.mkdtemp(prefix="tunebook-tiny-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    tokenizer = AutoTokenizer.from_pretrained(STARTERS / "starter_text")
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=128,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def start(folder: Path, rows: Path, overrides: list[str]) -> RunFolder:
     run = RunFolder(folder)
     folder.mkdir()
-    config = composed([*TINY, f"data.train={rows}", f"run_dir={folder}", *overrides])
+    config = composed([*TINY, f"model.name={tiny_model()}", f"data.train={rows}", f"run_dir={folder}", *overrides])
     save_config(config, run)
     return run
 
