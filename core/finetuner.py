@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
 from tunebook.config import OptimConfig
-from tunebook.evaluation.metrics import update_metrics
 from tunebook.models.adapt import check_adapters
 from tunebook.models.optim import group_factors, learning_rate_factor, parameter_groups
 from tunebook.recipe import Batch, Head
@@ -62,18 +61,19 @@ class FineTuner(LightningModule):
     def _step(self, batch: Batch, stage: str) -> Tensor:
         logits = self.head.forward(self.model, batch)
         losses = self.head.loss(logits, batch["target"])
+        units = self.head.units(batch)
+        units = torch.ones_like(losses) if units is None else units.to(losses.dtype)
         if stage == "train":
             self._step_losses.append(losses.detach())
             self._step_rows.append(batch["row"])
             several = self.trainer.world_size > 1
-            self.log("train/loss", losses.detach().mean(), prog_bar=True, on_step=True, sync_dist=several)
+            mean = losses.detach().sum() / units.sum()
+            self.log("train/loss", mean, prog_bar=True, on_step=True, sync_dist=several)
             scaled: Tensor = losses.sum() / batch["normalizer"]
             return scaled
-        probabilities = self.head.probabilities(logits)
-        predicted = self.head.decide(probabilities)
-        update_metrics(self.validation_metrics, probabilities, predicted, batch["target"])
-        self.validation_loss.update(losses)
-        return losses.mean()
+        self.head.measure(self.validation_metrics, logits, losses, batch)
+        self.validation_loss.update(losses / units, weight=units)
+        return losses.sum() / units.sum()
 
     def on_fit_start(self) -> None:
         """Switches dropout on: from_pretrained hands models out in evaluation mode, and Lightning keeps it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from omegaconf import MISSING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
     from tunebook.models.source import ModelSource
+    from tunebook.predictor import Predictor
     from tunebook.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 
@@ -89,6 +90,17 @@ class Head(ABC):
     def decide(self, probabilities: Tensor) -> Tensor:
         """The predicted label of each row, ``[batch]``: the likeliest, unless the head knows better."""
         return probabilities.argmax(dim=-1)
+
+    def units(self, batch: Batch) -> Tensor | None:
+        """How many parts the loss of each row is a sum of, ``[batch]``, such as its tokens; None: one each."""
+        return None
+
+    def measure(self, metrics: MetricCollection, logits: Tensor, losses: Tensor, batch: Batch) -> None:
+        """Count a batch into the metrics: by its probabilities and answers, unless the head knows better."""
+        from tunebook.evaluation.metrics import update_metrics
+
+        probabilities = self.probabilities(logits)
+        update_metrics(metrics, probabilities, self.decide(probabilities), batch["target"])
 
 
 @dataclass(frozen=True)
@@ -274,24 +286,3 @@ class Recipe(ABC, Generic[ConfigT]):
             where=f"recipe={self.name}",
             mend="tune it: model.name=<this run>/model",
         )
-
-
-class Predictor(Protocol):
-    """A finished model as `predict` uses it.
-
-    Attributes:
-        truncated: Inputs that were cut so far, to be told.
-    """
-
-    truncated: int
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """What `answers` tells of a row, in the order written."""
-        ...
-
-    def answers(
-        self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
-    ) -> Iterator[Mapping[str, str | float]]:
-        """Answer rows in order, by column; ``content`` is what they hold beside their text."""
-        ...

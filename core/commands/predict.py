@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.compare import Content
     from tunebook.data.rows import Rows
-    from tunebook.recipe import Predictor
+    from tunebook.predictor import Predictor
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
     from tunebook.config import TrainConfig
     from tunebook.models.source import ModelSource
-    from tunebook.recipe import Encoded, Predictor
+    from tunebook.predictor import Predictor
+    from tunebook.recipe import Encoded
 
 
 class Pretraining(Recipe[ConfigT]):
