@@ -295,7 +295,6 @@ def absolute_paths(config: Any) -> Any:
 
     for split in ("train", "validation", "test"):
         setattr(config.data, split, absolute(getattr(config.data, split)))
-    config.data.cache_dir = absolute(config.data.cache_dir)
-    config.data.image_root = absolute(config.data.image_root)
+    config.data.cache_dir, config.data.image_root = absolute(config.data.cache_dir), absolute(config.data.image_root)
     config.model.weights = absolute(config.model.weights)
     return config

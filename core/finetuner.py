@@ -67,13 +67,13 @@ class FineTuner(LightningModule):
             self._step_losses.append(losses.detach())
             self._step_rows.append(batch["row"])
             several = self.trainer.world_size > 1
-            mean = losses.detach().sum() / units.sum()
+            mean = losses.detach().sum() / units.sum().clamp(min=1)
             self.log("train/loss", mean, prog_bar=True, on_step=True, sync_dist=several)
             scaled: Tensor = losses.sum() / batch["normalizer"]
             return scaled
         self.head.measure(self.validation_metrics, logits, losses, batch)
-        self.validation_loss.update(losses / units, weight=units)
-        return losses.sum() / units.sum()
+        self.validation_loss.update(losses / units.clamp(min=1), weight=units)
+        return losses.sum() / units.sum().clamp(min=1)
 
     def on_fit_start(self) -> None:
         """Switches dropout on: from_pretrained hands models out in evaluation mode, and Lightning keeps it."""
@@ -109,7 +109,8 @@ class FineTuner(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves frozen weights out of checkpoints."""
-        frozen = {n for n, p in self.named_parameters() if not p.requires_grad}
+        # Tied weights have two names, and both are in the state.
+        frozen = {n for n, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
 
     def configure_optimizers(self) -> Any:

@@ -105,6 +105,10 @@ def check_tunebook(arguments: list[str]) -> None:
         check_composing(verb, rest)
     elif verb == "predict":
         _parser().parse_args(rest)
+    elif verb == "export":
+        from tunebook.commands.export import _parser as export_parser
+
+        export_parser().parse_args(rest)
     elif verb == "show":
         assert rest[0] in find_recipes()
     else:
@@ -263,7 +267,7 @@ def test_the_recipe_of_the_guide_installs_and_checks_rows(tunebook: Tunebook, tm
     rows.write_text(content + "Too short,tax\n", encoding="utf-8")
 
     listed = tunebook("list", env=environment).stdout
-    assert "legal_triage      Sorts letters to a law firm by team.  (legal-triage 0.1.0)" in listed
+    assert re.search(r"legal_triage +Sorts letters to a law firm by team\.  \(legal-triage 0\.1\.0\)", listed)
     refused = tunebook("check", "recipe=legal_triage", f"data.train={rows}", env=environment)
     assert refused.returncode == 2
     assert "letters.csv:42 the row has 2 words, fewer than recipe.shortest" in refused.stderr

@@ -112,7 +112,7 @@ def _train(config: TrainConfig, run: RunFolder, resumed: bool = False, main: boo
         sys.stdout.flush()
         if not resumed:
             write_json(run.record, record)
-    model, fitted, settled = _tuned(prepared, run, resumed, main)
+    model, fitted, settled = _tuned(prepared, run, resumed, main, record)
     if fitted is not None and not fitted.is_main:
         return None
     finished = replace(prepared, config=settled)
@@ -148,9 +148,12 @@ def _use_threads(threads: Any) -> None:
         torch.set_num_threads(threads)
 
 
-def _tuned(prepared: Prepared, run: RunFolder, resumed: bool, main: bool) -> tuple[Any, Fitted | None, TrainConfig]:
+def _tuned(
+    prepared: Prepared, run: RunFolder, resumed: bool, main: bool, record: dict[str, Any]
+) -> tuple[Any, Fitted | None, TrainConfig]:
     """Build the model and train it; with ``adapt=none`` it is ready as it is."""
     from tunebook.models.adapt import merge
+    from tunebook.models.optim import count_parameters
     from tunebook.training.seeding import seed_of, seed_torch
 
     config, recipe = prepared.config, prepared.recipe
@@ -160,6 +163,7 @@ def _tuned(prepared: Prepared, run: RunFolder, resumed: bool, main: bool) -> tup
         return model, None, config
     adapted = recipe.adapted(model, config.adapt)
     trained, data = recipe.data(adapted, prepared.encoded, prepared.source, config)
+    record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
     config = _settled(prepared, model, data, run, main)
     fitted = _fit(prepared, config, trained, data, run, resumed)
     return merge(adapted) if fitted.is_main else adapted, fitted, config

@@ -19,6 +19,7 @@ class Column:
             "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "any" is handed on as it is
             (lists and objects of JSON Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
+        gaps: A row without a value is kept all the same.
     """
 
     role: str
@@ -26,6 +27,7 @@ class Column:
     key: str
     kind: Literal["text", "label", "image", "flag", "any"]
     required: bool = True
+    gaps: bool = False
 
 
 def first_role(columns: Sequence[Column], kind: str) -> str | None:

@@ -113,6 +113,8 @@ def open_gate(
         rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata)
     labels = count_flags(rows, flags) if flags else _labels(rows, label, names)
     absent = absence_notes(labels) if labels is not None else []
+    if group is not None and drawn:
+        drawn.append(f"all rows of one {config.group or group} are on one side")
     alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
     good = sum(len(part) for part in given.values())
     return Checked(

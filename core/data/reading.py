@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
+from tunebook.data.delimited import UNDECODED
 from tunebook.data.formats import read_batches
 from tunebook.data.images.sources import image_path
 from tunebook.data.paths import resolve_paths, short_names
@@ -123,7 +124,7 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
     clean: list[str | None] = []
     for column, value in zip(check.columns, row, strict=True):
         if value is None or _is_missing(value, column):
-            if column.required:
+            if column.required and not column.gaps:
                 return clean, (column.name, _missing_reason(value, column), value or "")
             clean.append(None)
             continue
@@ -131,6 +132,8 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
             value = unicodedata.normalize("NFC", value)
         if "\0" in value:
             return clean, (column.name, "holds a NUL character", value)
+        if not value.isascii() and UNDECODED.search(value):  # names of files are bytes
+            return clean, (column.name, f"is {value!r}, which is not UTF-8", value)
         if column.kind in ("flag", "image"):
             found, fault = _flag(value) if column.kind == "flag" else image_path(value, check.folder)
             if fault:

@@ -118,6 +118,7 @@ def _against(baseline: str, other: Score, difference: Difference | None, higher_
 
 _SPELLED = {
     "majority": "always answering the commonest training label",
+    "shares": "the labels' shares of the training rows, whatever the image",
     "zero-shot": "the model before any training",
     "zero_shot": "the model before any training",
 }

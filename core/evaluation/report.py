@@ -116,7 +116,9 @@ def show_number(value: Any) -> str:
 
 def show_name(name: str) -> str:
     """Write a metric's name as a person reads it."""
-    return name.replace("_", " ").replace("f1", "F1").replace("auroc", "AUROC")
+    return (
+        name.replace("_", " ").replace("f1", "F1").replace("auroc", "AUROC").replace("ppv", "PPV").replace("npv", "NPV")
+    )
 
 
 def _is_number(cell: Any) -> bool:

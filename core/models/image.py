@@ -104,7 +104,11 @@ def own_preprocessing(
             fit=fit,
         )
     except ValueError as error:
-        raise UserError(f"Pictures cannot be prepared so: {error}.", where="recipe") from error
+        raise UserError(
+            f"Pictures cannot be prepared so: {error}.",
+            where="recipe.size, recipe.channels, recipe.mean, recipe.std",
+            mend="leave them out to take the weights' own; a mean or std is one number, or one a channel",
+        ) from error
     _try_on(source, pre)
     return pre
 

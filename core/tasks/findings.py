@@ -79,7 +79,7 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
         )
     usual = [label for label in labels if label.strip().casefold().replace(" ", "_") in _NEGATIVE]
     chosen = negative or (usual[0] if len(usual) == 1 else None)
-    note = ""
+    note = "0 is taken for none; recipe.negative says otherwise" if chosen == "0" and negative is None else ""
     if chosen is None and len(labels) == 2:
         chosen = labels[0]
         note = f"{labels[1]!r} is taken for the finding and {chosen!r} for none; recipe.negative says otherwise"

@@ -33,7 +33,7 @@ def training_columns(options: ImageClassificationConfig, data: DataConfig) -> li
     columns = [Column(IMAGE, data.image, "data.image", "image"), *_answers(options, data.label)]
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
-    return columns + _subgroups(options)
+    return columns + _subgroups(options, required=True)
 
 
 def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
@@ -44,9 +44,9 @@ def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
     return [Column(finding_role(i), name, "recipe.findings", "flag") for i, name in enumerate(options.findings)]
 
 
-def _subgroups(options: ImageClassificationConfig) -> list[Column]:
+def _subgroups(options: ImageClassificationConfig, required: bool) -> list[Column]:
     return [
-        Column(subgroup_role(i), name, "recipe.subgroups", "any", required=False)
+        Column(subgroup_role(i), name, "recipe.subgroups", "any", required, gaps=True)
         for i, name in enumerate(options.subgroups)
     ]
 
@@ -57,12 +57,12 @@ def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, dat
     columns += _answers(options, data.label or manifest.columns.get("label", "label"))
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
-    return columns + _subgroups(options)
+    return columns + _subgroups(options, required=False)  # other rows need not have them
 
 
 def predict_columns(manifest: Manifest, column: str | None) -> list[Column]:
     """The image alone."""
-    return [Column(IMAGE, column or manifest.columns["image"], "--column", "image")]
+    return [Column(IMAGE, column or manifest.columns["image"], "--image", "image")]
 
 
 def check_choice(labels: Labels, options: ImageClassificationConfig) -> None:

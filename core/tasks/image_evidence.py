@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.files import by_name, write_metrics
 from tunebook.evaluation.findings.operating import OperatingPoint, choose_points, parse_rule
 from tunebook.evaluation.findings.predictions import FindingPredictions
-from tunebook.evaluation.findings.report import findings_report, point_in_words
+from tunebook.evaluation.findings.report import FEW, findings_report, point_in_words, scores_in_words, subgroups_to_json
 from tunebook.evaluation.findings.temperature import fit_temperature
 from tunebook.evaluation.report import render
 from tunebook.files import write_json, write_text
@@ -97,6 +96,13 @@ def finish(
         points = [point_in_words(point) for point in made.points]
         write_image_bundle(run.bundle, made, recipe, prepared.source, config, card, points, _seen(prepared))
     classifier = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
+    few = {p.finding: min(p.n_positive, p.n_negative) for p in classifier.points}
+    notes += [
+        f"the operating points of {finding!r} were chosen by {count} validation rows that have it, or have it not: "
+        "on other rows they may do quite differently"
+        for finding, count in few.items()
+        if count < FEW
+    ]
     notes.append(f"logits are divided by the temperature {classifier.temperature:.3f}, fitted on the validation rows")
     rows = prepared.encoded.rows["test"]
     items: Any = prepared.encoded.splits["test"].items
@@ -246,16 +252,15 @@ def _report(
             }
             for point in evidence.at_points
         ],
-        "subgroups": [asdict(row) for row in evidence.subgroups],
+        "subgroups": subgroups_to_json(evidence.subgroups),
         "temperature": classifier.temperature,
     }
     write_metrics(run.metrics, evidence.scores, evidence.baselines, (), evidence.differences, more)
     write_image_predictions(run.predictions, classifier, believed, items, probabilities)
     write_text(run.report, render(report))
     print_scores({"tuned": evidence.scores, **evidence.baselines}, report.verdict)
-    for point in evidence.at_points:
-        found = f"sensitivity {point.sensitivity.value:.3f}, specificity {point.specificity.value:.3f}"
-        print(f"{point.point.name} ({point.point.finding}, {point.point.rule}): {found}")
+    for scored in evidence.at_points:
+        print(scores_in_words(scored))
     print(
         f"report: {run.report}\nmodel:  {run.bundle}" if run.bundle.exists() else "",
         end="\n" if run.bundle.exists() else "",

@@ -34,11 +34,18 @@ if TYPE_CHECKING:
     from tunebook.tasks.image_classification import ImageClassificationConfig
 
 SPLITS = ("train", "validation", "test")
+_SMALLEST = 16  # pixels
 _LEAST = 2  # batch normalisation cannot learn from one image
 
 
 def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) -> Preprocessing:
     """What the model sees of an image: the weights' own, but for what the options say."""
+    if options.size is not None and options.size < _SMALLEST:
+        raise UserError(
+            f"images of {options.size} x {options.size} pixels show nothing",
+            where="recipe.size",
+            mend=f"at least {_SMALLEST}, such as recipe.size=64",
+        )
     return own_preprocessing(
         source,
         size=options.size,
@@ -69,6 +76,12 @@ def square_of(pre: Preprocessing) -> Square:
 
 def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:
     """The pictures at the size that the model sees."""
+    if config.adapt.method is Method.none:
+        raise UserError(
+            "An image model has no answer before training: adapt=none needs words to compare with.",
+            where="adapt.method",
+            mend="adapt=head trains the final layer alone",
+        )
     pre = preprocessing_of(options, source)
     cache = Path(config.data.cache_dir)
     return ImageContent(square_of(pre), decoding_of(options), cache, config.data.image, config.trainer.progress)
@@ -110,8 +123,9 @@ def encode_images(
         part: Rows = getattr(checked, name)
         items[name] = ImageItems.of(part, checked.content, targets_of(part, checked.labels.names, several))
         rows[name] = part
-        identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding_of(options)}\n{pre}\n{options.bits}"
     full, depth = _full_brightness(items["train"].largest(), options.bits)
+    for name, part in rows.items():
+        identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding_of(options)}\n{pre}\n{full}"
     augmentation = None if config.adapt.method is Method.head else augmentation_of(options)
     preparation = ImagePreparation(pre, full, augmentation, config.seed)
     splits = {name: Examples(part, np.ones(len(part), dtype=np.int64)) for name, part in items.items()}
@@ -151,12 +165,6 @@ def fresh_model(
     """The backbone with one output a label, which begins with the labels' shares of the training rows."""
     from tunebook.models.image import clips_outputs, load_image_model, start_image_at
 
-    if config.adapt.method is Method.none:
-        raise UserError(
-            "An image model has no answer before training: adapt=none needs words to compare with.",
-            where="adapt.method",
-            mend="adapt=head trains the final layer alone",
-        )
     preparation = encoded.tokenizer
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
     if head.kind == "findings" and clips_outputs(model):

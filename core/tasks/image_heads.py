@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from tunebook.tasks.image_classification import ImageClassificationConfig
 
 
+def _doubt(entropy: Tensor) -> Tensor:
+    """One less the probability given to the truth; never 0, where a power below 1 has no slope."""
+    return (-torch.expm1(-entropy)).clamp_min(1e-12)
+
+
 class ImageSoftmaxHead(SoftmaxHead):
     """One label an image: softmax over a network that takes pixels (or features).
 
@@ -42,7 +47,7 @@ class ImageSoftmaxHead(SoftmaxHead):
         """Cross-entropy of each row, weighted, ``[batch]``."""
         entropy = super().loss(logits, target)
         if self.gamma:
-            entropy = entropy * (1 - torch.exp(-entropy)) ** self.gamma
+            entropy = entropy * _doubt(entropy) ** self.gamma
         return entropy if self.weights is None else entropy * self.weights.to(entropy.device)[target]
 
 
@@ -73,7 +78,7 @@ class FindingsHead(Head):
         truth = target.float()
         entropy = F.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
         if self.gamma:
-            entropy = entropy * (1 - torch.exp(-entropy)) ** self.gamma
+            entropy = entropy * _doubt(entropy) ** self.gamma
         if self.weights is not None:
             entropy = entropy * torch.where(truth > 0, self.weights.to(entropy.device), torch.ones_like(truth))
         return entropy.mean(dim=1)

@@ -68,10 +68,10 @@ def score_findings(
         alike = replace(believed, probabilities=np.tile(shares, (len(believed), 1)))
         counts = np.bincount(train_targets, minlength=len(classifier.labels)) if train_targets.ndim == 1 else None
         common = majority(counts, answers) if answers is not None and counts is not None else None
-        baselines["majority"] = _overall(exact, alike, common, settings)
-        compared["majority"] = {"auroc": paired_ranking_difference(believed, alike, **settings)}
+        baselines["shares"] = _overall(exact, alike, common, settings)
+        compared["shares"] = {"auroc": paired_ranking_difference(believed, alike, **settings)}
         if answers is not None and common is not None and exact:
-            compared["majority"] |= differences(_collection(exact), answers, common, **settings)
+            compared["shares"] |= differences(_collection(exact), answers, common, **settings)
     rules = list(dict.fromkeys(point.name for point in classifier.points))
     chosen = classifier.point or (rules[0] if rules else None)
     return FindingEvidence(

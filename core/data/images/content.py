@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tunebook.data.compare import Layout
 from tunebook.data.duplicates import Duplicates
 from tunebook.data.images.alike import find_alike
+from tunebook.data.images.arrays import inside
 from tunebook.data.images.decoded import Decoding
 from tunebook.data.images.resize import Square
-from tunebook.data.images.sources import INSIDE
 from tunebook.data.images.store import ImageStore, open_store
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, IMAGE, LINE, PIXELS, Rows, RowWriter
@@ -84,11 +84,8 @@ class ImageContent:
 
 def _short(reference: str) -> str:
     """An image's name with its folder, or its number in an .npz file."""
-    path, _, inside = reference.partition(INSIDE)
-    if inside:
-        name, _, index = inside.partition(INSIDE)
-        return f"{name}[{index}]"
-    return "/".join(Path(path).parts[-2:])
+    within = inside(reference)
+    return f"{within[1]}[{within[2]}]" if within else "/".join(Path(reference).parts[-2:])
 
 
 def _with_digests(rows: Rows, digests: list[str]) -> Rows:

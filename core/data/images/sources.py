@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
+from tunebook.data.images.arrays import array_length, array_names, inside, read_labels, reference_to
 from tunebook.data.images.endings import is_image_file
 from tunebook.errors import UserError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-INSIDE = "::"
-"""Parts file, array and index in the reference of an image that lies in an .npz file."""
 # What official splits are called, in .npz files and as folders.
 _SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -33,14 +29,18 @@ def holds_images(path: Path) -> bool:
 
 def image_path(value: str, folder: Path | None) -> tuple[str, str]:
     """The full path of an image as a row names it, and what is wrong with it."""
-    if INSIDE in value:
-        return value, ""
-    path = (folder or Path()) / Path(value).expanduser()
-    if path.is_file():
-        return str(path.absolute()), ""
-    return value, f"is {value!r}: " + (
-        "a folder, not a file" if path.is_dir() else f"there is no such file in {folder}"
-    )
+    within = inside(value)
+    named = within[0] if within else value
+    # A tilde in front of anything but a slash is a name, such as what editors leave.
+    path = (folder or Path()) / (Path(named).expanduser() if named.startswith("~/") else named)
+    try:
+        if path.is_file():
+            full = str(path.absolute())
+            return (reference_to(full, *within[1:]) if within else full), ""
+        missing = "a folder, not a file" if path.is_dir() else f"there is no such file in {folder}"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        missing = error.strerror or "it cannot be looked for"
+    return value, f"is {value!r}: {missing}"
 
 
 def official_splits(spec: Any) -> dict[str, str]:
@@ -88,7 +88,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
     for column in columns:
         if column.kind not in kinds and column.required:
             raise UserError(
-                f"{path.name} holds images and no column {column.name!r}",
+                f"the source {path.name} holds images and no column {column.name!r}",
                 where=column.key,
                 mend="list the images in a CSV or Parquet file with a column for each of these, "
                 f"such as path,label,{column.name}",
@@ -123,43 +123,6 @@ def _is_hidden(file: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(root).parts) or file.name == "Thumbs.db"
 
 
-def array_names(path: Path) -> list[str]:
-    """The names of the arrays in an .npz file, without reading them.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from None
-
-
-def read_array(path: Path, name: str) -> NDArray[Any]:
-    """One array of an .npz file; never unpickles.
-
-    Raises:
-        UserError: It is not there, or damaged.
-    """
-    import zipfile
-
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found: NDArray[Any] = arrays[name]
-            return found
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path.name} is not a readable .npz file: {error}", where=str(path), mend="fetch it again")
-
-
 def _npz(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
     arrays = array_names(path)
     own = _images_of(split, arrays)
@@ -172,50 +135,37 @@ def _npz(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
             mend=f"name the arrays {'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'images'])} and "
             f"{'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'labels'])}",
         )
+    before = 0
     for name in wanted:
-        yield _npz_chunk(path, name, arrays, columns)
+        chunk = _npz_chunk(path, name, arrays, columns, before)
+        before += len(chunk.lines)
+        yield chunk
 
 
-def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[Column]) -> Chunk:
+def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[Column], before: int) -> Chunk:
+    """The rows of one array; ``before`` are in the arrays before it."""
     count = array_length(path, name)
     labels_name = name.removesuffix("images") + "labels"
-    asks = [column for column in columns if column.kind in ("label", "flag")]
-    labels = read_array(path, labels_name).reshape(count, -1) if asks and labels_name in arrays else None
-    chunk = Chunk({}, list(range(1, count + 1)))
+    asked = any(column.kind in ("label", "flag") for column in columns)
+    labels = read_labels(path, labels_name, count) if asked and labels_name in arrays else []
+    chunk = Chunk({}, list(range(before + 1, before + count + 1)))
     for column in columns:
         if column.kind == "image":
-            values: list[str | None] = [f"{path.absolute()}{INSIDE}{name}{INSIDE}{i}" for i in range(count)]
-        elif column.kind == "label" and labels is not None and labels.shape[1] == 1:
-            values = [str(int(label)) for label in labels[:, 0]]
-        elif column.kind == "flag" and labels is not None and column.name in map(str, range(labels.shape[1])):
-            values = [str(int(flag)) for flag in labels[:, int(column.name)]]
+            values: list[str | None] = [reference_to(path.absolute(), name, i) for i in range(count)]
+        elif column.kind == "label" and len(labels) == 1:
+            values = labels[0]
+        elif column.kind == "flag" and column.name in map(str, range(len(labels))):
+            values = labels[int(column.name)]
         elif column.required:
-            raise _no_such_label(path, column, labels)
+            raise _no_such_label(path, column, len(labels))
         else:
             values = [None] * count
         chunk.values[column.role] = values
     return chunk
 
 
-def _no_such_label(path: Path, column: Column, labels: NDArray[Any] | None) -> UserError:
-    several = labels is not None and labels.shape[1] > 1
+def _no_such_label(path: Path, column: Column, labels: int) -> UserError:
     mend = "list the images in a CSV file with such a column"
-    if several and labels is not None:
-        mend = f"its {labels.shape[1]} findings are called 0 to {labels.shape[1] - 1}: recipe.findings=[0,1]"
+    if labels > 1:
+        mend = f"its {labels} findings are called 0 to {labels - 1}: recipe.findings=[0,1]"
     return UserError(f"{path.name} has no column {column.name!r}", where=column.key, mend=mend)
-
-
-def array_length(path: Path, name: str) -> int:
-    """Number of rows of an array in an .npz file, from its header alone."""
-    import zipfile
-
-    from numpy.lib import format as npy
-
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, _ = read(stream)
-            return int(shape[0])
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from None

@@ -8,26 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunebook.data.images.arrays import inside, read_array
 from tunebook.data.images.decode import decode, decode_array
 from tunebook.data.images.decoded import DecodedImage, Decoding, UnusableImage
 from tunebook.data.images.fingerprints import pixel_digest, thumbnail
 from tunebook.data.images.resize import Square, resized
-from tunebook.data.images.sources import INSIDE, read_array
 from tunebook.errors import UserError
 from tunebook.files import folder_written_whole, write_json
 
 _FORMAT = 1
 _CHUNK = 256  # pictures decoded ahead
+_ONE_AT_A_TIME = Lock()
 _ARRAYS = ("rows", "peaks", "maxima", "digests", "thumbnails")
 
 
@@ -77,8 +80,11 @@ def open_store(
         UserError: The cache cannot be written.
     """
     folder = cache_dir / "images" / _key(references, square, decoding)
+    was_there = folder.is_dir()
     found = _read(folder, square)
     if found is None:
+        if was_there:  # and is damaged: folders are written whole
+            shutil.rmtree(folder, ignore_errors=True)
         try:
             with folder_written_whole(folder) as beside:
                 _write(beside, references, square, decoding, advance)
@@ -98,10 +104,11 @@ def _key(references: Sequence[str], square: Square, decoding: Decoding) -> str:
     digest = hashlib.sha256(json.dumps([_FORMAT, asdict(square), asdict(decoding)]).encode())
     known: dict[str, str] = {}
     for reference in references:
-        path, _, inside = reference.partition(INSIDE)
+        within = inside(reference)
+        path = within[0] if within else reference
         if path not in known:
             known[path] = _state(path)
-        digest.update(f"{path}\0{inside}\0{known[path]}\n".encode("utf-8", "surrogateescape"))
+        digest.update(f"{reference}\0{known[path]}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -156,11 +163,15 @@ def load_image(reference: str, decoding: Decoding) -> DecodedImage:
     Raises:
         UnusableImage: It cannot be used.
     """
-    path, _, inside = reference.partition(INSIDE)
-    if not inside:
-        return decode(Path(path), decoding)
-    name, _, index = inside.partition(INSIDE)
-    return decode_array(_array(path, name, _state(path))[int(index)], decoding)
+    within = inside(reference)
+    if within is None:
+        return decode(Path(reference), decoding)
+    path, name, row = within
+    with _ONE_AT_A_TIME:  # or every thread would unpack the whole array at first
+        array = _array(path, name, _state(path))
+    if not array.ndim or row >= len(array):
+        raise UnusableImage(f"is row {row} of an array of {len(array) if array.ndim else 0}")
+    return decode_array(array[row], decoding)
 
 
 @lru_cache(maxsize=4)

@@ -90,7 +90,9 @@ def _closed(
     drawn: NDArray[np.float64],
     confidence: float,
 ) -> Interval:
-    present = predictions.target[:, column] == 1
+    present, scores = predictions.target[:, column] == 1, predictions.probabilities[:, column]
+    if name == "auroc" and len(scores) and scores.min() == scores.max():
+        return value, value  # one score for all rows ranks none of them, whatever the rows
     known = drawn[~np.isnan(drawn)]
     alike = bool(len(known) == 0 or known.min() == known.max())
     positives = counted(present, predictions.groups, alike)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tunebook.evaluation import figures
@@ -17,6 +17,10 @@ from tunebook.evaluation.findings.subgroups import LEAST, SubgroupRow
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
+
+FEW = 20
+"""Validation rows with a finding, or without, from which its thresholds can be trusted a little."""
+_SUBGROUP_SCORES = ("auroc", "sensitivity", "specificity")
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,19 @@ def point_in_words(point: OperatingPoint) -> str:
     )
 
 
+def scores_in_words(scored: PointScores) -> str:
+    """What an operating point gives on the test rows, in a line."""
+    point = scored.point
+    told = [scored.sensitivity, scored.specificity] + ([scored.answered] if point.low < point.high else [])
+    shares = [
+        f"{show_name(s.name)} {s.value:.3f} ({s.low:.3f} to {s.high:.3f}, n = {s.n})"
+        if s.defined
+        else f"{show_name(s.name)} undefined ({s.reason})"
+        for s in told
+    ]
+    return f"{point.name} ({point.finding}, {point.rule}): {', '.join(shares)}"
+
+
 def _points_table(at_points: Sequence[PointScores]) -> Table:
     rows: list[list[Cell]] = []
     for scored in at_points:
@@ -184,7 +201,7 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
                 row.finding,
                 n,
                 positives,
-                *map(_cell, (row.auroc, row.sensitivity, row.specificity)),
+                *(_cell(getattr(row, score)) for score in _SUBGROUP_SCORES),
             ]
         )
     note = (
@@ -193,6 +210,18 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
     )
     columns = ["column", "value", "finding", "rows", "with it", "AUROC", "sensitivity", "specificity"]
     return Table("Subgroups", columns, rows, note)
+
+
+def subgroups_to_json(subgroups: Sequence[SubgroupRow]) -> list[dict[str, Any]]:
+    """Scores of subgroups as plain values; counts of few rows are None, as the report hides them."""
+    told = []
+    for row in subgroups:
+        plain = asdict(row)
+        for counted, key in ((plain, "n"), (plain, "positives"), *((plain[s] or {}, "n") for s in _SUBGROUP_SCORES)):
+            if counted.get(key, LEAST) < LEAST:
+                counted[key] = None
+        told.append(plain)
+    return told
 
 
 def _hidden(count: int) -> Cell:

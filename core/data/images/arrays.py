@@ -1,0 +1,111 @@
+"""Images in an .npz file: their references, and its arrays read one at a time, without running anything."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_INSIDE = re.compile(r"(.+\.npz)::(\w+)::(\d+)", re.IGNORECASE | re.DOTALL)
+_DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+def reference_to(path: Path | str, array: str, row: int | str) -> str:
+    """How rows name an image that lies in an .npz file."""
+    return f"{path}::{array}::{row}"
+
+
+def inside(reference: str) -> tuple[str, str, int] | None:
+    """File, array and row of an image that lies in an .npz file; None for one that is a file of its own."""
+    found = _INSIDE.fullmatch(reference)
+    return (found[1], found[2], int(found[3])) if found else None
+
+
+def array_names(path: Path) -> list[str]:
+    """The names of the arrays in an .npz file, without reading them.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from None
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """One array of an .npz file; never unpickles.
+
+    Raises:
+        UserError: It is not there, or damaged.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found: NDArray[Any] = arrays[name]
+            return found
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from None
+
+
+def array_length(path: Path, name: str) -> int:
+    """Number of rows of an array in an .npz file, from its header alone.
+
+    Raises:
+        UserError: It is not there, or damaged.
+    """
+    from numpy.lib import format as npy
+
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            version = npy.read_magic(stream)
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, _ = read(stream)
+            return int(shape[0])
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from None
+
+
+def read_labels(path: Path, name: str, count: int) -> list[list[str | None]]:
+    """An array of labels as text, ``[labels a row][rows]``; whole numbers as such, None where there is no number.
+
+    Args:
+        path: The file.
+        name: Of the array: ``[rows]``, or ``[rows, labels]``.
+        count: Rows that it must have.
+
+    Raises:
+        UserError: It has others, or is damaged.
+    """
+    labels = read_array(path, name)
+    if not labels.ndim or len(labels) != count:
+        raise UserError(
+            f"{path.name} has {count} images and {len(labels) if labels.ndim else 1} {name}",
+            where=str(path),
+            mend="an image and its label must be in the same row of the two arrays",
+        )
+    try:
+        return [[_label(value) for value in column] for column in labels.reshape(count, -1).T.tolist()]
+    except ValueError as error:  # bytes that are no text
+        raise _unreadable(path, error) from None
+
+
+def _label(value: Any) -> str | None:
+    from tunebook.data.values import as_text
+
+    # Findings are 0 and 1 in these files, whatever type they are stored as.
+    return as_text(int(value) if isinstance(value, bool) else value, nested=False)
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    told = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"{path.name} is not a readable .npz file: {told}", where=str(path), mend="fetch it again")
