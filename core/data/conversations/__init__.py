@@ -1,0 +1,1 @@
+"""Rows of conversations: read in the forms people have, checked turn by turn, compared as a whole."""

@@ -1,0 +1,103 @@
+"""The conversations of rows for the data gate: checked turn by turn, compared as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from tunebook.data.compare import Layout
+from tunebook.data.conversations.check import check
+from tunebook.data.conversations.formats import SHAPES, ConversationFormat
+from tunebook.data.conversations.message import Message, UnusableConversation, from_text, to_plain, to_text
+from tunebook.data.conversations.parse import parse
+from tunebook.data.duplicates import Duplicates, find_duplicates
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
+
+CONVERSATION, TEXT = "conversation", "text"
+"""Roles of a checked conversation: as JSON (`to_text`), and as people read it (`to_plain`)."""
+
+
+class ConversationContent:
+    """The conversations of rows.
+
+    Args:
+        format: The form that the rows hold them in.
+        column: The column that messages name; "" for the row as a whole.
+    """
+
+    what = "conversation"
+    ungrouped = ""
+
+    def __init__(self, format: ConversationFormat, column: str = "") -> None:
+        self.format = format
+        self.column = column
+
+    def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
+        """Read and check every conversation; bad ones go to ``rejects``.
+
+        The columns of the form give way to the roles `CONVERSATION` and `TEXT`; other roles stay.
+        """
+        shape = SHAPES[self.format]
+        sources = [name for name in (*shape.required, *shape.optional) if name in rows.roles]
+        others = [role for role in rows.roles if role not in sources]
+        schema = row_schema([*others, CONVERSATION, TEXT])
+        writer = RowWriter(schema, rows.split)
+        for batch in rows.table.to_batches():
+            kept, conversations, texts = self._checked(batch, sources, rejects)
+            if kept:
+                good = batch.take(pa.array(kept, pa.int64()))
+                columns = [
+                    *map(good.column, others),
+                    pa.array(conversations, pa.string()),
+                    pa.array(texts, pa.string()),
+                ]
+                writer.add_batch(pa.record_batch([*columns, good.column(FILE), good.column(LINE)], schema=schema))
+        return writer.finish()
+
+    def alike(self, layout: Layout, threshold: float) -> Duplicates:
+        """Which conversations of all splits are the same, exactly or nearly.
+
+        All turns of a conversation count, so that a greeting in common joins none. Of the system turn counts only
+        whether it is the same: it may be long and shared by all, and would make any two of them alike.
+
+        Args:
+            layout: The splits.
+            threshold: Jaccard similarity of their sets of word 3-grams.
+        """
+        # In a scratch file, as the rows are: in memory is only what is looked at.
+        schema = pa.schema([pa.field(TEXT, pa.string())])
+        writer = RowWriter(schema, "all")
+        for chunk in layout.column(CONVERSATION).chunks:
+            texts = [to_plain(_with_short_system(from_text(text))) for text in chunk.to_pylist()]
+            writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
+        return find_duplicates(writer.finish().column(TEXT), threshold)
+
+    def _checked(
+        self, batch: pa.RecordBatch, sources: Sequence[str], rejects: RejectLog
+    ) -> tuple[list[int], list[str], list[str]]:
+        """The positions of good rows, and their conversations as JSON and as plain text."""
+        kept, conversations, texts = [], [], []
+        values = [batch.column(role).to_pylist() for role in sources]
+        for i, row in enumerate(zip(*values, strict=True)):
+            try:
+                messages = parse(dict(zip(sources, row, strict=True)), self.format)
+                check(messages)
+            except UnusableConversation as reason:
+                file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
+                rejects.add(file, line, self.column, f"is no usable conversation: {reason}", row[0] or "")
+                continue
+            kept.append(i)
+            conversations.append(to_text(messages))
+            texts.append(to_plain(messages))
+        return kept, conversations, texts
+
+
+def _with_short_system(messages: list[Message]) -> list[Message]:
+    """The conversation with one word in place of its system turn, equal for equal ones."""
+    if messages[0].role != "system":
+        return messages
+    digest = hashlib.blake2b(messages[0].content.encode("utf-8"), digest_size=16).hexdigest()
+    return [Message("system", digest), *messages[1:]]

@@ -1,0 +1,44 @@
+"""A conversation: turns, each by someone; the one way it is written down, and the way it is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Role = Literal["system", "user", "assistant", "tool"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class UnusableConversation(Exception):
+    """A conversation that cannot be learned from; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn.
+
+    Attributes:
+        role: Who speaks: system (only first), user, assistant, or a tool that the assistant called.
+        content: What is said, in Unicode normal form C. A tool call of the assistant stands in it as JSON.
+    """
+
+    role: Role
+    content: str
+
+
+def to_text(messages: Sequence[Message]) -> str:
+    """Write a conversation as JSON, equal for equal conversations: a list of ``{"role", "content"}``."""
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    return json.dumps(turns, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_text(text: str) -> list[Message]:
+    """Read what `to_text` wrote."""
+    return [Message(turn["role"], turn["content"]) for turn in json.loads(text)]
+
+
+def to_plain(messages: Sequence[Message]) -> str:
+    """Show a conversation to people: a line a turn, as "user: Where is my parcel?"."""
+    return "\n".join(f"{message.role}: {message.content}" for message in messages)

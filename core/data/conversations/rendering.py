@@ -1,0 +1,196 @@
+"""A conversation as the text that a chat template writes, and this text as tokens that know their characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+KEY = "model.chat_template"
+
+
+class Turn(Protocol):
+    """What somebody says in a conversation."""
+
+    @property
+    def role(self) -> str:
+        """Who says it: system, user, assistant or tool."""
+
+    @property
+    def content(self) -> str:
+        """What is said."""
+
+
+Conversation = Sequence[Turn] | Sequence[Mapping[str, Any]]
+Span = tuple[int, int]
+"""First character and the one after the last."""
+
+
+class Unsupervisable(ValueError):
+    """A conversation of which it cannot be told for certain what is to be learnt; the message says why."""
+
+
+def plain(conversation: Conversation) -> list[dict[str, str]]:
+    """Turns as the mappings that templates read."""
+    return [
+        {"role": str(turn["role"]), "content": str(turn["content"])}
+        if isinstance(turn, Mapping)
+        else {"role": turn.role, "content": turn.content}
+        for turn in conversation
+    ]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokens of a text.
+
+    Attributes:
+        ids: int32 ``[tokens]``.
+        starts: First character of each token, white space in front of a word included, int64 ``[tokens]``.
+        ends: The character after its last, int64 ``[tokens]``.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A template's text and the tokenizer that reads what it writes.
+
+    Attributes:
+        name: Where the template comes from, for messages.
+        template: Its Jinja text.
+        tokenizer: The transformers tokenizer.
+        encoder: Its backend, with exact offsets and no token of its own added.
+    """
+
+    name: str
+    template: str
+    tokenizer: Any
+    encoder: Tokenizer
+
+    @classmethod
+    def of(cls, tokenizer: Any, file: Path | None = None) -> Rendering:
+        """Take the template of a file, or else the tokenizer's own.
+
+        Raises:
+            UserError: There is none, it cannot be read, or the tokenizer tells no offsets.
+        """
+        name, template = _from_file(file) if file else _from_tokenizer(tokenizer)
+        return cls(name, template, tokenizer, _exact_encoder(tokenizer))
+
+    @property
+    def has_markers(self) -> bool:
+        """Whether the template says itself what the assistant generates."""
+        return bool(re.search(r"\{%[-+]?\s*generation\s*[-+]?%\}", self.template))
+
+    def text(self, turns: Sequence[Mapping[str, str]], prompt: bool = False) -> str:
+        """Render turns, with the header of the assistant's next one where a ``prompt`` is wanted.
+
+        Raises:
+            Unsupervisable: The template refuses them.
+        """
+        return self._render(turns, prompt, marked=False)[0]
+
+    def marked(self, turns: Sequence[Mapping[str, str]]) -> tuple[str, list[Span]]:
+        """Render turns, and find the characters between the template's generation markers.
+
+        Raises:
+            Unsupervisable: The template refuses the turns.
+        """
+        return self._render(turns, prompt=False, marked=True)
+
+    def _render(self, turns: Sequence[Mapping[str, str]], prompt: bool, marked: bool) -> tuple[str, list[Span]]:
+        # What tokenizer.apply_chat_template renders with, in jinja2's immutable sandbox. Called itself because the
+        # former tells masks of tokens alone, where a token over a boundary cannot be seen any more.
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        render: Any = render_jinja_template  # its annotation forgets the spans
+        try:
+            texts, spans = render(
+                conversations=[list(turns)],
+                chat_template=self.template,
+                add_generation_prompt=prompt,
+                return_assistant_tokens_mask=marked,
+                **self.tokenizer.special_tokens_map,
+            )
+        except Exception as error:  # a template is a stranger's program and may raise anything
+            raise Unsupervisable(f"the chat template refuses it: {error}") from error
+        return texts[0], spans[0] if marked else []
+
+    def encode(self, text: str) -> Encoded:
+        """Encode a rendered text; the template writes the control tokens, none is added."""
+        encoding = self.encoder.encode(text, add_special_tokens=False)
+        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        return Encoded(np.array(encoding.ids, dtype=np.int32), offsets[:, 0], offsets[:, 1])
+
+    def id_of(self, token: str) -> int:
+        """The id of a token that the vocabulary has."""
+        id_ = self.encoder.token_to_id(token)
+        assert id_ is not None
+        return id_
+
+    def control_tokens(self, sample: str) -> dict[str, int]:
+        """Tokens that steer the model: special ones, and added ones that the template writes in a ``sample``."""
+        return {
+            token.content: id_
+            for id_, token in self.encoder.get_added_tokens_decoder().items()
+            if token.content.strip() and (token.special or token.content in sample)
+        }
+
+
+def _from_file(file: Path) -> tuple[str, str]:
+    try:
+        return str(file), file.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(
+            f"The chat template cannot be read: {reason}.", where=f"{KEY}={file}", mend="give the path of a Jinja file"
+        ) from error
+
+
+def _from_tokenizer(tokenizer: Any) -> tuple[str, str]:
+    templates = tokenizer.chat_template
+    model = Path(tokenizer.name_or_path).name
+    if isinstance(templates, str) and templates.strip():
+        return f"the template of {model}", templates
+    mend = f"{KEY}=<file.jinja> gives one; a model tuned for chats brings its own"
+    if not templates:
+        raise UserError(f"The tokenizer of {model} has no chat template.", where=KEY, mend=mend)
+    if "default" in templates:
+        return f"the template 'default' of {model}", templates["default"]
+    raise UserError(
+        f"The tokenizer of {model} has the chat templates {', '.join(sorted(templates))} and none named default.",
+        where=KEY,
+        mend=mend,
+    )
+
+
+def _exact_encoder(tokenizer: Any) -> Tokenizer:
+    """A copy of a tokenizer's backend that cuts and pads nothing and leaves no white space out of the offsets."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise UserError(
+            "This tokenizer does not tell which characters a token covers.",
+            where="model.name",
+            mend="take a model with a tokenizer.json",
+        )
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    encoder = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    encoder.no_truncation()
+    encoder.no_padding()
+    # A byte-level post-processor would trim white space off the offsets; this one leaves all as it is.
+    encoder.post_processor = TemplateProcessing(single="$A", pair=None, special_tokens=[])
+    return encoder
