@@ -22,15 +22,21 @@ def adapt(model: nn.Module, config: AdaptConfig) -> nn.Module:
 def backbone_linears(model: nn.Module) -> list[str]:
     """Full names of the linear layers inside the backbone's layers.
 
-    torch's own MultiheadAttention never calls the layer inside it, only reads its weights.
+    torch's own MultiheadAttention never calls the layer inside it, only reads its weights. GPT-2 calls its linear
+    layers Conv1D.
     """
-    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and not is_head(n + ".", model)]
+    from transformers.pytorch_utils import Conv1D
+
+    kinds = (nn.Linear, Conv1D)
+    linear = [n for n, m in model.named_modules() if isinstance(m, kinds) and not is_head(n + ".", model)]
     uncalled = {f"{n}.out_proj" for n, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)}
     return [n for n in linear if not n.endswith("pooler.dense") and n not in uncalled]
 
 
 def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
     """Freeze the backbone and add low-rank adapters to it; the head learns in full (Hu et al. 2021, arXiv:2106.09685).
+
+    The head of a language model is no fresh layer: it knows its words already, and stays as it is.
 
     Raises:
         UserError: A named target does not exist in this model, or it has no linear layers to adapt.
@@ -56,13 +62,18 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
         targets = [n for n in targets if n.rsplit(".", 1)[-1] in wanted]
     if config.lora_rank < 1:
         raise UserError("The LoRA rank must be at least 1.", where="adapt.lora_rank", mend="adapt.lora_rank=8")
+    from transformers.pytorch_utils import Conv1D
+
     settings = LoraConfig(
+        fan_in_fan_out=any(isinstance(model.get_submodule(n), Conv1D) for n in targets),
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
         target_modules=targets,
     )
     head = [n for n, _ in model.named_parameters() if is_head(n, model) or ".pooler." in f".{n}"]
+    if getattr(model, "get_output_embeddings", lambda: None)() is not None:
+        head = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft still asks transformers in an older way
         adapted: Any = get_peft_model(model, settings)

@@ -57,6 +57,10 @@ def layer_of(name: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+# What comes after the last layer, as different families of models call it.
+_ABOVE = re.compile(r"(^|\.)(pooler|final_norm|final_layer_norm|ln_f|norm_f|norm|project_out)\.")
+
+
 def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
     """How many layers lie above each backbone parameter; embeddings are below the first layer."""
     model = _plain(model)
@@ -69,7 +73,7 @@ def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
     depths = {}
     for name, number in layers.items():
         embeds = re.search(r"(^|\.)embeddings\.", name)  # ModernBERT has a norm in there
-        above_layers = number is None and not embeds and re.search(r"(^|\.)(pooler|final_norm|ln_f|norm)\.", name)
+        above_layers = number is None and not embeds and _ABOVE.search(name)
         depths[name] = 0 if above_layers else top + 1 if number is None else top - number
     return depths
 

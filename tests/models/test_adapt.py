@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig, DistilB
 
 from tunebook.config import AdaptConfig, Method
 from tunebook.errors import UserError
-from tunebook.models.adapt import adapt, backbone_linears, merge
+from tunebook.models.adapt import adapt, add_lora, backbone_linears, merge
 
 SIZES = {
     "vocab_size": 40,
@@ -107,3 +107,27 @@ def test_other_methods_leave_the_model_as_it_is(method: Method):
     model = tiny("bert")
     assert adapt(model, AdaptConfig(method=method)) is model and merge(model) is model
     assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_adapters_of_a_language_model_leave_its_words_alone_and_merge(kind: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"vocab_size": 40, "tie_word_embeddings": kind == "gpt2"}
+    if kind == "gpt2":
+        sizes |= {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
+    else:
+        sizes |= {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    plain = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes)).eval()
+    adapted = add_lora(plain, AdaptConfig(method=Method.lora, lora_rank=2))
+    learn = [n for n, p in adapted.named_parameters() if p.requires_grad]
+    assert learn and all(".lora_" in name and "lm_head" not in name for name in learn)
+    for name, parameter in adapted.named_parameters():
+        if ".lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    ids = torch.arange(8)[None]
+    with torch.no_grad():
+        before = adapted(input_ids=ids).logits
+        after = merge(adapted)(input_ids=ids).logits
+    assert torch.allclose(before, after, atol=1e-5)

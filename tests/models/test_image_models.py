@@ -17,7 +17,7 @@ from torchvision import models
 
 from tunebook.config import AdaptConfig, Method, ModelConfig, OptimConfig
 from tunebook.errors import UserError
-from tunebook.models.adapt import adapt, add_lora, check_adapters, backbone_linears, merge
+from tunebook.models.adapt import adapt, add_lora, backbone_linears, check_adapters, merge
 from tunebook.models.features import cached_features
 from tunebook.models.image import (
     Preprocessing,
