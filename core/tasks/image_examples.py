@@ -173,9 +173,22 @@ def fresh_model(
             where="model.name",
             mend="choose another architecture for recipe.findings",
         )
+    _check_batches(model, config)
     targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
     start_image_at(model, start_logits(head, targets, len(labels)))
     return model
+
+
+def _check_batches(model: nn.Module, config: TrainConfig) -> None:
+    """Refuse batches of one image for a model that normalises over its batch."""
+    processes = config.trainer.devices * config.trainer.num_nodes
+    normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    if normalises and config.adapt.method is not Method.head and config.data.batch_size < _LEAST * processes:
+        raise UserError(
+            "A model with batch normalisation cannot learn from one image at a time.",
+            where="data.batch_size",
+            mend=f"data.batch_size={_LEAST * processes} or more, or adapt=head",
+        )
 
 
 def pixel_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
