@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 from tunebook.config import TrainConfig
 from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
+from tunebook.overrides import in_words
 from tunebook.plugins import find_recipes, unknown_recipe
 
 SCHEMAS: dict[str, type] = {"train": TrainConfig, "check": TrainConfig, "evaluate": EvaluateConfig}
@@ -279,7 +280,7 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         near = get_close_matches(key, known, n=1)
         hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
         raise UserError(
-            f"Wrong option of the recipe '{name}': {str(error).splitlines()[0]}.",
+            f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
             where=prefix,
             mend=f"{hint}`tunebook show {name}` shows all keys",
         ) from error
@@ -293,8 +294,7 @@ def absolute_paths(config: Any) -> Any:
             return [absolute(v) for v in value]
         return str(Path(value).expanduser().absolute()) if isinstance(value, str) and value else value
 
-    for split in ("train", "validation", "test"):
-        setattr(config.data, split, absolute(getattr(config.data, split)))
-    config.data.cache_dir, config.data.image_root = absolute(config.data.cache_dir), absolute(config.data.image_root)
+    for name in ("train", "validation", "test", "cache_dir", "image_root"):
+        setattr(config.data, name, absolute(getattr(config.data, name)))
     config.model.weights = absolute(config.model.weights)
     return config

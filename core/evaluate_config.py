@@ -26,6 +26,8 @@ class EvaluateDataConfig:
     """Column that holds the label (default: as in training)."""
     group: str | None = None
     """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
+    subgroups: list[str] | None = None
+    """Columns whose values are scored apart (images; default: those of the training that there are)."""
     leaks: Leaks = Leaks.error
     """Rows that the model was trained or chosen on: error, drop or allow."""
     max_rejects: int = 0

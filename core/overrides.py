@@ -27,3 +27,12 @@ def readable(override: str) -> str:
     except HydraException:
         return override
     return quoted
+
+
+def in_words(message: str) -> str:
+    """What OmegaConf says of a value's type, for people."""
+    if "is not a ListConfig" in message:
+        return "it must be a list, such as [a,b]"
+    if "to Dict[" in message or "is not a DictConfig" in message:
+        return "it must be names with values, such as {a: b}"
+    return message.rstrip(".")

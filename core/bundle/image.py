@@ -194,7 +194,7 @@ def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
         window = image["window"]
         temperature, full = float(image["temperature"]), int(image["full"])
         points = tuple(OperatingPoint.from_json(point) for point in image["points"])
-        if not (0 < temperature < 1e6 and 255 <= full <= 65535):
+        if not (0 < temperature < 1e6 and (full == 0 or 255 <= full <= 65535)):
             raise ValueError("temperature or full brightness is out of range")
         if not {point.finding for point in points} <= set(manifest.labels):
             raise ValueError("an operating point is of no label")
@@ -217,4 +217,4 @@ def bundle_content(manifest: Manifest, cache_dir: Path) -> ImageContent:
     kept = _kept(manifest, FILE)
     pre: Preprocessing = kept["preprocessing"]
     square = Square(pre.size, pre.fit, pre.interpolation)
-    return ImageContent(square, kept["decoding"], cache_dir, manifest.columns["image"])
+    return ImageContent(square, kept["decoding"], cache_dir, manifest.columns["image"], full=kept["full"])

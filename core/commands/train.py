@@ -50,7 +50,15 @@ def resume_command(arguments: Sequence[str]) -> None:
     if (run.bundle / "tunebook.json").is_file() and run.report.is_file():
         raise UserError("This run is finished.", where=paths[0], mend=f"look at {run.report}")
     announce(str(run.path))
-    _train(read_config(run), run, resumed=True)
+    run.rejects.unlink(missing_ok=True)  # written anew where there still are any
+    try:
+        _train(read_config(run), run, resumed=True)
+    except UserError as error:
+        if "data.max_rejects=" not in (error.mend or ""):
+            raise
+        raise UserError(
+            error.what, where=error.where, mend="put these rows back as they were, or start a new run"
+        ) from error
 
 
 def train_as_follower(run_dir: str) -> None:

@@ -164,7 +164,8 @@ def _error(leaks: tuple[Leak, ...], summary: str) -> UserError:
         f"the splits share rows: {summary}",
         where="\n         ".join(shown),
         mend="data.leaks=drop leaves these rows out of train and validation (test is never touched); "
-        "data.leaks=allow goes on, and the report says so",
+        "data.leaks=allow goes on, and the report says so"
+        + ("; data.near_duplicate=1 compares exactly" if any(leak.kind == "near" for leak in leaks) else ""),
     )
 
 

@@ -93,8 +93,15 @@ class RejectLog:
         raise UserError(
             f"{self.count} of {self.read} rows cannot be used (data.max_rejects={self.limit})",
             where="\n         ".join(shown),
-            mend=f"mend these rows, or leave them out: data.max_rejects={self.count}",
+            mend=self._mend(rejected),
         )
+
+    def _mend(self, rejected: list[Reject]) -> str:
+        lost = any("there is no such file" in entry.reason for entry in rejected)
+        root = "data.image_root=<folder> says what paths are relative to; " if lost else ""
+        if self.count >= self.read:
+            return f"{root}mend the rows: not one of them can be used"
+        return f"{root}mend these rows, or leave them out: data.max_rejects={self.count}"
 
 
 def _sentence(entry: Reject) -> str:

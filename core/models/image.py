@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -111,6 +112,47 @@ def own_preprocessing(
         ) from error
     _try_on(source, pre)
     return pre
+
+
+def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> None:
+    """Refuse a batch whose features alone are larger than the machine: it would be killed without a word.
+
+    Counted on shapes: what the layers put out for one picture in float32, which a backward pass keeps.
+
+    Raises:
+        UserError: They are.
+    """
+    sizes: list[int] = []
+
+    def count(_: nn.Module, __: Any, output: Any) -> None:
+        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
+            model = build(source, 2, pre.channels, pre.size).eval()
+            for module in model.modules():
+                if not list(module.children()):
+                    module.register_forward_hook(count)
+            model(torch.zeros(1, pre.channels, pre.size, pre.size))
+    except (NotImplementedError, UserError):
+        return
+    needed, there = 4 * sum(sizes) * batch_size, _memory()
+    if there and needed > there:
+        raise UserError(
+            f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for what "
+            f"the layers put out, and this machine has {there / 2**30:.0f}.",
+            where="recipe.size, data.batch_size",
+            mend="a smaller recipe.size, or data.batch_size="
+            f"{max(2, int(batch_size * there / needed / 2))} with trainer.accumulate_grad_batches",
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory of the device that trains: of the GPU if there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    return math.prod(os.sysconf(name) for name in names) if set(names) <= set(getattr(os, "sysconf_names", ())) else 0
 
 
 def _per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:

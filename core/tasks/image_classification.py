@@ -145,10 +145,10 @@ class ImageClassification(Recipe[ConfigT]):
 
     def check_labels(self, labels: Labels, data: DataConfig) -> None:
         """Options that name labels must name some of these; and validation rows must be able to choose."""
+        from tunebook.tasks.image_classifier import check_point
         from tunebook.tasks.image_columns import check_choice
-        from tunebook.tasks.image_evidence import check_points
 
-        check_points(self.points, self.image_options.point, self.findings(labels.names))
+        check_point(self.image_options.point, self.findings(labels.names))
         check_choice(labels, self.image_options)
 
     def findings(self, labels: Sequence[str]) -> Findings:
@@ -197,8 +197,10 @@ class ImageClassification(Recipe[ConfigT]):
 
     def content(self, source: ModelSource, config: TrainConfig) -> Content:
         """The pictures at the size that the model sees."""
+        from tunebook.tasks.image_evidence import check_rules
         from tunebook.tasks.image_examples import training_content
 
+        check_rules(self.points, self.image_options.point)  # a typo there is told before any image is read
         return training_content(self.image_options, source, config)
 
     def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:

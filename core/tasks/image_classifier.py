@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,18 +147,13 @@ class ImageClassifier:
         return [_SAID[int(side)] for side in answers(point, probabilities[:, column])]
 
 
-def check_point(point: str | None, points: Sequence[str], findings: Findings) -> None:
-    """Refuse a chosen operating point that there is none of, or that cannot give the answer.
+def check_point(point: str | None, findings: Findings) -> None:
+    """Refuse an operating point that is to give the answer where it decides about one of several findings.
 
     Raises:
         UserError: As it says.
     """
-    if point is None:
-        return
-    if point not in points:
-        known = f"choose from: {', '.join(points)}" if points else 'recipe.points={screening: "sensitivity 0.95"}'
-        raise UserError(f"there is no operating point {point!r}", where="recipe.point", mend=known)
-    if not findings.several and len(findings.names) != 1:
+    if point is not None and not findings.several and len(findings.names) != 1:
         raise UserError(
             f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
             where="recipe.point",

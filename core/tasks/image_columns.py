@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tunebook.data.columns import Column
@@ -33,7 +34,7 @@ def training_columns(options: ImageClassificationConfig, data: DataConfig) -> li
     columns = [Column(IMAGE, data.image, "data.image", "image"), *_answers(options, data.label)]
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
-    return columns + _subgroups(options, required=True)
+    return columns + _subgroups(options.subgroups, "recipe.subgroups", required=True)
 
 
 def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
@@ -44,11 +45,8 @@ def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
     return [Column(finding_role(i), name, "recipe.findings", "flag") for i, name in enumerate(options.findings)]
 
 
-def _subgroups(options: ImageClassificationConfig, required: bool) -> list[Column]:
-    return [
-        Column(subgroup_role(i), name, "recipe.subgroups", "any", required, gaps=True)
-        for i, name in enumerate(options.subgroups)
-    ]
+def _subgroups(names: Sequence[str], key: str, required: bool) -> list[Column]:
+    return [Column(subgroup_role(i), name, key, "any", required, gaps=True) for i, name in enumerate(names)]
 
 
 def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, data: EvaluateDataConfig) -> list[Column]:
@@ -57,7 +55,9 @@ def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, dat
     columns += _answers(options, data.label or manifest.columns.get("label", "label"))
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
-    return columns + _subgroups(options, required=False)  # other rows need not have them
+    if data.subgroups is not None:
+        return columns + _subgroups(data.subgroups, "data.subgroups", required=True)
+    return columns + _subgroups(options.subgroups, "recipe.subgroups", required=False)  # other rows need not have them
 
 
 def predict_columns(manifest: Manifest, column: str | None) -> list[Column]:

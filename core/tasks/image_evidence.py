@@ -15,9 +15,10 @@ from tunebook.commands.summary import print_scores
 from tunebook.config import ScoreConfig, TrainerConfig
 from tunebook.data.images.content import ImageContent
 from tunebook.data.rows import IMAGE, Rows
+from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.files import by_name, write_metrics
-from tunebook.evaluation.findings.operating import OperatingPoint, choose_points, parse_rule
+from tunebook.evaluation.findings.operating import choose_points, parse_rule
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.report import FEW, findings_report, point_in_words, scores_in_words, subgroups_to_json
 from tunebook.evaluation.findings.temperature import fit_temperature
@@ -26,9 +27,8 @@ from tunebook.files import write_json, write_text
 from tunebook.models.optim import count_parameters
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
-from tunebook.tasks.findings import Findings
 from tunebook.tasks.image_answers import write_image_predictions
-from tunebook.tasks.image_classifier import ImageClassifier, check_point
+from tunebook.tasks.image_classifier import ImageClassifier
 from tunebook.tasks.image_columns import GROUP, subgroup_role
 from tunebook.tasks.image_examples import decoding_of, targets_of
 from tunebook.tasks.image_gallery import gallery
@@ -127,6 +127,7 @@ def finish(
         config.seed,
         run,
         device,
+        subgroups=recipe.image_options.subgroups,
         train_targets=targets,
         progress=config.trainer.progress,
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
@@ -168,11 +169,13 @@ def _calibrated(
     return classifier, told
 
 
-def check_points(points: Mapping[str, str], point: str | None, findings: Findings) -> None:
-    """Refuse operating points that cannot be, before anything is trained."""
+def check_rules(points: Mapping[str, str], point: str | None) -> None:
+    """Refuse operating points that cannot be, whatever the findings."""
     for name, text in points.items():
         parse_rule(name, text)
-    check_point(point, list(points), findings)
+    if point is not None and point not in points:
+        known = f"choose from: {', '.join(points)}" if points else 'recipe.points={screening: "sensitivity 0.95"}'
+        raise UserError(f"there is no operating point {point!r}", where="recipe.point", mend=known)
 
 
 def _seen(prepared: Prepared) -> list[str]:
@@ -206,6 +209,7 @@ def evaluate(
         config.seed,
         run,
         device,
+        subgroups=recipe.image_options.subgroups if config.data.subgroups is None else config.data.subgroups,
         subtitle=subtitle,
         notes=[*notes, *alone],
         data_facts=facts,
@@ -222,6 +226,7 @@ def _report(
     run: RunFolder,
     device: str,
     *,
+    subgroups: Sequence[str],
     train_targets: NDArray[np.int64] | None = None,
     progress: bool = True,
     **told: Any,
@@ -229,8 +234,7 @@ def _report(
     """Score, and write metrics.json, predictions.csv and report.html."""
     logits = _logits(classifier, items, "test rows", device, progress)
     probabilities = classifier.probabilities(logits)
-    options = recipe.image_options
-    believed = finding_predictions(classifier, rows, items, probabilities, options.subgroups)
+    believed = finding_predictions(classifier, rows, items, probabilities, subgroups)
     evidence = score_findings(
         recipe,
         classifier,
@@ -266,6 +270,3 @@ def _report(
         end="\n" if run.bundle.exists() else "",
     )
     return next(score.value for score in evidence.scores if score.name == recipe.watch)
-
-
-__all__ = ["OperatingPoint", "check_points", "evaluate", "finish"]

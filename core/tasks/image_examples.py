@@ -22,7 +22,7 @@ from tunebook.data.images.resize import Square
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.models.image import Preprocessing, own_preprocessing
+from tunebook.models.image import Preprocessing, check_memory, own_preprocessing
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Batch, Encoded, Head
 from tunebook.tasks.findings import find_findings
@@ -46,6 +46,13 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
             where="recipe.size",
             mend=f"at least {_SMALLEST}, such as recipe.size=64",
         )
+    for name, values in (("mean", options.mean), ("std", options.std)):
+        if values is not None and not all(0 <= value <= 1 for value in values):
+            raise UserError(
+                f"recipe.{name} is of brightness from 0 to 1, and {values} is not",
+                where=f"recipe.{name}",
+                mend=f"divide what is meant for 0 to 255 by 255: recipe.{name}=[0.5]",
+            )
     return own_preprocessing(
         source,
         size=options.size,
@@ -83,8 +90,11 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
             mend="adapt=head trains the final layer alone",
         )
     pre = preprocessing_of(options, source)
-    cache = Path(config.data.cache_dir)
-    return ImageContent(square_of(pre), decoding_of(options), cache, config.data.image, config.trainer.progress)
+    if config.adapt.method is not Method.head:
+        check_memory(source, pre, config.data.batch_size)
+    augmentation_of(options)
+    cache, full = Path(config.data.cache_dir), None if options.bits is None else _full_brightness(0, options.bits)[0]
+    return ImageContent(square_of(pre), decoding_of(options), cache, config.data.image, config.trainer.progress, full)
 
 
 def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
@@ -123,7 +133,8 @@ def encode_images(
         part: Rows = getattr(checked, name)
         items[name] = ImageItems.of(part, checked.content, targets_of(part, checked.labels.names, several))
         rows[name] = part
-    full, depth = _full_brightness(items["train"].largest(), options.bits)
+    full, depth = _full_brightness(max(part.largest() for part in items.values()), options.bits)
+    _check_channels(pre, checked.content)
     for name, part in rows.items():
         identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding_of(options)}\n{pre}\n{full}"
     augmentation = None if config.adapt.method is Method.head else augmentation_of(options)
@@ -153,10 +164,20 @@ def _full_brightness(largest: int, bits: int | None) -> tuple[int, str]:
             raise UserError(f"recipe.bits must be from 8 to 16, not {bits}", where="recipe.bits", mend="recipe.bits=12")
         return 2**bits - 1, f"{bits} bits (recipe.bits)"
     if not largest:
-        return 65535, ""
+        return 0, ""
     used = max(8, math.ceil(math.log2(largest + 1)))
     used += used % 2  # detectors have 8, 10, 12, 14 or 16 bits
-    return 2**used - 1, f"{used} bits: the largest value in the training images is {largest}"
+    return 2**used - 1, f"{used} bits: the largest value in the images is {largest}"
+
+
+def _check_channels(pre: Preprocessing, content: ImageContent) -> None:
+    """Refuse colours for a model that takes neither grey nor colours."""
+    if pre.channels not in (1, 3) and any(store.pixels.shape[-1] == 3 for store in content.stores):
+        raise UserError(
+            f"colour images have 3 channels, and the model takes {pre.channels}",
+            where="recipe.channels",
+            mend="recipe.channels=3, or 1 for grey",
+        )
 
 
 def fresh_model(

@@ -80,13 +80,13 @@ class ImagePreparation:
 
     Attributes:
         preprocessing: Size, channels and normalisation.
-        full: Full brightness where a file does not say.
+        full: Full brightness where a file does not say; 0 where no such file was seen.
         augmentation: What training images are changed by; None: nothing.
         seed: Of these changes.
     """
 
     preprocessing: Preprocessing
-    full: int = 65535
+    full: int = 0
     augmentation: Augmentation | None = None
     seed: int = 0
 
@@ -100,7 +100,7 @@ class ImagePreparation:
 
     def brightness(self, pixels: Tensor, peak: Tensor) -> Tensor:
         """Stored values ``[batch, size, size, channels]`` as 0 to 1, ``[batch, channels, size, size]``."""
-        whole = torch.where(peak.isnan(), float(self.full), peak).view(-1, 1, 1, 1)
+        whole = torch.where(peak.isnan(), float(self.full or 65535), peak).view(-1, 1, 1, 1)
         light = (pixels.float() / whole).clamp_(0, 1).permute(0, 3, 1, 2)
         wanted = self.preprocessing.channels
         if light.shape[1] == wanted:

@@ -21,6 +21,7 @@ from tunebook.models.adapt import adapt, add_lora, backbone_linears, check_adapt
 from tunebook.models.features import cached_features
 from tunebook.models.image import (
     Preprocessing,
+    check_memory,
     clips_outputs,
     final_layer,
     load_image_model,
@@ -504,3 +505,12 @@ def test_a_group_stays_as_it_is_until_its_step_then_learns():
         optimizer.zero_grad()
         moved.append([p.item() != was for p, was in zip((low, top, head), before, strict=True)])
     assert moved == [[i >= 4, i >= 2, True] for i in range(6)]
+
+
+def test_a_batch_that_no_machine_could_hold_is_refused_before_it_is_tried(tmp_path: Path):
+    source = find_image_model(ModelConfig(name="test_resnet.r160_in1k"), weights=False)
+    pre = own_preprocessing(source, size=64)
+    check_memory(source, pre, 8)
+    with pytest.raises(UserError, match="GB for what the layers put out") as told:
+        check_memory(source, pre, 10**9)
+    assert "data.batch_size=" in str(told.value.mend)

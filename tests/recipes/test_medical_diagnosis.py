@@ -31,7 +31,7 @@ from sklearn.metrics import (
 )
 
 from tests.conftest import Tunebook
-from tests.diagnosed import SMALL, diagnosed, read_table, write_patients, write_table
+from tests.diagnosed import SMALL, diagnosed, picture, read_table, write_patients, write_table
 from tunebook.commands.evaluate import evaluate_command
 from tunebook.commands.predict import predict_command
 from tunebook.compose import register_schemas
@@ -355,6 +355,16 @@ def test_a_broken_file_is_a_reject_with_its_name(
     assert row["image"] == str(folder / "good.png")
 
 
+def test_depths_that_the_model_never_saw_are_rejects(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of 16 bits does not say how many it uses: read on another scale, it is another image."""
+    Image.fromarray(picture(5).astype(np.uint16) * 16).save(tmp_path / "deep.png")
+    with pytest.raises(UserError, match="1 of 1 rows cannot be used") as caught:
+        predicted(capsys, run, tmp_path / "deep.png")
+    assert "has 16 bits, and the model has seen none such" in caught.value.told()
+
+
 def test_mistakes_of_predict_are_told_in_its_own_words(
     run: RunFolder, patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -397,6 +407,10 @@ def test_evaluate_says_of_the_test_rows_what_the_run_says(
         assert (folder / "predictions.csv").read_text() == made.predictions.read_text()
         assert {p.name for p in folder.iterdir()} == {"config.yaml", "metrics.json", "predictions.csv", "report.html"}
         assert "Jane Doe" not in (folder / "report.html").read_text(encoding="utf-8")
+    others = evaluated(run, tmp_path / "others", f"data.test={patients}/test.csv", "data.subgroups=[bright]")
+    assert {row["column"] for row in others["subgroups"]} == {"bright"}
+    with pytest.raises(UserError, match="no column 'brihgt'"):
+        evaluated(run, tmp_path / "typo", f"data.test={patients}/test.csv", "data.subgroups=[brihgt]")
 
 
 def test_images_that_the_model_has_learnt_from_are_refused_whatever_they_are_called(
@@ -568,9 +582,16 @@ def test_twelve_bits_in_files_of_sixteen(patients: Path, tmp_path: Path, capsys:
     manifest = json.loads((run.bundle / "tunebook.json").read_text())
     assert manifest["image"]["full"] == 4095
     alike(answers(predicted(capsys, run, tmp_path / "test.csv")), answers(read_table(run.predictions)))
+    Image.fromarray(picture(5).astype(np.uint16) * 64).save(tmp_path / "deeper.png")
+    with pytest.raises(UserError) as caught:
+        predicted(capsys, run, tmp_path / "deeper.png")
+    assert "over the 4095 that is full brightness here" in caught.value.told()
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(UserError, match="from 8 to 16"):
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=17")
+    with pytest.raises(UserError, match="rows cannot be used") as caught:
+        diagnosed(tmp_path, *given(tmp_path), "recipe.bits=8")
+    assert "over the 255 that is full brightness here" in caught.value.told()
 
 
 # Killed -------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tunebook.models.image import Preprocessing
 from tunebook.tasks.findings import find_findings
 from tunebook.tasks.image_classification import ImageClassificationConfig
 from tunebook.tasks.image_classifier import ImageClassifier, check_point
+from tunebook.tasks.image_evidence import check_rules
 from tunebook.tasks.image_heads import make_head
 from tunebook.tasks.image_preparation import ImagePreparation
 
@@ -113,11 +114,13 @@ def test_logits_are_those_of_the_model_in_evaluation_mode() -> None:
 
 def test_a_point_that_is_not_there_or_cannot_answer_is_refused() -> None:
     one, three = find_findings(("ill", "normal"), False, None), find_findings(("a", "b", "normal"), False, None)
-    check_point(None, [], one)
-    check_point("screening", ["screening"], one)
-    check_point("screening", ["screening"], find_findings(("a", "b"), True, None))
+    check_point(None, three)
+    check_point("screening", one)
+    check_point("screening", find_findings(("a", "b"), True, None))
+    rules = {"screening": "sensitivity 0.9", "confirming": "specificity 0.9"}
+    check_rules(rules, "screening")
     with pytest.raises(UserError, match="no operating point 'screen'") as caught:
-        check_point("screen", ["screening", "confirming"], one)
+        check_rules(rules, "screen")
     assert caught.value.mend == "choose from: screening, confirming"
     with pytest.raises(UserError, match="2 exclude each other"):
-        check_point("screening", ["screening"], three)
+        check_point("screening", three)

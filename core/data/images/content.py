@@ -29,6 +29,8 @@ class ImageContent:
         cache_dir: Where decoded pictures are kept.
         column: Name of the column with the paths, for messages.
         progress: Show on a terminal how far it is.
+        full: Largest value that 16-bit files may have, which do not say what full brightness is; 0: none is taken;
+            None: any, as in training, where it is found.
     """
 
     what = "image"
@@ -38,13 +40,20 @@ class ImageContent:
     )
 
     def __init__(
-        self, square: Square, decoding: Decoding, cache_dir: Path, column: str = "path", progress: bool = True
+        self,
+        square: Square,
+        decoding: Decoding,
+        cache_dir: Path,
+        column: str = "path",
+        progress: bool = True,
+        full: int | None = None,
     ) -> None:
         self.square = square
         self.decoding = decoding
         self.cache_dir = cache_dir
         self.column = column
         self.progress = progress
+        self.full = full
         self.stores: list[ImageStore] = []
         self._places: dict[str, tuple[int, int]] = {}
 
@@ -57,15 +66,29 @@ class ImageContent:
         references = rows.texts(IMAGE)
         with counting(f"images of {rows.split} rows", len(rows), self.progress) as advance:
             store = open_store(references, self.square, self.decoding, self.cache_dir, advance)
-        for row, reason in store.rejects:
+        too_deep = self._too_deep(store)
+        for row, reason in sorted([*store.rejects, *too_deep.items()]):
             file, line = rows.column(FILE)[row].as_py(), rows.column(LINE)[row].as_py()
             rejects.add(file, line, self.column, f"{reason} ({_short(references[row])})", references[row])
         number = len(self.stores)
         self.stores.append(store)
-        digests = [bytes(digest).hex() for digest in store.digests]
-        for position, digest in enumerate(digests):
+        usable = np.flatnonzero(~np.isin(store.rows, list(too_deep)))
+        digests = [bytes(store.digests[position]).hex() for position in usable]
+        for position, digest in zip(usable.tolist(), digests, strict=True):
             self._places.setdefault(digest, (number, position))
-        return _with_digests(rows.take(store.rows), digests)
+        return _with_digests(rows.take(store.rows[usable]), digests)
+
+    def _too_deep(self, store: ImageStore) -> dict[int, str]:
+        """Rows whose values the model has no scale for, and why."""
+        if self.full is None:
+            return {}
+        found = {}
+        for position in np.flatnonzero(np.isnan(store.peaks) & (store.maxima > self.full)).tolist():
+            reason = f"has values up to {store.maxima[position]}, over the {self.full} that is full brightness here"
+            if not self.full:
+                reason = "has 16 bits, and the model has seen none such: save it as 8 bits, or train with recipe.bits"
+            found[int(store.rows[position])] = reason
+        return found
 
     def alike(self, layout: Layout, threshold: float) -> Duplicates:
         """Which pictures of all splits are the same, exactly or nearly."""

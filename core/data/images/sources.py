@@ -98,7 +98,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
 def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
     wanted = any(column.kind == "label" for column in columns)
     _refuse_others(path, columns, ("image", "label"))
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not _is_hidden(file, path))
+    files = sorted(file for file in path.rglob("*") if _is_entry(file) and not _is_hidden(file, path))
     if wanted:
         loose = [file for file in files if file.parent == path and is_image_file(file)]
         if loose:
@@ -116,6 +116,11 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
         known = {"image": str(file.absolute()), "label": label}
         chunk.append(columns, [known.get(column.kind) for column in columns], line)
     yield chunk
+
+
+def _is_entry(file: Path) -> bool:
+    """A file, or a link to one that is not there, which must not be left out in silence."""
+    return file.is_file() or (file.is_symlink() and not file.exists())
 
 
 def _is_hidden(file: Path, root: Path) -> bool:

@@ -9,8 +9,8 @@ from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.findings.draws import group_numbers, row_draws
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.ranking import Ranking, auroc_of_counts, ranked
-from tunebook.evaluation.findings.ranking_scores import absent_class, mean_of_known
-from tunebook.evaluation.intervals import percentile
+from tunebook.evaluation.findings.ranking_scores import absent_class, mean_of_known, mean_ranking_scores
+from tunebook.evaluation.intervals import Interval, percentile
 from tunebook.evaluation.resampling import CELLS_AT_ONCE
 
 
@@ -48,6 +48,8 @@ def paired_ranking_difference(
         drawn = [_mean_difference(pairs, weights) for weights in draws]
         if drawn:
             low, high = percentile(np.concatenate(drawn), confidence)
+            if low == high and value:
+                low, high = _closed(a, b, value, confidence)
             p_value = _swap_test(a, b, defined, value, resamples, seed)
     return Difference(
         value=value,
@@ -59,6 +61,17 @@ def paired_ranking_difference(
         confidence=confidence,
         method="paired bootstrap" if a.groups is None else "paired group bootstrap",
     )
+
+
+def _closed(a: FindingPredictions, b: FindingPredictions, value: float, confidence: float) -> Interval:
+    """The interval where every resample is alike, as of a perfect ranking on few rows: it must not be empty.
+
+    From the intervals of both means, as if they were independent (Zou & Donner, 2008), which is rather too wide.
+    """
+    one, other = (mean_ranking_scores(each, confidence, resamples=2)[0] for each in (a, b))
+    below = np.hypot(one.value - one.low, other.high - other.value)
+    above = np.hypot(one.high - one.value, other.value - other.low)
+    return float(max(-1.0, value - below)), float(min(1.0, value + above))
 
 
 def _mean_difference(pairs: list[tuple[Ranking, Ranking]], weights: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -110,6 +110,16 @@ def test_hidden_files_are_no_rows_and_a_stranger_is_a_reject(tmp_path: Path) -> 
     assert field == "path" and "ill/notes.txt" in reason and ".txt" in reason
 
 
+def test_a_link_to_nothing_is_a_reject(tmp_path: Path) -> None:
+    save(tmp_path / "ill" / "a.png", 0)
+    (tmp_path / "ill" / "b.png").symlink_to(tmp_path / "annexed" / "b.png")
+    rows, log = read(tmp_path)
+    content = ImageContent(Square(16), Decoding(), tmp_path / "cache", progress=False)
+    assert [Path(p).name for p in content.inspect(rows, log).texts("image")] == ["a.png"]
+    ((_, _, reason),) = reasons(log)
+    assert "ill/b.png" in reason
+
+
 def test_an_image_beside_the_class_folders_has_no_class(tmp_path: Path) -> None:
     save(tmp_path / "ill" / "a.png", 0)
     save(tmp_path / "loose.png", 1)

@@ -73,3 +73,14 @@ def test_other_rows_are_refused_and_undefined_ones_claim_nothing(make_findings: 
     found = paired_ranking_difference(empty, empty)
     assert np.isnan([found.value, found.low, found.high, found.p_value]).all()
     assert not found.distinguishable
+
+
+def test_a_perfect_ranking_of_few_rows_has_no_empty_interval() -> None:
+    target = np.array([0, 0, 0, 0, 1, 1, 1, 1])[:, None]
+    rows = {"files": ["a.csv"] * 8, "lines": list(range(8)), "images": ["a.png"] * 8}
+    perfect = FindingPredictions(("nodule",), target, np.linspace(0.1, 0.9, 8)[:, None], **rows)
+    constant = replace(perfect, probabilities=np.full((8, 1), 0.5))
+    found = paired_ranking_difference(perfect, constant, resamples=200)
+    assert found.value == 0.5
+    # The perfect one alone is only known to lie above 0.58 or so, from eight rows.
+    assert 0 < found.low < 0.3 and found.high == 0.5
