@@ -153,7 +153,10 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
 def _flag(value: str) -> tuple[str, str]:
     """Yes or no as "1" or "0", and what is wrong with any other value."""
     plain = {"1": "1", "1.0": "1", "true": "1", "0": "0", "0.0": "0", "false": "0"}.get(value.strip().casefold())
-    return (plain, "") if plain else (value, f"is {value!r}, neither 1 nor 0")
+    if plain:
+        return plain, ""
+    unsure = ": what is not known can be neither learnt nor measured" if value.strip().startswith("-1") else ""
+    return value, f"is {value!r}, neither 1 nor 0{unsure}"
 
 
 def _is_missing(value: str, column: Column) -> bool:

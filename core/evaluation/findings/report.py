@@ -144,7 +144,8 @@ def _finding_table(evidence: FindingEvidence) -> Table:
         rows.append([finding, positives, len(found) - positives, *evidence.by_finding[finding]])
     reasons = sorted({s.reason for scores in evidence.by_finding.values() for s in scores if s.reason})
     columns = ["finding", "with", "without", *(show_name(name) for name in names)]
-    return Table("Finding by finding", columns, rows, "; ".join(reasons))
+    note = "The calibration error here is of the finding's own probability; above, of the answer that was given."
+    return Table("Finding by finding", columns, rows, "; ".join([note, *reasons]))
 
 
 def point_in_words(point: OperatingPoint) -> str:
@@ -192,7 +193,8 @@ def _points_table(at_points: Sequence[PointScores]) -> Table:
 
 def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
     rows: list[list[Cell]] = []
-    for row in subgroups:
+    shown = [row for row in subgroups if row.n >= LEAST]
+    for row in shown:
         n, positives = (_hidden(count) for count in (row.n, row.positives))
         rows.append(
             [
@@ -208,6 +210,8 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
         f"Cells of fewer than {LEAST} rows are hidden: they say little, and much of few people. Intervals that overlap "
         "show no difference between groups; many comparisons find one by chance."
     )
+    if len(shown) < len(subgroups):
+        note += f" {len(subgroups) - len(shown)} lines that hold nothing else are left out."
     columns = ["column", "value", "finding", "rows", "with it", "AUROC", "sensitivity", "specificity"]
     return Table("Subgroups", columns, rows, note)
 
