@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunebook.errors import UserError
 
 # What data sets call an image without a finding.
-_NEGATIVE = ("normal", "no_finding", "healthy", "benign", "negative", "none", "control", "0")
+_NEGATIVE = ("normal", "no_finding", "healthy", "benign", "negative", "none", "control", "0", "0.0")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
         )
     usual = [label for label in labels if label.strip().casefold().replace(" ", "_") in _NEGATIVE]
     chosen = negative or (usual[0] if len(usual) == 1 else None)
-    note = "0 is taken for none; recipe.negative says otherwise" if chosen == "0" and negative is None else ""
+    guessed = negative is None and chosen in ("0", "0.0")
+    note = f"{chosen} is taken for none; recipe.negative says otherwise" if guessed else ""
     if chosen is None and len(labels) == 2:
         chosen = labels[0]
         note = f"{labels[1]!r} is taken for the finding and {chosen!r} for none; recipe.negative says otherwise"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +49,31 @@ def official_splits(spec: Any) -> dict[str, str]:
         return {}
     path = Path(spec).expanduser()
     if path.is_dir() and not any((path / f).is_file() for f in ("state.json", "dataset_dict.json")):
-        inside = {entry.name.casefold(): entry for entry in path.iterdir() if entry.is_dir()}
-        found = {split: _named(inside, names) for split, names in _SPLIT_NAMES.items()}
-        return {split: str(folder) for split, folder in found.items() if folder} if found["train"] else {}
+        return _split_folders(path)
     if path.suffix.lower() == ".npz" and path.is_file():
         arrays = array_names(path)
         return {s: str(path) for s in _SPLIT_NAMES if _images_of(s, arrays)} if _images_of("train", arrays) else {}
     return {}
 
 
-def _named(inside: Mapping[str, Path], names: Sequence[str]) -> Path | None:
-    return next((inside[name] for name in names if name in inside), None)
+def _split_folders(path: Path) -> dict[str, str]:
+    """The sub-folders train, val, test ... of a folder, by split.
+
+    Raises:
+        UserError: There are others beside them, which would be left out in silence.
+    """
+    folders = {e.name.casefold(): e for e in path.iterdir() if e.is_dir() and not e.name.startswith(".")}
+    found = {split: [folders[name] for name in names if name in folders] for split, names in _SPLIT_NAMES.items()}
+    if not found["train"]:
+        return {}
+    others = set(folders.values()) - {each[0] for each in found.values() if each}
+    if others and (found["validation"] or found["test"]):
+        raise UserError(
+            f"{path.name} holds splits and other folders: {', '.join(sorted(folder.name for folder in others))}",
+            where=str(path),
+            mend=f"name the splits: data.train={found['train'][0]} data.test=...",
+        )
+    return {} if others else {split: str(each[0]) for split, each in found.items() if each}
 
 
 def _images_of(split: str, arrays: Sequence[str]) -> str | None:
@@ -98,6 +112,13 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
 def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
     wanted = any(column.kind == "label" for column in columns)
     _refuse_others(path, columns, ("image", "label"))
+    splits = _split_folders(path) if wanted else {}
+    if len(splits) > 1:
+        raise UserError(
+            f"{path.name} holds splits, not classes: {', '.join(splits)}",
+            where=str(path),
+            mend=f"name one: {next(iter(splits.values()))}",
+        )
     files = sorted(file for file in path.rglob("*") if _is_entry(file) and not _is_hidden(file, path))
     if wanted:
         loose = [file for file in files if file.parent == path and is_image_file(file)]
