@@ -177,6 +177,21 @@ def test_a_given_split_goes_before_a_folders_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here may a file's name be any bytes")
+def test_folders_beside_the_splits_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    for i, name in enumerate(("train/ill/a.png", "val/ill/b.png", "validation/ill/c.png", "extra/ill/d.png")):
+        save(tmp_path / name, i)
+    with pytest.raises(UserError, match="extra, validation") as caught:
+        official_splits(str(tmp_path))
+    assert "data.train=" in str(caught.value.mend)
+
+
+def test_a_folder_of_splits_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
+    for i, name in enumerate(("train/ill/a.png", "test/ill/b.png")):
+        save(tmp_path / name, i)
+    with pytest.raises(UserError, match="holds splits, not classes: train, test"):
+        read(tmp_path)
+
+
 def test_a_name_that_is_not_utf8_is_a_reject(tmp_path: Path) -> None:
     save(tmp_path / "ill" / "a.png", 0)
     os.rename(tmp_path / "ill" / "a.png", os.fsencode(tmp_path / "ill") + b"/caf\xe9.png")
