@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.evaluation.findings.draws import counted, group_numbers, row_draws, wider
+from tunebook.evaluation.draws import counted, group_numbers, row_draws, wider
 from tunebook.evaluation.findings.operating import OperatingPoint, answers
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.intervals import UNDEFINED, Interval, Score, percentile, wilson

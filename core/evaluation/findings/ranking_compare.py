@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.evaluation.compare import Difference
-from tunebook.evaluation.findings.draws import group_numbers, row_draws
+from tunebook.evaluation.draws import group_numbers, row_draws
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.ranking import Ranking, auroc_of_counts, ranked
 from tunebook.evaluation.findings.ranking_scores import absent_class, mean_of_known, mean_ranking_scores

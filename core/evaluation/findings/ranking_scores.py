@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.evaluation.findings.draws import counted, row_draws, wider
+from tunebook.evaluation.draws import counted, row_draws, wider
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.ranking import auroc_of_counts, average_precision_of_counts, ranked
 from tunebook.evaluation.intervals import UNDEFINED, Interval, Score, percentile, wilson

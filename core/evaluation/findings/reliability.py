@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.evaluation.calibration import expected_calibration_error
-from tunebook.evaluation.findings.draws import group_numbers
+from tunebook.evaluation.draws import group_numbers
 from tunebook.evaluation.findings.operating_scores import share_intervals
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.intervals import Interval, Score, bootstrap_rows, wilson

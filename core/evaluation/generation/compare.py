@@ -1,0 +1,139 @@
+"""Whether one model writes better answers than another to the same rows, or the rows cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.evaluation.compare import Difference
+from tunebook.evaluation.draws import row_draws
+from tunebook.evaluation.generation.answers import GeneratedAnswers
+from tunebook.evaluation.generation.distinct import DistinctNgrams, jackknife_error
+from tunebook.evaluation.generation.measures import measures
+from tunebook.evaluation.generation.sums import RowSums, of_units
+from tunebook.evaluation.intervals import UNDEFINED, percentile
+from tunebook.evaluation.resampling import CELLS_AT_ONCE
+
+
+def paired_differences(
+    a: GeneratedAnswers,
+    b: GeneratedAnswers,
+    *,
+    lowercase: bool = False,
+    tokenize: str = "13a",
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """Compare two models on the same rows by every measure: that of `a` minus that of `b`.
+
+    The interval comes from resampling rows, or whole groups, with both answers to each kept together (Koehn, 2004);
+    that of `distinct_n` from leaving out one after the other. A difference must also pass a randomisation test
+    (Noreen, 1989; Riezler & Maxwell, 2005): the answers to a row, or to all rows of a group, swapped between the
+    models at random.
+
+    Raises:
+        ValueError: The two are not about the same rows.
+    """
+    if not a.same_rows(b):
+        raise ValueError("a paired comparison needs the same rows on both sides")
+    first, second = measures(a, lowercase, tokenize), measures(b, lowercase, tokenize)
+    settings = (a.groups is not None, confidence, resamples, seed)
+    table = {}
+    for name, one in first.items():
+        other = second[name]
+        if isinstance(one, DistinctNgrams) and isinstance(other, DistinctNgrams):
+            table[name] = _distinct_difference(one, other, *settings)
+        elif isinstance(one, RowSums) and isinstance(other, RowSums):
+            table[name] = _sums_difference(one, other, a.groups, *settings)
+    return table
+
+
+def _sums_difference(
+    one: RowSums,
+    other: RowSums,
+    groups: NDArray[Any] | None,
+    grouped: bool,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Difference:
+    value = one.value() - other.value()
+    units = [of_units(measure.sums, groups) for measure in (one, other)]
+    counted = (units[0] != 0).any(1) | (units[1] != 0).any(1)
+    first, second = (each[counted] for each in units)
+    low, high, p_value = *UNDEFINED, float("nan")
+    if len(first) > 1 and not np.isnan(value):
+        drawn = [
+            one.formula(weights @ first) - one.formula(weights @ second)
+            for weights in row_draws(len(first), None, resamples, seed)
+        ]
+        low, high = percentile(np.concatenate(drawn), confidence)
+        swapped = [
+            one.formula(first.sum(0) + coins @ (second - first)) - one.formula(second.sum(0) + coins @ (first - second))
+            for coins in _coins(len(first), len(first), resamples, seed)
+        ]
+        p_value = _share_as_large(np.concatenate(swapped), value)
+    n = int((one.rows | other.rows).sum())
+    method = "paired group bootstrap" if grouped else "paired bootstrap"
+    return _difference(value, low, high, n, p_value, confidence, method)
+
+
+def _distinct_difference(
+    one: DistinctNgrams, other: DistinctNgrams, grouped: bool, confidence: float, resamples: int, seed: int
+) -> Difference:
+    value = one.value() - other.value()
+    error = jackknife_error(one.without_each() - other.without_each())
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+    p_value, size = float("nan"), len(one.totals)
+    if not np.isnan(value + error):
+        both = _side_by_side(one, other)
+        swapped = []
+        for coins in _coins(size, len(both.ngrams), resamples, seed):
+            taken = np.concatenate([coins == 0, coins == 1], axis=1)
+            swapped.append(both.share(taken) - both.share(~taken))
+        p_value = _share_as_large(np.concatenate(swapped), value)
+    method = "paired group jackknife" if grouped else "paired jackknife"
+    n = max(one.rows, other.rows)
+    return _difference(value, value - reach, value + reach, n, p_value, confidence, method)
+
+
+def _side_by_side(one: DistinctNgrams, other: DistinctNgrams) -> DistinctNgrams:
+    """Number the n-grams of two models alike; the units of the other follow those of the one."""
+    numbers = {gram: number for number, gram in enumerate(dict.fromkeys([*one.names, *other.names]))}
+    pairs = np.concatenate(
+        [
+            np.stack(
+                [np.array([numbers[gram] for gram in model.names], dtype=np.int64)[model.ngrams], model.units + shift]
+            )
+            for model, shift in ((one, 0), (other, len(one.totals)))
+        ],
+        axis=1,
+    )
+    pairs = pairs[:, np.argsort(pairs[0], kind="stable")]
+    totals = np.concatenate([one.totals, other.totals])
+    return DistinctNgrams(one.name, one.rows, list(numbers), pairs[0], pairs[1], totals)
+
+
+def _coins(units: int, cells: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Toss a coin for each unit, `[chunk, units]`: 1 swaps its two answers."""
+    random = np.random.default_rng([seed, 1])
+    step = max(1, CELLS_AT_ONCE // max(units, cells))
+    for start in range(0, resamples, step):
+        yield random.integers(0, 2, size=(min(step, resamples - start), units))
+
+
+def _share_as_large(swapped: NDArray[np.float64], value: float) -> float:
+    """Share of random swaps that make a difference at least as large as the observed one."""
+    return (int((np.abs(swapped) >= abs(value) - 1e-9).sum()) + 1) / (len(swapped) + 1)
+
+
+def _difference(
+    value: float, low: float, high: float, n: int, p_value: float, confidence: float, method: str
+) -> Difference:
+    distinguishable = bool((low > 0 or high < 0) and p_value < 1 - confidence)
+    return Difference(value, low, high, n, distinguishable, p_value, confidence, method)
