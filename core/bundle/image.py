@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from tunebook.bundle.image_card import image_card, timm_opening, torchvision_opening
-from tunebook.bundle.manifest import FILE, Golden, Manifest
+from tunebook.bundle.manifest import FILE, Manifest
+from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import as_os_error
+from tunebook.bundle.write import as_os_error, golden
 from tunebook.config import TrainConfig
 from tunebook.data.images.content import ImageContent
 from tunebook.data.images.decoded import Decoding
-from tunebook.data.images.resize import Square
 from tunebook.errors import UserError
 from tunebook.evaluation.findings.operating import OperatingPoint
 from tunebook.files import folder_written_whole, write_json, write_text
@@ -27,12 +27,11 @@ from tunebook.models.image_files import load_saved_image_model, write_image_mode
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
 from tunebook.tasks.image_classifier import ImageClassifier
-from tunebook.tasks.image_preparation import ImagePreparation
+from tunebook.tasks.image_preparation import ImagePreparation, square_of
 
 if TYPE_CHECKING:
     from tunebook.tasks.image_classification import ImageClassification
 
-_TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
 _PATTERNS = ("stripes", "disc", "slope")
 """Test pictures that any image model can be asked, far from the training images and drawn by formula."""
 
@@ -118,10 +117,7 @@ def _manifest(
         labels=list(classifier.labels),
         max_length=classifier.preparation.preprocessing.size,
         columns=columns,
-        golden=[
-            Golden(name, {label: round(float(p), 6) for label, p in zip(classifier.labels, row, strict=True)})
-            for name, row in zip(_PATTERNS, answered, strict=True)
-        ],
+        golden=[golden(name, classifier.labels, row) for name, row in zip(_PATTERNS, answered, strict=True)],
         image={
             "preprocessing": classifier.preparation.preprocessing.to_json(),
             "full": classifier.preparation.full,
@@ -154,12 +150,7 @@ def read_image_classifier(recipe: ImageClassification[Any], folder: Path, manife
     """
     kept = _kept(manifest, folder)
     head = recipe.head(manifest.labels)
-    if head.kind != manifest.head:
-        raise UserError(
-            f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
-            where=str(folder / FILE),
-            mend="write the bundle again",
-        )
+    check_kind(manifest, head, folder)
     classifier = ImageClassifier(
         load_saved_image_model(folder),
         head,
@@ -171,15 +162,7 @@ def read_image_classifier(recipe: ImageClassification[Any], folder: Path, manife
         kept["points"],
         kept["point"],
     )
-    got = ask_patterns(classifier)
-    expected = np.array([[g.probabilities[label] for label in manifest.labels] for g in manifest.golden])
-    if not np.allclose(got, expected, atol=_TOLERANCE):
-        raise UserError(
-            "This bundle's model does not answer as it did when the bundle was written "
-            f"(off by up to {np.abs(got - expected).max():.3f}).",
-            where=str(folder),
-            mend="its files were changed, or belong to different models; write the bundle again",
-        )
+    check_golden(manifest, ask_patterns(classifier), folder)
     return classifier
 
 
@@ -215,6 +198,5 @@ def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
 def bundle_content(manifest: Manifest, cache_dir: Path) -> ImageContent:
     """Pictures made as the bundle's model was trained on them."""
     kept = _kept(manifest, FILE)
-    pre: Preprocessing = kept["preprocessing"]
-    square = Square(pre.size, pre.fit, pre.interpolation)
+    square = square_of(kept["preprocessing"])
     return ImageContent(square, kept["decoding"], cache_dir, manifest.columns["image"], full=kept["full"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
 from tunebook.compose import typed_recipe_options
@@ -62,19 +63,30 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     head = recipe.answer_head(model, manifest.labels)
     _check_head(manifest, head, model, folder)
     classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length)
-    _check_golden(manifest, classifier, folder)
+    answers, _ = classifier.predict([g.text for g in manifest.golden])
+    check_golden(manifest, answers, folder)
     return classifier
 
 
-def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
-    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must tell of one model."""
-    zero_shot = manifest.head == "zero_shot"
-    if not zero_shot and manifest.head != head.kind:
+def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
+    """Refuse a bundle whose outputs its recipe would read in another way than they were trained.
+
+    Raises:
+        UserError: It is such a bundle.
+    """
+    if manifest.head != head.kind:
         raise UserError(
             f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
             where=str(folder / FILE),
             mend="write the bundle again",
         )
+
+
+def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
+    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must tell of one model."""
+    zero_shot = manifest.head == "zero_shot"
+    if not zero_shot:
+        check_kind(manifest, head, folder)
     named = [] if zero_shot else [model.config.id2label.get(i) for i in range(model.config.num_labels)]
     if len(named) == len(manifest.labels) and named != manifest.labels:
         raise UserError(
@@ -84,9 +96,19 @@ def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> Non
         )
 
 
-def _check_golden(manifest: Manifest, classifier: TextClassifier, folder: Path) -> None:
-    """Ask what was asked when the bundle was written: swapped labels or weights would show here."""
-    got, _ = classifier.predict([g.text for g in manifest.golden])
+def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path) -> None:
+    """Compare what the model says of the golden inputs with what it said when the bundle was written.
+
+    Swapped labels or weights show here.
+
+    Args:
+        manifest: Says what was answered.
+        got: Probabilities of the golden inputs now, ``[inputs, labels]``.
+        folder: The bundle.
+
+    Raises:
+        UserError: They differ.
+    """
     expected = np.array([[g.probabilities[label] for label in manifest.labels] for g in manifest.golden])
     if expected.size and not np.allclose(got, expected, atol=_TOLERANCE):
         raise UserError(

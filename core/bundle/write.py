@@ -81,13 +81,14 @@ def _write_into(
         labels=list(classifier.labels),
         max_length=classifier.max_length,
         columns={"text": config.data.text, "label": config.data.label},
-        golden=[_golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
+        golden=[golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
     )
     write_json(folder / FILE, manifest.to_json())
     write_text(folder / "README.md", text_card(manifest, config, card))
 
 
-def _golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
+def golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
+    """A golden input with its probabilities ``[labels]``, to six decimals."""
     return Golden(text, {label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)})
 
 

@@ -34,6 +34,12 @@ class Difference:
     method: str = "paired bootstrap"
 
 
+def judged(value: float, low: float, high: float, n: int, p_value: float, confidence: float, method: str) -> Difference:
+    """A difference, distinguishable where the interval leaves out 0 and chance makes one as large too rarely."""
+    distinguishable = bool((low > 0 or high < 0) and p_value < 1 - confidence)
+    return Difference(value, low, high, n, distinguishable, p_value, confidence, method)
+
+
 def paired_difference(
     a: Predictions,
     b: Predictions,
@@ -70,16 +76,8 @@ def paired_difference(
         drawn = [_differences(units, counts, measure) for counts in units.draws(resamples, seed)]
         low, high = percentile(np.concatenate(drawn), confidence)
         p_value = _swap_test(units, measure, value, resamples, seed)
-    return Difference(
-        value=value,
-        low=low,
-        high=high,
-        n=len(a),
-        distinguishable=bool((low > 0 or high < 0) and p_value < 1 - confidence),
-        p_value=p_value,
-        confidence=confidence,
-        method="paired bootstrap" if a.groups is None else "paired group bootstrap",
-    )
+    method = "paired bootstrap" if a.groups is None else "paired group bootstrap"
+    return judged(value, low, high, len(a), p_value, confidence, method)
 
 
 def differences(

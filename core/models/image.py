@@ -6,19 +6,20 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tunebook.config import Method, ModelConfig
+from tunebook.data.images.resize import FITS
 from tunebook.errors import UserError
 from tunebook.models.image_build import build, filled, own_settings, reason
 from tunebook.models.optim import classifier_names
 from tunebook.models.source import ModelSource
 
 INTERPOLATIONS = ("bilinear", "bicubic")
-FITS = ("pad", "stretch", "crop")
 
 
 @dataclass(frozen=True)
@@ -122,21 +123,7 @@ def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> No
     Raises:
         UserError: They are.
     """
-    sizes: list[int] = []
-
-    def count(_: nn.Module, __: Any, output: Any) -> None:
-        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
-
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
-            model = build(source, 2, pre.channels, pre.size).eval()
-            for module in model.modules():
-                if not list(module.children()):
-                    module.register_forward_hook(count)
-            model(torch.zeros(1, pre.channels, pre.size, pre.size))
-    except (NotImplementedError, UserError):
-        return
-    needed, there = 4 * sum(sizes) * batch_size, _memory()
+    needed, there = 4 * _outputs_on_shapes(source, pre) * batch_size, _memory()
     if there and needed > there:
         raise UserError(
             f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for what "
@@ -167,15 +154,38 @@ def _given(values: Sequence[float], channels: int) -> tuple[float, ...]:
     return tuple(values) * channels if len(values) == 1 else tuple(values)
 
 
-def _try_on(source: ModelSource, pre: Preprocessing) -> None:
-    """Run the architecture on shapes alone, which costs nothing."""
+@lru_cache(maxsize=4)
+def _outputs_on_shapes(source: ModelSource, pre: Preprocessing) -> int:
+    """Run the architecture on shapes alone, which costs no arithmetic: the numbers that all its layers put out.
+
+    It is 0 for the few architectures that compute with numbers while they are built.
+    """
+    sizes: list[int] = []
+
+    def count(_: nn.Module, __: Any, output: Any) -> None:
+        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
+
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
             model = build(source, 2, pre.channels, pre.size).eval()
             final_layer(model)
+            for module in model.modules():
+                if not list(module.children()):
+                    module.register_forward_hook(count)
             model(torch.zeros(1, pre.channels, pre.size, pre.size))
     except NotImplementedError:
-        return  # a few architectures compute with numbers while they are built
+        return 0
+    return sum(sizes)
+
+
+def _try_on(source: ModelSource, pre: Preprocessing) -> None:
+    """Refuse what the architecture does not take.
+
+    Raises:
+        UserError: It does not.
+    """
+    try:
+        _outputs_on_shapes(source, pre)
     except UserError:
         raise
     except TypeError as error:

@@ -72,7 +72,7 @@ class ImageClassifier:
         items = ImageItems.of(rows, content, np.zeros(len(rows), dtype=np.int64))
         probabilities = self.probabilities(self.logits(items, device, advance))
         predicted = self.predictions(probabilities)
-        flags = [self._at(point, probabilities) for point in self.points]
+        flags = [self.sides(point, probabilities) for point in self.points]
         for i, image in enumerate(rows.texts(IMAGE)):
             told: list[str | float] = [image, predicted[i], *map(float, probabilities[i]), *(flag[i] for flag in flags)]
             yield dict(zip(self.columns, told, strict=True))
@@ -131,18 +131,23 @@ class ImageClassifier:
         """The answers in words; "abstain" where the chosen operating point takes no side."""
         decided = self.decide(probabilities)
         if self.findings.several:
-            return ["; ".join(n for n, flag in zip(self.labels, row, strict=True) if flag) or NONE for row in decided]
+            return [self.named(row) for row in decided]
         chosen = [point for point in self.points if point.name == self.point]
         if self._is_one_against_none and chosen:
-            return [self._side(side) for side in self._at(chosen[0], probabilities)]
+            return [self._side(side) for side in self.sides(chosen[0], probabilities)]
         return [self.labels[label] for label in decided]
+
+    def named(self, flags: NDArray[np.int64]) -> str:
+        """The findings of one row ``[findings]`` in words."""
+        return "; ".join(name for name, flag in zip(self.labels, flags, strict=True) if flag) or NONE
 
     def _side(self, said: str) -> str:
         if said == "abstain":
             return said
         return self.findings.names[0] if said == "positive" else str(self.findings.negative)
 
-    def _at(self, point: OperatingPoint, probabilities: NDArray[np.float64]) -> list[str]:
+    def sides(self, point: OperatingPoint, probabilities: NDArray[np.float64]) -> list[str]:
+        """What an operating point says of each row, in words."""
         column = self.labels.index(point.finding)
         return [_SAID[int(side)] for side in answers(point, probabilities[:, column])]
 

@@ -24,7 +24,6 @@ from tunebook.evaluation.findings.report import FEW, findings_report, point_in_w
 from tunebook.evaluation.findings.temperature import fit_temperature
 from tunebook.evaluation.report import render
 from tunebook.files import write_json, write_text
-from tunebook.models.optim import count_parameters
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
 from tunebook.tasks.image_answers import write_image_predictions
@@ -34,7 +33,13 @@ from tunebook.tasks.image_examples import decoding_of, targets_of
 from tunebook.tasks.image_gallery import gallery
 from tunebook.tasks.image_preparation import ImageItems
 from tunebook.tasks.image_scores import score_findings
-from tunebook.tasks.run_facts import config_facts, data_without_folders, learning_curve, training_facts
+from tunebook.tasks.run_facts import (
+    config_facts,
+    data_without_folders,
+    finished_record,
+    learning_curve,
+    training_facts,
+)
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
@@ -83,8 +88,7 @@ def finish(
     """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
     config = prepared.config
     device = choose_accelerator(config.trainer)
-    trained, total = count_parameters(model)
-    trained_on = record.get("trained_parameters", trained)
+    finished = finished_record(record, model, fitted)
     notes = list(prepared.checked.notes)
     if not run.bundle.exists():
         made, told = _calibrated(recipe, prepared, model, device)
@@ -107,16 +111,7 @@ def finish(
     rows = prepared.encoded.rows["test"]
     items: Any = prepared.encoded.splits["test"].items
     targets: Any = prepared.encoded.splits["train"].items.targets  # type: ignore[attr-defined]
-    write_json(
-        run.record,
-        {
-            **record,
-            "total_parameters": total,
-            "trained_parameters": trained_on,
-            "best_step": fitted.best_step if fitted else None,
-            "steps": fitted.steps if fitted else 0,
-        },
-    )
+    write_json(run.record, finished)
     counts = prepared.checked.labels.counts if prepared.checked.labels else {}
     return _report(
         recipe,

@@ -18,7 +18,6 @@ from tunebook.data.gate import Checked
 from tunebook.data.images.augment import Augmentation
 from tunebook.data.images.content import ImageContent
 from tunebook.data.images.decoded import Decoding
-from tunebook.data.images.resize import Square
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
@@ -28,7 +27,7 @@ from tunebook.recipe import Batch, Encoded, Head
 from tunebook.tasks.findings import find_findings
 from tunebook.tasks.image_columns import LABEL, finding_role
 from tunebook.tasks.image_heads import start_logits
-from tunebook.tasks.image_preparation import ImageItems, ImagePreparation, moved, stack_images
+from tunebook.tasks.image_preparation import ImageItems, ImagePreparation, moved, square_of, stack_images
 
 if TYPE_CHECKING:
     from tunebook.tasks.image_classification import ImageClassificationConfig
@@ -74,11 +73,6 @@ def decoding_of(options: ImageClassificationConfig) -> Decoding:
             mend="recipe.window=[40,400]",
         )
     return Decoding(window=(options.window[0], options.window[1]))
-
-
-def square_of(pre: Preprocessing) -> Square:
-    """The square that a picture is stored as."""
-    return Square(pre.size, pre.fit, pre.interpolation)
 
 
 def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:

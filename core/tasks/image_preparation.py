@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tunebook.data.images.augment import Augmentation, augment, draws
 from tunebook.data.images.content import ImageContent
+from tunebook.data.images.resize import Square
 from tunebook.data.rows import PIXELS, Rows
 from tunebook.models.image import Preprocessing
 from tunebook.recipe import Batch
@@ -72,6 +73,11 @@ def stack_images(items: Sequence[tuple[NDArray[Any], float, NDArray[np.int64], i
 def moved(batch: Batch, device: torch.device | str) -> Batch:
     """A batch of `stack_images` with its pixels on a device."""
     return {**batch, "pixels": batch["pixels"].to(device), "peak": batch["peak"].to(device)}
+
+
+def square_of(pre: Preprocessing) -> Square:
+    """The square that a picture is stored as."""
+    return Square(pre.size, pre.fit, pre.interpolation)
 
 
 @dataclass(frozen=True)

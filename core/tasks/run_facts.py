@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.models.optim import count_parameters
 from tunebook.models.source import licence
 from tunebook.run_folder import RunFolder
 from tunebook.training.loggers import read_history
@@ -66,3 +67,15 @@ def config_facts(config: Any) -> dict[str, str]:
     plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
     assert isinstance(plain, dict)
     return flat(plain, "")
+
+
+def finished_record(record: Mapping[str, Any], model: Any, fitted: Fitted | None) -> dict[str, Any]:
+    """The record of a run with what is known once it is trained: sizes and steps."""
+    trained, total = count_parameters(model)
+    return {
+        **record,
+        "total_parameters": total,
+        "trained_parameters": record.get("trained_parameters", trained),
+        "best_step": fitted.best_step if fitted else None,
+        "steps": fitted.steps if fitted else 0,
+    }

@@ -23,10 +23,15 @@ from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.report import Report, render
 from tunebook.evaluation.scores import majority, per_class, score_predictions
 from tunebook.files import write_json, write_text
-from tunebook.models.optim import count_parameters
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
-from tunebook.tasks.run_facts import config_facts, data_without_folders, learning_curve, training_facts
+from tunebook.tasks.run_facts import (
+    config_facts,
+    data_without_folders,
+    finished_record,
+    learning_curve,
+    training_facts,
+)
 from tunebook.tasks.text_classifier import TextClassifier
 from tunebook.training.devices import choose_accelerator
 
@@ -139,8 +144,7 @@ def finish(
 ) -> float:
     """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
     config = prepared.config
-    trained, total = count_parameters(model)
-    trained_on = record.get("trained_parameters", trained)
+    finished = finished_record(record, model, fitted)
     if not run.bundle.exists():
         made = recipe.classifier(model, prepared.labels, prepared.encoded)
         card = {
@@ -171,16 +175,7 @@ def finish(
         config_facts=config_facts(config),
         notes=notes,
     )
-    write_json(
-        run.record,
-        {
-            **record,
-            "total_parameters": total,
-            "trained_parameters": trained_on,
-            "best_step": fitted.best_step if fitted else None,
-            "steps": fitted.steps if fitted else 0,
-        },
-    )
+    write_json(run.record, finished)
     evidence.write(run, report)
     print_scores(evidence.models, report.verdict)
     print(f"report: {run.report}\nmodel:  {run.bundle}")

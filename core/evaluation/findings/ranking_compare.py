@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.evaluation.compare import Difference
+from tunebook.evaluation.compare import Difference, judged
 from tunebook.evaluation.draws import group_numbers, row_draws
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.ranking import Ranking, auroc_of_counts, ranked
@@ -51,16 +51,8 @@ def paired_ranking_difference(
             if low == high and value:
                 low, high = _closed(a, b, value, confidence)
             p_value = _swap_test(a, b, defined, value, resamples, seed)
-    return Difference(
-        value=value,
-        low=low,
-        high=high,
-        n=len(a),
-        distinguishable=bool((low > 0 or high < 0) and p_value < 1 - confidence),
-        p_value=p_value,
-        confidence=confidence,
-        method="paired bootstrap" if a.groups is None else "paired group bootstrap",
-    )
+    method = "paired bootstrap" if a.groups is None else "paired group bootstrap"
+    return judged(value, low, high, len(a), p_value, confidence, method)
 
 
 def _closed(a: FindingPredictions, b: FindingPredictions, value: float, confidence: float) -> Interval:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.evaluation.compare import Difference
+from tunebook.evaluation.compare import Difference, judged
 from tunebook.evaluation.draws import row_draws
 from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.distinct import DistinctNgrams, jackknife_error
@@ -80,7 +80,7 @@ def _sums_difference(
         p_value = _share_as_large(np.concatenate(swapped), value)
     n = int((one.rows | other.rows).sum())
     method = "paired group bootstrap" if grouped else "paired bootstrap"
-    return _difference(value, low, high, n, p_value, confidence, method)
+    return judged(value, low, high, n, p_value, confidence, method)
 
 
 def _distinct_difference(
@@ -99,7 +99,7 @@ def _distinct_difference(
         p_value = _share_as_large(np.concatenate(swapped), value)
     method = "paired group jackknife" if grouped else "paired jackknife"
     n = max(one.rows, other.rows)
-    return _difference(value, value - reach, value + reach, n, p_value, confidence, method)
+    return judged(value, value - reach, value + reach, n, p_value, confidence, method)
 
 
 def _side_by_side(one: DistinctNgrams, other: DistinctNgrams) -> DistinctNgrams:
@@ -130,10 +130,3 @@ def _coins(units: int, cells: int, resamples: int, seed: int) -> Iterator[NDArra
 def _share_as_large(swapped: NDArray[np.float64], value: float) -> float:
     """Share of random swaps that make a difference at least as large as the observed one."""
     return (int((np.abs(swapped) >= abs(value) - 1e-9).sum()) + 1) / (len(swapped) + 1)
-
-
-def _difference(
-    value: float, low: float, high: float, n: int, p_value: float, confidence: float, method: str
-) -> Difference:
-    distinguishable = bool((low > 0 or high < 0) and p_value < 1 - confidence)
-    return Difference(value, low, high, n, distinguishable, p_value, confidence, method)
