@@ -23,6 +23,8 @@ _PUBLIC = {
     "SoftmaxHead": "tunebook.tasks.heads",
     "TextClassification": "tunebook.tasks.text_classification",
     "TextClassificationConfig": "tunebook.tasks.text_classification",
+    "TextGeneration": "tunebook.tasks.text_generation",
+    "TextGenerationConfig": "tunebook.tasks.text_generation",
     "UserError": "tunebook.errors",
 }
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from tunebook.tasks.image_classification import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.tasks.text_classification import TextClassification as TextClassification
     from tunebook.tasks.text_classification import TextClassificationConfig as TextClassificationConfig
+    from tunebook.tasks.text_generation import TextGeneration as TextGeneration
+    from tunebook.tasks.text_generation import TextGenerationConfig as TextGenerationConfig
 
 
 def __getattr__(name: str) -> Any:

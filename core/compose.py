@@ -284,17 +284,3 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
             where=prefix,
             mend=f"{hint}`tunebook show {name}` shows all keys",
         ) from error
-
-
-def absolute_paths(config: Any) -> Any:
-    """Nothing in a run may depend on the folder it was started from: make paths of rows absolute."""
-
-    def absolute(value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return [absolute(v) for v in value]
-        return str(Path(value).expanduser().absolute()) if isinstance(value, str) and value else value
-
-    for name in ("train", "validation", "test", "cache_dir", "image_root"):
-        setattr(config.data, name, absolute(getattr(config.data, name)))
-    config.model.weights = absolute(config.model.weights)
-    return config

@@ -14,11 +14,25 @@ from omegaconf import MISSING
 
 
 class TooLong(Enum):
-    """What happens to a text over ``data.max_length``."""
+    """What happens to a text or a conversation over ``data.max_length``; no conversation is ever cut in an answer."""
 
     truncate = "truncate"
+    split_turns = "split_turns"
     reject = "reject"
     error = "error"
+
+
+class ConversationFormat(Enum):
+    """How the rows of a file hold conversations."""
+
+    messages = "messages"
+    """OpenAI: ``messages``, a list of ``{"role", "content"}``."""
+    sharegpt = "sharegpt"
+    """ShareGPT: ``conversations``, a list of ``{"from", "value"}``, and ``system``."""
+    alpaca = "alpaca"
+    """Alpaca: ``instruction`` and ``output``, perhaps ``input``, ``system``, ``history``."""
+    prompt_completion = "prompt_completion"
+    """TRL: ``prompt`` and ``completion``, each a text or a list of messages."""
 
 
 class Leaks(Enum):
@@ -100,6 +114,11 @@ class DataConfig:
     """Folder that image paths are relative to (default: the folder of the file that names them)."""
     label: str = "label"
     """Column that holds the label."""
+    format: ConversationFormat | None = None
+    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    facts: str | None = None
+    """Column with the facts that answers must state, a list of texts: each is asked of the turn whose given answer
+    states it (default: `facts`, where there is such a column)."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split (customer, product, patient ...)."""
     labels: list[str] | None = None
@@ -120,9 +139,11 @@ class DataConfig:
     """Similarity from which two rows count as near duplicates: of texts Jaccard's of their word 3-grams, of images
     the correlation of their thumbnails (1.0: exact only)."""
     max_length: int | None = None
-    """Longest text in tokens (default: what the model takes, at most 512)."""
+    """Longest text in tokens (default: what the model takes, at most 512; of conversations at most 1024)."""
     too_long: TooLong = TooLong.truncate
-    """Texts over max_length: truncate (counted and shown), reject or error."""
+    """Texts over max_length: truncate (counted and shown), reject or error; conversations: split_turns, reject, error."""
+    pack: bool = True
+    """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
     batch_size: int = 32
     """Rows in a batch, over all devices together."""
     group_by_length: bool = True
@@ -147,6 +168,8 @@ class ModelConfig:
     """Local safetensors file with the weights of the architecture in model.name (image models)."""
     args: Any = None
     """Arguments of the architecture, as timm takes them: {pad_type: same} (image models)."""
+    chat_template: str | None = None
+    """Jinja file that writes conversations as the model reads them, or `plain`, which ships (default: the model's)."""
 
 
 @dataclass
@@ -163,6 +186,8 @@ class AdaptConfig:
     """Dropout on the input of the LoRA matrices."""
     lora_targets: list[str] | None = None
     """Names of the layers that get adapters (default: every linear layer of the backbone)."""
+    quantize: bool = False
+    """Hold the frozen weights of a language model in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
     unfreeze_epochs: float = 0.0
     """Epochs over which the backbone is unfrozen from the top, one layer group after the other (0: all learn from the
     start)."""
@@ -214,6 +239,8 @@ class TrainerConfig:
     """Batches whose gradients are summed before each optimizer step."""
     gradient_clip: float | None = 1.0
     """Largest norm of the gradient (null: no clipping)."""
+    gradient_checkpointing: bool = False
+    """Compute activations a second time instead of keeping them: less memory, a third slower (language models)."""
     early_stop: int | None = None
     """Stop after this many validations without a better watched metric (null: never)."""
     validate_every: float = 1.0
@@ -246,6 +273,8 @@ class ScoreConfig:
     """Coverage of every interval."""
     resamples: int = 2000
     """Bootstrap resamples behind an interval that has no closed form."""
+    answers: int | None = 200
+    """Answers that are written and compared on test rows, drawn by whole conversations (null: all; language models)."""
 
 
 @dataclass

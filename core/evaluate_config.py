@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tunebook.config import Accelerator, Leaks, ScoreConfig
+from tunebook.config import Accelerator, ConversationFormat, Leaks, ScoreConfig
 
 
 @dataclass
@@ -24,6 +24,10 @@ class EvaluateDataConfig:
     """Folder that image paths are relative to (default: the folder of the file that names them)."""
     label: str | None = None
     """Column that holds the label (default: as in training)."""
+    format: ConversationFormat | None = None
+    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    facts: str | None = None
+    """Column with the facts that answers must state, a list of texts (default: `facts`, where there is such a one)."""
     group: str | None = None
     """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
     subgroups: list[str] | None = None

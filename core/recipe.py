@@ -140,6 +140,7 @@ class Recipe(ABC, Generic[ConfigT]):
         Config: Dataclass of the recipe's own options, the ``recipe:`` node of the config.
         watch: The metric that chooses the best checkpoint and stops early.
         watch_mode: Whether the watched metric is better high ("max") or low ("min").
+        unused: Config keys that mean nothing to the family's recipes, and are refused where they are set.
     """
 
     contract: ClassVar[int] = CONTRACT_VERSION
@@ -147,6 +148,7 @@ class Recipe(ABC, Generic[ConfigT]):
     Config: ClassVar[type]
     watch: ClassVar[str]
     watch_mode: ClassVar[str] = "max"
+    unused: ClassVar[Sequence[str]] = ()
 
     def __init__(self, options: ConfigT) -> None:
         self.options = options
@@ -207,6 +209,10 @@ class Recipe(ABC, Generic[ConfigT]):
     def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Make the model's inputs of all rows, once."""
 
+    def preview(self, encoded: Encoded) -> Sequence[Any]:
+        """A few training rows as the model takes them, for rich to print."""
+        return ()
+
     @abstractmethod
     def build_model(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
@@ -218,6 +224,12 @@ class Recipe(ABC, Generic[ConfigT]):
         from tunebook.models.adapt import adapt
 
         return adapt(model, config)
+
+    def merged(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
+        """The plain model again once it is trained, with any adapters added into its weights."""
+        from tunebook.models.adapt import merge
+
+        return merge(model)
 
     @abstractmethod
     def data(
@@ -241,12 +253,18 @@ class Recipe(ABC, Generic[ConfigT]):
     def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
         """The model of a bundle of this recipe, ready to answer."""
 
-    def bundle_content(self, manifest: Manifest, cache_dir: Path) -> Content | None:
-        """As ``content``, for the model of a bundle."""
+    def bundle_content(self, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
+        """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
         return None
 
-    def predict_columns(self, manifest: Manifest, column: str | None) -> Sequence[Column]:
-        """The columns that a row to be answered needs; ``column`` names the one with its text or image."""
+    def predict_columns(self, manifest: Manifest, column: str | None, files: Sequence[str]) -> Sequence[Column]:
+        """The columns that a row to be answered needs.
+
+        Args:
+            manifest: Says what the columns were called in training.
+            column: The user's name of the one with the text or the image.
+            files: Where the rows are; empty where they come from standard input.
+        """
         raise self._answers_nothing()
 
     def evaluate_columns(self, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:

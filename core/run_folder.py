@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "logs"
 
     @property
+    def adapter(self) -> Path:
+        """Trained adapters, until they go into the finished model's folder."""
+        return self.path / "adapter"
+
+    @property
     def bundle(self) -> Path:
         """The finished model."""
         return self.path / "model"

@@ -11,10 +11,9 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import Tunebook, write_reviews
-from tunebook.commands.setup import prepare, typed
+from tunebook.commands.setup import absolute_paths, prepare, typed
 from tunebook.compose import (
     _ELSEWHERE,
-    absolute_paths,
     check_keys,
     explain,
     is_config_error,

@@ -11,6 +11,7 @@ from typing import Any
 from tunebook.errors import UserError
 
 FILE = "tunebook.json"
+LOSS = "loss"
 FORMAT = 1
 
 
@@ -37,6 +38,8 @@ class Manifest:
         golden: A few inputs with their outputs.
         format: Version of this file.
         image: What an image model needs besides: preprocessing, temperature, operating points; None of text models.
+        generation: What a model that writes needs besides: the longest answer; None of others. Its golden outputs are
+            the mean loss of a token, `LOSS`.
     """
 
     recipe: str
@@ -49,6 +52,12 @@ class Manifest:
     golden: list[Golden]
     format: int = FORMAT
     image: dict[str, Any] | None = None
+    generation: dict[str, Any] | None = None
+
+    @property
+    def outputs(self) -> list[str]:
+        """What each golden input has a number for."""
+        return self.labels if self.generation is None else [LOSS]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -90,6 +99,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _check(manifest: Manifest) -> None:
     """A file that was edited by hand must not be half believed."""
     key, fewest = ("text", 2) if manifest.image is None else ("image", 1)
+    if manifest.generation is not None:
+        key, fewest = "conversation", 0
     if not isinstance(manifest.labels, list) or key not in manifest.columns:
         raise ValueError(f"labels must be a list, and columns must name the {key}")
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]
@@ -99,8 +110,8 @@ def _check(manifest: Manifest) -> None:
         raise ValueError("max_length must be a whole number")
     for golden in manifest.golden:
         numbers = golden.probabilities
-        if set(numbers) != set(manifest.labels) or not all(math.isfinite(p) for p in numbers.values()):
-            raise ValueError("a golden output has not one number for each label")
+        if set(numbers) != set(manifest.outputs) or not all(math.isfinite(p) for p in numbers.values()):
+            raise ValueError("a golden output has not one number for each of its outputs")
 
 
 def find_bundle(path: str) -> Path:

@@ -103,13 +103,13 @@ def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path) -> 
 
     Args:
         manifest: Says what was answered.
-        got: Probabilities of the golden inputs now, ``[inputs, labels]``.
+        got: Outputs for the golden inputs now, ``[inputs, outputs]``.
         folder: The bundle.
 
     Raises:
         UserError: They differ.
     """
-    expected = np.array([[g.probabilities[label] for label in manifest.labels] for g in manifest.golden])
+    expected = np.array([[g.probabilities[name] for name in manifest.outputs] for g in manifest.golden])
     if expected.size and not np.allclose(got, expected, atol=_TOLERANCE):
         raise UserError(
             "This bundle's model does not answer as it did when the bundle was written "

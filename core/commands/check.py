@@ -10,7 +10,7 @@ from typing import Any
 def check_command(config: Any, run_dir: str) -> None:
     """Read, check, split, compare and tokenise the rows; train nothing and leave nothing behind."""
     from tunebook.commands.setup import prepare, typed
-    from tunebook.commands.summary import print_data
+    from tunebook.commands.summary import print_data, print_preview
     from tunebook.run_folder import remove_empty
 
     remove_empty(Path(run_dir))  # Hydra made it; a check writes nothing
@@ -23,4 +23,5 @@ def check_command(config: Any, run_dir: str) -> None:
         else:
             rejects.parent.rmdir()
     print_data(prepared)
+    print_preview(prepared)
     print("ready to train")

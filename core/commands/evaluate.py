@@ -46,7 +46,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
             labels=manifest.labels,
             image_root=data.image_root,
         )
-        content = recipe.bundle_content(manifest, Path(scratch))
+        content = recipe.bundle_content(manifest, Path(scratch), answered=True)
         if content is not None:
             rows = content.inspect(rows, rejects)
         rejects.write()

@@ -57,10 +57,10 @@ def predict_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
-    columns = recipe.predict_columns(manifest, options.column)
+    columns = recipe.predict_columns(manifest, options.column, options.files)
     with tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch:
         log = output.with_suffix(output.suffix + ".rejects.jsonl") if output else None
-        content = recipe.bundle_content(manifest, Path(scratch))
+        content = recipe.bundle_content(manifest, Path(scratch), answered=False)
         rows = _rows(options, columns, content, log or Path(scratch) / "rejects.jsonl", Path(scratch))
         _label(folder, rows, content, options.accelerator, output)
 
@@ -97,11 +97,14 @@ def _rows(
             rows = read_rows(options.files, "files", columns, rejects, split="rows")
             if content is not None:
                 rows = content.inspect(rows, rejects)
-        elif content is not None:
+        elif content is not None and not content.line:
             raise UserError(f"There is no {content.what} to look at.", where="files", mend="give files or a folder")
         else:
-            spool, column = _spool(scratch), Column("text", "text", "stdin", "text")
+            role = content.line if content is not None else "text"
+            spool, column = _spool(scratch), Column(role, "text", "stdin", "text")
             rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
+            if content is not None:
+                rows = content.inspect(rows, rejects)
         rejects.write()
         rejects.check()
     except UserError as error:
@@ -158,7 +161,7 @@ def _label(folder: Path, rows: Rows, content: Content | None, accelerator: str, 
             _write(stream, output.suffix[1:], predictor, rows, content, device)
         print(f"{len(rows)} rows: {output}", file=sys.stderr)
     if predictor.truncated:
-        print(f"note: {predictor.truncated} texts are over the model's length and were cut", file=sys.stderr)
+        print(f"note: {predictor.truncated} rows are over the model's length and were cut", file=sys.stderr)
 
 
 def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:
@@ -169,7 +172,7 @@ def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content
     if kind == "csv":
         writer.writerow(["file", "line", *predictor.columns])
     places = zip(rows.column("file"), rows.column("line"), strict=True)
-    with counting("labelling", len(rows)) as advance:
+    with counting("answering", len(rows)) as advance:
         for (file, line), answer in zip(places, predictor.answers(rows, content, device, advance), strict=True):
             place = {"file": file.as_py(), "line": line.as_py()}
             if kind == "csv":

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from tunebook.compose import absolute_paths, typed_recipe_options
+from tunebook.compose import typed_recipe_options
 from tunebook.config import Method, TrainConfig
 from tunebook.data.gate import Checked, open_gate
+from tunebook.data.conversations.template import TEMPLATES
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
@@ -43,7 +44,23 @@ def typed(config: Any) -> TrainConfig:
     made = OmegaConf.to_object(config)
     assert isinstance(made, TrainConfig)
     _check_ranges(made)
-    return absolute_paths(made)  # type: ignore[no-any-return]
+    return absolute_paths(made)
+
+
+def absolute_paths(config: TrainConfig) -> TrainConfig:
+    """Nothing in a run may depend on the folder it was started from: make paths of rows absolute."""
+
+    def absolute(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [absolute(v) for v in value]
+        return str(Path(value).expanduser().absolute()) if isinstance(value, str) and value else value
+
+    for name in ("train", "validation", "test", "cache_dir", "image_root"):
+        setattr(config.data, name, absolute(getattr(config.data, name)))
+    config.model.weights = absolute(config.model.weights)
+    if config.model.chat_template not in (None, *TEMPLATES):
+        config.model.chat_template = absolute(config.model.chat_template)
+    return config
 
 
 def _check_ranges(config: TrainConfig) -> None:
@@ -117,6 +134,17 @@ def make_recipe(config: TrainConfig) -> Recipe[Any]:
     return recipe_class(typed_recipe_options(config.recipe, recipe_class.Config, name))
 
 
+def _check_unused(config: TrainConfig, recipe: Recipe[Any]) -> None:
+    """Refuse options that would do nothing: whoever sets them believes that they do."""
+    usual = TrainConfig()
+    for key in recipe.unused:
+        node, name = key.split(".")
+        if getattr(getattr(config, node), name) != getattr(getattr(usual, node), name):
+            raise UserError(
+                f"{key} means nothing to recipe={recipe.name}.", where=key, mend=f"leave {key} out of the command"
+            )
+
+
 def prepare(config: TrainConfig, rejects: Path) -> Prepared:
     """Find recipe and model, check all rows, encode them; nothing is trained or loaded yet.
 
@@ -125,6 +153,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         rejects: File for rejected rows.
     """
     recipe = make_recipe(config)
+    _check_unused(config, recipe)
     source = recipe.find_model(config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
     checked = open_gate(

@@ -55,6 +55,13 @@ def print_data(prepared: Prepared) -> None:
         console.print(f"note: {escape(note)}")
 
 
+def print_preview(prepared: Prepared) -> None:
+    """A few training rows as the model takes them, where the family shows any."""
+    console = _console()
+    for shown in prepared.recipe.preview(prepared.encoded):
+        console.print(shown)
+
+
 def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) -> None:
     """All scores with their intervals, and the verdict in words."""
     from rich import box

@@ -160,7 +160,6 @@ def _tuned(
     prepared: Prepared, run: RunFolder, resumed: bool, main: bool, record: dict[str, Any]
 ) -> tuple[Any, Fitted | None, TrainConfig]:
     """Build the model and train it; with ``adapt=none`` it is ready as it is."""
-    from tunebook.models.adapt import merge
     from tunebook.models.optim import count_parameters
     from tunebook.training.seeding import seed_of, seed_torch
 
@@ -174,7 +173,9 @@ def _tuned(
     record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
     config = _settled(prepared, model, data, run, main)
     fitted = _fit(prepared, config, trained, data, run, resumed)
-    return merge(adapted) if fitted.is_main else adapted, fitted, config
+    if not fitted.is_main:
+        return adapted, fitted, config
+    return recipe.merged(adapted, prepared.source, config, run), fitted, config
 
 
 def _settled(prepared: Prepared, model: Any, data: Any, run: RunFolder, main: bool) -> TrainConfig:
@@ -202,6 +203,8 @@ def _settled(prepared: Prepared, model: Any, data: Any, run: RunFolder, main: bo
         )
     if main:
         save_config(settled, run)
+        if data.told:
+            print(f"batches: {data.told}")
         print(
             f"training: adapt={method.name}, optim.lr={settled.optim.lr:g}, "
             f"trainer.max_epochs={settled.trainer.max_epochs} ({steps} steps)",

@@ -61,10 +61,12 @@ class Content(Protocol):
     Attributes:
         what: What it is, in one word.
         ungrouped: What to tell where no group column is given; "" for nothing.
+        line: The role of a line of standard input; "" where a line can be none.
     """
 
     what: str
     ungrouped: str
+    line: str
 
     def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
         """The rows whose content can be used; the others go to ``rejects``."""

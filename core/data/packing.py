@@ -70,7 +70,7 @@ class Pack:
         ids: Token ids, ``[tokens]``.
         learnt: Whether each token is one that the model learns to write, bool ``[tokens]``.
         position_ids: Position of each token in its own conversation, from zero, ``[tokens]``.
-        row: The first conversation's row, for messages.
+        row: The first conversation, for messages.
     """
 
     ids: np.ndarray
@@ -88,12 +88,14 @@ class PackedItems(Sequence[Any]):
         learnt: Whether each token is one that the model learns to write, bool ``[tokens]``.
         offsets: Where each row starts, ``[rows + 1]``.
         packs: The rows of each pack.
+        sources: The conversation that each row is of, where long ones make several, ``[rows]``; None: one a row.
     """
 
     ids: np.ndarray
     learnt: np.ndarray
     offsets: np.ndarray
     packs: Sequence[np.ndarray]
+    sources: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.packs)
@@ -106,7 +108,7 @@ class PackedItems(Sequence[Any]):
             np.concatenate([self.ids[span] for span in spans]),
             np.concatenate([self.learnt[span] for span in spans]),
             np.concatenate([np.arange(span.stop - span.start) for span in spans]),
-            int(rows[0]),
+            int(rows[0] if self.sources is None else self.sources[rows[0]]),
         )
 
     @property

@@ -137,7 +137,7 @@ def load_classifier(
             settings.update(labels)
             settings.problem_type = head.problem_type
             settings.pad_token_id = tokenizer.pad_token_id
-            _set_dropout(settings, config.dropout)
+            set_dropout(settings, config.dropout)
             model: nn.Module
             if method is Method.scratch:
                 settings.dtype = torch.float32
@@ -174,8 +174,8 @@ def start_at(model: nn.Module, logits: Tensor | None) -> None:
             layers[-1].bias.copy_(logits)
 
 
-def _set_dropout(settings: Any, dropout: float | None) -> None:
-    """Set every dropout that this architecture has."""
+def set_dropout(settings: Any, dropout: float | None) -> None:
+    """Set every dropout that this architecture has in its config."""
     if dropout is None:
         return
     keys = [k for k in settings.to_dict() if "dropout" in k and isinstance(getattr(settings, k), float)]
@@ -208,7 +208,7 @@ def load_backbone(source: ModelSource) -> nn.Module:
     return model
 
 
-def load_language_model(source: ModelSource, fresh: bool = False) -> nn.Module:
+def load_language_model(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
     """A causal language model in float32; ``fresh`` takes the architecture alone.
 
     Raises:
@@ -220,14 +220,26 @@ def load_language_model(source: ModelSource, fresh: bool = False) -> nn.Module:
     try:
         with quiet_transformers():
             model: nn.Module
+            report: Any
+            settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+            set_dropout(settings, dropout)
             if fresh:
-                settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
                 settings.dtype = torch.float32
                 model = AutoModelForCausalLM.from_config(settings)
             else:
-                model = AutoModelForCausalLM.from_pretrained(
-                    source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+                loading: Any = AutoModelForCausalLM.from_pretrained
+                model, report = loading(
+                    source.folder,
+                    config=settings,
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
                 )
+                if report["missing_keys"]:
+                    raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
+    except UserError:
+        raise
     except Exception as error:  # transformers raises nearly anything here
         raise UserError(
             f"'{source.name}' cannot be used as a language model: {str(error).strip().splitlines()[0]}",

@@ -247,13 +247,13 @@ class ImageClassification(Recipe[ConfigT]):
 
         return read_image_classifier(self, folder, manifest)
 
-    def bundle_content(self, manifest: Manifest, cache_dir: Path) -> Content:
+    def bundle_content(self, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Pictures made as the bundle's model was trained on them."""
         from tunebook.bundle.image import bundle_content
 
         return bundle_content(manifest, cache_dir)
 
-    def predict_columns(self, manifest: Manifest, column: str | None) -> Sequence[Column]:
+    def predict_columns(self, manifest: Manifest, column: str | None, files: Sequence[str]) -> Sequence[Column]:
         """The image alone."""
         from tunebook.tasks.image_columns import predict_columns
 

@@ -14,16 +14,11 @@ from tunebook.recipe import Batch, Head
 
 
 class CausalHead(Head):
-    """Cross-entropy of the tokens that are learnt; what ``forward`` hands on is one loss for each of them.
-
-    Args:
-        vocabulary: Tokens that the model can write.
-    """
+    """Cross-entropy of the tokens that are learnt; what ``forward`` hands on is one loss for each of them."""
 
     kind: ClassVar[str] = "causal"
-
-    def __init__(self, vocabulary: int) -> None:
-        self.outputs = vocabulary
+    outputs = 0
+    """No layer is made for it: a language model brings the one that writes its words."""
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of each token that is learnt in nats, ``[learnt tokens]``; logits are never seen whole."""

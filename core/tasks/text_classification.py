@@ -46,6 +46,10 @@ class TextClassification(Recipe[ConfigT]):
     family: ClassVar[str] = "text_classification"
     Config: ClassVar[type] = TextClassificationConfig
     watch: ClassVar[str] = "macro_f1"
+    unused: ClassVar[Sequence[str]] = (
+        *("data.image_root", "data.format", "data.facts", "data.pack", "model.weights", "model.args"),
+        *("model.chat_template", "adapt.quantize", "trainer.gradient_checkpointing", "evaluation.answers"),
+    )
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text, a label, and the group column where one is named."""
@@ -202,7 +206,7 @@ class TextClassification(Recipe[ConfigT]):
 
         return read_text_classifier(self, folder, manifest)
 
-    def predict_columns(self, manifest: Manifest, column: str | None) -> Sequence[Column]:
+    def predict_columns(self, manifest: Manifest, column: str | None, files: Sequence[str]) -> Sequence[Column]:
         """The text alone."""
         from tunebook.data.columns import Column
 

@@ -17,8 +17,12 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair: JSON can write it in escapes, and UTF-8 cannot."""
 
 
-def check(messages: Sequence[Message]) -> None:
+def check(messages: Sequence[Message], answered: bool = True) -> None:
     """Say what keeps a conversation from being learned from; turns are counted from 1.
+
+    Args:
+        messages: Its turns.
+        answered: Whether its last turn is the assistant's; else it waits for the answer.
 
     Raises:
         UnusableConversation: There is no answer, a turn is empty or cannot be written down, or turns are out of order.
@@ -27,7 +31,7 @@ def check(messages: Sequence[Message]) -> None:
         raise UnusableConversation("no turns")
     for number, message in enumerate(messages, start=1):
         _check_content(message.content, number)
-    if all(message.role != "assistant" for message in messages):
+    if answered and all(message.role != "assistant" for message in messages):
         raise UnusableConversation("no assistant turn")
     last: Role | None = None
     for number, message in enumerate(messages, start=1):
@@ -35,7 +39,10 @@ def check(messages: Sequence[Message]) -> None:
         if problem:
             raise UnusableConversation(f"turn {number} is {problem}")
         last = message.role
-    if last != "assistant":
+    if not answered:
+        if last not in ("user", "tool"):
+            raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn, and nothing is left to answer")
+    elif last != "assistant":
         raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn, which nothing answers")
 
 

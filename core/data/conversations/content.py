@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from tunebook.config import ConversationFormat
 from tunebook.data.compare import Layout
 from tunebook.data.conversations.check import check
-from tunebook.data.conversations.formats import SHAPES, ConversationFormat
+from tunebook.data.conversations.formats import SHAPES
 from tunebook.data.conversations.message import Message, UnusableConversation, from_text, to_plain, to_text
 from tunebook.data.conversations.parse import parse
 from tunebook.data.duplicates import Duplicates, find_duplicates
@@ -24,29 +25,32 @@ class ConversationContent:
     """The conversations of rows.
 
     Args:
-        format: The form that the rows hold them in.
+        format: The form that the rows hold them in; None: told by their roles.
         column: The column that messages name; "" for the row as a whole.
+        answered: Whether they end with the assistant's answer; else they wait for it.
     """
 
     what = "conversation"
     ungrouped = ""
+    line = "prompt"
 
-    def __init__(self, format: ConversationFormat, column: str = "") -> None:
+    def __init__(self, format: ConversationFormat | None = None, column: str = "", answered: bool = True) -> None:
         self.format = format
         self.column = column
+        self.answered = answered
 
     def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
         """Read and check every conversation; bad ones go to ``rejects``.
 
         The columns of the form give way to the roles `CONVERSATION` and `TEXT`; other roles stay.
         """
-        shape = SHAPES[self.format]
+        shape = SHAPES[self._format_of(rows)]
         sources = [name for name in (*shape.required, *shape.optional) if name in rows.roles]
         others = [role for role in rows.roles if role not in sources]
         schema = row_schema([*others, CONVERSATION, TEXT])
         writer = RowWriter(schema, rows.split)
         for batch in rows.table.to_batches():
-            kept, conversations, texts = self._checked(batch, sources, rejects)
+            kept, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects)
             if kept:
                 good = batch.take(pa.array(kept, pa.int64()))
                 columns = [
@@ -75,16 +79,23 @@ class ConversationContent:
             writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
         return find_duplicates(writer.finish().column(TEXT), threshold)
 
+    def _format_of(self, rows: Rows) -> ConversationFormat:
+        """The form as told, or the one whose columns the rows have."""
+        needed = ((form, shape.needed(self.answered)) for form, shape in SHAPES.items())
+        return self.format or next(form for form, names in needed if set(names) <= set(rows.roles))
+
     def _checked(
-        self, batch: pa.RecordBatch, sources: Sequence[str], rejects: RejectLog
+        self, batch: pa.RecordBatch, format: ConversationFormat, sources: Sequence[str], rejects: RejectLog
     ) -> tuple[list[int], list[str], list[str]]:
         """The positions of good rows, and their conversations as JSON and as plain text."""
         kept, conversations, texts = [], [], []
         values = [batch.column(role).to_pylist() for role in sources]
         for i, row in enumerate(zip(*values, strict=True)):
             try:
-                messages = parse(dict(zip(sources, row, strict=True)), self.format)
-                check(messages)
+                messages = parse(dict(zip(sources, row, strict=True)), format)
+                if not self.answered and not messages[-1].content.strip() and messages[-1].role == "assistant":
+                    del messages[-1]  # the empty place for the answer
+                check(messages, self.answered)
             except UnusableConversation as reason:
                 file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
                 rejects.add(file, line, self.column, f"is no usable conversation: {reason}", row[0] or "")

@@ -4,41 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
+from tunebook.config import ConversationFormat
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
 
 KEY = "data.format"
 
 
-class ConversationFormat(Enum):
-    """How the rows of a file hold conversations."""
-
-    messages = "messages"
-    """OpenAI: ``messages``, a list of ``{"role", "content"}``."""
-    sharegpt = "sharegpt"
-    """ShareGPT: ``conversations``, a list of ``{"from", "value"}``, and ``system``."""
-    alpaca = "alpaca"
-    """Alpaca: ``instruction`` and ``output``, perhaps ``input``, ``system``, ``history``."""
-    prompt_completion = "prompt_completion"
-    """TRL: ``prompt`` and ``completion``, each a text or a list of messages."""
-
-
 @dataclass(frozen=True)
 class Shape:
-    """The columns of a form: those that make it one, and those it may have."""
+    """The columns of a form: those that make it one, those it may have, and the one with the answer alone."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    answer: str = ""
+
+    def needed(self, answered: bool) -> tuple[str, ...]:
+        """The columns that make it one; the answer's is not needed where it is yet to be given."""
+        return tuple(name for name in self.required if answered or name != self.answer)
 
 
 SHAPES: Mapping[ConversationFormat, Shape] = {
     ConversationFormat.messages: Shape(("messages",)),
     ConversationFormat.sharegpt: Shape(("conversations",), ("system",)),
-    ConversationFormat.alpaca: Shape(("instruction", "output"), ("input", "system", "history")),
-    ConversationFormat.prompt_completion: Shape(("prompt", "completion")),
+    ConversationFormat.alpaca: Shape(("instruction", "output"), ("input", "system", "history"), "output"),
+    ConversationFormat.prompt_completion: Shape(("prompt", "completion"), answer="completion"),
 }
 
 
@@ -56,12 +48,15 @@ class Detected:
     present: tuple[str, ...]
 
 
-def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = None) -> Detected:
+def detect_format(
+    paths: Sequence[Path], wanted: ConversationFormat | None = None, answered: bool = True
+) -> Detected:
     """Tell from their columns in which form files hold conversations.
 
     Args:
         paths: The files of all splits.
         wanted: What the user says they are (``data.format``): only whether the columns are there is looked at.
+        answered: Whether the rows hold the answers too; else they wait for them.
 
     Raises:
         UserError: A file cannot be read, is of no form or lacks a column of the one wanted; or the files are of
@@ -70,10 +65,10 @@ def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = Non
     from tunebook.data.conversations.peek import column_names, is_jsonlines
 
     columns = {path: column_names(path) for path in paths}
-    found = _agreed(columns) if wanted is None else wanted
+    found = _agreed(columns, answered) if wanted is None else wanted
     shape = SHAPES[found]
     for path, names in columns.items():
-        missing = [name for name in shape.required if name not in names]
+        missing = [name for name in shape.needed(answered) if name not in names]
         if missing:
             lacking = " and no column ".join(map(repr, missing))
             raise UserError(
@@ -82,28 +77,31 @@ def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = Non
                 mend=f"its columns: {', '.join(names)}; {_needs()}",
             )
     known = set().union(*columns.values(), *(shape.optional for path in paths if is_jsonlines(path)))
-    return Detected(found, tuple(name for name in (*shape.required, *shape.optional) if name in known))
+    return Detected(found, tuple(name for name in (*shape.needed(answered), *shape.optional) if name in known))
 
 
-def format_columns(format: ConversationFormat, present: Collection[str] | None = None) -> list[Column]:
+def format_columns(
+    format: ConversationFormat, present: Collection[str] | None = None, answered: bool = True
+) -> list[Column]:
     """The columns that hold a conversation; each has its name as role.
 
     Args:
         format: The form of the rows.
         present: The columns that the files have (`Detected.present`); optional ones besides are not read.
             None: all are read where they are.
+        answered: Whether the rows hold the answers too.
     """
     shape = SHAPES[format]
     optional = [name for name in shape.optional if present is None or name in present]
     return [
-        *(Column(name, name, KEY, "any") for name in shape.required),
+        *(Column(name, name, KEY, "any") for name in shape.needed(answered)),
         *(Column(name, name, KEY, "any", required=False) for name in optional),
     ]
 
 
-def _agreed(columns: Mapping[Path, Sequence[str]]) -> ConversationFormat:
+def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> ConversationFormat:
     """The one form that fits the columns of every file."""
-    fitting = {path: _fitting(names) for path, names in columns.items()}
+    fitting = {path: _fitting(names, answered) for path, names in columns.items()}
     common = set(SHAPES).intersection(*fitting.values())
     if len(common) == 1:
         return common.pop()
@@ -132,8 +130,8 @@ def _agreed(columns: Mapping[Path, Sequence[str]]) -> ConversationFormat:
     )
 
 
-def _fitting(names: Collection[str]) -> list[ConversationFormat]:
-    return [format for format, shape in SHAPES.items() if set(shape.required) <= set(names)]
+def _fitting(names: Collection[str], answered: bool) -> list[ConversationFormat]:
+    return [format for format, shape in SHAPES.items() if set(shape.needed(answered)) <= set(names)]
 
 
 def _listed(formats: Sequence[ConversationFormat]) -> str:

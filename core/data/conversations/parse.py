@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import NoneType
 from typing import Any
 
-from tunebook.data.conversations.formats import ConversationFormat
+from tunebook.config import ConversationFormat
 from tunebook.data.conversations.message import ROLES, Message, Role, UnusableConversation
 
 NAMES: Mapping[str, Role] = {

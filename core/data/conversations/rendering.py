@@ -165,7 +165,7 @@ def _from_tokenizer(tokenizer: Any) -> tuple[str, str]:
     model = Path(tokenizer.name_or_path).name
     if isinstance(templates, str) and templates.strip():
         return f"the template of {model}", templates
-    mend = f"{KEY}=<file.jinja> gives one; a model tuned for chats brings its own"
+    mend = f"{KEY}=plain is one that ships, {KEY}=<file.jinja> your own; a model tuned for chats brings its own"
     if not templates:
         raise UserError(f"The tokenizer of {model} has no chat template.", where=KEY, mend=mend)
     if "default" in templates:

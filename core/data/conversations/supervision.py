@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from rich.text import Text
 
+from tunebook.config import TooLong
 from tunebook.data.conversations.answers import Supervised
 from tunebook.data.conversations.rendering import Conversation, Unsupervisable, plain
 from tunebook.data.conversations.template import ChatTemplate
@@ -21,14 +21,6 @@ LEARNT = "green"
 CONTROL = "reverse"
 # Control characters of what people typed are drawn, so that they cannot steer the terminal.
 _DRAWN = {**{code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}, 127: 0x2421}
-
-
-class TooLongChat(Enum):
-    """What happens to a conversation over ``data.max_length``; none is ever cut within an answer."""
-
-    reject = "reject"
-    split_turns = "split_turns"
-    error = "error"
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,7 @@ def fit(
     conversation: Conversation,
     template: ChatTemplate,
     max_length: int,
-    policy: TooLongChat = TooLongChat.split_turns,
+    policy: TooLong = TooLong.split_turns,
     where: str | None = None,
 ) -> Fitted:
     """Make training rows of a conversation, none over ``max_length`` tokens.
@@ -85,14 +77,14 @@ def fit(
         if len(whole) <= max_length:
             return Fitted((whole,), tokens=len(whole))
         told = f"has {len(whole)} tokens, over data.max_length={max_length}"
-        if policy is TooLongChat.error:
+        if policy is TooLong.error:
             raise UserError(
                 f"A conversation {told}.",
                 where=where,
                 mend="data.too_long=split_turns makes several rows of it, data.too_long=reject drops it, "
                 "data.max_length=... allows more",
             )
-        if policy is TooLongChat.reject:
+        if policy is TooLong.reject:
             return Fitted(rejected=(told,), tokens=len(whole))
         rows, rejected = _split(turns, answers, template, max_length)
     except Unsupervisable as error:

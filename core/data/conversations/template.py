@@ -14,6 +14,9 @@ from tunebook.data.conversations.proof import MEND, Proof, prove
 from tunebook.data.conversations.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
 from tunebook.errors import UserError
 
+TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
+"""Templates that ship, by the name that ``model.chat_template`` takes them by."""
+
 
 @dataclass(frozen=True)
 class ChatTemplate:

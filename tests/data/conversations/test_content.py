@@ -14,7 +14,8 @@ from tunebook.config import DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.compare import Layout
 from tunebook.data.conversations.content import ConversationContent
-from tunebook.data.conversations.formats import ConversationFormat, detect_format, format_columns
+from tunebook.config import ConversationFormat
+from tunebook.data.conversations.formats import detect_format, format_columns
 from tunebook.data.conversations.message import Message, from_text, to_plain
 from tunebook.data.gate import Checked, open_gate, read_rows
 from tunebook.data.rejects import RejectLog

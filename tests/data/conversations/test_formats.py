@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tunebook.data.conversations.formats import ConversationFormat, detect_format, format_columns
+from tunebook.config import ConversationFormat
+from tunebook.data.conversations.formats import detect_format, format_columns
 from tunebook.data.conversations.message import Message, UnusableConversation, from_text, to_plain, to_text
 from tunebook.data.conversations.parse import parse
 from tunebook.data.formats import read_batches

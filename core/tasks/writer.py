@@ -1,0 +1,161 @@
+"""A tuned language model ready to answer: the one code path behind test scores, `predict` and `chat`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunebook.data.batches import BatchPlan
+from tunebook.data.compare import Content
+from tunebook.data.conversations.content import CONVERSATION
+from tunebook.data.conversations.message import Message, from_text
+from tunebook.data.conversations.rendering import Unsupervisable
+from tunebook.data.conversations.template import ChatTemplate
+from tunebook.data.conversations.window import ask
+from tunebook.data.packing import NOT_LEARNT, PackedItems, stack_rows
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.models.generate import Generation, generate, stream
+from tunebook.models.language_loss import supervised_losses
+from tunebook.models.text import positions
+
+# Answers written together. Rows are sorted by length, and leave their batch when they are done.
+CHUNK, BATCH, SCORED = 512, 32, 16
+
+
+def nothing(done: int) -> None:
+    """Tell nobody how far the work is."""
+
+
+@dataclass
+class Writer:
+    """Conversations in, the assistant's next turn out.
+
+    Attributes:
+        model: A causal language model of transformers.
+        template: Writes conversations as the model reads them; knows the tokenizer.
+        max_length: Longest conversation in tokens that it was trained on; earlier turns are left out of longer ones.
+        generation: How answers are chosen.
+        truncated: Conversations whose earliest turns were left out so far.
+    """
+
+    model: nn.Module
+    template: ChatTemplate
+    max_length: int
+    generation: Generation = field(default_factory=Generation)
+    truncated: int = 0
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own."""
+        return self.template.rendering.tokenizer
+
+    @property
+    def columns(self) -> list[str]:
+        """What `answers` tells of a row."""
+        return ["prompt", "answer"]
+
+    @property
+    def room(self) -> int:
+        """Tokens that a question may have, so that the answer has its room too.
+
+        Raises:
+            UserError: There is none.
+        """
+        model: Any = self.model
+        limit = positions(model.config.get_text_config().to_dict()) or 2**31
+        room = min(self.max_length, limit - self.generation.max_new_tokens)
+        if room < 8:
+            raise UserError(
+                f"Answers of {self.generation.max_new_tokens} tokens leave no room for a question: the model has "
+                f"{limit} positions.",
+                where="recipe.max_new_tokens",
+                mend=f"recipe.max_new_tokens={max(1, limit // 4)}",
+            )
+        return room
+
+    def asked(self, messages: Sequence[Message]) -> np.ndarray:
+        """Token ids of a conversation that ends before the assistant's turn, int32 ``[tokens]``.
+
+        Raises:
+            Unsupervisable: It cannot be asked.
+        """
+        found = ask(messages, self.template, self.room)
+        self.truncated += found.left_out > 0
+        return found.ids
+
+    def answers(
+        self,
+        rows: Rows,
+        content: Content | None = None,
+        device: torch.device | str | None = None,
+        advance: Callable[[int], None] = nothing,
+    ) -> Iterator[dict[str, str | float]]:
+        """Answer checked conversations in order."""
+        for start in range(0, len(rows), CHUNK):
+            texts = rows.table.slice(start, CHUNK).column(CONVERSATION).to_pylist()
+            conversations = [from_text(text) for text in texts]
+            prompts = []
+            for number, conversation in enumerate(conversations, start):
+                try:
+                    prompts.append(self.asked(conversation))
+                except Unsupervisable as error:
+                    raise UserError(
+                        f"A conversation cannot be answered: {error}.",
+                        where=rows.where(number),
+                        mend="shorten its last turn, or leave the row out",
+                    ) from error
+            written = self.write(prompts, device, advance)
+            for conversation, answer in zip(conversations, written, strict=True):
+                yield {"prompt": conversation[-1].content, "answer": answer}
+
+    def write(
+        self,
+        prompts: Sequence[Sequence[int] | np.ndarray],
+        device: torch.device | str | None = None,
+        advance: Callable[[int], None] = nothing,
+    ) -> list[str]:
+        """Answer prompts given as token ids."""
+        ids = [np.asarray(prompt).tolist() for prompt in prompts]
+        stop = self.template.end_of_turn_ids
+        found = generate(self.model, self.tokenizer, ids, self.generation, stop, BATCH, device or "cpu", advance)
+        return [self.decode(answer) for answer in found]
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Answer one conversation, piece by piece."""
+        stop = self.template.end_of_turn_ids
+        yield from stream(self.model, self.tokenizer, self.asked(messages).tolist(), self.generation, stop)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of an answer; white space around it belongs to the template."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text.strip()
+
+    @torch.no_grad()
+    def losses(
+        self, items: PackedItems, device: torch.device | str | None = None, advance: Callable[[int], None] = nothing
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Summed loss in nats of each token row, and the tokens it is over, float64 and int64 ``[rows]``.
+
+        Args:
+            items: Rows, one to a pack.
+            device: Where to compute.
+            advance: Told how many more rows are done.
+        """
+        device = torch.device(device or "cpu")
+        self.model.eval().to(device)
+        total, count = np.zeros(len(items)), np.zeros(len(items), dtype=np.int64)
+        for order in BatchPlan(items.lengths, SCORED, shuffle=False).global_batches(0):
+            batch = stack_rows([items[int(i)] for i in order], self.tokenizer.pad_token_id)
+            inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch["inputs"].items()}
+            learnt = batch["target"] != NOT_LEARNT
+            losses = supervised_losses(self.model, inputs, batch["target"].to(device)).double().cpu().numpy()
+            np.add.at(total, order[learnt.nonzero()[:, 0].numpy()], losses)
+            count[order] = learnt.sum(dim=1).numpy()
+            advance(len(order))
+        return total, count

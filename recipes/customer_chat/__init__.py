@@ -1,0 +1,1 @@
+"""Answer customers like your best agent."""
