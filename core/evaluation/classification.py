@@ -9,14 +9,14 @@ import numpy as np
 
 from tunebook.evaluation import figures
 from tunebook.evaluation.calibration import calibration_score
-from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
-from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_name
+from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text
 from tunebook.evaluation.scores import LabelScores
+from tunebook.evaluation.tables import facts_tables, scores_table
+from tunebook.evaluation.verdicts import Differences, verdict, with_interval
 
 Baselines = Mapping[str, tuple[Sequence[Score], Predictions]]
-Differences = Mapping[str, Mapping[str, Difference]]
 MISTAKES, EXCERPT = 15, 300
 
 
@@ -57,8 +57,9 @@ def classification_report(
         resamples: Bootstrap resamples behind the calibration error's interval.
         seed: Seed of these resamples.
     """
-    models = {"tuned": scores, **{name: each for name, (each, _) in baselines.items()}}
-    sections: list[Section] = [_scores_table(models)]
+    others = {name: each for name, (each, _) in baselines.items()}
+    models = {"tuned": scores, **others}
+    sections: list[Section] = [scores_table(models)]
     if any(score.defined for score in scores):
         sections.append(Figure("Scores beside the baselines", figures.scores_with_intervals(models)))
     if notes:
@@ -78,77 +79,8 @@ def classification_report(
         sections.append(Figure("Learning curve", figures.learning_curve(history)))
     if split_counts:
         sections.append(_splits_table(predictions.labels, split_counts))
-    if data_facts:
-        sections.append(Table("Data", ["what", "value"], [list(fact) for fact in data_facts.items()]))
-    if config_facts:
-        sections.append(Table("Configuration", ["key", "value"], [list(fact) for fact in config_facts.items()]))
-    return Report(title, subtitle, verdict(scores, baselines, differences or {}, watch), sections)
-
-
-def verdict(scores: Sequence[Score], baselines: Baselines, differences: Differences, watch: str) -> list[str]:
-    """Say in words what the watched metric shows, and against each baseline only what the rows allow."""
-    tuned = next((score for score in scores if score.name == watch), None)
-    if tuned is None:
-        return []
-    name = show_name(watch)
-    if not tuned.defined:
-        return [f"{_capital(name)} is undefined on these test rows: {tuned.reason}."]
-    direction = "" if tuned.higher_is_better else " (lower is better)"
-    sentences = [f"{_capital(name)}{direction} {_with_interval(tuned)}."]
-    for baseline, (others, _) in baselines.items():
-        other = next((score for score in others if score.name == watch), None)
-        difference = differences.get(baseline, {}).get(watch)
-        if other is not None and other.defined:
-            sentences.append(_against(baseline, other, difference, tuned.higher_is_better))
-    return sentences
-
-
-def _against(baseline: str, other: Score, difference: Difference | None, higher_is_better: bool) -> str:
-    start = f"Against {other.value:.2f} for {_SPELLED.get(baseline, baseline)}"
-    if difference is None:
-        return f"{start}; the two were not compared row by row."
-    if not difference.distinguishable:
-        interval = f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
-        return f"{start}: the difference {interval} may be chance; the test rows cannot show one."
-    better = (difference.value > 0) == higher_is_better
-    low, high = sorted((abs(difference.low), abs(difference.high)))
-    gain = f"{'better' if better else 'worse'} by {abs(difference.value):.2f} ({low:.2f} to {high:.2f})"
-    return f"{start}: {gain}, more than chance among {difference.n} test rows explains."
-
-
-_SPELLED = {
-    "majority": "always answering the commonest training label",
-    "shares": "the labels' shares of the training rows, whatever the image",
-    "zero-shot": "the model before any training",
-    "zero_shot": "the model before any training",
-}
-
-
-def _with_interval(score: Score) -> str:
-    if np.isnan(score.low):
-        return f"{score.value:.2f} (n = {score.n}; no interval: {score.reason})"
-    percent = f"{100 * score.confidence:g} %"
-    return f"{score.value:.2f} ({percent} interval {score.low:.2f} to {score.high:.2f}, n = {score.n})"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _scores_table(models: Mapping[str, Sequence[Score]]) -> Table:
-    names = list(dict.fromkeys(score.name for scores in models.values() for score in scores))
-    found = {model: {score.name: score for score in scores} for model, scores in models.items()}
-    rows: list[list[Cell]] = []
-    for name in names:
-        scored = [found[model].get(name) for model in models]
-        known = next(score for score in scored if score is not None)
-        direction = "" if known.higher_is_better else " (lower is better)"
-        rows.append([show_name(name) + direction, *scored, known.method])
-    first = next(iter(models["tuned"]), None)
-    confidence, n = (first.confidence, first.n) if first else (0.95, 0)
-    reasons = {f"{show_name(s.name)}: {s.reason}" for scores in models.values() for s in scores if s.reason}
-    note = f"Beneath each score its {100 * confidence:g} % interval; {n} test rows."
-    return Table("Scores", ["metric", *models, "interval by"], rows, " ".join([note, *sorted(reasons)]))
+    sections += facts_tables(data_facts, config_facts)
+    return Report(title, subtitle, verdict(scores, others, differences or {}, watch), sections)
 
 
 def _label_table(per_class: Sequence[LabelScores]) -> Table:
@@ -162,7 +94,7 @@ def _confidence(predictions: Predictions, resamples: int, seed: int) -> Figure:
         "Confidence",
         figures.confidence(predictions),
         "Points below the dashed line are answers surer than right. "
-        f"Expected calibration error {_with_interval(error)}.",
+        f"Expected calibration error {with_interval(error)}.",
     )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tunebook.evaluation.calibration import reliability
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
-from tunebook.evaluation.report import show_name
+from tunebook.evaluation.report import BEST_AT, show_hint, show_name, show_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,9 @@ BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072B2", "#E69F00", "#009E73", "#C
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
 INK, FAINT = "#1f2933", "#8a94a0"
 MOST_LABELS, LABELS_SHOWN = 30, 20
+MOST_IN_A_COLUMN = 6
+FAR = 20
+"""Scores of so many times each other are drawn on a logarithmic axis, if they have no upper end."""
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -181,47 +184,66 @@ def confidence(predictions: Predictions) -> str:
 
 
 def scores_with_intervals(models: Mapping[str, Sequence[Score]]) -> str:
-    """Draw the scores of each model as dots with interval whiskers, one panel a metric.
+    """Draw the scores of each model as dots with interval whiskers, one panel a metric; many in two columns.
 
     Args:
-        models: Model name -> its scores; the first is the tuned one. Undefined scores are left out.
+        models: Model name -> its scores; the first is the tuned one. What is undefined or infinite is left out.
     """
-    metrics = list(dict.fromkeys(s.name for scores in models.values() for s in scores if s.defined))
-    height = 0.75 + len(metrics) * (0.5 + 0.3 * len(models))
+    metrics = list(dict.fromkeys(s.name for scores in models.values() for s in scores if _finite(s.value)))
+    columns = 1 if len(metrics) <= MOST_IN_A_COLUMN else 2
+    lines = max(math.ceil(len(metrics) / columns), 1)
+    height = 0.75 + lines * (0.55 + 0.3 * len(models))
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(max(len(metrics), 1), 1, squeeze=False)[:, 0]
+        figure.set_layout_engine("constrained", h_pad=0.08, w_pad=0.1)
+        panels = figure.subplots(lines, columns, squeeze=False).ravel()
         for axes, metric in zip(panels, metrics, strict=False):
             _dots(axes, metric, models)
+        for axes in panels[max(len(metrics), 1) :]:
+            axes.set_visible(False)
 
     return inline_svg("Scores and their intervals", "scores", draw, 8.6, height)
 
 
 def _dots(axes: Axes, metric: str, models: Mapping[str, Sequence[Score]]) -> None:
     found = {name: next((s for s in scores if s.name == metric), None) for name, scores in models.items()}
-    ends = [0.0]
-    for place, score in enumerate(found.values()):
-        if score is None or not score.defined:
-            continue
+    shown = [(place, score) for place, score in enumerate(found.values()) if score and _finite(score.value)]
+    for place, score in shown:
         colour = BLUE if place == 0 else FAINT
-        ends += [end for end in (score.low, score.value, score.high) if _finite(end)]
         axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.2, alpha=0.75)
         axes.plot([score.value], [place], "o", color=colour, markersize=7)
         axes.annotate(
-            f"{score.value:.3f}",
+            show_number(float(score.value)),
             (score.value, place),
             (0, 6),
             textcoords="offset points",
             ha="center",
             fontsize=8,
         )
-    better = next(score for score in found.values() if score is not None).higher_is_better
-    axes.set_title(show_name(metric) + ("" if better else " (lower is better)"))
+    axes.set_title(show_name(metric) + show_hint(shown[0][1]))
     axes.set_yticks(range(len(found)), [short(name) for name in found])
     axes.set_ylim(len(found) - 0.5, -0.8)
-    axes.set_xlim(min(ends), 1.03 if better and max(ends) <= 1 else max(ends) * 1.08 + 0.03)
+    _reach(axes, [score for _, score in shown])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
+
+
+def _reach(axes: Axes, scores: Sequence[Score]) -> None:
+    """Set the range of a panel: from 0, to 1 where that is the most; of far apart ones without a most, logarithmic."""
+    ends = [end for score in scores for end in (score.low, score.value, score.high) if _finite(end)]
+    best = BEST_AT.get(scores[0].name)
+    if best is not None:
+        axes.axvline(best, color=FAINT, linestyle="--", linewidth=1)
+        ends.append(best)
+    higher, least, most = scores[0].higher_is_better, min(ends), max(ends)
+    if higher or most <= 1 or not 0 < FAR * least <= most:
+        end = 1.03 if higher and best is None and most <= 1 else most * 1.08 + 0.03
+        start = min(0.0, least)
+        axes.set_xlim(start - 0.06 * (end - start), end)  # room for the label of a 0
+        return
+    axes.set(xscale="log", xlim=(least / 1.5, most * 1.5))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # not 10 to a power: no formula is drawn
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
 
 
 def short(text: str, length: int = 24) -> str:

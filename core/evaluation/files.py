@@ -1,4 +1,4 @@
-"""The files of evidence that a run leaves: metrics.json and predictions.csv.
+"""The files of evidence that a run leaves: metrics.json, and predictions.csv of labels or of written answers.
 
 Each is written beside its place and renamed, so that a file with that name is always whole.
 """
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.evaluation.compare import Difference
+from tunebook.evaluation.generation.answers import GeneratedAnswers
+from tunebook.evaluation.generation.facts import stated
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.scores import LabelScores
@@ -63,6 +65,45 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             identity = [predictions.files[i], predictions.lines[i], predictions.texts[i]]
             answer = [labels[predictions.target[i]], labels[predictions.predicted[i]]]
             writer.writerow([*identity, *answer, *(f"{p:.6f}" for p in predictions.probabilities[i])])
+
+
+def write_answers(
+    path: Path,
+    answers: GeneratedAnswers,
+    others: Mapping[str, GeneratedAnswers] | None = None,
+    turns: Sequence[int] | None = None,
+) -> None:
+    """Write one line a row: file, line, prompt, reference, the answer, and `answer_<other>` of each other model.
+
+    Where the answer has a place in a conversation its `turn` follows the line; where rows have required facts,
+    `facts_stated` and `facts_required` count them. Several references, or one that begins with `[`, are a JSON list.
+    As in `write_predictions` no text is changed for the sake of a spreadsheet.
+
+    Args:
+        path: The file.
+        answers: Of the tuned model.
+        others: Another model -> its answers to the same rows.
+        turns: Place of each answer in its conversation, `[rows]`.
+    """
+    columns: dict[str, Sequence[Any]] = {"file": answers.files, "line": answers.lines}
+    if turns is not None:
+        columns["turn"] = turns
+    columns |= {"prompt": answers.prompts, "reference": [_references(each) for each in answers.references]}
+    columns |= {"answer": answers.outputs}
+    columns |= {f"answer_{name.replace(' ', '_')}": other.outputs for name, other in (others or {}).items()}
+    if answers.facts is not None:
+        told = [stated(output, facts) for output, facts in zip(answers.outputs, answers.facts, strict=True)]
+        columns |= {"facts_stated": told, "facts_required": [len(facts) for facts in answers.facts]}
+    with written_whole(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _references(references: Sequence[str]) -> str:
+    if len(references) == 1 and not references[0].startswith("["):
+        return references[0]
+    return json.dumps(references, ensure_ascii=False)
 
 
 def by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:

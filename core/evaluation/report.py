@@ -1,4 +1,4 @@
-"""A report is a title, a verdict and a row of tables, figures, texts and galleries; one page holds all of it.
+"""A report is a title, a verdict and a row of tables, figures, texts, galleries and dialogues, on one page.
 
 What the page says is put together elsewhere, for classification in `classification.py`.
 """
@@ -17,7 +17,18 @@ from tunebook.evaluation.intervals import Score
 
 NUMBER = re.compile(r"[-+]?[\d\s,.]*\d\s?%?")
 NOTHING = "\N{EN DASH}"
-
+BEST_AT = {"length_ratio": 1.0}
+"""Metrics of which neither more nor less is better."""
+_OF_HUNDRED = ("bleu", "chrf")
+_NAMES = {
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "distinct_1": "distinct-1",
+    "distinct_2": "distinct-2",
+}
 
 Cell = str | int | float | Score | None
 
@@ -78,7 +89,37 @@ class Gallery:
     note: str = ""
 
 
-Section = Table | Figure | Text | Gallery
+@dataclass(frozen=True)
+class Answer:
+    """One answer beside others to the same question."""
+
+    who: str
+    """"reference", "tuned" or the name of another model."""
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """What was said, and below it what each side answered."""
+
+    heading: str
+    turns: Sequence[tuple[str, str]]
+    """Speaker and text; "user" stands at the right, "assistant" at the left, any other small between them."""
+    answers: Sequence[Answer]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Dialogues:
+    """Dialogues one under the other."""
+
+    title: str
+    dialogues: Sequence[Dialogue]
+    note: str = ""
+
+
+Section = Table | Figure | Text | Gallery | Dialogues
 
 
 @dataclass(frozen=True)
@@ -106,19 +147,32 @@ def render(report: Report) -> str:
 
 
 def show_number(value: Any) -> str:
-    """Write a number as a person reads it: three decimals, grouped thousands, a dash for nothing."""
+    """Write a number as a person reads it: grouped thousands, a dash for nothing.
+
+    Numbers that are not whole have three decimals, and from 10 on four digits.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NOTHING
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else f"{value:.3f}"
+    decimals = 0 if isinstance(value, int) else sum(abs(value) < limit for limit in (10, 100, 1000))
+    return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def show_name(name: str) -> str:
     """Write a metric's name as a person reads it."""
-    return (
+    return _NAMES.get(name) or (
         name.replace("_", " ").replace("f1", "F1").replace("auroc", "AUROC").replace("ppv", "PPV").replace("npv", "NPV")
     )
+
+
+def show_hint(score: Score) -> str:
+    """Say in brackets how a metric is read, unless from 0 to 1 and the higher the better."""
+    if score.name in BEST_AT:
+        return f" (best at {BEST_AT[score.name]:g})"
+    if score.name in _OF_HUNDRED:
+        return " (0 to 100)"
+    return "" if score.higher_is_better else " (lower is better)"
 
 
 def _is_number(cell: Any) -> bool:

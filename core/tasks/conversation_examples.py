@@ -26,7 +26,7 @@ from tunebook.models.source import ModelSource
 from tunebook.recipe import Encoded
 
 SPLITS = ("train", "validation", "test")
-_USUAL_LENGTH = 1024
+_USUAL_LENGTH, _SEQUENCE = 1024, 512
 _SHOWN, _SHOWN_TOKENS = 3, 300
 
 
@@ -185,9 +185,12 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
 
 
 def _capacity(examples: Examples, batch_size: int, max_length: int) -> int:
-    """Tokens of a sequence: as many as a batch of rows has, so that packing leaves the size of a batch as it is."""
+    """Tokens of a sequence: room for the longest row, or for a batch of short ones.
+
+    Longer sequences would be hardly fuller, and attention that looks at nothing costs time too where no kernel skips it.
+    """
     batch = round(batch_size * float(examples.lengths.mean()))
-    return min(max_length, max(int(examples.lengths.max()), batch))
+    return min(max_length, max(int(examples.lengths.max()), min(batch, _SEQUENCE)))
 
 
 def _packed(examples: Examples, capacity: int) -> Examples:

@@ -8,12 +8,13 @@ import pytest
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from tunebook.evaluation.classification import classification_report, verdict
+from tunebook.evaluation.classification import classification_report
 from tunebook.evaluation.compare import Difference, differences
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.report import Report, Table, Text, render
 from tunebook.evaluation.scores import majority, per_class, score_predictions
+from tunebook.evaluation.verdicts import verdict
 
 MakePredictions = Callable[..., Predictions]
 
@@ -103,31 +104,43 @@ def test_no_test_rows_make_a_report_that_says_so(make_predictions: MakePredictio
     assert "<table>" in render(found)
 
 
-def _verdict(rows: Predictions, difference: Difference | None, *, higher_is_better: bool = True) -> list[str]:
+def _verdict(difference: Difference | None, *, higher_is_better: bool = True) -> list[str]:
     tuned = Score("macro_f1", 0.81, 0.77, 0.85, 160, higher_is_better=higher_is_better)
     other = replace(tuned, value=0.35)
     compared = {"majority": {"macro_f1": difference}} if difference else {}
-    return verdict([tuned], {"majority": ([other], rows)}, compared, "macro_f1")
+    return verdict([tuned], {"majority": [other]}, compared, "macro_f1")
 
 
-def test_the_verdict_claims_only_what_the_rows_show(make_predictions: MakePredictions) -> None:
-    rows = make_predictions()
+def test_the_verdict_claims_only_what_the_rows_show() -> None:
     clear = Difference(0.46, 0.4, 0.52, 160, distinguishable=True, p_value=0.001)
-    assert _verdict(rows, clear) == [
+    assert _verdict(clear) == [
         "Macro F1 0.81 (95 % interval 0.77 to 0.85, n = 160).",
         "Against 0.35 for always answering the commonest training label: better by 0.46 (0.40 to 0.52), "
         "more than chance among 160 test rows explains.",
     ]
     chance = Difference(0.02, -0.01, 0.05, 160, distinguishable=False, p_value=0.3)
-    assert _verdict(rows, chance)[1].endswith(
+    assert _verdict(chance)[1].endswith(
         "the difference +0.02 (-0.01 to +0.05) may be chance; the test rows cannot show one."
     )
-    assert _verdict(rows, None)[1].endswith("the two were not compared row by row.")
+    assert _verdict(None)[1].endswith("the two were not compared row by row.")
 
 
 @pytest.mark.parametrize("value,word", [(-0.3, "better"), (0.3, "worse")])
-def test_the_verdict_knows_which_way_is_better(make_predictions: MakePredictions, value: float, word: str) -> None:
+def test_the_verdict_knows_which_way_is_better(value: float, word: str) -> None:
     difference = Difference(value, value - 0.1, value + 0.1, 160, distinguishable=True, p_value=0.001)
-    sentences = _verdict(make_predictions(), difference, higher_is_better=False)
+    sentences = _verdict(difference, higher_is_better=False)
     assert "(lower is better)" in sentences[0]
     assert f"{word} by 0.30 (0.20 to 0.40)" in sentences[1]
+
+
+def test_a_model_without_the_metric_is_passed_over() -> None:
+    perplexity = Score("perplexity", 41.234, 39.0, 44.0, 50, higher_is_better=False)
+    others = {"before tuning": [replace(perplexity, value=1412.6)], "template": [Score("bleu", 3.0, 2.0, 4.0, 50)]}
+    clear = Difference(-1371.4, -1500.2, -1290.4, 50, distinguishable=True, p_value=0.001)
+    assert verdict([perplexity], others, {"before tuning": {"perplexity": clear}}, "perplexity") == [
+        "Perplexity (lower is better) 41.23 (95 % interval 39.00 to 44.00, n = 50).",
+        "Against 1\N{NARROW NO-BREAK SPACE}413 for the same model before tuning: better by "
+        "1\N{NARROW NO-BREAK SPACE}371 (1\N{NARROW NO-BREAK SPACE}290 to 1\N{NARROW NO-BREAK SPACE}500), "
+        "more than chance among 50 test rows explains.",
+    ]
+    assert verdict([Score("chrf", 9.0, 8.0, 10.0, 50)], {}, {}, "chrf")[0].startswith("chrF (0 to 100) 9.00")

@@ -96,6 +96,54 @@ def test_every_count_of_a_readable_matrix_is_written(size: int) -> None:
     assert {str(count) for count in matrix.ravel() if count} <= set(words)
 
 
+def _panels(svg: str) -> dict[str, list[tuple[float, float]]]:
+    """Where each text of a figure stands, in points."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for element in ElementTree.fromstring(svg).iter():
+        if element.tag.endswith("text") and element.text:
+            place = re.search(r"translate\(([\d.]+) ([\d.]+)\)", element.get("transform") or "")
+            x, y = place.groups() if place else (element.get("x"), element.get("y"))
+            found.setdefault(element.text, []).append((float(x or 0), float(y or 0)))
+    return found
+
+
+def _panel(*scores: Score) -> str:
+    return figures.scores_with_intervals({name: [score] for name, score in zip("abc", scores, strict=False)})
+
+
+@pytest.mark.parametrize("count,columns", [(6, 1), (7, 2), (13, 2)])
+def test_many_metrics_stand_in_two_columns(count: int, columns: int) -> None:
+    scores = [Score(f"metric {i:02}", 0.5, 0.4, 0.6, 9) for i in range(count)]
+    svg = figures.scores_with_intervals({"tuned": scores, "before tuning": scores, "template": scores})
+    titles = {name: place for name, [*places] in _panels(svg).items() if name.startswith("metric") for place in places}
+    assert len(titles) == count
+    assert len({round(x) for x, _ in titles.values()}) == columns
+    assert list(titles) == sorted(titles, key=lambda name: (round(titles[name][1]), titles[name][0]))
+    height = float(ElementTree.fromstring(svg).get("viewBox", "").split()[3])
+    assert height < 72 * 12
+
+
+def test_a_ratio_is_drawn_against_one() -> None:
+    ratio, other = (Score(name, 0.7, 0.6, 0.8, 9) for name in ("length_ratio", "accuracy"))
+    assert "length ratio (best at 1)" in _panels(_panel(ratio))
+    assert "1.0" in _panels(_panel(ratio))  # the axis reaches the line
+    assert "stroke-dasharray: 3.7" in _panel(ratio)
+    assert "stroke-dasharray: 3.7" not in _panel(other)
+
+
+def test_scores_beyond_one_are_drawn_where_they_are() -> None:
+    near = [Score("perplexity", value, value - 5, value + 5, 9, higher_is_better=False) for value in (40.0, 400.0)]
+    places = _panels(_panel(*near))
+    tuned, base, zero, hundred = (places[text][0][0] for text in ("40.00", "400.0", "0", "100"))
+    assert (base - tuned) / (hundred - zero) == pytest.approx(3.6, abs=0.1)
+    far = [Score("perplexity", value, value - 5, value + 5, 9, higher_is_better=False) for value in (10.0, 100_000.0)]
+    places = _panels(_panel(*far))
+    ten, hundred, most = (places[text][0][0] for text in ("10", "100", "10000"))
+    assert hundred - ten == pytest.approx((most - ten) / 3, rel=0.1)  # a step for each factor of ten
+    infinite = Score("perplexity", math.inf, 10.0, math.inf, 9, higher_is_better=False)
+    assert "inf" not in _panels(_panel(far[0], infinite))
+
+
 def test_nothing_to_draw_is_no_failure(make_predictions: MakePredictions) -> None:
     assert "<svg" in figures.learning_curve([])
     assert "<svg" in figures.scores_with_intervals({"tuned": []})

@@ -12,7 +12,21 @@ import pytest
 from PIL import Image
 
 from tunebook.evaluation.intervals import Score
-from tunebook.evaluation.report import Figure, Gallery, Picture, Report, Table, Text, render, show_name, show_number
+from tunebook.evaluation.report import (
+    Answer,
+    Dialogue,
+    Dialogues,
+    Figure,
+    Gallery,
+    Picture,
+    Report,
+    Table,
+    Text,
+    render,
+    show_hint,
+    show_name,
+    show_number,
+)
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -125,11 +139,72 @@ def test_a_gallery_holds_its_pictures_whole() -> None:
     assert "img-src data:" in page
 
 
+class _Boxes(HTMLParser):
+    """The text inside each element of a class, as a browser reads it."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.found: list[tuple[list[str], list[str]]] = []
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        classes = (dict(attrs).get("class") or "").split()
+        if self.wanted in classes:
+            self.found.append((classes, []))
+        if self._depth or self.wanted in classes:
+            self._depth += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth = max(self._depth - 1, 0)
+
+    def handle_data(self, data: str) -> None:
+        if self._depth and data.strip():
+            self.found[-1][1].append(data)
+
+
+def _boxes(page: str, wanted: str) -> list[tuple[list[str], list[str]]]:
+    parser = _Boxes(wanted)
+    parser.feed(page)
+    return parser.found
+
+
+def test_a_dialogue_shows_turns_and_answers_side_by_side() -> None:
+    turns = [("system", "Be kind."), ("user", f"{ATTACK}\nsecond line"), ("assistant", "Hello."), ("tool", ATTACK)]
+    answers = [Answer("reference", "right"), Answer("tuned", ATTACK, f"BLEU 3.1 {ATTACK}"), Answer("before", " \n")]
+    dialogues = Dialogues("Answers", [Dialogue(f"One {ATTACK}", turns, answers, "Why."), Dialogue("Two", [], answers)])
+    page = render(Report("t", "", [], [dialogues]))
+    assert [(classes[1:], words) for classes, words in _boxes(page, "turn")] == [
+        (["aside"], ["system", "Be kind."]),
+        (["user"], ["user", f"{ATTACK}\nsecond line"]),
+        (["assistant"], ["assistant", "Hello."]),
+        (["aside"], ["tool", ATTACK]),
+    ]
+    cards = _boxes(page, "answer")
+    assert [classes[1:] for classes, _ in cards] == [["reference"], ["tuned"], []] * 2
+    assert [words for _, words in cards[:3]] == [
+        ["reference", "right"],
+        ["tuned", ATTACK, f"BLEU 3.1 {ATTACK}"],
+        ["before", "(nothing)"],
+    ]
+    places = [page.index(part) for part in ("Answers", "Why.", "Two")]
+    assert places == sorted(places)
+    tags = _Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert not {"script", "img", "link", "iframe", "object"} & set(tags.opened)
+
+
 @pytest.mark.parametrize(
     "value,shown",
     [
         (1234, "1\N{NARROW NO-BREAK SPACE}234"),
         (0.12345, "0.123"),
+        (9.4567, "9.457"),
+        (23.4567, "23.46"),
+        (412.34, "412.3"),
+        (-1234.56, "-1\N{NARROW NO-BREAK SPACE}235"),
+        (math.inf, "inf"),
         (None, "\N{EN DASH}"),
         (math.nan, "\N{EN DASH}"),
         ("text", "text"),
@@ -142,6 +217,31 @@ def test_numbers_are_written_for_people(value: object, shown: str) -> None:
 
 def test_metric_names_are_written_for_people() -> None:
     assert show_name("macro_f1") == "macro F1"
+    names = ("bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "distinct_1", "distinct_2", "fact_recall", "perplexity")
+    assert [show_name(name) for name in names] == [
+        "BLEU",
+        "chrF",
+        "ROUGE-1",
+        "ROUGE-2",
+        "ROUGE-L",
+        "distinct-1",
+        "distinct-2",
+        "fact recall",
+        "perplexity",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name,higher,hint",
+    [
+        ("accuracy", True, ""),
+        ("perplexity", False, " (lower is better)"),
+        ("bleu", True, " (0 to 100)"),
+        ("length_ratio", True, " (best at 1)"),
+    ],
+)
+def test_how_a_metric_is_read_is_said(name: str, higher: bool, hint: str) -> None:
+    assert show_hint(Score(name, 0.5, 0.4, 0.6, 9, higher_is_better=higher)) == hint
 
 
 def test_evidence_is_imported_without_anything_heavy() -> None:

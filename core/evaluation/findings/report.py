@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tunebook.evaluation import figures
-from tunebook.evaluation.classification import verdict
 from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.findings.curves import pr_figure, reliability_figure, roc_figure
 from tunebook.evaluation.findings.operating import OperatingPoint
@@ -17,6 +16,8 @@ from tunebook.evaluation.findings.subgroups import LEAST, SubgroupRow
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
+from tunebook.evaluation.tables import counts_table, facts_tables, scores_table
+from tunebook.evaluation.verdicts import verdict
 
 FEW = 20
 """Validation rows with a finding, or without, from which its thresholds can be trusted a little."""
@@ -78,7 +79,6 @@ def findings_report(
         config_facts: Config key -> value.
     """
     found = evidence.predictions
-    rows: dict[str, Any] = {name: (scores, None) for name, scores in evidence.baselines.items()}
     sections: list[Section] = []
     if cautions:
         sections.append(Text("Use", cautions))
@@ -109,30 +109,16 @@ def findings_report(
     if history:
         sections.append(Figure("Learning curve", figures.learning_curve(history)))
     if split_counts:
-        sections.append(_splits_table(split_counts))
-    for name, facts in (("Data", data_facts), ("Configuration", config_facts)):
-        if facts:
-            sections.append(
-                Table(name, ["what" if name == "Data" else "key", "value"], [list(f) for f in facts.items()])
-            )
-    said = verdict(evidence.scores, rows, evidence.differences, watch)
+        sections.append(counts_table("Rows of each label", "label", split_counts))
+    sections += facts_tables(data_facts, config_facts)
+    said = verdict(evidence.scores, evidence.baselines, evidence.differences, watch)
     return Report(title, subtitle, [*said, *cautions[:1]], sections)
 
 
 def _scores_table(evidence: FindingEvidence) -> Table:
-    models = {"tuned": evidence.scores, **evidence.baselines}
-    found = {model: {score.name: score for score in scores} for model, scores in models.items()}
-    rows: list[list[Cell]] = []
-    for score in evidence.scores:
-        direction = "" if score.higher_is_better else " (lower is better)"
-        rows.append([show_name(score.name) + direction, *(found[m].get(score.name) for m in models), score.method])
-    first = evidence.scores[0]
     several = len(evidence.predictions.findings) > 1
-    note = f"Beneath each score its {100 * first.confidence:g} % interval; {first.n} test rows." + (
-        " AUROC and average precision are means over the findings." if several else ""
-    )
-    reasons = sorted({f"{show_name(s.name)}: {s.reason}." for scores in models.values() for s in scores if s.reason})
-    return Table("Scores", ["metric", *models, "interval by"], rows, " ".join([note, *reasons]))
+    notes = ["AUROC and average precision are means over the findings."] if several else []
+    return scores_table({"tuned": evidence.scores, **evidence.baselines}, notes)
 
 
 def _finding_table(evidence: FindingEvidence) -> Table:
@@ -238,9 +224,3 @@ def _cell(score: Score | None) -> Cell:
     if score.defined:
         return score
     return f"< {LEAST}" if (score.reason or "").startswith("fewer than") else score.reason
-
-
-def _splits_table(split_counts: Mapping[str, Mapping[str, int]]) -> Table:
-    labels = list(dict.fromkeys(label for counts in split_counts.values() for label in counts))
-    rows: list[list[Cell]] = [[label, *(counts.get(label, 0) for counts in split_counts.values())] for label in labels]
-    return Table("Rows of each label", ["label", *split_counts], rows)

@@ -42,26 +42,43 @@ def paired_differences(
     if not a.same_rows(b):
         raise ValueError("a paired comparison needs the same rows on both sides")
     first, second = measures(a, lowercase, tokenize), measures(b, lowercase, tokenize)
-    settings = (a.groups is not None, confidence, resamples, seed)
     table = {}
     for name, one in first.items():
         other = second[name]
         if isinstance(one, DistinctNgrams) and isinstance(other, DistinctNgrams):
-            table[name] = _distinct_difference(one, other, *settings)
+            table[name] = _distinct_difference(one, other, a.groups is not None, confidence, resamples, seed)
         elif isinstance(one, RowSums) and isinstance(other, RowSums):
-            table[name] = _sums_difference(one, other, a.groups, *settings)
+            table[name] = sums_difference(one, other, a.groups, confidence=confidence, resamples=resamples, seed=seed)
     return table
 
 
-def _sums_difference(
+def sums_difference(
     one: RowSums,
     other: RowSums,
-    groups: NDArray[Any] | None,
-    grouped: bool,
-    confidence: float,
-    resamples: int,
-    seed: int,
+    groups: NDArray[Any] | None = None,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Difference:
+    """Compare two models by one measure of the same rows: that of `one` minus that of `other`.
+
+    Interval and test are those of `paired_differences`; so a measure that does not come from written answers
+    (`perplexity`) is compared as the others are.
+
+    Args:
+        one: The measure of one model.
+        other: The same measure of the other, of the same rows in the same order.
+        groups: Which rows belong together, `[rows]`.
+        confidence: Coverage of the interval.
+        resamples: Number of bootstrap resamples, and of random swaps.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: The two are different measures, or not of the same number of rows.
+    """
+    if one.name != other.name or len(one.sums) != len(other.sums):
+        raise ValueError("a paired comparison needs one measure of the same rows on both sides")
     value = one.value() - other.value()
     units = [of_units(measure.sums, groups) for measure in (one, other)]
     counted = (units[0] != 0).any(1) | (units[1] != 0).any(1)
@@ -79,7 +96,7 @@ def _sums_difference(
         ]
         p_value = _share_as_large(np.concatenate(swapped), value)
     n = int((one.rows | other.rows).sum())
-    method = "paired group bootstrap" if grouped else "paired bootstrap"
+    method = "paired bootstrap" if groups is None else "paired group bootstrap"
     return judged(value, low, high, n, p_value, confidence, method)
 
 
