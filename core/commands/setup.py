@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 
 from tunebook.compose import typed_recipe_options
 from tunebook.config import Method, TrainConfig
-from tunebook.data.gate import Checked, open_gate
 from tunebook.data.conversations.template import TEMPLATES
+from tunebook.data.gate import Checked, open_gate
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource

@@ -163,7 +163,9 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
     if packed:
         capacity = _capacity(splits["train"], batch_size, encoded.max_length)
         rows = len(splits["train"])
-        splits = {name: _packed(examples, max(capacity, int(examples.lengths.max()))) for name, examples in splits.items()}
+        splits = {
+            name: _packed(examples, max(capacity, int(examples.lengths.max()))) for name, examples in splits.items()
+        }
         world_size = config.trainer.devices * config.trainer.num_nodes
         packs = splits["train"]
         batch_size = max(world_size, round(batch_size * len(packs) / rows))
@@ -187,7 +189,7 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
 def _capacity(examples: Examples, batch_size: int, max_length: int) -> int:
     """Tokens of a sequence: room for the longest row, or for a batch of short ones.
 
-    Longer sequences would be hardly fuller, and attention that looks at nothing costs time too where no kernel skips it.
+    Longer sequences would be hardly fuller, and attention that looks at nothing costs time where no kernel skips it.
     """
     batch = round(batch_size * float(examples.lengths.mean()))
     return min(max_length, max(int(examples.lengths.max()), min(batch, _SEQUENCE)))

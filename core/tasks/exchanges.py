@@ -73,13 +73,14 @@ class Exchanges:
         )
 
 
-def assistant_turns(rows: Rows, wanted: int | None, seed: int) -> Exchanges:
+def assistant_turns(rows: Rows, wanted: int | None) -> Exchanges:
     """Every turn of the assistant, of whole conversations drawn until there are as many as wanted.
 
-    A required fact is asked of the first turn whose given answer states it.
+    The draw is one for all runs on these rows, so that runs with different seeds are compared on the same turns. A
+    required fact is asked of the first turn whose given answer states it.
     """
     conversations = [from_text(text) for text in rows.texts(CONVERSATION)]
-    chosen = _drawn([_answers(c) for c in conversations], wanted, seed)
+    chosen = _drawn([_answers(c) for c in conversations], wanted)
     required = rows.texts(FACTS) if FACTS in rows.roles else None
     files, lines = rows.texts("file"), [int(line) for line in rows.column("line").to_pylist()]
     groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
@@ -113,11 +114,11 @@ def _answers(conversation: Sequence[Message]) -> int:
     return sum(message.role == "assistant" for message in conversation)
 
 
-def _drawn(answers: Sequence[int], wanted: int | None, seed: int) -> list[int]:
+def _drawn(answers: Sequence[int], wanted: int | None) -> list[int]:
     """Conversations, in their order, that have as many answers together as wanted."""
     if wanted is None or sum(answers) <= wanted:
         return list(range(len(answers)))
-    order = np.random.default_rng([seed, 7]).permutation(len(answers))
+    order = np.random.default_rng(len(answers)).permutation(len(answers))
     enough = int(np.searchsorted(np.cumsum(np.array(answers)[order]), wanted)) + 1
     return sorted(order[:enough].tolist())
 

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from tunebook.bundle.generation import write_generation_bundle
 from tunebook.bundle.manifest import read_manifest
 from tunebook.commands.summary import print_scores
-from tunebook.config import Method, ScoreConfig, TooLong, TrainerConfig
-from tunebook.data.conversations.encoded import encode_cached
-from tunebook.data.conversations.rendering import Unsupervisable
-from tunebook.data.packing import PackedItems, one_each
+from tunebook.config import Method, ScoreConfig, TrainerConfig
 from tunebook.data.rows import Rows
-from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.files import write_answers, write_metrics
-from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.compare import paired_differences, sums_difference
 from tunebook.evaluation.generation.measures import score_answers, signatures
-from tunebook.evaluation.generation.perplexity import perplexity
 from tunebook.evaluation.generation.report import generation_report
-from tunebook.evaluation.generation.sums import RowSums, score
+from tunebook.evaluation.generation.sums import score
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.report import Report, render
 from tunebook.files import write_json, write_text
 from tunebook.models.generate import Generation
 from tunebook.models.text import load_language_model
-from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
-from tunebook.tasks.conversation_examples import scored_rows
-from tunebook.tasks.exchanges import Exchanges
+from tunebook.tasks.held_out import HeldOut, Performance, encoded_rows, perform
 from tunebook.tasks.run_facts import (
     config_facts,
     data_without_folders,
@@ -54,88 +43,6 @@ if TYPE_CHECKING:
     from tunebook.training.fit import Fitted
 
 BEFORE = "before tuning"
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Held-out conversations as a model is scored on them.
-
-    Attributes:
-        rows: The conversations.
-        items: Their token rows, one to a pack.
-        exchanges: The turns that are written.
-        prompts: Token ids of what is asked for each.
-        left_out: Turns that cannot be asked, as they are too long.
-        shortened: Turns that are asked without the earliest ones before them.
-    """
-
-    rows: Rows
-    items: PackedItems
-    exchanges: Exchanges
-    prompts: list[np.ndarray]
-    left_out: int
-    shortened: int
-
-    @classmethod
-    def of(cls, rows: Rows, items: PackedItems, exchanges: Exchanges, writer: Writer) -> HeldOut:
-        """Encode what is asked."""
-        prompts, kept = [], []
-        writer.truncated = 0
-        for number, history in enumerate(exchanges.histories):
-            try:
-                prompts.append(writer.asked(history))
-                kept.append(number)
-            except Unsupervisable:
-                continue
-        return cls(rows, items, exchanges.take(kept), prompts, len(exchanges) - len(kept), writer.truncated)
-
-    @property
-    def groups(self) -> np.ndarray | None:
-        """What is resampled together where conversations are no independent evidence."""
-        return np.array(self.rows.texts("group")) if "group" in self.rows.roles else None
-
-    def notes(self, total: int) -> list[str]:
-        """What a reader must know of the written answers."""
-        notes = []
-        if len(set(self.exchanges.rows.tolist())) < total:
-            notes.append(
-                f"Perplexity is over all {total:,} test conversations; {len(self.exchanges):,} answers of "
-                f"{len(set(self.exchanges.rows.tolist())):,} of them were written and compared (evaluation.answers)."
-            )
-        if self.shortened:
-            notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")
-        if self.left_out:
-            notes.append(f"{self.left_out} turns were not asked: with their question alone they are too long.")
-        if self.exchanges.unclaimed:
-            notes.append(
-                f"{self.exchanges.unclaimed} required facts stand in no given answer word for word, and were asked of "
-                "none."
-            )
-        return notes
-
-
-@dataclass(frozen=True)
-class Performance:
-    """One model on the held-out conversations.
-
-    Attributes:
-        perplexity: Loss and tokens of each conversation.
-        answers: What it wrote.
-    """
-
-    perplexity: RowSums
-    answers: GeneratedAnswers
-
-
-def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
-    """Measure a model's losses, and let it write."""
-    items = held_out.items
-    with counting(f"perplexity {what}", len(items), progress) as advance:
-        losses, tokens = writer.losses(items, device, advance)
-    sums = scored_rows(items, losses, tokens, len(held_out.rows))
-    with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
-        written = writer.write(held_out.prompts, device, advance)
-    return Performance(perplexity(sums[:, 0], sums[:, 1]), held_out.exchanges.answered(written))
 
 
 class Evidence:
@@ -199,6 +106,7 @@ class Evidence:
             watch=self.recipe.watch,
             histories=histories,
             signatures=signatures(self.tuned.answers, **self.texts),
+            **self.texts,
             **facts,
         )
 
@@ -228,7 +136,7 @@ def finish(
     writer: Writer = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows = encoded.rows["test"]
-    exchanges = recipe.exchanges(rows, config.evaluation.answers, config.seed)
+    exchanges = recipe.exchanges(rows, config.evaluation.answers)
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
@@ -292,8 +200,8 @@ def evaluate(
 ) -> float:
     """Score a bundle's model on new rows and report; returns the watched metric."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
-    rows, items, left_out = _encoded(rows, writer)
-    held_out = HeldOut.of(rows, items, recipe.exchanges(rows, config.evaluation.answers, config.seed), writer)
+    rows, items, left_out = encoded_rows(rows, writer)
+    held_out = HeldOut.of(rows, items, recipe.exchanges(rows, config.evaluation.answers), writer)
     tuned = perform(writer, held_out, "on test rows", True, device)
     evidence = Evidence(recipe, held_out, tuned, {}, config.evaluation, config.seed)
     subtitle = f"{Path(config.bundle)} on {config.data.test}"
@@ -301,27 +209,6 @@ def evaluate(
     evidence.write(run, report)
     print_scores(evidence.scores, report.verdict)
     return evidence.watched
-
-
-def _encoded(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems, list[str]]:
-    """New conversations as token rows; those that the model's template cannot write are left out, and told of."""
-    with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
-        found = encode_cached(rows, writer.template, writer.max_length, TooLong.split_turns, Path(scratch))
-        kept = found.kept
-        if not len(kept):
-            reason = next(iter(found.rejected.values()))[0]
-            raise UserError(f"No conversation can be scored: {reason}.", where=rows.where(0), mend="give other rows")
-        sources = np.searchsorted(kept, found.sources)
-        items = PackedItems(np.array(found.ids), np.array(found.learnt), found.offsets, one_each(len(found)), sources)
-    if not found.rejected:
-        return rows, items, []
-    number, reasons = next(iter(found.rejected.items()))
-    note = (
-        f"{len(rows) - len(kept)} conversations, and answers of {len(found.rejected) - (len(rows) - len(kept))} others, "
-        f"cannot be scored, such as {rows.where(number)}: {reasons[0]}"
-    )
-    print(f"note: {note}")
-    return rows.take(kept), items, [note]
 
 
 def _split_counts(prepared: Prepared) -> dict[str, dict[str, int]]:

@@ -84,17 +84,16 @@ class TextGeneration(Recipe[ConfigT]):
 
         return MetricCollection({"perplexity": TokenPerplexity()})
 
-    def exchanges(self, rows: Rows, wanted: int | None, seed: int) -> Exchanges:
+    def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
         """What a model is asked on held-out rows, and what a good answer is: every turn of the assistant.
 
         Args:
             rows: Checked rows with their answers.
-            wanted: How many answers are enough; whole conversations are drawn.
-            seed: Of the draw.
+            wanted: How many answers are enough; whole conversations are drawn, the same for every seed of a run.
         """
         from tunebook.tasks.exchanges import assistant_turns
 
-        return assistant_turns(rows, wanted, seed)
+        return assistant_turns(rows, wanted)
 
     # What follows is the family's own work; a recipe has no need to change it.
 

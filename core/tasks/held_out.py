@@ -1,0 +1,128 @@
+"""Held-out conversations: encoded, asked, and what a model does on them."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tunebook.config import TooLong
+from tunebook.data.conversations.encoded import encode_cached
+from tunebook.data.conversations.rendering import Unsupervisable
+from tunebook.data.packing import PackedItems, one_each
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.evaluation.generation.answers import GeneratedAnswers
+from tunebook.evaluation.generation.perplexity import perplexity
+from tunebook.evaluation.generation.sums import RowSums
+from tunebook.progress import counting
+from tunebook.tasks.conversation_examples import scored_rows
+from tunebook.tasks.exchanges import Exchanges
+from tunebook.tasks.writer import Writer
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out conversations as a model is scored on them.
+
+    Attributes:
+        rows: The conversations.
+        items: Their token rows, one to a pack.
+        exchanges: The turns that are written.
+        prompts: Token ids of what is asked for each.
+        left_out: Turns that cannot be asked, as they are too long.
+        shortened: Turns that are asked without the earliest ones before them.
+    """
+
+    rows: Rows
+    items: PackedItems
+    exchanges: Exchanges
+    prompts: list[np.ndarray]
+    left_out: int
+    shortened: int
+
+    @classmethod
+    def of(cls, rows: Rows, items: PackedItems, exchanges: Exchanges, writer: Writer) -> HeldOut:
+        """Encode what is asked."""
+        prompts, kept = [], []
+        writer.truncated = 0
+        for number, history in enumerate(exchanges.histories):
+            try:
+                prompts.append(writer.asked(history))
+                kept.append(number)
+            except Unsupervisable:
+                continue
+        return cls(rows, items, exchanges.take(kept), prompts, len(exchanges) - len(kept), writer.truncated)
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """What is resampled together where conversations are no independent evidence."""
+        return np.array(self.rows.texts("group")) if "group" in self.rows.roles else None
+
+    def notes(self, total: int) -> list[str]:
+        """What a reader must know of the written answers."""
+        notes = []
+        if len(set(self.exchanges.rows.tolist())) < total:
+            notes.append(
+                f"Perplexity is over all {total:,} test conversations; {len(self.exchanges):,} answers of "
+                f"{len(set(self.exchanges.rows.tolist())):,} of them were written and compared (evaluation.answers)."
+            )
+        if self.shortened:
+            notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")
+        if self.left_out:
+            notes.append(f"{self.left_out} turns were not asked: with their question alone they are too long.")
+        if self.exchanges.unclaimed:
+            notes.append(
+                f"{self.exchanges.unclaimed} required facts stand in no given answer word for word, and were asked of "
+                "none."
+            )
+        return notes
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One model on the held-out conversations.
+
+    Attributes:
+        perplexity: Loss and tokens of each conversation.
+        answers: What it wrote.
+    """
+
+    perplexity: RowSums
+    answers: GeneratedAnswers
+
+
+def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
+    """Measure a model's losses, and let it write."""
+    items = held_out.items
+    with counting(f"perplexity {what}", len(items), progress) as advance:
+        losses, tokens = writer.losses(items, device, advance)
+    sums = scored_rows(items, losses, tokens, len(held_out.rows))
+    with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
+        written = writer.write(held_out.prompts, device, advance)
+    return Performance(perplexity(sums[:, 0], sums[:, 1]), held_out.exchanges.answered(written))
+
+
+def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems, list[str]]:
+    """New conversations as token rows; those that the model's template cannot write are left out, and told of."""
+    with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
+        found = encode_cached(rows, writer.template, writer.max_length, TooLong.split_turns, Path(scratch))
+        kept = found.kept
+        if not len(kept):
+            reason = next(iter(found.rejected.values()))[0]
+            raise UserError(f"No conversation can be scored: {reason}.", where=rows.where(0), mend="give other rows")
+        sources = np.searchsorted(kept, found.sources)
+        items = PackedItems(np.array(found.ids), np.array(found.learnt), found.offsets, one_each(len(found)), sources)
+    if not found.rejected:
+        return rows, items, []
+    number, reasons = next(iter(found.rejected.items()))
+    lost = len(rows) - len(kept)
+    note = (
+        f"{lost} conversations, and answers of {len(found.rejected) - lost} others, cannot be scored, "
+        f"such as {rows.where(number)}: {reasons[0]}"
+    )
+    print(f"note: {note}")
+    return rows.take(kept), items, [note]
