@@ -1,0 +1,1 @@
+"""Evidence about copy that is checked against its brief, without a judge."""
