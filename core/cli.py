@@ -24,6 +24,7 @@ usage: tunebook <verb> ...
   train resume=<run folder>       go on with an interrupted run, exactly where it was
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
   predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
+  chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
   export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
 
 Hydra's own options work with check, train and evaluate: -m (sweeps), --cfg job, --info ...
@@ -33,6 +34,7 @@ Tab completion: eval "$(tunebook -sc install=bash)"
   tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
 """
 
+_VERBS = ("list", "show", "check", "train", "evaluate", "predict", "chat", "export")
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
     errno.EACCES,
@@ -95,7 +97,6 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     from tunebook.plugins import register_search_path
 
     register_schemas()
-    register_search_path()
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     overrides = [a for a in arguments if _is_override(a)]
@@ -103,6 +104,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     if nameless is not None:  # Hydra falls over it
         raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
     overrides = [readable(a) for a in overrides]
+    register_search_path(overrides)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
 
@@ -150,7 +152,7 @@ def _complete(arguments: Sequence[str]) -> None:
         return
     verb = words[1] if len(words) > 2 or (len(words) == 2 and line.endswith(" ")) else None
     if verb is None:
-        print("list show check train evaluate predict export")
+        print(" ".join(_VERBS))
     elif verb == "show":
         from tunebook.plugins import find_recipes
 
@@ -182,6 +184,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
         from tunebook.commands.predict import predict_command
 
         predict_command(rest)
+    elif verb == "chat":
+        from tunebook.commands.chat import chat_command
+
+        chat_command(rest)
     elif verb == "export":
         from tunebook.commands.export import export_command
 
@@ -197,7 +203,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 def _unknown_verb(verb: str) -> UserError:
     from difflib import get_close_matches
 
-    near = get_close_matches(verb, ["list", "show", "check", "train", "evaluate", "predict", "export"], n=1)
+    near = get_close_matches(verb, _VERBS, n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
     return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
 

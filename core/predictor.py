@@ -1,13 +1,15 @@
-"""What `predict` needs of a finished model, whatever its family."""
+"""What `predict` needs of a finished model, whatever its family, and `chat` of one that talks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from tunebook.data.compare import Content
+    from tunebook.data.conversations.message import Message
     from tunebook.data.rows import Rows
+    from tunebook.models.generate import Generation
 
 
 class Predictor(Protocol):
@@ -28,4 +30,25 @@ class Predictor(Protocol):
         self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
     ) -> Iterator[Mapping[str, str | float]]:
         """Answer rows in order, by column; ``content`` is what they hold beside their text."""
+        ...
+
+
+@runtime_checkable
+class Chatting(Protocol):
+    """A finished model as `chat` uses it.
+
+    Attributes:
+        truncated: Conversations whose earliest turns were left out so far.
+        generation: How answers are chosen; `chat` sets it.
+    """
+
+    truncated: int
+    generation: Generation
+
+    def asked(self, messages: Sequence[Message]) -> Any:
+        """What the model reads of a conversation that waits for its answer; raises Unsupervisable where it cannot."""
+        ...
+
+    def stream(self, messages: Sequence[Message], device: Any) -> Iterator[str]:
+        """Answer such a conversation piece by piece; what `asked` refuses is refused before the first piece."""
         ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +33,13 @@ PACKAGES = (
 )
 
 # What a run cannot go on without: with another of these, it would be another run.
-_SAME = ("rows", "weights", "world_size", "labels")
+_SAME = {
+    "rows": "its rows",
+    "weights": "its weights",
+    "world_size": "its world size",
+    "labels": "its labels",
+    "encoding": "what the model reads of its rows (tokenizer, chat template, lengths)",
+}
 
 
 def versions() -> dict[str, str]:
@@ -61,6 +69,7 @@ def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSo
         "model": source.name,
         "revision": source.revision,
         "weights": weights_digest(source),
+        "encoding": _encoding(encoded.identity),
         "seed": config.seed,
         "device": device,
         "threads": torch.get_num_threads(),
@@ -70,6 +79,11 @@ def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSo
     }
 
 
+def _encoding(identity: Mapping[str, str]) -> str:
+    """One digest of what shapes the examples of all splits: a file that is read by name may change in between."""
+    return hashlib.sha256("\n".join(f"{name}\n{identity[name]}" for name in sorted(identity)).encode()).hexdigest()
+
+
 def check_same(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> list[str]:
     """Compare the record of an interrupted run with what it would go on with.
 
@@ -77,12 +91,14 @@ def check_same(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> li
         What differs without forbidding to go on: versions, device.
 
     Raises:
-        UserError: Rows, weights, labels or number of processes changed.
+        UserError: Rows, weights, labels, number of processes, or what the model reads of the rows changed.
     """
-    for key in _SAME:
+    for key, name in _SAME.items():
+        if key == "encoding" and key not in before:  # a run of an earlier version
+            continue
         if before.get(key) != now[key]:
             raise UserError(
-                f"This run cannot go on: its {key.replace('_', ' ')} changed since it was interrupted.",
+                f"This run cannot go on: {name} changed since it was interrupted.",
                 where=str(run_dir / "record.json"),
                 mend="put back what it was, or start a new run",
             )

@@ -17,7 +17,7 @@ from tunebook import __version__
 from tunebook.commands.show import field_help, schema_options
 from tunebook.compose import SCHEMAS, known_keys, nested
 
-VERBS = ["list", "show", "check", "train", "evaluate", "predict", "export"]
+VERBS = ["list", "show", "check", "train", "evaluate", "predict", "export", "chat"]
 FAST = [
     "recipe=review_sentiment",
     "data.label=label",
@@ -88,7 +88,7 @@ def test_options_show_zero_as_zero_and_false_as_false():
         assert [o.default for o in schema_options(Options)] == ["0", "false", "1"]
 
 
-@pytest.mark.parametrize("verb", ["check", "train", "evaluate", "predict", "export"])
+@pytest.mark.parametrize("verb", ["check", "train", "evaluate", "predict", "export", "chat"])
 def test_each_verb_explains_itself(verb: str, tunebook: Tunebook):
     printed = said(tunebook(verb, "--help"))
     assert printed.startswith(f"usage: tunebook {verb} ")
@@ -97,7 +97,7 @@ def test_each_verb_explains_itself(verb: str, tunebook: Tunebook):
         "train": "optim.lr",
         "evaluate": "data.test",
         "predict": "--output",
-        "export": ".onnx",
+        "export", "chat": ".onnx",
     }
     assert shown[verb] in printed
 

@@ -105,6 +105,10 @@ def check_tunebook(arguments: list[str]) -> None:
         check_composing(verb, rest)
     elif verb == "predict":
         _parser().parse_args(rest)
+    elif verb == "chat":
+        from tunebook.commands.chat import _parser as chat_parser
+
+        chat_parser().parse_args(rest)
     elif verb == "export":
         from tunebook.commands.export import _parser as export_parser
 

@@ -144,9 +144,8 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
             mend="write the bundle again",
         )
     source = ModelSource(str(folder), folder)
-    template = ChatTemplate.of(load_tokenizer(source))
-    writer = Writer(
-        load_language_model(source), template, manifest.max_length, Generation(max_new_tokens=longest)
-    )
+    with quiet_transformers():
+        template = ChatTemplate.of(load_tokenizer(source))
+    writer = Writer(load_language_model(source), template, manifest.max_length, Generation(max_new_tokens=longest))
     check_golden(manifest, golden_losses(writer), folder)
     return writer

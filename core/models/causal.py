@@ -124,10 +124,11 @@ def save_adapter(model: nn.Module, source: ModelSource, folder: Path) -> None:
     if not isinstance(model, PeftModel):
         return
     shutil.rmtree(folder, ignore_errors=True)
+    settings = model.peft_config["default"]
+    settings.task_type = "CAUSAL_LM"  # other tools ask for it
     # What the adapters belong to is told by a name that means something on another machine too.
-    model.peft_config["default"].base_model_name_or_path = (
-        Path(source.name).name if Path(source.name).expanduser().is_dir() else source.name
-    )
+    is_folder = Path(source.name).expanduser().is_dir()
+    settings.base_model_name_or_path = Path(source.name).name if is_folder else source.name
     with folder_written_whole(folder) as beside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft looks for the base model on the hub, to see whether its vocabulary grew
         model.save_pretrained(str(beside), save_embedding_layers=False)
@@ -141,6 +142,8 @@ def merge_causal(model: nn.Module, source: ModelSource, quantized: bool) -> nn.M
     from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
     held: Any = model
-    whole = get_peft_model(load_language_model(source), held.peft_config["default"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft sees that the base model has a folder for its name
+        whole = get_peft_model(load_language_model(source), held.peft_config["default"])
     set_peft_model_state_dict(whole, get_peft_model_state_dict(held))
     return merge(whole)

@@ -23,6 +23,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_tokenizer, longest, quiet_transformers
 from tunebook.recipe import Encoded
 
 SPLITS = ("train", "validation", "test")
@@ -38,7 +39,8 @@ def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
     """
     named = config.chat_template
     file = None if named is None else TEMPLATES.get(named, Path(named))
-    template = ChatTemplate.of(tokenizer, file)
+    with quiet_transformers():  # the trial conversations are longer than some tiny models, which is no matter
+        template = ChatTemplate.of(tokenizer, file)
     tokenizer.chat_template = template.text
     return template
 
@@ -49,8 +51,6 @@ def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, re
     Raises:
         UserError: Too many rows are rejected, the template cannot be used, or ``data.max_length`` does not fit.
     """
-    from tunebook.models.text import load_tokenizer, longest
-
     _check_policy(config.data.too_long)
     tokenizer = load_tokenizer(source)
     template = chat_template(tokenizer, config.model)

@@ -123,6 +123,16 @@ def _drawn(answers: Sequence[int], wanted: int | None) -> list[int]:
     return sorted(order[:enough].tolist())
 
 
+def check_facts(rows: Rows) -> None:
+    """Read the facts of all rows, so that bad ones are told of before anything is trained.
+
+    Raises:
+        UserError: They are no lists of texts.
+    """
+    for number, value in enumerate(rows.texts(FACTS) if FACTS in rows.roles else []):
+        read_facts(value, rows.where(number))
+
+
 def read_facts(value: str, where: str) -> list[str]:
     """The facts of a row: a JSON list of texts, or one text; none where it is empty.
 
@@ -144,3 +154,23 @@ def read_facts(value: str, where: str) -> list[str]:
             mend='write them as ["£42", "within 3 working days"]',
         )
     return [fact.strip() for fact in facts if fact.strip()]
+
+
+def check_tokenize(name: str) -> None:
+    """Refuse a tokenizer that sacreBLEU does not have, or not without a package or a file that is missing.
+
+    Raises:
+        UserError: It cannot be used here.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    mend = "recipe.tokenize=13a, or intl, zh, char, none"
+    if name not in BLEU.TOKENIZERS:
+        raise UserError(f"sacreBLEU has no tokenizer '{name}'.", where="recipe.tokenize", mend=mend)
+    try:
+        BLEU(tokenize=name)
+    except Exception as error:  # a missing package, or a model that cannot be downloaded
+        told = " ".join(str(error).split())
+        raise UserError(
+            f"sacreBLEU's tokenizer '{name}' does not work here: {told}", where="recipe.tokenize", mend=mend
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,7 @@ def finish(
     config, encoded = prepared.config, prepared.encoded
     finished = finished_record(record, model, fitted)
     _write_bundle(recipe, prepared, model, fitted, run, facts)
+    shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now
     writer: Writer = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows = encoded.rows["test"]

@@ -108,11 +108,18 @@ class TextGeneration(Recipe[ConfigT]):
     def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Token ids of all splits, each marked as learnt or not."""
         from tunebook.tasks.conversation_examples import encode_splits
+        from tunebook.tasks.exchanges import check_facts
 
-        self._check(config)
+        self._check(source, config)
+        check_facts(checked.test)
         return encode_splits(checked, source, config, rejects)
 
-    def _check(self, config: TrainConfig) -> None:
+    def _check(self, source: ModelSource, config: TrainConfig) -> None:
+        """Refuse now what would else come up once the model is trained."""
+        from tunebook.models.text import positions
+        from tunebook.tasks.exchanges import check_tokenize
+        from tunebook.tasks.writer import room_beside
+
         if config.adapt.method is Method.head:
             raise UserError(
                 "A language model has no fresh head that could be learnt alone.",
@@ -122,6 +129,8 @@ class TextGeneration(Recipe[ConfigT]):
         for key, least in (("max_new_tokens", 1),):
             if getattr(self.options, key) < least:
                 raise UserError(f"recipe.{key} must be at least {least}.", where=f"recipe.{key}", mend="choose more")
+        room_beside(self.options.max_new_tokens, positions(source.settings))
+        check_tokenize(self.options.tokenize)
 
     def preview(self, encoded: Encoded) -> Sequence[Any]:
         """Three conversations with the learnt tokens in colour."""

@@ -26,10 +26,28 @@ from tunebook.models.text import positions
 
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16
+LEAST = 8
+"""Tokens that the shortest question has with what a template writes around it."""
 
 
 def nothing(done: int) -> None:
     """Tell nobody how far the work is."""
+
+
+def room_beside(max_new_tokens: int, limit: int | None) -> int:
+    """Tokens that a question may have in a model of so many positions (None: any) that answers in so many tokens.
+
+    Raises:
+        UserError: There are next to none.
+    """
+    room = (limit or 2**31) - max_new_tokens
+    if room < LEAST:
+        raise UserError(
+            f"Answers of {max_new_tokens} tokens leave no room for a question: the model has {limit} positions.",
+            where="recipe.max_new_tokens",
+            mend=f"recipe.max_new_tokens={max(1, (limit or 0) // 4)}",
+        )
+    return room
 
 
 @dataclass
@@ -68,16 +86,8 @@ class Writer:
             UserError: There is none.
         """
         model: Any = self.model
-        limit = positions(model.config.get_text_config().to_dict()) or 2**31
-        room = min(self.max_length, limit - self.generation.max_new_tokens)
-        if room < 8:
-            raise UserError(
-                f"Answers of {self.generation.max_new_tokens} tokens leave no room for a question: the model has "
-                f"{limit} positions.",
-                where="recipe.max_new_tokens",
-                mend=f"recipe.max_new_tokens={max(1, limit // 4)}",
-            )
-        return room
+        limit = positions(model.config.get_text_config().to_dict())
+        return min(self.max_length, room_beside(self.generation.max_new_tokens, limit))
 
     def asked(self, messages: Sequence[Message]) -> np.ndarray:
         """Token ids of a conversation that ends before the assistant's turn, int32 ``[tokens]``.
@@ -85,6 +95,8 @@ class Writer:
         Raises:
             Unsupervisable: It cannot be asked.
         """
+        if self.template.no_system and messages[0].role == "system":  # no such conversation was learnt from
+            raise Unsupervisable(f"it has a system prompt: {self.template.no_system}")
         found = ask(messages, self.template, self.room)
         self.truncated += found.left_out > 0
         return found.ids
@@ -126,10 +138,15 @@ class Writer:
         found = generate(self.model, self.tokenizer, ids, self.generation, stop, BATCH, device or "cpu", advance)
         return [self.decode(answer) for answer in found]
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
-        """Answer one conversation, piece by piece."""
-        stop = self.template.end_of_turn_ids
-        yield from stream(self.model, self.tokenizer, self.asked(messages).tolist(), self.generation, stop)
+    def stream(self, messages: Sequence[Message], device: torch.device | str | None = None) -> Iterator[str]:
+        """Answer one conversation, piece by piece; the pieces together are what `write` answers.
+
+        Raises:
+            Unsupervisable: It cannot be asked; at once, not with the first piece.
+        """
+        ids = self.asked(messages).tolist()
+        model = self.model.to(device or "cpu")
+        return _stripped(stream(model, self.tokenizer, ids, self.generation, self.template.end_of_turn_ids))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer; white space around it belongs to the template."""
@@ -159,3 +176,13 @@ class Writer:
             count[order] = learnt.sum(dim=1).numpy()
             advance(len(order))
         return total, count
+
+
+def _stripped(pieces: Iterator[str]) -> Iterator[str]:
+    """Leave out white space before the first piece, and what nothing follows."""
+    held, began = "", False
+    for piece in pieces:
+        held = held + piece if began else piece.lstrip()
+        if text := held.rstrip():
+            yield text
+            held, began = held[len(text) :], True

@@ -57,6 +57,7 @@ _QUIET = (
     ".*lr_scheduler.step.*optimizer.step.*",  # torch, when a resumed schedule is rebuilt
     ".*GPU available but not used.*",
     ".*Previous log files in this directory.*",  # they are given back: see loggers.py
+    ".*bitsandbytes::.*autograd kernel was not registered.*",  # its gradients are exact all the same
     ".*recommended to use .self.log.*sync_dist.*",  # torchmetrics has synchronised these values already
 )
 

@@ -6,30 +6,13 @@ from collections.abc import Sequence
 
 from tunebook.data.briefs.brief import Brief, UnusableBrief, flat_text, to_plain, values
 from tunebook.data.near import WORD, normalise
-from tunebook.evaluation.generation.facts import states
-
-
-def mentions(copy: str, phrase: str) -> bool:
-    """Whether a copy holds a phrase that it must mention: its words, whole and in this order (`states`).
-
-    The last word may have a plural s: "10 minutes a day" mentions "10 minute". Nothing else is bent: "10 minute"
-    does not mention "10 minutes".
-    """
-    return states(copy, phrase) or (phrase[-1:].isalpha() and states(copy, phrase + "s"))
-
-
-def holds(copy: str, phrase: str) -> bool:
-    """Whether a copy holds a phrase that it must avoid: its words, whole and in this order (`states`).
-
-    "App" is not in "apply", and not in "apps": plurals to avoid are named.
-    """
-    return states(copy, phrase)
+from tunebook.evaluation.copy.check import says
 
 
 def faults(brief: Brief, copy: str) -> list[str]:
-    """What a copy breaks of what its brief asks; each completes "the copy ..."."""
-    found = [f"lacks {phrase!r}, which it must mention" for phrase in brief.must_mention if not mentions(copy, phrase)]
-    found += [f"holds {phrase!r}, which it must avoid" for phrase in brief.must_avoid if holds(copy, phrase)]
+    """What a copy breaks of what its brief asks; each completes "the copy ...". Words are found as `says` does."""
+    found = [f"lacks {phrase!r}, which it must mention" for phrase in brief.must_mention if not says(copy, phrase)]
+    found += [f"holds {phrase!r}, which it must avoid" for phrase in brief.must_avoid if says(copy, phrase)]
     characters, words = len(copy), len(copy.split())
     if brief.max_characters is not None and characters > brief.max_characters:
         found.append(f"has {characters} characters, and may have {brief.max_characters}")

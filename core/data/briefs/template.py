@@ -55,7 +55,11 @@ class PromptTemplate:
             UserError: There is no such file or it is no template, it asks for what there is not or does what it may
                 not, or the prompts of the two briefs are the same or hold none of their fields.
         """
-        name, text = _read(file)
+        return cls.from_text(*_read(file), fields)
+
+    @classmethod
+    def from_text(cls, name: str, text: str, fields: Iterable[str] | None = None) -> PromptTemplate:
+        """As `of`, of a template that was read already; ``name`` is what messages call it."""
         environment = _environment()
         try:
             known = list(fields) if fields is not None else _names(environment.parse(text), environment)

@@ -41,7 +41,9 @@ def check(messages: Sequence[Message], answered: bool = True) -> None:
         last = message.role
     if not answered:
         if last not in ("user", "tool"):
-            raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn, and nothing is left to answer")
+            raise UnusableConversation(
+                f"turn {len(messages)}, the last, is a {last} turn, and nothing is left to answer"
+            )
     elif last != "assistant":
         raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn, which nothing answers")
 

@@ -48,9 +48,7 @@ class Detected:
     present: tuple[str, ...]
 
 
-def detect_format(
-    paths: Sequence[Path], wanted: ConversationFormat | None = None, answered: bool = True
-) -> Detected:
+def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = None, answered: bool = True) -> Detected:
     """Tell from their columns in which form files hold conversations.
 
     Args:

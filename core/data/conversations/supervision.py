@@ -16,11 +16,10 @@ from tunebook.data.conversations.answers import Supervised
 from tunebook.data.conversations.rendering import Conversation, Unsupervisable, plain
 from tunebook.data.conversations.template import ChatTemplate
 from tunebook.errors import UserError
+from tunebook.terminal import drawn
 
 LEARNT = "green"
 CONTROL = "reverse"
-# Control characters of what people typed are drawn, so that they cannot steer the terminal.
-_DRAWN = {**{code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}, 127: 0x2421}
 
 
 @dataclass(frozen=True)
@@ -189,8 +188,8 @@ def coloured(ids: Sequence[int] | np.ndarray, learnt: Sequence[bool] | np.ndarra
         stop = start + len(list(run))
         # Decoded behind the token before it, or a tokenizer may drop the white space a run begins with.
         before = _decode(tokens[max(start - 1, 0) : start], tokenizer)
-        piece = _decode(tokens[max(start - 1, 0) : stop], tokenizer)[len(before) :].translate(_DRAWN)
-        text.append(piece, style=" ".join([LEARNT] * marked + [CONTROL] * steers))
+        piece = _decode(tokens[max(start - 1, 0) : stop], tokenizer)[len(before) :]
+        text.append(drawn(piece), style=" ".join([LEARNT] * marked + [CONTROL] * steers))
         start = stop
     return text
 

@@ -1,0 +1,12 @@
+"""Text of models and strangers on its way to a terminal."""
+
+from __future__ import annotations
+
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421}
+# Unicode has pictures for the first control characters alone; terminals obey the second set too.
+_DRAWN = _PICTURES | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+
+
+def drawn(text: str) -> str:
+    """A text whose control characters are drawn, so that they cannot steer the terminal; lines and tabs stay."""
+    return text.translate(_DRAWN)
