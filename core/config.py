@@ -141,7 +141,8 @@ class DataConfig:
     max_length: int | None = None
     """Longest text in tokens (default: what the model takes, at most 512; of conversations at most 1024)."""
     too_long: TooLong = TooLong.truncate
-    """Texts over max_length: truncate (counted and shown), reject or error; conversations: split_turns, reject, error."""
+    """Texts over max_length: truncate (counted and shown), reject or error; conversations: split_turns, reject or
+    error."""
     pack: bool = True
     """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
     batch_size: int = 32

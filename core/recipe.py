@@ -253,6 +253,10 @@ class Recipe(ABC, Generic[ConfigT]):
     def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
         """The model of a bundle of this recipe, ready to answer."""
 
+    def restored(self, manifest: Manifest) -> None:
+        """Take back what a bundle keeps for the recipe besides its options."""
+        return None
+
     def bundle_content(self, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
         """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
         return None

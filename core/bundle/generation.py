@@ -21,9 +21,10 @@ from tunebook.data.conversations.answers import Supervised
 from tunebook.data.conversations.message import Message
 from tunebook.data.conversations.template import ChatTemplate
 from tunebook.data.packing import PackedItems, one_each
-from tunebook.errors import UserError
+from tunebook.data.pair_template import PairTemplate
+from tunebook.data.pairs import PairItems, encode_pairs
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.generate import Generation
+from tunebook.models.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_language_model, load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
@@ -44,8 +45,8 @@ _GOLDEN = (
 def write_generation_bundle(
     folder: Path,
     writer: Writer,
-    recipe: TextGeneration[Any],
     config: TrainConfig,
+    kept: Mapping[str, Any],
     card: Mapping[str, Any],
     adapter: Path,
     seen: Iterable[str] = (),
@@ -55,8 +56,8 @@ def write_generation_bundle(
     Args:
         folder: The bundle; must not exist.
         writer: The tuned model.
-        recipe: Its recipe.
         config: The run's config.
+        kept: What its recipe needs again besides its options.
         card: Facts for the model card: ``data``, ``training``, ``scores``.
         adapter: Folder of trained adapters, where there are any.
         seen: Conversations that the model was trained or chosen on; kept as hashes.
@@ -72,7 +73,7 @@ def write_generation_bundle(
         writer.tokenizer.save_pretrained(beside)
         if adapter.is_dir():
             shutil.copytree(adapter, beside / ADAPTER)
-        manifest = _manifest(writer, recipe, config)
+        manifest = _manifest(writer, config, kept)
         write_json(beside / FILE, manifest.to_json())
         write_text(beside / "README.md", generation_card(manifest, config, card, adapter.is_dir()))
         write_seen(beside, seen)
@@ -91,7 +92,8 @@ def _stop_at_end_of_turn(model: Any, writer: Writer) -> None:
     )
 
 
-def _manifest(writer: Writer, recipe: TextGeneration[Any], config: TrainConfig) -> Manifest:
+def _manifest(writer: Writer, config: TrainConfig, kept: Mapping[str, Any]) -> Manifest:
+    recipe = writer.recipe
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
     found = find_recipes().get(recipe.name)
@@ -108,25 +110,30 @@ def _manifest(writer: Writer, recipe: TextGeneration[Any], config: TrainConfig) 
             Golden(" ".join(pair), {LOSS: round(float(loss), 6)})
             for pair, loss in zip(_GOLDEN, losses[:, 0], strict=True)
         ],
-        generation={"max_new_tokens": writer.generation.max_new_tokens},
+        generation={"max_new_tokens": writer.generation.max_new_tokens, "kept": dict(kept)},
     )
 
 
 def golden_losses(writer: Writer) -> NDArray[np.float64]:
     """The mean loss of a token in each golden answer, ``[exchanges, 1]``."""
+    losses, tokens = writer.losses(_golden_items(writer.template))
+    means: NDArray[np.float64] = losses / tokens
+    return means[:, None]
+
+
+def _golden_items(template: ChatTemplate | PairTemplate) -> PackedItems | PairItems:
+    if isinstance(template, PairTemplate):
+        questions, answers = zip(*_GOLDEN, strict=True)
+        return encode_pairs(questions, answers, template.tokenizer, 1000, 1000)[0]
     rows: list[Supervised] = [
-        writer.template.supervise([Message("user", question), Message("assistant", answer)])
-        for question, answer in _GOLDEN
+        template.supervise([Message("user", question), Message("assistant", answer)]) for question, answer in _GOLDEN
     ]
-    items = PackedItems(
+    return PackedItems(
         np.concatenate([row.ids for row in rows]),
         np.concatenate([row.learnt for row in rows]),
         np.cumsum([0, *map(len, rows)]),
         one_each(len(rows)),
     )
-    losses, tokens = writer.losses(items)
-    means: NDArray[np.float64] = losses / tokens
-    return means[:, None]
 
 
 def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> Writer:
@@ -136,16 +143,14 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         UserError: Its files contradict each other, or its losses are not those it had when written.
     """
     check_kind(manifest, recipe.head(()), folder)
-    longest = (manifest.generation or {}).get("max_new_tokens")
-    if not isinstance(longest, int) or longest < 1:
-        raise UserError(
-            f"The bundle's {FILE} is damaged: max_new_tokens must be a whole number.",
-            where=str(folder),
-            mend="write the bundle again",
-        )
     source = ModelSource(str(folder), folder)
-    with quiet_transformers():
-        template = ChatTemplate.of(load_tokenizer(source))
-    writer = Writer(load_language_model(source), template, manifest.max_length, Generation(max_new_tokens=longest))
+    template: ChatTemplate | PairTemplate
+    if is_seq2seq(source):
+        model, template = load_seq2seq(source), PairTemplate(load_tokenizer(source))
+    else:
+        with quiet_transformers():
+            template = ChatTemplate.of(load_tokenizer(source))
+        model = load_language_model(source)
+    writer = Writer(model, template, manifest.max_length, recipe.generation(), recipe=recipe)
     check_golden(manifest, golden_losses(writer), folder)
     return writer

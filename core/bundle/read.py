@@ -38,6 +38,14 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
     """The installed recipe that a bundle was made with, with the options it had then."""
     recipe_class = load_recipe_class(manifest.recipe)
     made: Recipe[Any] = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
+    try:
+        made.restored(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",
+            where=manifest.recipe,
+            mend="write the bundle again",
+        ) from error
     return made
 
 

@@ -106,5 +106,12 @@ def merge(model: nn.Module) -> nn.Module:
 
     if not isinstance(model, PeftModel):
         return model
-    merged: nn.Module = model.merge_and_unload()
+    config: Any = getattr(model.get_base_model(), "config", None)
+    tied = getattr(config, "tie_word_embeddings", None)
+    with warnings.catch_warnings():
+        # peft takes embeddings of FLAN-T5 for untied only now, which transformers loads as two from a config that ties
+        warnings.filterwarnings("ignore", "Input and output embeddings are no longer tied", UserWarning)
+        merged: nn.Module = model.merge_and_unload()
+    if tied is not None:  # what peft makes of it, some of T5's kin would scale their logits by
+        config.tie_word_embeddings = tied
     return merged

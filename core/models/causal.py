@@ -16,6 +16,7 @@ from tunebook.errors import UserError
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_loss import check_language_head, enable_checkpointing
+from tunebook.models.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_language_model, quiet_transformers
 
@@ -57,12 +58,17 @@ def build_causal(source: ModelSource, config: TrainConfig) -> nn.Module:
     if config.adapt.quantize:
         model = load_quantized(source, config)
     else:
-        fresh = config.adapt.method is Method.scratch
-        model = load_language_model(source, fresh, config.model.dropout)
+        model = load_writing(source, config.adapt.method is Method.scratch, config.model.dropout)
     check_language_head(model)
     if config.trainer.gradient_checkpointing:
         enable_checkpointing(model)
     return model
+
+
+def load_writing(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
+    """A model that writes, in float32: a causal one, or one with an encoder and a decoder."""
+    load = load_seq2seq if is_seq2seq(source) else load_language_model
+    return load(source, fresh, dropout)
 
 
 def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
@@ -72,6 +78,8 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
         UserError: bitsandbytes is missing or cannot work here, or something else than LoRA is to learn.
     """
     where, mend = "adapt.quantize=true", "adapt.quantize=false"
+    if is_seq2seq(source):
+        raise UserError("Only causal models are held in 4 bits here.", where=where, mend=mend)
     if config.adapt.method is not Method.lora:
         raise UserError("Weights in 4 bits cannot learn; adapters beside them can.", where=where, mend="adapt=lora")
     if find_spec("bitsandbytes") is None:
@@ -144,6 +152,6 @@ def merge_causal(model: nn.Module, source: ModelSource, quantized: bool) -> nn.M
     held: Any = model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft sees that the base model has a folder for its name
-        whole = get_peft_model(load_language_model(source), held.peft_config["default"])
+        whole = get_peft_model(load_writing(source), held.peft_config["default"])
     set_peft_model_state_dict(whole, get_peft_model_state_dict(held))
     return merge(whole)

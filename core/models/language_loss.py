@@ -1,4 +1,4 @@
-"""The loss of a causal language model at the tokens that are learnt, without the logits of all tokens at once.
+"""The loss of a language model at the tokens that are learnt, without the logits of all tokens at once.
 
 The final layer of a language model has a row for each of tens of thousands of tokens. It is asked only where
 something is learnt, and for a few hundred positions at a time.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tunebook.data.packing import NOT_LEARNT, PackedItems, stack_packs
 from tunebook.errors import UserError
+from tunebook.models.seq2seq import decoder_states, reads_apart
 
 _CHUNK = 512  # positions at a time: smaller ones wait for the weights, larger ones gain nothing
 
@@ -29,25 +31,28 @@ def supervised_losses(model: nn.Module, inputs: Mapping[str, Any], target: Tenso
     Equal to that of the model's full logits, and so are the gradients.
 
     Args:
-        model: A causal language model of transformers, with or without adapters.
-        inputs: What its forward takes, such as ``input_ids`` ``[batch, tokens]``.
-        target: Token to follow each position, or ``NOT_LEARNT``, ``[batch, tokens]``.
+        model: A language model of transformers, with or without adapters.
+        inputs: What its forward takes, such as ``input_ids`` ``[batch, tokens]``; of a model with an encoder and a
+            decoder also ``decoder_input_ids`` ``[batch, target tokens]``.
+        target: Token to follow each position of what is written, or ``NOT_LEARNT``, ``[batch, tokens]`` or
+            ``[batch, target tokens]``.
         chunk: Positions whose logits exist at one time.
     """
     learnt = target != NOT_LEARNT
     hidden, wanted = backbone_states(model, inputs)[learnt], target[learnt]
-    plain = _plain(model)
-    layer = plain.get_output_embeddings()
-    scale, cap = _logit_scale(plain), _logit_cap(plain)
-    if type(layer) is nn.Linear and cap is None:
-        return _linear_cross_entropy(hidden * scale if scale != 1 else hidden, layer, wanted, chunk)
+    final = _FinalLayer.of(plain_model(model))
+    if type(final.layer) is nn.Linear and final.cap is None:
+        scaled = hidden if final.scale == 1 else hidden * final.scale
+        return _linear_cross_entropy(scaled, final.layer.weight, final.bias, wanted, chunk)
     chunks = zip(hidden.split(chunk), wanted.split(chunk), strict=True)
-    return torch.cat([checkpoint(_full_losses, layer, scale, cap, *part, use_reentrant=False) for part in chunks])
+    return torch.cat([checkpoint(_full_losses, final, *part, use_reentrant=False) for part in chunks])
 
 
 def backbone_states(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
-    """What the final layer is given, ``[batch, tokens, hidden]``."""
-    plain = _plain(model)
+    """What the final layer is given, ``[batch, tokens, hidden]``; of what is written, where an encoder reads."""
+    plain = plain_model(model)
+    if reads_apart(plain) and plain.base_model is plain:
+        return decoder_states(plain, inputs)
     # A cache, even an empty one, makes transformers read past where packed conversations start.
     given = {**inputs, "use_cache": False}
     attention = str(getattr(plain.config, "_attn_implementation", ""))
@@ -61,38 +66,60 @@ def backbone_states(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     return flat.reshape(batch, tokens, -1)
 
 
-def _plain(model: nn.Module) -> Any:
+def plain_model(model: nn.Module) -> Any:
     """The model itself, inside its adapters if it has any; they sit in its layers and keep working."""
     inner: Any = getattr(model, "get_base_model", None)
     return inner() if callable(inner) else model
 
 
-def _logit_scale(model: Any) -> float:
-    """Factor on the logits: of Cohere's models they are multiplied, of Granite's divided."""
-    config = model.config
+@dataclass(frozen=True)
+class _FinalLayer:
+    """How a model makes logits of its backbone's states.
+
+    Attributes:
+        layer: Has a row for each token of the vocabulary.
+        bias: Added to the logits: the layer's own, or what BART and Marian keep beside it, which never learns.
+        scale: Factor on the logits.
+        cap: Where Gemma 2 bends logits, so that none is larger; None where nothing is bent.
+    """
+
+    layer: nn.Module
+    bias: Tensor | None
+    scale: float
+    cap: float | None
+
+    @classmethod
+    def of(cls, model: Any) -> _FinalLayer:
+        layer, beside = model.get_output_embeddings(), getattr(model, "final_logits_bias", None)
+        bias = getattr(layer, "bias", None) if beside is None else beside[0]
+        return cls(layer, bias, _logit_scale(model.config), getattr(model.config, "final_logit_softcapping", None))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        made = self.layer(hidden).float()
+        if self.bias is not None and self.bias is not getattr(self.layer, "bias", None):
+            made = made + self.bias
+        made = made * self.scale
+        return made if self.cap is None else torch.tanh(made / self.cap) * self.cap
+
+
+def _logit_scale(config: Any) -> float:
+    """Factor on the logits: Cohere multiplies them, Granite divides them, T5 with tied embeddings makes them small."""
+    tied = config.model_type in ("t5", "umt5", "switch_transformers") and config.tie_word_embeddings
+    if getattr(config, "scale_decoder_outputs", tied):
+        return float(config.d_model**-0.5)
     return float(getattr(config, "logit_scale", None) or 1) / float(getattr(config, "logits_scaling", None) or 1)
 
 
-def _logit_cap(model: Any) -> float | None:
-    """Where Gemma 2 bends logits, so that none is larger; None where nothing is bent."""
-    return getattr(model.config, "final_logit_softcapping", None)
+def _full_losses(final: _FinalLayer, hidden: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(final.logits(hidden), target, reduction="none")
 
 
-def _logits(layer: nn.Module, scale: float, cap: float | None, hidden: Tensor) -> Tensor:
-    logits = layer(hidden).float() * scale
-    return logits if cap is None else torch.tanh(logits / cap) * cap
-
-
-def _full_losses(layer: nn.Module, scale: float, cap: float | None, hidden: Tensor, target: Tensor) -> Tensor:
-    return F.cross_entropy(_logits(layer, scale, cap, hidden), target, reduction="none")
-
-
-def _linear_cross_entropy(hidden: Tensor, layer: nn.Linear, target: Tensor, chunk: int) -> Tensor:
+def _linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, chunk: int) -> Tensor:
     """Losses ``[rows]`` of a linear layer's logits, in the number format that autocast asks for."""
     kind = hidden.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else layer.weight.dtype
-    hidden, weight = hidden.to(dtype), layer.weight.to(dtype)
-    bias = None if layer.bias is None else layer.bias.to(dtype)
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    hidden, weight = hidden.to(dtype), weight.to(dtype)
+    bias = None if bias is None else bias.to(dtype)
     with torch.autocast(kind, enabled=False):
         if not torch.is_grad_enabled():
             return _chunked(hidden, weight, bias, target, chunk, (False, False, False))[0]
@@ -172,7 +199,7 @@ def enable_checkpointing(model: nn.Module) -> None:
     Raises:
         UserError: The model is not built for it.
     """
-    plain = _plain(model)
+    plain = plain_model(model)
     if not plain.supports_gradient_checkpointing:
         raise UserError(
             f"{type(plain).__name__} cannot compute its activations a second time to save memory.", where="model.name"
@@ -189,20 +216,21 @@ def check_language_head(model: nn.Module) -> None:
     Raises:
         UserError: It does something else to them, which the loss would miss.
     """
-    plain = _plain(model)
+    plain = plain_model(model)
     layer = plain.get_output_embeddings()
     alike = False
-    if layer is not None and plain.base_model is not plain:
-        inputs = {"input_ids": torch.arange(min(8, plain.config.vocab_size), device=plain.device)[None]}
+    if layer is not None and (plain.base_model is not plain or reads_apart(plain)):
+        ids = torch.arange(min(8, plain.config.vocab_size), device=plain.device)[None]
+        inputs = {"input_ids": ids, "decoder_input_ids": ids} if reads_apart(plain) else {"input_ids": ids}
         with _asked(plain):
             own = plain(**inputs, use_cache=False).logits
-            ours = _logits(layer, _logit_scale(plain), _logit_cap(plain), backbone_states(plain, inputs))
+            ours = _FinalLayer.of(plain).logits(backbone_states(plain, inputs))
         alike = ours.shape == own.shape and _distance(ours, own) <= _tolerance(own)
     if not alike:
         raise UserError(
             f"The logits of {type(plain).__name__} are more than its final layer makes of the backbone's states.",
             where="model.name",
-            mend="choose a language model with a plain final layer, such as Llama, Qwen, Mistral, Gemma or GPT-2",
+            mend="choose a language model with a plain final layer, such as Llama, Qwen, Mistral, Gemma, T5 or BART",
         )
 
 
@@ -210,9 +238,12 @@ def supports_packing(model: nn.Module) -> bool:
     """Whether a model keeps packed conversations apart: tried on a pack of two short ones.
 
     Each must be answered as if it were alone, and the second must not change with the first. A recurrent model's
-    state runs on from one into the next, and positions that are counted by distance know no new start.
+    state runs on from one into the next, and positions that are counted by distance know no new start. An encoder
+    reads all that it is given as one.
     """
-    plain = _plain(model)
+    plain = plain_model(model)
+    if reads_apart(plain):
+        return False
     draw = torch.Generator().manual_seed(0)
     first, other, second = (torch.randint(plain.config.vocab_size, (n,), generator=draw).numpy() for n in (7, 7, 5))
     with _asked(plain):

@@ -21,6 +21,8 @@ def is_head(name: str, model: nn.Module) -> bool:
     prefix = getattr(model, "base_model_prefix", "")
     if prefix and hasattr(model, prefix):
         return not name.startswith(f"{prefix}.")
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return name.startswith("lm_head.")  # of T5 and its kin, which have no module around the backbone
     return any(name.startswith(f"{n}.") for n in classifier_names(model))
 
 
@@ -68,6 +70,8 @@ def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
         return _timm_depths(names, model)
     if not getattr(model, "base_model_prefix", "") and classifier_names(model):
         return _torchvision_depths(names)
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return _encoder_decoder_depths(names)
     layers = {name: layer_of(name) for name in names}
     top = max((n for n in layers.values() if n is not None), default=-1)
     depths = {}
@@ -75,6 +79,25 @@ def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
         embeds = re.search(r"(^|\.)embeddings\.", name)  # ModernBERT has a norm in there
         above_layers = number is None and not embeds and _ABOVE.search(name)
         depths[name] = 0 if above_layers else top + 1 if number is None else top - number
+    return depths
+
+
+def _encoder_decoder_depths(names: list[str]) -> dict[str, int]:
+    """Depths where a decoder stands on an encoder: all of the encoder's layers lie below, the embeddings below both."""
+    parts = {name: found.group(2) for name in names if (found := re.search(r"(^|\.)(encoder|decoder)\.", name))}
+    layers = {name: layer_of(name) for name in names}
+    sizes = {
+        part: 1 + max((n for name, n in layers.items() if n is not None and parts.get(name) == part), default=-1)
+        for part in ("encoder", "decoder")
+    }
+    depths = {}
+    for name, number in layers.items():
+        above = sizes["decoder"] if parts.get(name) == "encoder" else 0
+        if name in parts and number is not None:
+            depths[name] = above + sizes[parts[name]] - 1 - number
+        else:
+            last = name in parts and re.search(r"\.(final_layer_norm|layer_norm|norm)\.", name)
+            depths[name] = above if last else sum(sizes.values())
     return depths
 
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 
-def uniforms(seed: int, rows: Sequence[int], tokens: int) -> Tensor:
-    """Random numbers in [0, 1) ``[rows, tokens]``, made of the seed and the number of the row alone."""
-    return torch.from_numpy(np.stack([np.random.default_rng([seed, row]).random(tokens) for row in rows]))
+def uniforms(seed: int, rows: Sequence[int], tokens: int, draws: int = 1) -> Tensor:
+    """Random numbers in [0, 1) ``[rows * draws, tokens]``, made of seed, number of the row and of the draw alone."""
+    generators = [np.random.default_rng([seed, row, draw]) for row in rows for draw in range(draws)]
+    return torch.from_numpy(np.stack([generator.random(tokens) for generator in generators]))
 
 
-def choose(logits: Tensor, draws: Tensor | None, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
+def choose(logits: Tensor, draws: Tensor | None = None, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
     """Choose the next token of each row ``[rows]`` from logits ``[rows, vocabulary]``.
 
     Args:

@@ -52,5 +52,11 @@ def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
         )
     if not files:
         return []
-    found = detect_format(resolve_paths(list(files), "files"), answered=False)
+    try:
+        found = detect_format(resolve_paths(list(files), "files"), answered=False)
+    except UserError as error:
+        if "data.format" not in f"{error.where} {error.mend}":
+            raise
+        mend = "give its columns the names of one form: messages, or conversations, or instruction, or prompt"
+        raise UserError(error.what, where=", ".join(files), mend=mend) from error
     return format_columns(found.format, found.present, answered=False)

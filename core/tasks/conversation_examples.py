@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.text import Text
@@ -26,6 +26,9 @@ from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
 from tunebook.recipe import Encoded
 
+if TYPE_CHECKING:
+    from tunebook.tasks.text_generation import TextGeneration
+
 SPLITS = ("train", "validation", "test")
 _USUAL_LENGTH, _SEQUENCE = 1024, 512
 _SHOWN, _SHOWN_TOKENS = 3, 300
@@ -45,7 +48,9 @@ def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
     return template
 
 
-def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+def encode_splits(
+    recipe: TextGeneration[Any], checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog
+) -> Encoded:
     """Encode all conversations once (cached), and decide about those that are too long.
 
     Raises:
@@ -61,7 +66,15 @@ def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, re
     facts = template.facts()
     for name in SPLITS:
         part: Rows = getattr(checked, name)
-        found = encode_cached(part, template, max_length, config.data.too_long, Path(config.data.cache_dir))
+        found = encode_cached(
+            part,
+            template,
+            max_length,
+            config.data.too_long,
+            Path(config.data.cache_dir),
+            recipe.learnt,
+            recipe.learnt_by,
+        )
         facts[f"{name} conversations over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
         facts |= _logged(found, part, rejects)
         if name == "train":
@@ -70,7 +83,7 @@ def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, re
         rows[name] = part if len(found.kept) == len(part) else part.take(found.kept)
         items = _one_each(found)
         splits[name] = Examples(items, items.lengths, items.units)
-        identity[name] = f"{part.fingerprint}\n{key}"
+        identity[name] = f"{part.fingerprint}\n{key}\n{recipe.learnt_by}"
     rejects.write()
     rejects.check()
     for name, examples in splits.items():
@@ -90,7 +103,8 @@ def _check_policy(policy: TooLong) -> None:
 
 def _roles(checked: Checked) -> set[str]:
     """The roles that speak in any split, of those that not every template knows."""
-    columns = [getattr(checked, name).column(CONVERSATION) for name in SPLITS]
+    parts = [getattr(checked, name) for name in SPLITS]
+    columns = [part.column(CONVERSATION) for part in parts if CONVERSATION in part.roles]
     texts = (text for column in columns for chunk in column.chunks for text in chunk.to_pylist())
     return {"system"} if any(text.startswith('[{"role":"system"') for text in texts) else set()
 
@@ -202,7 +216,7 @@ def _packed(examples: Examples, capacity: int) -> Examples:
 
 
 def _collate(template: ChatTemplate, packed: bool) -> Any:
-    pad_id = template.rendering.tokenizer.pad_token_id
+    pad_id = template.tokenizer.pad_token_id
     return partial(stack_packs if packed else stack_rows, pad_id=pad_id)
 
 

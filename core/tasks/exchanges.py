@@ -25,7 +25,7 @@ class Exchanges:
         histories: The turns before each.
         references: Good answers to each: one or several.
         rows: The row that each is of, int64 ``[exchanges]``.
-        turns: The number of the turn in its conversation, from 1.
+        turns: The number of the turn in its conversation, from 1; None where each row asks once.
         files: Source file of each.
         lines: Line in that file of each.
         groups: What is resampled together for intervals: conversations, or the groups of the data.
@@ -36,7 +36,7 @@ class Exchanges:
     histories: list[list[Message]]
     references: list[list[str]]
     rows: np.ndarray
-    turns: list[int]
+    turns: list[int] | None
     files: list[str]
     lines: list[int]
     groups: np.ndarray
@@ -44,7 +44,7 @@ class Exchanges:
     unclaimed: int = 0
 
     def __len__(self) -> int:
-        return len(self.turns)
+        return len(self.histories)
 
     def take(self, wanted: Sequence[int]) -> Exchanges:
         """Those at these positions."""
@@ -52,7 +52,7 @@ class Exchanges:
             histories=[self.histories[i] for i in wanted],
             references=[self.references[i] for i in wanted],
             rows=self.rows[list(wanted)],
-            turns=[self.turns[i] for i in wanted],
+            turns=None if self.turns is None else [self.turns[i] for i in wanted],
             files=[self.files[i] for i in wanted],
             lines=[self.lines[i] for i in wanted],
             groups=self.groups[list(wanted)],
@@ -80,7 +80,7 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Exchanges:
     required fact is asked of the first turn whose given answer states it.
     """
     conversations = [from_text(text) for text in rows.texts(CONVERSATION)]
-    chosen = _drawn([_answers(c) for c in conversations], wanted)
+    chosen = drawn([_answers(c) for c in conversations], wanted)
     required = rows.texts(FACTS) if FACTS in rows.roles else None
     files, lines = rows.texts("file"), [int(line) for line in rows.column("line").to_pylist()]
     groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
@@ -114,7 +114,7 @@ def _answers(conversation: Sequence[Message]) -> int:
     return sum(message.role == "assistant" for message in conversation)
 
 
-def _drawn(answers: Sequence[int], wanted: int | None) -> list[int]:
+def drawn(answers: Sequence[int], wanted: int | None) -> list[int]:
     """Conversations, in their order, that have as many answers together as wanted."""
     if wanted is None or sum(answers) <= wanted:
         return list(range(len(answers)))

@@ -20,14 +20,12 @@ from tunebook.evaluation.files import write_answers, write_metrics
 from tunebook.evaluation.generation.compare import paired_differences, sums_difference
 from tunebook.evaluation.generation.measures import score_answers, signatures
 from tunebook.evaluation.generation.report import generation_report
-from tunebook.evaluation.generation.sums import score
+from tunebook.evaluation.generation.sums import RowSums, score
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.report import Report, render
 from tunebook.files import write_json, write_text
-from tunebook.models.generate import Generation
-from tunebook.models.text import load_language_model
 from tunebook.run_folder import RunFolder
-from tunebook.tasks.held_out import HeldOut, Performance, encoded_rows, perform
+from tunebook.tasks.held_out import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.tasks.run_facts import (
     config_facts,
     data_without_folders,
@@ -56,6 +54,7 @@ class Evidence:
         others: Other models' performances, by name.
         config: Confidence and resamples.
         seed: Seed of the bootstrap.
+        train: The training rows, where they are at hand.
     """
 
     def __init__(
@@ -66,8 +65,10 @@ class Evidence:
         others: Mapping[str, Performance],
         config: ScoreConfig,
         seed: int,
+        train: Rows | None = None,
     ) -> None:
         self.recipe, self.held_out, self.tuned, self.others = recipe, held_out, tuned, others
+        self.train = train
         self.settings: dict[str, Any] = {
             "confidence": config.confidence,
             "resamples": config.resamples,
@@ -79,16 +80,28 @@ class Evidence:
         }
         self.differences = {name: self._differences(other) for name, other in others.items()}
 
+    def _measures(self, model: Performance) -> dict[str, RowSums]:
+        """What the recipe measures besides."""
+        which = self.held_out.exchanges.rows.tolist()
+        return self.recipe.measures(self.held_out.rows, which, model.drafts, self.train)
+
     def _scores(self, model: Performance) -> list[Score]:
-        first = score(model.perplexity, self.held_out.groups, **self.settings)
-        return [first, *score_answers(model.answers, **self.texts, **self.settings)]
+        first = [score(model.perplexity, self.held_out.groups, **self.settings)] if model.perplexity else []
+        groups = self.held_out.exchanges.groups
+        more = [score(sums, groups, **self.settings) for sums in self._measures(model).values()]
+        return [*first, *score_answers(model.answers, **self.texts, **self.settings), *more]
 
     def _differences(self, other: Performance) -> dict[str, Difference]:
-        first = sums_difference(self.tuned.perplexity, other.perplexity, self.held_out.groups, **self.settings)
-        return {
-            "perplexity": first,
-            **paired_differences(self.tuned.answers, other.answers, **self.texts, **self.settings),
-        }
+        found = {}
+        if self.tuned.perplexity and other.perplexity:
+            found["perplexity"] = sums_difference(
+                self.tuned.perplexity, other.perplexity, self.held_out.groups, **self.settings
+            )
+        found |= paired_differences(self.tuned.answers, other.answers, **self.texts, **self.settings)
+        mine, theirs = self._measures(self.tuned), self._measures(other)
+        for name in (name for name in mine if name in theirs):
+            found[name] = sums_difference(mine[name], theirs[name], self.held_out.exchanges.groups, **self.settings)
+        return found
 
     @property
     def watched(self) -> float:
@@ -147,9 +160,12 @@ def finish(
     if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
     elif config.evaluation.zero_shot and config.adapt.method is not Method.none:
-        before = _writer(recipe, load_language_model(prepared.source), prepared)
+        before = _writer(recipe, recipe.untuned(prepared.source), prepared)
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
-    evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed)
+    train = encoded.rows["train"]
+    for name, texts in recipe.baselines(rows, held_out.exchanges.rows.tolist(), train).items():
+        others[name] = written(held_out, [[text] for text in texts])
+    evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
         history=learning_curve(run),
@@ -183,12 +199,13 @@ def _write_bundle(
     }
     writer = _writer(recipe, model, prepared)
     seen = _seen(recipe, prepared, fitted)
-    write_generation_bundle(run.bundle, writer, recipe, prepared.config, card, run.adapter, seen)
+    kept = recipe.kept(prepared.config, prepared.encoded.rows["train"])
+    write_generation_bundle(run.bundle, writer, prepared.config, kept, card, run.adapter, seen)
 
 
 def _writer(recipe: TextGeneration[Any], model: Any, prepared: Prepared) -> Writer:
-    generation = Generation(max_new_tokens=recipe.options.max_new_tokens)
-    return Writer(model, prepared.encoded.tokenizer, prepared.encoded.max_length, generation)
+    encoded = prepared.encoded
+    return Writer(model, encoded.tokenizer, encoded.max_length, recipe.generation(), recipe=recipe)
 
 
 def evaluate(

@@ -13,6 +13,8 @@ from tunebook.config import TooLong
 from tunebook.data.conversations.encoded import encode_cached
 from tunebook.data.conversations.rendering import Unsupervisable
 from tunebook.data.packing import PackedItems, one_each
+from tunebook.data.pair_template import PairTemplate
+from tunebook.data.pairs import PairItems
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.evaluation.generation.answers import GeneratedAnswers
@@ -21,6 +23,7 @@ from tunebook.evaluation.generation.sums import RowSums
 from tunebook.progress import counting
 from tunebook.tasks.conversation_examples import scored_rows
 from tunebook.tasks.exchanges import Exchanges
+from tunebook.tasks.pair_examples import encoded_pairs
 from tunebook.tasks.writer import Writer
 
 
@@ -38,14 +41,14 @@ class HeldOut:
     """
 
     rows: Rows
-    items: PackedItems
+    items: PackedItems | PairItems
     exchanges: Exchanges
     prompts: list[np.ndarray]
     left_out: int
     shortened: int
 
     @classmethod
-    def of(cls, rows: Rows, items: PackedItems, exchanges: Exchanges, writer: Writer) -> HeldOut:
+    def of(cls, rows: Rows, items: PackedItems | PairItems, exchanges: Exchanges, writer: Writer) -> HeldOut:
         """Encode what is asked."""
         prompts, kept = [], []
         writer.truncated = 0
@@ -87,12 +90,14 @@ class Performance:
     """One model on the held-out conversations.
 
     Attributes:
-        perplexity: Loss and tokens of each conversation.
-        answers: What it wrote.
+        answers: What it wrote, of several drafts the best.
+        drafts: All that it wrote for each, the best first.
+        perplexity: Loss and tokens of each conversation; None of what is no model.
     """
 
-    perplexity: RowSums
     answers: GeneratedAnswers
+    drafts: list[list[str]]
+    perplexity: RowSums | None = None
 
 
 def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
@@ -102,14 +107,24 @@ def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device
         losses, tokens = writer.losses(items, device, advance)
     sums = scored_rows(items, losses, tokens, len(held_out.rows))
     with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
-        written = writer.write(held_out.prompts, device, advance)
-    return Performance(perplexity(sums[:, 0], sums[:, 1]), held_out.exchanges.answered(written))
+        drafts = writer.drafts(held_out.prompts, device, advance)
+    ranked = writer.recipe.ranked(held_out.rows, held_out.exchanges.rows.tolist(), drafts)
+    texts = [[draft.text for draft in several] for several in ranked]
+    return written(held_out, texts, perplexity(sums[:, 0], sums[:, 1]))
 
 
-def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems, list[str]]:
-    """New conversations as token rows; those that the model's template cannot write are left out, and told of."""
+def written(held_out: HeldOut, drafts: list[list[str]], losses: RowSums | None = None) -> Performance:
+    """What was written, by a model or without one."""
+    return Performance(held_out.exchanges.answered([several[0] for several in drafts]), drafts, losses)
+
+
+def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems | PairItems, list[str]]:
+    """New rows as token rows; those that the model's template cannot write are left out, and told of."""
+    if isinstance(writer.template, PairTemplate):
+        return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
-        found = encode_cached(rows, writer.template, writer.max_length, TooLong.split_turns, Path(scratch))
+        length, learnt = writer.max_length, writer.recipe.learnt
+        found = encode_cached(rows, writer.template, length, TooLong.split_turns, Path(scratch), learnt)
         kept = found.kept
         if not len(kept):
             reason = next(iter(found.rejected.values()))[0]

@@ -1,4 +1,4 @@
-"""The family of recipes whose models write: conversations are answered, turn by turn, by a causal language model."""
+"""The family of recipes whose models write: the next turn of a conversation, or what a prompt asks for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook.config import DataConfig, Method, TrainConfig
-from tunebook.errors import UserError
+from tunebook.config import DataConfig, TrainConfig
 from tunebook.recipe import ConfigT, Encoded, FamilyConfig, Head, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torch import nn
@@ -22,15 +21,18 @@ if TYPE_CHECKING:
     from tunebook.config import AdaptConfig, ModelConfig
     from tunebook.data.columns import Column
     from tunebook.data.compare import Content
+    from tunebook.data.conversations.message import Message
     from tunebook.data.gate import Checked
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
+    from tunebook.evaluation.generation.sums import RowSums
+    from tunebook.models.generate import Generation
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
     from tunebook.tasks.exchanges import Exchanges
-    from tunebook.tasks.writer import Writer
+    from tunebook.tasks.writer import Draft, Writer
     from tunebook.training.fit import Fitted
 
 
@@ -47,8 +49,15 @@ class TextGenerationConfig(FamilyConfig):
 
 
 class TextGeneration(Recipe[ConfigT]):
-    """A conversation in, the assistant's next turn out; any causal language model of transformers."""
+    """A conversation in, the assistant's next turn out; a language model of transformers.
 
+    A recipe whose rows hold something else says how they become conversations: `learnt`, `asked`, `exchanges`.
+
+    Attributes:
+        architectures: Kinds of models: causal ones, and those with an encoder and a decoder (seq2seq).
+    """
+
+    architectures: ClassVar[Sequence[str]] = ("causal",)
     family: ClassVar[str] = "text_generation"
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"
@@ -95,48 +104,110 @@ class TextGeneration(Recipe[ConfigT]):
 
         return assistant_turns(rows, wanted)
 
+    def learnt(self, rows: Rows) -> Iterator[list[list[Message]]]:
+        """The conversations to learn from, of each row in order: one, or several."""
+        from tunebook.data.conversations.encoded import own_conversations
+
+        return own_conversations(rows)
+
+    @property
+    def learnt_by(self) -> str:
+        """What shapes `learnt` besides the rows; another text, and the rows are encoded anew."""
+        return ""
+
+    def asked(self, rows: Rows) -> Iterator[list[Message]]:
+        """What the model is asked for each row that waits for an answer."""
+        return (conversation for (conversation,) in self.learnt(rows))
+
+    def generation(self) -> Generation:
+        """How answers are chosen."""
+        from tunebook.models.generate import Generation
+
+        options: Any = self.options
+        return Generation(max_new_tokens=options.max_new_tokens)
+
+    @property
+    def candidates(self) -> int:
+        """Answers written for each row, of which the best is taken."""
+        return 1
+
+    def ranked(self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]) -> list[list[Draft]]:
+        """The drafts for each of some rows, the best first.
+
+        Args:
+            rows: Checked rows.
+            which: The row that each is for.
+            drafts: What was written for each.
+        """
+        return [list(each) for each in drafts]
+
+    def measures(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[str]], train: Rows | None
+    ) -> dict[str, RowSums]:
+        """What is measured besides perplexity and likeness to the references.
+
+        Args:
+            rows: Held-out rows.
+            which: The row that each answer is for.
+            drafts: What was written for it, the best first.
+            train: The training rows, where they are at hand.
+        """
+        return {}
+
+    def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
+        """Answers that need no model, by the name of how they are made."""
+        return {}
+
+    @property
+    def answer_columns(self) -> list[str]:
+        """What `predict` tells of a row."""
+        return ["prompt", "answer"]
+
+    def answers(
+        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Draft]]
+    ) -> Iterator[Sequence[str | float]]:
+        """The values of `answer_columns` of each row."""
+        for messages, several in zip(asked, drafts, strict=True):
+            yield messages[-1].content, several[0].text
+
+    def kept(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
+        """What a bundle keeps for the recipe besides its options, as plain values; `restore` takes it back."""
+        return {}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take back what `kept` gave, in the recipe of a bundle."""
+        return None
+
     # What follows is the family's own work; a recipe has no need to change it.
 
     def find_model(self, config: ModelConfig, weights: bool) -> ModelSource:
-        """A folder or hub id with a causal language model."""
+        """A folder or hub id with a language model of a kind that the recipe takes."""
         from tunebook.models.causal import check_causal
+        from tunebook.models.seq2seq import is_seq2seq
 
         source = super().find_model(config, weights)
-        check_causal(source)
+        if not ("seq2seq" in self.architectures and is_seq2seq(source)):
+            check_causal(source)
         return source
 
     def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Token ids of all splits, each marked as learnt or not."""
-        from tunebook.tasks.conversation_examples import encode_splits
+        from tunebook.models.seq2seq import is_seq2seq
+        from tunebook.tasks import conversation_examples, pair_examples
         from tunebook.tasks.exchanges import check_facts
+        from tunebook.tasks.generation_checks import check_options
 
-        self._check(source, config)
+        check_options(self, source, config)
         check_facts(checked.test)
-        return encode_splits(checked, source, config, rejects)
-
-    def _check(self, source: ModelSource, config: TrainConfig) -> None:
-        """Refuse now what would else come up once the model is trained."""
-        from tunebook.models.text import positions
-        from tunebook.tasks.exchanges import check_tokenize
-        from tunebook.tasks.writer import room_beside
-
-        if config.adapt.method is Method.head:
-            raise UserError(
-                "A language model has no fresh head that could be learnt alone.",
-                where="adapt=head",
-                mend="adapt=lora learns little beside a frozen model",
-            )
-        for key, least in (("max_new_tokens", 1),):
-            if getattr(self.options, key) < least:
-                raise UserError(f"recipe.{key} must be at least {least}.", where=f"recipe.{key}", mend="choose more")
-        room_beside(self.options.max_new_tokens, positions(source.settings))
-        check_tokenize(self.options.tokenize)
+        encode = pair_examples.encode_splits if is_seq2seq(source) else conversation_examples.encode_splits
+        return encode(self, checked, source, config, rejects)
 
     def preview(self, encoded: Encoded) -> Sequence[Any]:
         """Three conversations with the learnt tokens in colour."""
+        from tunebook.data.pair_template import PairTemplate
         from tunebook.tasks.conversation_examples import preview
 
-        return preview(encoded)
+        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded)
 
     def build_model(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
@@ -145,6 +216,12 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.models.causal import build_causal
 
         return build_causal(source, config)
+
+    def untuned(self, source: ModelSource) -> nn.Module:
+        """The model before tuning, to compare with."""
+        from tunebook.models.causal import load_writing
+
+        return load_writing(source)
 
     def adapted(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
         """Adapters find their layers by themselves; what is in 4 bits is made ready for them."""
@@ -162,10 +239,13 @@ class TextGeneration(Recipe[ConfigT]):
     def data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
-        """The model on conversations, packed where it can keep them apart."""
+        """The model on conversations, packed where it can keep them apart; on pairs where an encoder reads."""
+        from tunebook.data.pair_template import PairTemplate
         from tunebook.tasks.conversation_examples import conversation_data
+        from tunebook.tasks.pair_examples import pair_data
 
-        return model, conversation_data(model, encoded, config)
+        make = pair_data if isinstance(encoded.tokenizer, PairTemplate) else conversation_data
+        return model, make(model, encoded, config)
 
     def finish(
         self,
@@ -186,6 +266,10 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.bundle.generation import read_writer
 
         return read_writer(self, folder, manifest)
+
+    def restored(self, manifest: Manifest) -> None:
+        """Take back what the bundle keeps for the recipe."""
+        self.restore((manifest.generation or {}).get("kept", {}))
 
     def bundle_content(self, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Conversations in any form."""

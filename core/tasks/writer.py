@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,17 +12,24 @@ from torch import nn
 
 from tunebook.data.batches import BatchPlan
 from tunebook.data.compare import Content
-from tunebook.data.conversations.content import CONVERSATION
-from tunebook.data.conversations.message import Message, from_text
+from tunebook.data.conversations.message import Message
 from tunebook.data.conversations.rendering import Unsupervisable
 from tunebook.data.conversations.template import ChatTemplate
 from tunebook.data.conversations.window import ask
 from tunebook.data.packing import NOT_LEARNT, PackedItems, stack_rows
+from tunebook.data.pair_template import PairTemplate
+from tunebook.data.pairs import PairItems, stack_pairs
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.models.candidates import write_candidates
 from tunebook.models.generate import Generation, generate, stream
 from tunebook.models.language_loss import supervised_losses
+from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.text import positions
+from tunebook.recipe import Batch
+
+if TYPE_CHECKING:
+    from tunebook.tasks.text_generation import TextGeneration
 
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16
@@ -50,33 +57,48 @@ def room_beside(max_new_tokens: int, limit: int | None) -> int:
     return room
 
 
+@dataclass(frozen=True)
+class Draft:
+    """One answer.
+
+    Attributes:
+        text: As people read it.
+        score: Mean log-probability of its tokens in nats; nan where there is nothing to choose from.
+    """
+
+    text: str
+    score: float = float("nan")
+
+
 @dataclass
 class Writer:
     """Conversations in, the assistant's next turn out.
 
     Attributes:
-        model: A causal language model of transformers.
+        model: A language model of transformers.
         template: Writes conversations as the model reads them; knows the tokenizer.
         max_length: Longest conversation in tokens that it was trained on; earlier turns are left out of longer ones.
         generation: How answers are chosen.
         truncated: Conversations whose earliest turns were left out so far.
+        recipe: Says what is asked of a row, and what is told of the answers to it.
     """
 
     model: nn.Module
-    template: ChatTemplate
+    template: ChatTemplate | PairTemplate
     max_length: int
     generation: Generation = field(default_factory=Generation)
     truncated: int = 0
+    recipe: TextGeneration[Any] = field(kw_only=True)
 
     @property
     def tokenizer(self) -> Any:
         """The model's own."""
-        return self.template.rendering.tokenizer
+        return self.template.tokenizer
 
     @property
     def columns(self) -> list[str]:
         """What `answers` tells of a row."""
-        return ["prompt", "answer"]
+        return self.recipe.answer_columns
 
     @property
     def room(self) -> int:
@@ -108,23 +130,39 @@ class Writer:
         device: torch.device | str | None = None,
         advance: Callable[[int], None] = nothing,
     ) -> Iterator[dict[str, str | float]]:
-        """Answer checked conversations in order."""
+        """Answer checked rows in order."""
         for start in range(0, len(rows), CHUNK):
-            texts = rows.table.slice(start, CHUNK).column(CONVERSATION).to_pylist()
-            conversations = [from_text(text) for text in texts]
-            prompts = []
-            for number, conversation in enumerate(conversations, start):
-                try:
-                    prompts.append(self.asked(conversation))
-                except Unsupervisable as error:
-                    raise UserError(
-                        f"A conversation cannot be answered: {error}.",
-                        where=rows.where(number),
-                        mend="shorten its last turn, or leave the row out",
-                    ) from error
-            written = self.write(prompts, device, advance)
-            for conversation, answer in zip(conversations, written, strict=True):
-                yield {"prompt": conversation[-1].content, "answer": answer}
+            part = rows.take(np.arange(start, min(start + CHUNK, len(rows))))
+            asked = list(self.recipe.asked(part))
+            prompts = [self._asked(messages, part.where(number)) for number, messages in enumerate(asked)]
+            drafts = self.drafts(prompts, device, advance)
+            for told in self.recipe.answers(part, asked, self.recipe.ranked(part, range(len(part)), drafts)):
+                yield dict(zip(self.columns, told, strict=True))
+
+    def _asked(self, messages: Sequence[Message], where: str) -> np.ndarray:
+        try:
+            return self.asked(messages)
+        except Unsupervisable as error:
+            raise UserError(
+                f"This cannot be answered: {error}.", where=where, mend="shorten its last turn, or leave the row out"
+            ) from error
+
+    def drafts(
+        self,
+        prompts: Sequence[Sequence[int] | np.ndarray],
+        device: torch.device | str | None = None,
+        advance: Callable[[int], None] = nothing,
+    ) -> list[list[Draft]]:
+        """Answer prompts given as token ids, each as often as the recipe wants."""
+        wanted = self.recipe.candidates
+        if wanted == 1:
+            return [[Draft(text)] for text in self.write(prompts, device, advance)]
+        ids = [np.asarray(prompt).tolist() for prompt in prompts]
+        stop = self.template.end_of_turn_ids
+        found = write_candidates(
+            self.model, self.tokenizer, ids, self.generation, wanted, stop, BATCH, device or "cpu", advance
+        )
+        return [[Draft(self.decode(each.ids), each.score) for each in several] for several in found]
 
     def write(
         self,
@@ -155,7 +193,10 @@ class Writer:
 
     @torch.no_grad()
     def losses(
-        self, items: PackedItems, device: torch.device | str | None = None, advance: Callable[[int], None] = nothing
+        self,
+        items: PackedItems | PairItems,
+        device: torch.device | str | None = None,
+        advance: Callable[[int], None] = nothing,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Summed loss in nats of each token row, and the tokens it is over, float64 and int64 ``[rows]``.
 
@@ -168,7 +209,7 @@ class Writer:
         self.model.eval().to(device)
         total, count = np.zeros(len(items)), np.zeros(len(items), dtype=np.int64)
         for order in BatchPlan(items.lengths, SCORED, shuffle=False).global_batches(0):
-            batch = stack_rows([items[int(i)] for i in order], self.tokenizer.pad_token_id)
+            batch = self._stacked([items[int(i)] for i in order])
             inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch["inputs"].items()}
             learnt = batch["target"] != NOT_LEARNT
             losses = supervised_losses(self.model, inputs, batch["target"].to(device)).double().cpu().numpy()
@@ -176,6 +217,12 @@ class Writer:
             count[order] = learnt.sum(dim=1).numpy()
             advance(len(order))
         return total, count
+
+    def _stacked(self, items: Sequence[Any]) -> Batch:
+        pad: int = self.tokenizer.pad_token_id
+        if isinstance(self.template, PairTemplate):
+            return stack_pairs(items, pad, decoder_prefix(self.model)[0])
+        return stack_rows(items, pad)
 
 
 def _stripped(pieces: Iterator[str]) -> Iterator[str]:

@@ -213,9 +213,9 @@ def test_a_prompt_beyond_the_positions_is_told(starter: tuple[Any, Any]) -> None
         generate(model, tokenizer, [[]], Generation(2), [])
 
 
-def test_a_model_with_an_encoder_is_refused(starter: tuple[Any, Any]) -> None:
+def test_a_decoder_that_starts_from_nothing_is_told(starter: tuple[Any, Any]) -> None:
     model = T5ForConditionalGeneration(T5Config(vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2))
-    with pytest.raises(UserError, match="causal language model"):
+    with pytest.raises(UserError, match="which token the answers of this T5"):
         generate(model, starter[1], [[1]], Generation(2), [])
 
 

@@ -37,6 +37,7 @@ class BriefContent:
 
     def __init__(self, form: BriefForm, answered: bool = True) -> None:
         self.form = form
+        self.line = SOURCE if form.brief else ""  # a line holds a brief whole, where a column of the rows does
         self.answered = answered
 
     def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from tunebook.config import TooLong
 from tunebook.data.conversations.answers import Supervised
 from tunebook.data.conversations.content import CONVERSATION
-from tunebook.data.conversations.message import from_text
+from tunebook.data.conversations.message import Message, from_text
 from tunebook.data.conversations.supervision import fit
 from tunebook.data.conversations.template import ChatTemplate
 from tunebook.data.rows import Rows
@@ -35,7 +35,8 @@ class EncodedConversations:
         learnt: Which of them the loss is taken on, bool ``[tokens]``.
         offsets: Where each row starts, int64 ``[rows + 1]``.
         sources: The conversation that each row is of, ascending, int64 ``[rows]``.
-        lengths: Tokens of each whole conversation, 0 where it cannot be encoded, int64 ``[conversations]``.
+        lengths: Tokens of each whole conversation (of several, the longest), 0 where it cannot be encoded, int64
+            ``[conversations]``.
         rejected: Conversation -> why it, or an answer of it, is in no row.
     """
 
@@ -67,23 +68,50 @@ def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+Learnt = Callable[[Rows], Iterator[list[list[Message]]]]
+"""Gives the conversations that are learnt from, of each row in order."""
+
+
+def own_conversations(rows: Rows) -> Iterator[list[list[Message]]]:
+    """The one conversation that each row holds."""
+    for chunk in rows.column(CONVERSATION).chunks:
+        for text in chunk.to_pylist():
+            yield [from_text(text)]
+
+
 def encode_cached(
-    rows: Rows, template: ChatTemplate, max_length: int, policy: TooLong, cache_dir: Path
+    rows: Rows,
+    template: ChatTemplate,
+    max_length: int,
+    policy: TooLong,
+    cache_dir: Path,
+    learnt: Learnt = own_conversations,
+    learnt_by: str = "",
 ) -> EncodedConversations:
     """Encode the conversations of a split, or read them back from the cache.
+
+    Args:
+        rows: Checked rows.
+        template: Writes conversations as the model reads them.
+        max_length: Tokens of a token row, at most.
+        policy: What happens to a longer conversation.
+        cache_dir: Where the encoded rows are kept.
+        learnt: Gives the conversations of each row.
+        learnt_by: What shapes them besides the rows, such as the template of a prompt.
 
     Raises:
         UserError: A conversation is over the length and the policy is ``error``.
     """
     key = encoding_key(template.rendering.tokenizer, template, max_length, policy)
-    folder = cache_dir / "conversations" / hashlib.sha256(f"{rows.fingerprint}\n{key}".encode()).hexdigest()[:32]
+    named = f"{rows.fingerprint}\n{key}\n{learnt_by}"
+    folder = cache_dir / "conversations" / hashlib.sha256(named.encode()).hexdigest()[:32]
     if "strftime_now" in template.text:  # the day's date would stay in the cache
         shutil.rmtree(folder, ignore_errors=True)
     cached = _read(folder)
     if cached is None or len(cached.lengths) != len(rows):
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            _write(folder, rows, template, max_length, policy)
+            _write(folder, rows, template, max_length, policy, learnt)
         except OSError:
             if not folder.is_dir():  # another process may have been first, with the same content
                 raise
@@ -92,7 +120,9 @@ def encode_cached(
     return cached
 
 
-def _write(folder: Path, rows: Rows, template: ChatTemplate, max_length: int, policy: TooLong) -> None:
+def _write(
+    folder: Path, rows: Rows, template: ChatTemplate, max_length: int, policy: TooLong, learnt_of: Learnt
+) -> None:
     lengths, sources, sizes = [], [], []
     rejected: dict[int, tuple[str, ...]] = {}
     with folder_written_whole(folder) as beside:
@@ -101,26 +131,22 @@ def _write(folder: Path, rows: Rows, template: ChatTemplate, max_length: int, po
             (beside / "learnt.bin").open("wb") as learnt,
             counting(f"tokens of {rows.split} conversations", len(rows)) as advance,
         ):
-            for number, text in enumerate(_texts(rows)):
-                fitted = fit(from_text(text), template, max_length, policy, rows.where(number))
-                for row in fitted.rows:
+            for number, conversations in enumerate(learnt_of(rows)):
+                fitted = [fit(each, template, max_length, policy, rows.where(number)) for each in conversations]
+                for row in (row for each in fitted for row in each.rows):
                     ids.write(row.ids.astype(np.int32).tobytes())
                     learnt.write(row.learnt.tobytes())
                     sizes.append(len(row))
                     sources.append(number)
-                if fitted.rejected:
-                    rejected[number] = fitted.rejected
-                lengths.append(fitted.tokens)
+                reasons = tuple(reason for each in fitted for reason in each.rejected)
+                if reasons:
+                    rejected[number] = reasons
+                lengths.append(max(each.tokens for each in fitted))
                 advance(1)
         np.save(beside / "offsets.npy", np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64))
         np.save(beside / "sources.npy", np.array(sources, dtype=np.int64))
         np.save(beside / "lengths.npy", np.array(lengths, dtype=np.int64))
         write_json(beside / "rejected.json", {str(number): reasons for number, reasons in rejected.items()})
-
-
-def _texts(rows: Rows) -> Iterator[str]:
-    for chunk in rows.column(CONVERSATION).chunks:
-        yield from chunk.to_pylist()
 
 
 def _read(folder: Path) -> EncodedConversations | None:

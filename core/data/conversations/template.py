@@ -55,6 +55,11 @@ class ChatTemplate:
         return self.proof.answers.method
 
     @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer."""
+        return self.rendering.tokenizer
+
+    @property
     def end_of_turn(self) -> str:
         """The control token that closes what the assistant says."""
         return self.proof.answers.end_of_turn

@@ -1,4 +1,4 @@
-"""What of a long conversation a model is asked with: the system turn, and as many of the last turns as there is room."""
+"""What of a long conversation a model is asked with: the system turn, and as many of the last turns as have room."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from tunebook.data.conversations.message import Message
 from tunebook.data.conversations.rendering import Unsupervisable
 from tunebook.data.conversations.template import ChatTemplate
+from tunebook.data.pair_template import PairTemplate
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Asked:
     left_out: int = 0
 
 
-def ask(messages: Sequence[Message], template: ChatTemplate, room: int) -> Asked:
+def ask(messages: Sequence[Message], template: ChatTemplate | PairTemplate, room: int) -> Asked:
     """Encode a conversation that ends before the assistant's turn, in at most ``room`` tokens.
 
     Raises:
