@@ -3,9 +3,9 @@
 python benchmarks/customer_chat_quality.py [--data ../shared/data] [--work runs/chat] [--rows 600] [--epochs 2]
 
 Schema-Guided Dialogue (Rastogi et al. 2020), its own splits; 600 training conversations drawn with each seed, the first
-500 test conversations for perplexity, some 200 of their turns answered. Two models as they are, tuned in full, by LoRA
-(the starter), and the same architecture from scratch, three seeds each, through `tunebook train`. Scores are over the seeds
-together, intervals from resampled conversations with all seeds of each kept together. Finished runs are not run again.
+500 test conversations for perplexity, some 200 of their turns answered. Two models as they are, tuned in full, and the
+same architecture from scratch, three seeds each, through `tunebook train`. Scores are over the seeds together,
+intervals from resampled conversations with all seeds of each kept together. Finished runs are not run again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tunebook.tasks.conversation_examples import scored_rows
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SEEDS = (0, 1, 2)
 STORIES = "weights/stories260k_llama_hf"
-SYSTEMS = {"stories260k": ("before", "full", "scratch"), "starter": ("before", "full", "lora", "scratch")}
+SYSTEMS = {"stories260k": ("before", "full", "scratch"), "starter": ("before", "full", "scratch")}
 TEST_ROWS = 500
 
 
@@ -153,8 +153,8 @@ def table(model: str, options: argparse.Namespace) -> None:
         print("   " + "; ".join(f"{n} {scores[n].value:.3f} ({scores[n].low:.3f}-{scores[n].high:.3f})" for n in shown))
         sys.stdout.flush()
     print("  ", signatures(made["full"][1]))
-    pairs = (("full", "before"), ("full", "scratch"), ("full", "lora"), ("lora", "before"))
-    for one, other in (pair for pair in pairs if set(pair) <= set(made)):
+    pairs = (("full", "before"), ("full", "scratch"))
+    for one, other in pairs:
         differences = {"perplexity": sums_difference(made[one][0], made[other][0])}
         differences |= paired_differences(made[one][1], made[other][1])
         for name in ("perplexity", "bleu", "chrf", "rouge_l"):

@@ -8,7 +8,8 @@ chats to an optimizer step, in float32 with the same AdamW and clipping. Each tr
 the Python that runs this script; the systems take turns, and each ratio is the median of the turns' ratios. What
 counts is from the first batch to the last optimizer step: CPU time, user and system together, and the peak of resident
 memory above what the process held before it, without AdamW's state, which all need alike. No system validates or
-saves in that time; ours does afterwards. TRL's own defaults (bfloat16, gradient checkpointing) run once.
+saves in that time; ours does afterwards. TRL's own defaults (bfloat16, gradient checkpointing) run once; what they
+cost depends on whether the CPU has bfloat16 units (with ONEDNN_MAX_CPU_ISA=AVX2 it is used as if it had none).
 
 A plain loop over our batches with the model's full logits runs once too: at every step our loss must be its loss.
 Memory is read from /proc, so this runs on Linux only.
@@ -460,12 +461,15 @@ def median_run(runs: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def title(result: dict[str, Any], given: argparse.Namespace) -> str:
+    import torch
+
     ours = result["runs"]["tunebook"][0]
+    bfloat16 = "with" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "without"
     chats = given.chats or SHAPES[result["shape"]]["chats"]
     return (
         f"\n{result['shape']}: {ours['weights'] / 1e6:.1f} million weights, vocabulary of "
         f"{SHAPES[result['shape']]['vocab_size']:,}, {chats} chats, {ours['learnt']:,} learnt tokens, "
-        f"{ours['steps']} steps of ours, {given.threads} thread(s), {given.turns} turns; "
+        f"{ours['steps']} steps of ours, {given.threads} thread(s) of a CPU {bfloat16} bfloat16 units, {given.turns} turns; "
         f"largest difference of a loss from the full logits' {result['difference']:.1e} nats\n"
     )
 

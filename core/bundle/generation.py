@@ -23,6 +23,7 @@ from tunebook.data.conversations.template import ChatTemplate
 from tunebook.data.packing import PackedItems, one_each
 from tunebook.data.pair_template import PairTemplate
 from tunebook.data.pairs import PairItems, encode_pairs
+from tunebook.errors import UserError
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.models.source import ModelSource
@@ -143,6 +144,11 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         UserError: Its files contradict each other, or its losses are not those it had when written.
     """
     check_kind(manifest, recipe.head(()), folder)
+    try:
+        generation = recipe.generation()
+    except ValueError as error:
+        told = f"The bundle's {FILE} is damaged: {error}."
+        raise UserError(told, where=str(folder), mend="write the bundle again") from error
     source = ModelSource(str(folder), folder)
     template: ChatTemplate | PairTemplate
     if is_seq2seq(source):
@@ -151,6 +157,6 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         with quiet_transformers():
             template = ChatTemplate.of(load_tokenizer(source))
         model = load_language_model(source)
-    writer = Writer(model, template, manifest.max_length, recipe.generation(), recipe=recipe)
+    writer = Writer(model, template, manifest.max_length, generation, recipe=recipe)
     check_golden(manifest, golden_losses(writer), folder)
     return writer

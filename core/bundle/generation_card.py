@@ -76,7 +76,7 @@ tunebook chat path/to/this/folder
 tunebook predict path/to/this/folder conversations.jsonl
 ```
 
-{usage}{_ADAPTER.format(base=name) if adapter else ""}
+{usage}{_ADAPTER.format(base=name if base else f"path/to/{name}") if adapter else ""}
 ## Data
 
 {data}

@@ -37,11 +37,12 @@ def export_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     if manifest.image is None:
+        task = "text-generation" if manifest.generation is not None else "text-classification"
         raise UserError(
             "Only image models are exported by Tunebook.",
             where=str(folder),
             mend="text models are plain transformers folders: optimum-cli export onnx --model "
-            f"{folder} --task text-classification out",
+            f"{folder} --task {task} out",
         )
     _, _, classifier = open_bundle(folder)
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tunebook predict",
-        description="Label rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), images "
-        "(files, folders, .npz) or each line of standard input. Writes file, line, text or image, prediction and each "
-        "label's probability.",
+        description="Answer rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), images "
+        "(files, folders, .npz) or each line of standard input. Writes file and line, then what the recipe tells: text "
+        "or image, prediction and each label's probability; prompt and answer; brief and copies with their checks.",
     )
     parser.add_argument("model", help="run folder or bundle folder")
     parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         "--text",
         "--image",
         dest="column",
-        help="column that holds the text or the image's path (default: as in training)",
+        help="column that holds the text, the image's path or the whole brief (default: as in training)",
     )
     parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file where it exists")

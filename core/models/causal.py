@@ -71,16 +71,18 @@ def load_writing(source: ModelSource, fresh: bool = False, dropout: float | None
     return load(source, fresh, dropout)
 
 
-def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
-    """A model whose weights are held in 4 bits: NormalFloat, with its scales quantised too (Dettmers et al. 2023).
+def check_quantized(source: ModelSource, config: AdaptConfig) -> None:
+    """Refuse weights in 4 bits where they cannot be used, before anything is loaded.
 
     Raises:
-        UserError: bitsandbytes is missing or cannot work here, or something else than LoRA is to learn.
+        UserError: bitsandbytes is missing, an encoder reads, or something else than LoRA is to learn.
     """
     where, mend = "adapt.quantize=true", "adapt.quantize=false"
+    if not config.quantize:
+        return
     if is_seq2seq(source):
         raise UserError("Only causal models are held in 4 bits here.", where=where, mend=mend)
-    if config.adapt.method is not Method.lora:
+    if config.method is not Method.lora:
         raise UserError("Weights in 4 bits cannot learn; adapters beside them can.", where=where, mend="adapt=lora")
     if find_spec("bitsandbytes") is None:
         raise UserError(
@@ -88,6 +90,15 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
             where=where,
             mend=f"pip install bitsandbytes, or {mend}",
         )
+
+
+def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
+    """A model whose weights are held in 4 bits: NormalFloat, with its scales quantised too (Dettmers et al. 2023).
+
+    Raises:
+        UserError: bitsandbytes is missing or cannot work here, or something else than LoRA is to learn.
+    """
+    check_quantized(source, config.adapt)
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     from tunebook.training.devices import choose_accelerator
@@ -112,7 +123,9 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
             )
     except Exception as error:  # transformers and bitsandbytes raise nearly anything here
         raise UserError(
-            f"The model cannot be held in 4 bits here: {str(error).strip().splitlines()[0]}", where=where, mend=mend
+            f"The model cannot be held in 4 bits here: {str(error).strip().splitlines()[0]}",
+            where="adapt.quantize=true",
+            mend="adapt.quantize=false",
         ) from error
     return model
 

@@ -178,7 +178,8 @@ def set_dropout(settings: Any, dropout: float | None) -> None:
     """Set every dropout that this architecture has in its config."""
     if dropout is None:
         return
-    keys = [k for k in settings.to_dict() if "dropout" in k and isinstance(getattr(settings, k), float)]
+    named = (k for k in settings.to_dict() if "dropout" in k or k.endswith("pdrop"))  # GPT-2 calls it pdrop
+    keys = [k for k in named if isinstance(getattr(settings, k), float)]
     if not keys:
         raise UserError("This model has no dropout to set.", where="model.dropout", mend="leave model.dropout unset")
     for key in keys:

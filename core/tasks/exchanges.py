@@ -141,7 +141,7 @@ def read_facts(value: str, where: str) -> list[str]:
     """
     if not value.strip():
         return []
-    if not value.lstrip().startswith("["):
+    if not value.lstrip().startswith(("[", "{")):
         return [value.strip()]
     try:
         facts = json.loads(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.config import Method, TrainConfig
 from tunebook.errors import UserError
+from tunebook.models.causal import check_quantized
 from tunebook.models.source import ModelSource
 from tunebook.models.text import positions
 from tunebook.tasks.exchanges import check_tokenize
@@ -30,5 +31,6 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     options: Any = recipe.options
     if options.max_new_tokens < 1:
         raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", mend="choose more")
+    check_quantized(source, config.adapt)
     room_beside(options.max_new_tokens, positions(source.settings))
     check_tokenize(options.tokenize)

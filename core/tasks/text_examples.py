@@ -19,6 +19,7 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.data.tokens import TokenRows, apply_too_long, tokenize_cached, tokenizer_key
+from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Batch, Encoded
 
@@ -86,6 +87,12 @@ def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, re
     """
     from tunebook.models.text import load_tokenizer, longest
 
+    if config.data.too_long is TooLong.split_turns:
+        raise UserError(
+            "A text has no turns to be split at.",
+            where="data.too_long=split_turns",
+            mend="data.too_long=truncate cuts long texts (and counts them), data.too_long=reject drops them",
+        )
     assert checked.labels is not None
     labels = checked.labels
     tokenizer = load_tokenizer(source)

@@ -130,7 +130,6 @@ def test_dropout_reaches_the_layers(llama: Path) -> None:
     assert usual.config.attention_dropout == 0.0
 
 
-@pytest.mark.xfail(strict=True, reason="set_dropout does not know that GPT-2 calls its dropouts pdrop")
 def test_dropout_reaches_the_layers_of_gpt2(tmp_path: Path) -> None:
     gpt2 = byte_gpt2(tmp_path / "gpt2")
     other = build_causal(source(gpt2), config(gpt2, "model.dropout=0.25"))

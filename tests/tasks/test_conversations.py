@@ -227,7 +227,7 @@ def test_the_losses_of_a_long_conversation_are_added_up_once(tmp_path: Path, lla
     model = AutoModelForCausalLM.from_pretrained(llama).eval()
     tokenizer = AutoTokenizer.from_pretrained(llama)
     items, conversations = prepared.encoded.splits["test"].items, turns_of(prepared, "test")
-    losses, tokens = Writer(model, prepared.encoded.tokenizer, 80).losses(items)  # type: ignore[arg-type]
+    losses, tokens = Writer(model, prepared.encoded.tokenizer, 80, recipe=prepared.recipe).losses(items)  # type: ignore[arg-type]
     sums = scored_rows(items, losses, tokens, len(conversations))
     for turns, (_, count) in zip(conversations, sums, strict=True):
         answers = [t["content"] for t in turns if t["role"] == "assistant"]
@@ -446,7 +446,7 @@ def check_plain(folder: Path, model: Path, end: str, rows: Path, *more: str) -> 
     prepared = ready(folder, model, rows, "model.chat_template=plain", *more)
     said = [t["content"] for turns in turns_of(prepared, "train") for t in turns if t["role"] == "assistant"]
     assert [text.strip() for text in learnt_texts(prepared)] == [f"{text}{end}" for text in said]
-    writer = Writer(torch.nn.Linear(1, 1), prepared.encoded.tokenizer, 512)
+    writer = Writer(torch.nn.Linear(1, 1), prepared.encoded.tokenizer, 512, recipe=prepared.recipe)
     tokenizer = load_tokenizer(prepared.source)
     assert writer.template.end_of_turn_ids == (tokenizer.eos_token_id,)
     prompt = tokenizer.decode(writer.template.prompt(messages("Where is it?")), skip_special_tokens=True)

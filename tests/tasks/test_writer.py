@@ -15,10 +15,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.chatted import STARTER, chatted, conversation, sentence, tiny_llama, write_chats, write_jsonl
+from tests.chatted import (
+    QUICK,
+    STARTER,
+    chatted,
+    composed,
+    conversation,
+    sentence,
+    tiny_llama,
+    write_chats,
+    write_jsonl,
+)
 from tunebook.bundle.manifest import FILE
 from tunebook.bundle.read import open_bundle
 from tunebook.commands.predict import predict_command
+from tunebook.commands.setup import make_recipe
 from tunebook.data.conversations.content import ConversationContent
 from tunebook.data.conversations.message import Message
 from tunebook.data.conversations.rendering import Unsupervisable
@@ -44,7 +55,9 @@ def template() -> ChatTemplate:
 @pytest.fixture(scope="module")
 def starter(template: ChatTemplate) -> Writer:
     model = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32)
-    return Writer(model, template, 300, Generation(max_new_tokens=TOKENS))
+    return Writer(
+        model, template, 300, Generation(max_new_tokens=TOKENS), recipe=make_recipe(composed(*QUICK, "run_dir=x"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +125,12 @@ def test_losses_are_those_of_transformers_whatever_the_batch(starter: Writer, te
         assert loss / count == pytest.approx(mean, rel=1e-5)
 
 
-def test_losses_are_taken_without_dropout(template: ChatTemplate, tmp_path: Path) -> None:
+def test_losses_are_taken_without_dropout(starter: Writer, template: ChatTemplate, tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path, attention_dropout=0.9)
     model = AutoModelForCausalLM.from_pretrained(folder).train()
     row = template.supervise(conversation(random.Random(3), 4))
     items = PackedItems(row.ids, row.learnt, np.array([0, len(row)]), one_each(1))
-    writer = Writer(model, template, 256)
+    writer = Writer(model, template, 256, recipe=starter.recipe)
     assert writer.losses(items)[0] == writer.losses(items)[0]
 
 
@@ -127,7 +140,7 @@ def test_earlier_turns_make_room_for_the_answer(starter: Writer, template: ChatT
     turns = [Message(t["role"], t["content"]) for t in conversation(draw, 12, system="Be kind.")[:-1]]  # type: ignore[arg-type]
     whole = template.prompt(turns)
     for max_length, max_new, room in ((300, 10, 300), (100, 10, 100), (4096, 900, 124), (4096, 10, 1014)):
-        writer = Writer(starter.model, template, max_length, Generation(max_new_tokens=max_new))
+        writer = Writer(starter.model, template, max_length, Generation(max_new_tokens=max_new), recipe=starter.recipe)
         assert writer.room == room
         asked = writer.asked(turns)
         assert len(asked) <= room and writer.truncated == (len(whole) > room)
@@ -138,13 +151,13 @@ def test_earlier_turns_make_room_for_the_answer(starter: Writer, template: ChatT
 
 @pytest.mark.parametrize("max_new", [1017, 1024, 10**6])
 def test_no_room_for_a_question_is_refused(starter: Writer, template: ChatTemplate, max_new: int) -> None:
-    writer = Writer(starter.model, template, 300, Generation(max_new_tokens=max_new))
+    writer = Writer(starter.model, template, 300, Generation(max_new_tokens=max_new), recipe=starter.recipe)
     with pytest.raises(UserError, match="leave no room for a question: the model has 1024 positions"):
         writer.asked([Message("user", "Where is it?")])
 
 
 def test_a_short_max_length_is_not_blamed_on_the_answers(starter: Writer, template: ChatTemplate) -> None:
-    writer = Writer(starter.model, template, 6, Generation(max_new_tokens=4))
+    writer = Writer(starter.model, template, 6, Generation(max_new_tokens=4), recipe=starter.recipe)
     with pytest.raises(Unsupervisable, match="there is room for 6"):
         writer.asked([Message("user", "Where in the world is my parcel?")])
 
@@ -185,6 +198,12 @@ def changed_manifest(bundle: Path, **values: Any) -> None:
     (bundle / FILE).write_text(json.dumps({**manifest, **values}), encoding="utf-8")
 
 
+def changed_options(bundle: Path, **values: Any) -> None:
+    options = json.loads((bundle / FILE).read_text(encoding="utf-8"))["options"]
+    assert set(values) <= set(options)
+    changed_manifest(bundle, options={**options, **values})
+
+
 def test_a_bundle_opens_as_it_was_written(run: RunFolder) -> None:
     manifest, recipe, writer = open_bundle(run.bundle)
     assert recipe.name == "customer_chat" and manifest.max_length == 64
@@ -214,14 +233,14 @@ def missing_weights(bundle: Path) -> str:
     return r"weights are missing: model\.norm\.weight"
 
 
-def no_length_of_answers(bundle: Path) -> str:
-    changed_manifest(bundle, generation={})
-    return "damaged: max_new_tokens must be a whole number"
-
-
 def length_in_words(bundle: Path) -> str:
-    changed_manifest(bundle, generation={"max_new_tokens": "many"})
-    return "damaged"
+    changed_options(bundle, max_new_tokens="many")
+    return "max_new_tokens"
+
+
+def no_length_at_all(bundle: Path) -> str:
+    changed_options(bundle, max_new_tokens=0)
+    return "max_new_tokens"
 
 
 def another_head(bundle: Path) -> str:
@@ -229,7 +248,7 @@ def another_head(bundle: Path) -> str:
     return "head|causal"
 
 
-DAMAGES = [swapped_weights, another_template, missing_weights, no_length_of_answers, length_in_words, another_head]
+DAMAGES = [swapped_weights, another_template, missing_weights, length_in_words, no_length_at_all, another_head]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)

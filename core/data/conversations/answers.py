@@ -22,6 +22,21 @@ class Method(Enum):
     prefixes = "prefixes"
 
 
+def check_whole(turns: Sequence[Mapping[str, str]], text: str) -> None:
+    """Refuse what a template leaves out in silence, as many do with the turns of tools.
+
+    Args:
+        turns: The conversation.
+        text: What the template made of it.
+
+    Raises:
+        Unsupervisable: What somebody says stands nowhere in the text.
+    """
+    for number, turn in enumerate(turns, 1):
+        if turn["role"] != "assistant" and turn["content"].strip() not in text:  # answers are looked at one by one
+            raise Unsupervisable(f"the template leaves out or changes what the {turn['role']} says in turn {number}")
+
+
 @dataclass(frozen=True)
 class Supervised:
     """A conversation as tokens.
@@ -104,6 +119,7 @@ class Answers:
             Unsupervisable: It cannot be told for certain what is to be learnt.
         """
         text, spans = self.spans(turns, first)
+        check_whole(turns, text)
         tokens = self.rendering.encode(text)
         learnt = np.zeros(len(tokens.ids), dtype=bool)
         for position, (start, end) in spans.items():

@@ -42,7 +42,7 @@ def check(messages: Sequence[Message], answered: bool = True) -> None:
     if not answered:
         if last not in ("user", "tool"):
             raise UnusableConversation(
-                f"turn {len(messages)}, the last, is a {last} turn, and nothing is left to answer"
+                f"turn {len(messages)}, the last, is by the {last}, and nothing is left to answer"
             )
     elif last != "assistant":
         raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn, which nothing answers")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.data.conversations.answers import Method, Supervised
+from tunebook.data.conversations.answers import Method, Supervised, check_whole
 from tunebook.data.conversations.proof import MEND, Proof, prove
 from tunebook.data.conversations.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
 from tunebook.errors import UserError
@@ -83,8 +83,9 @@ class ChatTemplate:
         """What a report says of the template."""
         eos = self.rendering.tokenizer.eos_token
         elsewhere = f"; the tokenizer's end of text is {eos}, generation stops at the former" * self.ends_elsewhere
+        shipped = {str(file): f"{name}, which ships" for name, file in TEMPLATES.items()}
         facts = {
-            "chat template": self.rendering.name,
+            "chat template": shipped.get(self.rendering.name, self.rendering.name),
             "answers found by": f"{self.method.value}, proved on conversations made for it",
             "end of turn": f"{self.end_of_turn}, learnt{elsewhere}",
         }
@@ -114,7 +115,10 @@ class ChatTemplate:
         Raises:
             Unsupervisable: The template refuses the conversation, or a control token stands in what is said.
         """
-        return self.rendering.encode(self.rendering.text(self._turns(conversation), prompt=True)).ids
+        turns = self._turns(conversation)
+        text = self.rendering.text(turns, prompt=True)
+        check_whole(turns, text)
+        return self.rendering.encode(text).ids
 
     def supervise(self, conversation: Conversation, first: int = 0) -> Supervised:
         """Encode a conversation and mark what is learnt of it.
