@@ -1,14 +1,14 @@
 """What writing copy for 500 briefs costs: ours beside transformers' `generate`, one by one and in batches.
 
-python benchmarks/marketing_copy_generation.py [--data ../shared/data/e2e] [--models starter_text starter_text:64 t5:64]
+python benchmarks/marketing_copy_generation.py [--data ../shared/data/e2e] [--models starter_text llama:64 t5:64]
 
 The briefs are the first distinct ones of the E2E challenge's test set (CC BY-SA 4.0, arXiv:1706.09254), asked in the
 starter's chat template. They lie there in the order of their lengths, so that batches in input order hardly pad.
 
-`starter_text` is the starter as it ships, `t5` a T5 of random weights with its tokenizer; neither has learnt to write
-copy, and the starter gives nearly all briefs one of two short answers. Behind `:64` every 64th token of the vocabulary
-closes a copy instead of the model's own, so that lengths are spread as those of copies that people wrote, which have 49
-tokens on average: a row that is done is what a batch can save.
+`starter_text` is the starter as it ships, which has not learnt to write copy and gives nearly all briefs one of two
+short answers. `llama` and `t5` are about as large, with its tokenizer and random weights, so that no two answers are
+alike. Behind `:64` every 64th token of the vocabulary closes a copy: their lengths are then spread, and on average near
+those of the copies that people wrote (49 tokens). A row that is done is what a batch can save.
 
 All write greedily in float32, on one thread; what counts is CPU time (user and system). The systems take turns in one
 process, and each figure is the median of the turns' ratios. Each of our answers must be the one that `generate` gives
@@ -42,28 +42,30 @@ def read_briefs(data: Path, briefs: int) -> list[str]:
         return list(dict.fromkeys(row["mr"] for row in csv.DictReader(stream)))[:briefs]
 
 
-def make_t5(folder: Path) -> None:
-    """A T5 about as large as the starter, with its tokenizer."""
+def make(kind: str, folder: Path) -> None:
+    """A Llama or a T5 about as large as the starter, with its tokenizer."""
     import torch
-    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+    from transformers import (
+        AutoConfig,
+        AutoTokenizer,
+        LlamaForCausalLM,
+        PreTrainedModel,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
 
     tokenizer = AutoTokenizer.from_pretrained(STARTER)
     torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=192,
-        d_kv=32,
-        d_ff=512,
-        num_layers=4,
-        num_heads=6,
-        feed_forward_proj="gated-gelu",
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id,
-    )
-    model = T5ForConditionalGeneration(config)
-    # Its own, as in FLAN-T5: tied to random embeddings, it would say one token forever.
-    model.lm_head.weight = torch.nn.Parameter(torch.randn(config.vocab_size, config.d_model))
+    model: PreTrainedModel
+    if kind == "llama":
+        model = LlamaForCausalLM(AutoConfig.from_pretrained(STARTER, tie_word_embeddings=False, dtype=torch.float32))
+    else:
+        sizes = {"d_model": 192, "d_kv": 32, "d_ff": 512, "num_layers": 4, "num_heads": 6}
+        ids = {"pad_token_id": tokenizer.pad_token_id, "decoder_start_token_id": tokenizer.pad_token_id}
+        config = T5Config(vocab_size=len(tokenizer), feed_forward_proj="gated-gelu", **sizes, **ids)
+        model = T5ForConditionalGeneration(config)
+    # Not tied: a model whose final layer is its random embeddings says one token forever.
+    model.set_output_embeddings(torch.nn.Linear(192, len(tokenizer), bias=False))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -160,7 +162,7 @@ def table(results: list[dict[str, Any]], briefs: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with test.csv (default: %(default)s)")
-    parser.add_argument("--models", nargs="+", default=["starter_text", "starter_text:64", "t5:64"])
+    parser.add_argument("--models", nargs="+", default=["starter_text", "llama:64", "t5:64"])
     parser.add_argument("--briefs", type=int, default=500)
     parser.add_argument("--tokens", type=int, default=64, help="longest copy (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="briefs at once (default: %(default)s)")
@@ -181,9 +183,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.models:
             kind = name.partition(":")[0]
-            folder = {"starter_text": STARTER, "t5": Path(scratch)}.get(kind, Path(kind))
-            if kind == "t5":
-                make_t5(folder)
+            folder = {"starter_text": STARTER, "llama": Path(scratch) / kind, "t5": Path(scratch) / kind}.get(
+                kind, Path(kind)
+            )
+            if folder.parent == Path(scratch):
+                make(kind, folder)
             results.append(measure(name, folder, briefs, given))
     if given.out:
         given.out.write_text(json.dumps(results, indent=2), encoding="utf-8")

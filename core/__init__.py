@@ -24,7 +24,7 @@ _PUBLIC = {
     "TextClassification": "tunebook.tasks.text_classification",
     "TextClassificationConfig": "tunebook.tasks.text_classification",
     "TextGeneration": "tunebook.tasks.text_generation",
-    "TextGenerationConfig": "tunebook.tasks.text_generation",
+    "TextGenerationConfig": "tunebook.tasks.generation_config",
     "UserError": "tunebook.errors",
 }
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
+    from tunebook.tasks.generation_config import TextGenerationConfig as TextGenerationConfig
     from tunebook.tasks.heads import SoftmaxHead as SoftmaxHead
     from tunebook.tasks.image_classification import ImageClassification as ImageClassification
     from tunebook.tasks.image_classification import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.tasks.text_classification import TextClassification as TextClassification
     from tunebook.tasks.text_classification import TextClassificationConfig as TextClassificationConfig
     from tunebook.tasks.text_generation import TextGeneration as TextGeneration
-    from tunebook.tasks.text_generation import TextGenerationConfig as TextGenerationConfig
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from tunebook.config import TrainConfig
@@ -261,6 +260,21 @@ def _text_keys(options: Any) -> Any:
     return {str(key): _text_keys(value) for key, value in plain.items()}
 
 
+def _page_that_says(name: str, key: str, options: Any) -> str:
+    """The recipe's page and its author, where the option's value is theirs and not one that was typed; or nothing."""
+    from omegaconf import OmegaConf
+
+    from tunebook.plugins.trouble import line_of
+
+    found = find_recipes().get(name)
+    if found is None or found.yaml is None or not key:
+        return ""
+    said = OmegaConf.select(OmegaConf.load(found.yaml), f"recipe.{key}")
+    if said is None or said != OmegaConf.select(OmegaConf.create(_text_keys(options)), key):
+        return ""
+    return f" in {found.yaml}:{line_of(found.yaml.read_text(encoding='utf-8'), f'recipe.{key}')} ({found.distribution})"
+
+
 def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
     """Check the ``recipe:`` node against the recipe's own dataclass.
 
@@ -281,6 +295,6 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
         raise UserError(
             f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
-            where=prefix,
+            where=prefix + _page_that_says(name, key, options),
             mend=f"{hint}`tunebook show {name}` shows all keys",
         ) from error

@@ -12,6 +12,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from tunebook.score_config import EvaluationConfig
+
 
 class TooLong(Enum):
     """What happens to a text or a conversation over ``data.max_length``; no conversation is ever cut in an answer."""
@@ -264,26 +266,6 @@ class LoggerConfig:
     """Project (W&B) or experiment (MLflow) name."""
     uri: str | None = None
     """Tracking address (MLflow; default: a folder inside the run)."""
-
-
-@dataclass
-class ScoreConfig:
-    """How surely scores are told."""
-
-    confidence: float = 0.95
-    """Coverage of every interval."""
-    resamples: int = 2000
-    """Bootstrap resamples behind an interval that has no closed form."""
-    answers: int | None = 200
-    """Answers that are written and compared on test rows, drawn by whole conversations (null: all; language models)."""
-
-
-@dataclass
-class EvaluationConfig(ScoreConfig):
-    """What is measured on the test rows, and how surely."""
-
-    zero_shot: bool = True
-    """Also score the backbone without any training, as a baseline."""
 
 
 @dataclass

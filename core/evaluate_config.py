@@ -7,7 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tunebook.config import Accelerator, ConversationFormat, Leaks, ScoreConfig
+from tunebook.config import Accelerator, ConversationFormat, Leaks
+from tunebook.score_config import ScoreConfig
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from tunebook.data.compare import Content
     from tunebook.data.gate import Checked
     from tunebook.data.labels import Labels
-    from tunebook.data.module import Examples, FineTuneData
+    from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
+    from tunebook.encoded import Encoded
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
     from tunebook.models.source import ModelSource
     from tunebook.predictor import Predictor
@@ -101,29 +102,6 @@ class Head(ABC):
 
         probabilities = self.probabilities(logits)
         update_metrics(metrics, probabilities, self.decide(probabilities), batch["target"])
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The rows of a run as the model takes them.
-
-    Attributes:
-        splits: Examples by split name.
-        rows: The rows they were made of, in the same order.
-        collate: Makes a batch of a list of examples.
-        tokenizer: The model's tokenizer, or whatever else turns rows into inputs.
-        max_length: Longest text in tokens.
-        facts: What was counted on the way, to be shown.
-        identity: By split, what shapes its examples; equal texts mean equal examples.
-    """
-
-    splits: Mapping[str, Examples]
-    rows: Mapping[str, Rows]
-    collate: Callable[[Sequence[Any]], Batch]
-    tokenizer: Any
-    max_length: int
-    facts: Mapping[str, str]
-    identity: Mapping[str, str]
 
 
 ConfigT = TypeVar("ConfigT", bound=FamilyConfig)

@@ -13,8 +13,8 @@ from tunebook.errors import UserError
 
 if TYPE_CHECKING:
     from tunebook.data.gate import Checked
+    from tunebook.encoded import Encoded
     from tunebook.models.source import ModelSource
-    from tunebook.recipe import Encoded
 
 PACKAGES = (
     "tunebook",

@@ -97,7 +97,8 @@ def test_each_verb_explains_itself(verb: str, tunebook: Tunebook):
         "train": "optim.lr",
         "evaluate": "data.test",
         "predict": "--output",
-        "export", "chat": ".onnx",
+        "export": ".onnx",
+        "chat": "--system",
     }
     assert shown[verb] in printed
 

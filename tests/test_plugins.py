@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Tunebook, write_reviews
+from tunebook.errors import UserError
+from tunebook.plugins import find_recipes, load_recipe_class, offers
+from tunebook.plugins.trouble import trouble
 
 RECIPE = '''
 from pathlib import Path
@@ -41,12 +47,13 @@ def plugin(tmp_path: Path) -> Plugin:
     folders: list[str] = []
 
     def install(
-        package: str = "legal_triage", name: str = "legal_triage", code: str = RECIPE, page: str = PAGE
+        package: str = "legal_triage", name: str = "legal_triage", code: str = RECIPE, page: str | None = PAGE
     ) -> dict[str, str]:
         site = tmp_path / f"site_{package}"
         (site / package / "conf" / "recipe").mkdir(parents=True)
         (site / package / "__init__.py").write_text(code)
-        (site / package / "conf" / "recipe" / f"{name}.yaml").write_text(page.replace("{name}", name))
+        if page is not None:
+            (site / package / "conf" / "recipe" / f"{name}.yaml").write_text(page.replace("{name}", name))
         info = site / f"{package}-1.2.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
@@ -55,6 +62,29 @@ def plugin(tmp_path: Path) -> Plugin:
         return {"PYTHONPATH": ":".join(folders)}
 
     return install
+
+
+@pytest.fixture
+def here(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> Plugin:
+    """Install a distribution where this very process finds it."""
+
+    def install(**options: str | None) -> dict[str, str]:
+        environment = plugin(**options)
+        monkeypatch.syspath_prepend(environment["PYTHONPATH"])
+        return environment
+
+    # What a test imports is another package of the same name in the next one.
+    monkeypatch.setitem(sys.modules, "legal_triage", None)
+    monkeypatch.delitem(sys.modules, "legal_triage")
+    return install
+
+
+def listed(name: str, done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of a recipe in `tunebook list`, with single blanks."""
+    assert done.returncode == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert any(line.startswith("review_sentiment ") and "!" not in line for line in lines)
+    return [line for line in lines if line.startswith(f"{name} ")]
 
 
 def was_imported(tmp_path: Path, package: str = "legal_triage") -> bool:
@@ -70,10 +100,7 @@ def fails(done: subprocess.CompletedProcess[str], *phrases: str) -> None:
 
 def test_a_plugin_is_listed_without_being_imported(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
     done = tunebook("list", env=plugin())
-    assert done.returncode == 0, done.stderr
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "legal_triage Which desk a letter goes to. (legal_triage 1.2)" in lines
-    assert any(line.startswith("review_sentiment ") for line in lines)
+    assert listed("legal_triage", done) == ["legal_triage Which desk a letter goes to. (legal_triage 1.2)"]
     assert not was_imported(tmp_path)
 
 
@@ -92,6 +119,7 @@ def test_a_plugin_shows_checks_keys_and_trains(plugin: Plugin, tunebook: Tuneboo
         "trainer.max_steps=1",
         "data.max_length=16",
         "evaluation.resamples=50",
+        "evaluation.zero_shot=false",
         "logger=csv",
     ]
     done = tunebook("train", "recipe=legal_triage", f"data.train={rows}", "run_dir=run", *small, env=env)
@@ -105,85 +133,190 @@ def test_a_plugin_shows_checks_keys_and_trains(plugin: Plugin, tunebook: Tuneboo
 
 
 def test_a_plugin_that_raises_harms_only_itself(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
-    env = plugin(code='raise ZeroDivisionError("a plugin\'s own fault")')
-    done = tunebook("list", env=env)
-    assert done.returncode == 0 and "legal_triage" in done.stdout
+    env = plugin(code='import json\n\njson.loads("{")')
+    assert listed("legal_triage", tunebook("list", env=env)) == [
+        "legal_triage Which desk a letter goes to. (legal_triage 1.2)"
+    ]
     assert tunebook("train", "recipe=review_sentiment", "--cfg", "job", env=env).returncode == 0
     done = tunebook("check", "recipe=legal_triage", "data.train=rows.csv", env=env)
-    fails(done, "ZeroDivisionError: a plugin's own fault", "legal_triage 1.2", "mend or reinstall legal_triage")
+    # The last place in its own code, not the one in json.
+    place = f"legal_triage 1.2, {tmp_path / 'site_legal_triage' / 'legal_triage' / '__init__.py'}:3"
+    fails(done, "cannot be imported: JSONDecodeError: Expecting", place, "mend or reinstall legal_triage")
     assert list((tmp_path / "work").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("code", "phrase"),
+    ("code", "phrases"),
     [
-        ("import a_package_that_nobody_has", "No module named 'a_package_that_nobody_has'"),
-        ("LegalTriag = 1", "LegalTriage"),
-        ("class LegalTriage: pass", "is not a Recipe class"),
-        ("raise SystemExit(3)", "SystemExit"),
+        ("import a_package_that_nobody_has", ["ModuleNotFoundError: No module named 'a_package_that", "__init__.py:1"]),
+        ("LegalTriag = 1", ["AttributeError", "LegalTriage", "legal_triage:LegalTriage"]),
+        ("class LegalTriage: pass", ["is not a Recipe class"]),
+        ("raise SystemExit(3)", ["SystemExit: 3", "__init__.py:1"]),
+        ("class Odd(BaseException): pass\nraise Odd", ["cannot be imported: Odd", "__init__.py:2"]),
+        ("from tunebook import UserError\nraise UserError('its own')", ["UserError: its own", "__init__.py:2"]),
+        ("def broken(:\n", ["its code is no Python", "__init__.py:1"]),
+        (RECIPE + "    contract = 1 + 1\n", ["version 2 of the contract"]),
     ],
 )
-def test_a_plugin_that_cannot_be_loaded_is_named(code: str, phrase: str, plugin: Plugin, tunebook: Tunebook):
-    fails(tunebook("check", "recipe=legal_triage", env=plugin(code=code)), phrase, "legal_triage 1.2")
+def test_a_plugin_that_cannot_be_loaded_is_named(code: str, phrases: list[str], here: Plugin):
+    here(code=code)
+    with pytest.raises(UserError) as caught:
+        load_recipe_class("legal_triage")
+    for phrase in [*phrases, "legal_triage 1.2"]:
+        assert phrase in str(caught.value)
 
 
-def test_two_packages_with_one_recipe_name_are_an_error_that_names_both(plugin: Plugin, tunebook: Tunebook):
+def test_a_name_that_two_packages_offer_is_refused_only_when_it_is_used(
+    plugin: Plugin, tunebook: Tunebook, tmp_path: Path
+):
     plugin("legal_triage")
     env = plugin("law_tools", name="legal_triage")
-    for arguments in (["list"], ["check", "recipe=legal_triage"], ["train", "recipe=review_sentiment"]):
-        fails(
-            tunebook(*arguments, env=env),
-            "a recipe named 'legal_triage'",
-            "legal_triage 1.2",
-            "law_tools 1.2",
-        )
+    assert sorted(listed("legal_triage", tunebook("list", env=env))) == [
+        f"legal_triage Which desk a letter goes to. ({one} 1.2) ! {other} 1.2 offers a recipe named 'legal_triage' too"
+        for one, other in (("law_tools", "legal_triage"), ("legal_triage", "law_tools"))
+    ]
+    assert tunebook("train", "recipe=review_sentiment", "--cfg", "job", env=env).returncode == 0
+    for arguments in (
+        ["check", "recipe=legal_triage"],
+        ["train", "recipe=legal_triage", "--cfg", "job"],
+        ["train", "recipe=review_sentiment,legal_triage", "-m"],
+        ["show", "legal_triage"],
+    ):
+        fails(tunebook(*arguments, env=env), "a recipe named 'legal_triage'", "legal_triage 1.2", "law_tools 1.2")
+    assert not was_imported(tmp_path) and not was_imported(tmp_path, "law_tools")
 
 
-def test_a_package_cannot_take_the_name_of_a_recipe_of_ours(plugin: Plugin, tunebook: Tunebook):
-    env = plugin("copycat", name="review_sentiment")
-    fails(tunebook("check", "recipe=review_sentiment", env=env), "copycat 1.2", "tunebook ")
+def test_a_package_cannot_take_the_name_of_a_recipe_of_ours(here: Plugin):
+    here(package="copycat", name="review_sentiment")
+    with pytest.raises(UserError, match="offers a recipe named 'review_sentiment' too") as caught:
+        load_recipe_class("review_sentiment")
+    assert "copycat 1.2" in str(caught.value) and "tunebook " in str(caught.value)
+
+
+def test_a_page_in_a_strangers_folder_hides_no_other(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
+    """Hydra takes the first of two pages of a name in silence; a plugin can ship one that it does not offer."""
+    plugin("aardvark", name="aardvark")
+    other = tmp_path / "site_aardvark" / "aardvark" / "conf" / "recipe" / "legal_triage.yaml"
+    other.write_text(PAGE.replace("{name}", "legal_triage") + "seed: 13\n")
+    done = tunebook("check", "recipe=legal_triage", "--cfg", "job", env=plugin())
+    assert "seed: 0\n" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
     ("page", "phrases"),
     [
-        ("# @package _global_\nrecipe: {name: legal_triage\n", ["legal_triage.yaml"]),
+        ("# @package _global_\nrecipe: {name: legal_triage\n", ["is no YAML", "legal_triage.yaml:3"]),
         (
             "# @package _global_\nrecipe:\n  name: {name}\noptim:\n  lrr: 1\n",
-            ["There is no config key 'optim.lrr'"],
+            ["there is no config key 'optim.lrr'", "legal_triage.yaml:5", "did you mean optim.lr?"],
         ),
         (
-            "# @package _global_\nrecipe:\n  name: {name}\ndata:\n  batch_size: many\n",
-            ["Wrong value for 'data.batch_size'"],
+            "# @package _global_\nrecipe:\n  name: {name}\n\ndata:\n  batch_size: many\n",
+            ["wrong value for 'data.batch_size'", "legal_triage.yaml:6"],
         ),
-        ("# @package _global_\nrecipe:\n  name: {name}\n  colour: red\n", ["'colour'", "recipe.colour"]),
-        ("# @package _global_\nrecipe:\n  name: another_name\n", ["another_name"]),
-        ("# @package _global_\ndata:\n  label: label\n", ["legal_triage"]),
-        (
-            "# @package _global_\nrecipe:\n  name: {name}\n  _target_: os.system\n  command: touch pwned\n",
-            ["_target_"],
-        ),
+        ("# @package _global_\nrecipe:\n  name: another_name\n", ["recipe.name to 'another_name'", ".yaml:3"]),
+        ("# @package _global_\ndata:\n  label: label\n", ["its YAML sets no recipe.name"]),
+        ("# Without a package line.\nrecipe:\n  name: {name}\n", ["its YAML sets no recipe.name"]),
+        ("", ["its YAML sets no recipe.name"]),
+        ("- a list\n", ["its YAML has no keys"]),
+        ("42\n", ["its YAML cannot be read"]),
         ("# @package _global_\nrecipe:\n  name: {name}\nmodel:\n  _target_: os.system\n", ["model._target_"]),
+        (None, ["its conf/recipe/legal_triage.yaml is missing"]),
     ],
 )
-def test_a_broken_page_is_one_message(
-    page: str, phrases: list[str], plugin: Plugin, tunebook: Tunebook, tmp_path: Path
+def test_a_broken_page_is_told_without_importing(page: str | None, phrases: list[str], here: Plugin, tmp_path: Path):
+    here(page=page)
+    found = find_recipes()["legal_triage"]
+    wrong = trouble(found)
+    assert wrong is not None
+    for phrase in [*phrases, "legal_triage 1.2"]:
+        assert phrase in str(wrong.error(found))
+    assert not was_imported(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "phrases"),
+    [
+        ("  colour: red\n", ["'colour'", "recipe.colour in ", "legal_triage.yaml:4 (legal_triage 1.2)"]),
+        ("  _target_: os.system\n  command: touch pwned\n", ["_target_", "legal_triage 1.2"]),
+    ],
+)
+def test_an_option_that_the_recipe_lacks_is_its_pages_fault(
+    options: str, phrases: list[str], plugin: Plugin, tunebook: Tunebook, tmp_path: Path
 ):
-    env = plugin(page=page)
+    env = plugin(page="# @package _global_\nrecipe:\n  name: {name}\n" + options)
     fails(tunebook("check", "recipe=legal_triage", env=env), *phrases)
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_show_tells_of_a_broken_page_too(plugin: Plugin, tunebook: Tunebook):
-    env = plugin(page="# @package _global_\nrecipe:\n  name: {name}\n\tdata: 1\n")
-    fails(tunebook("show", "legal_triage", env=env), "legal_triage.yaml:4", "is no YAML")
+def test_an_option_that_was_typed_is_not_its_pages_fault(plugin: Plugin, tunebook: Tunebook):
+    done = tunebook("check", "recipe=legal_triage", "recipe.descriptions=many", env=plugin())
+    fails(done, "recipe.descriptions\n", "Wrong option")
 
 
-def test_a_plugin_without_a_page_is_listed_and_says_so(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
-    env = plugin()
-    (tmp_path / "site_legal_triage" / "legal_triage" / "conf" / "recipe" / "legal_triage.yaml").unlink()
-    assert "its conf/recipe YAML is missing" in tunebook("list", env=env).stdout
-    fails(tunebook("check", "recipe=legal_triage", env=env), "legal_triage", "conf/recipe/legal_triage.yaml")
+def test_broken_plugins_of_all_kinds_are_listed_and_harm_no_other(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
+    slow = RECIPE.replace("class ", "import time\ntime.sleep(3)\n\n\nclass ")
+    plugin("slow", name="slow", code=slow)
+    plugin("later", name="later", code=RECIPE + "    contract = 2\n")
+    plugin("torn", name="torn", code=RECIPE + "def\n")
+    plugin("pageless", name="pageless", page=None)
+    plugin("tabbed", name="tabbed", page="# @package _global_\n# A tab.\nrecipe:\n\tname: tabbed\n")
+    plugin("sly", name="sly", page="# No \x1b[2J clearing.\nname: sly\n")  # the codes that clear a screen
+    env = plugin("gone", name="gone")
+    site = tmp_path / "site_gone"
+    (site / "gone").rename(site / "elsewhere")
+    (site / "odd-1.dist-info").mkdir()  # no METADATA, and no module
+    (site / "odd-1.dist-info" / "entry_points.txt").write_text("[tunebook.recipes]\nodd = no such value\n")
+    done = tunebook("list", env=env)
+    summary = "Which desk a letter goes to."
+    assert listed("slow", done) == [f"slow {summary} (slow 1.2)"]
+    later = "! it is written for version 2 of the contract, and this Tunebook has 1"
+    assert listed("later", done) == [f"later {summary} (later 1.2) {later}"]
+    assert listed("torn", done) == [f"torn {summary} (torn 1.2) ! its code is no Python: invalid syntax"]
+    assert listed("pageless", done) == ["pageless (pageless 1.2) ! its conf/recipe/pageless.yaml is missing"]
+    assert listed("tabbed", done)[0].startswith("tabbed A tab. (tabbed 1.2) ! a page of the config is no YAML: ")
+    assert listed("sly", done)[0].startswith("sly No [2J clearing. (sly 1.2) ! a page of the config is no YAML")
+    assert listed("gone", done) == ["gone (gone 1.2) ! there is no package 'gone'"]
+    assert listed("odd", done) == ["odd (unknown distribution) ! 'no such value' is no module"]
+    assert tunebook("train", "recipe=review_sentiment", "--cfg", "job", env=env).returncode == 0
+    fails(tunebook("show", "later", env=env), "version 2 of the contract", "later 1.2", "upgrade tunebook")
+    fails(tunebook("show", "tabbed", env=env), "tabbed.yaml:4", "is no YAML", "tabbed 1.2")
+    assert not list(tmp_path.glob("site_*/*/imported")), "nobody was imported"
+
+
+def test_an_import_that_takes_long_is_named_and_can_be_stopped(plugin: Plugin, tmp_path: Path):
+    environment = {**os.environ, **plugin(code="import time\ntime.sleep(60)\n")}
+    command = [sys.executable, "-m", "tunebook", "show", "legal_triage"]
+    started = time.monotonic()
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said == "the recipe 'legal_triage' is still being imported (legal_triage 1.2); Ctrl-C stops it\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert process.stderr.read() == "interrupted\n"
+    assert time.monotonic() - started < 50, "it was stopped, and did not end by itself"
+
+
+def test_a_namespace_package_has_its_page_where_its_share_is(plugin: Plugin, monkeypatch: pytest.MonkeyPatch):
+    """`company/` of two distributions: the import system finds both, and the page lies in one."""
+    env = plugin("first")
+    first, second = (Path(env["PYTHONPATH"]).parent / name for name in ("site_first", "site_second"))
+    for site in (first, second):
+        (site / "company" / "conf" / "recipe").mkdir(parents=True)
+    (second / "company" / "conf" / "recipe" / "triage.yaml").write_text(PAGE.replace("{name}", "triage"))
+    (second / "company" / "triage.py").write_text("class Triage: contract = 2\n")
+    (second / "company-2.dist-info").mkdir()
+    (second / "company-2.dist-info" / "entry_points.txt").write_text(
+        "[tunebook.recipes]\ntriage = company.triage:Triage\n"
+    )
+    monkeypatch.syspath_prepend(str(second))
+    monkeypatch.syspath_prepend(str(first))
+    (found,) = [offer for offer in offers() if offer.name == "triage"]
+    assert found.yaml == second / "company" / "conf" / "recipe" / "triage.yaml"
+    assert found.source == second / "company" / "triage.py"
+    wrong = trouble(found)
+    assert wrong is not None and "version 2" in wrong.what
 
 
 def test_core_names_no_recipe():

@@ -14,10 +14,10 @@ from tunebook.config import Method, TrainConfig
 from tunebook.data.conversations.template import TEMPLATES
 from tunebook.data.gate import Checked, open_gate
 from tunebook.data.rejects import RejectLog
+from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.plugins import load_recipe_class
-from tunebook.recipe import Encoded
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe

@@ -13,7 +13,9 @@ from typing import Any, get_args, get_type_hints
 
 from tunebook.compose import SCHEMAS, nested
 from tunebook.errors import UserError
-from tunebook.plugins import find_recipes, load_recipe_class, unknown_recipe
+from tunebook.plugins import find_recipes, load_recipe_class, offers, unknown_recipe
+from tunebook.plugins.private import folder_notes
+from tunebook.plugins.trouble import trouble
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,30 @@ def _print_options(title: str, options: Sequence[Option]) -> None:
     _console().print(table)
 
 
+def _one_line(text: str) -> str:
+    """A stranger's text without what a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def print_recipes(arguments: Sequence[str]) -> None:
-    """`tunebook list`."""
+    """`tunebook list`: one line a recipe, with what is wrong with it where that can be told without importing it."""
     if arguments:
         raise UserError("`list` takes no arguments.", where=" ".join(arguments), mend="tunebook list")
-    found = find_recipes()
-    width = max((len(name) for name in found), default=0)
-    for recipe in found.values():
-        print(f"{recipe.name:<{width}}  {recipe.summary}  ({recipe.distribution})")
+    found = offers()
+    width = max((len(recipe.name) for recipe in found), default=0)
+    for recipe in found:
+        wrong = trouble(recipe)
+        parts = [
+            recipe.name.ljust(width),
+            recipe.summary,
+            f"({recipe.distribution})",
+            f"! {wrong.what}" if wrong else "",
+        ]
+        print(_one_line("  ".join(part for part in parts if part)))
     if not found:
         print("no recipe is installed")
+    for note in folder_notes():
+        print(f"note: {note}", file=sys.stderr)
 
 
 def print_recipe(arguments: Sequence[str]) -> None:
@@ -118,6 +134,9 @@ def print_recipe(arguments: Sequence[str]) -> None:
     known = find_recipes()
     if name not in known:
         raise unknown_recipe(name, known)
+    wrong = trouble(known[name])
+    if wrong:
+        raise wrong.error(known[name])
     page = known[name].yaml
     if page:
         lines = page.read_text(encoding="utf-8").splitlines()
@@ -142,8 +161,8 @@ def _composed_defaults(name: str) -> dict[str, str]:
     from tunebook.plugins import register_search_path
 
     register_schemas()
-    register_search_path()
     chosen = [f"recipe={name}"]
+    register_search_path(chosen)
     try:
         with initialize_config_module("tunebook.conf", version_base="1.3"):
             config = compose("train", overrides=chosen)

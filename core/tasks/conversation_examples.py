@@ -21,10 +21,10 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.packing import PackedItems, one_each, pack, stack_packs, stack_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
-from tunebook.recipe import Encoded
 
 if TYPE_CHECKING:
     from tunebook.tasks.text_generation import TextGeneration

@@ -12,7 +12,7 @@ import torch
 from tunebook.bundle.generation import write_generation_bundle
 from tunebook.bundle.manifest import read_manifest
 from tunebook.commands.summary import print_scores
-from tunebook.config import Method, ScoreConfig, TrainerConfig
+from tunebook.config import Method, TrainerConfig
 from tunebook.data.rows import Rows
 from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.compare import Difference
@@ -25,6 +25,7 @@ from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.report import Report, render
 from tunebook.files import write_json, write_text
 from tunebook.run_folder import RunFolder
+from tunebook.score_config import ScoreConfig
 from tunebook.tasks.held_out import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.tasks.run_facts import (
     config_facts,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config import DataConfig, Method, ModelConfig, TrainConfig
-from tunebook.recipe import ConfigT, Encoded, FamilyConfig, Head, Recipe
+from tunebook.encoded import Encoded
+from tunebook.recipe import ConfigT, FamilyConfig, Head, Recipe
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunebook.bundle.image import write_image_bundle
 from tunebook.bundle.manifest import read_manifest
 from tunebook.commands.summary import print_scores
-from tunebook.config import ScoreConfig, TrainerConfig
+from tunebook.config import TrainerConfig
 from tunebook.data.images.content import ImageContent
 from tunebook.data.rows import IMAGE, Rows
 from tunebook.errors import UserError
@@ -26,6 +26,7 @@ from tunebook.evaluation.report import render
 from tunebook.files import write_json, write_text
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
+from tunebook.score_config import ScoreConfig
 from tunebook.tasks.image_answers import write_image_predictions
 from tunebook.tasks.image_classifier import ImageClassifier
 from tunebook.tasks.image_columns import GROUP, subgroup_role

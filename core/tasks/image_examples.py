@@ -20,10 +20,11 @@ from tunebook.data.images.content import ImageContent
 from tunebook.data.images.decoded import Decoding
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
+from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.image import Preprocessing, check_memory, own_preprocessing
 from tunebook.models.source import ModelSource
-from tunebook.recipe import Batch, Encoded, Head
+from tunebook.recipe import Batch, Head
 from tunebook.tasks.findings import find_findings
 from tunebook.tasks.image_columns import LABEL, finding_role
 from tunebook.tasks.image_heads import start_logits

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.config import ScoreConfig
 from tunebook.evaluation.calibration import calibration_score
 from tunebook.evaluation.compare import Difference, differences
 from tunebook.evaluation.findings.operating_scores import operating_scores
@@ -24,6 +23,7 @@ from tunebook.evaluation.metrics import looks_at
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.report import Picture
 from tunebook.evaluation.scores import majority, score_predictions
+from tunebook.score_config import ScoreConfig
 from tunebook.tasks.image_classifier import ImageClassifier
 from tunebook.tasks.image_preparation import ImageItems
 

@@ -15,11 +15,11 @@ from tunebook.data.pair_template import PairTemplate
 from tunebook.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest
-from tunebook.recipe import Encoded
 
 if TYPE_CHECKING:
     from torch import nn

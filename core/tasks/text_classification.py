@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config import DataConfig, Method, TrainConfig
-from tunebook.recipe import ConfigT, Encoded, FamilyConfig, Head, Recipe
+from tunebook.encoded import Encoded
+from tunebook.recipe import ConfigT, FamilyConfig, Head, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ import torch
 from tunebook.bundle.manifest import read_manifest
 from tunebook.bundle.write import write_text_bundle
 from tunebook.commands.summary import print_scores
-from tunebook.config import Method, ScoreConfig, TrainerConfig
+from tunebook.config import Method, TrainerConfig
 from tunebook.data.rows import Rows
 from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.classification import classification_report
@@ -25,6 +25,7 @@ from tunebook.evaluation.scores import majority, per_class, score_predictions
 from tunebook.files import write_json, write_text
 from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
+from tunebook.score_config import ScoreConfig
 from tunebook.tasks.run_facts import (
     config_facts,
     data_without_folders,

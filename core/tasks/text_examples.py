@@ -19,9 +19,10 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.data.tokens import TokenRows, apply_too_long, tokenize_cached, tokenizer_key
+from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
-from tunebook.recipe import Batch, Encoded
+from tunebook.recipe import Batch
 
 SPLITS = ("train", "validation", "test")
 

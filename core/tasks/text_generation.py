@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config import DataConfig, TrainConfig
-from tunebook.recipe import ConfigT, Encoded, FamilyConfig, Head, Recipe
+from tunebook.encoded import Encoded
+from tunebook.recipe import ConfigT, Head, Recipe
+from tunebook.tasks.generation_config import TextGenerationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,18 +35,6 @@ if TYPE_CHECKING:
     from tunebook.tasks.exchanges import Exchanges
     from tunebook.tasks.writer import Draft, Writer
     from tunebook.training.fit import Fitted
-
-
-@dataclass
-class TextGenerationConfig(FamilyConfig):
-    """Options of every recipe whose model writes."""
-
-    max_new_tokens: int = 128
-    """Longest answer, in tokens."""
-    lowercase: bool = False
-    """Compare answers with their references in lower case; BLEU and chrF say so in their signature."""
-    tokenize: str = "13a"
-    """sacreBLEU's tokenizer for BLEU: 13a, intl, zh, ja-mecab, char ..."""
 
 
 class TextGeneration(Recipe[ConfigT]):

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tunebook import FineTuneData
     from tunebook.bundle.manifest import Manifest
     from tunebook.config import TrainConfig
+    from tunebook.encoded import Encoded
     from tunebook.models.source import ModelSource
     from tunebook.predictor import Predictor
-    from tunebook.recipe import Encoded
 
 
 class Pretraining(Recipe[ConfigT]):

@@ -270,11 +270,11 @@ def test_the_code_of_the_model_card_runs_as_it_is_written(run: RunFolder, lora: 
     model, words = opened(run)
     assert said.getvalue().strip() == generated(model, words, [{"role": "user", "content": "Where is my parcel?"}])[0]
     usage, adapter = blocks(lora)
-    assert f'"{base.name}"' in adapter, "the base model by its name, not by its place here"
+    assert f'"path/to/{base.name}"' in adapter, "the base model by its name, not by its place here"
     scope: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(compile(usage.replace("path/to/this/folder", str(lora.bundle)), "README.md", "exec"), scope)
-        exec(compile(adapter.replace(f'"{base.name}"', f'"{base}"'), "README.md", "exec"), scope)
+        exec(compile(adapter.replace(f"path/to/{base.name}", str(base)), "README.md", "exec"), scope)
     assert type(scope["model"]).__name__ == "PeftModelForCausalLM"
 
 

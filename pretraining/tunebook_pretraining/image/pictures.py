@@ -15,8 +15,9 @@ import torch
 
 from tunebook import UserError
 from tunebook.data.module import Examples
+from tunebook.encoded import Encoded
 from tunebook.progress import counting
-from tunebook.recipe import Batch, Encoded
+from tunebook.recipe import Batch
 
 from . import formulas
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.gate import Checked
     from tunebook.data.rejects import RejectLog
+    from tunebook.encoded import Encoded
     from tunebook.models.source import ModelSource
-    from tunebook.recipe import Encoded
     from tunebook.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 

@@ -13,8 +13,9 @@ import torch
 from tunebook import UserError
 from tunebook.data.module import Examples
 from tunebook.data.tokens import TokenRows, tokenize_cached, tokenizer_key
+from tunebook.encoded import Encoded
 from tunebook.models.text import load_tokenizer, longest
-from tunebook.recipe import Batch, Encoded
+from tunebook.recipe import Batch
 
 if TYPE_CHECKING:
     from tunebook.config import TrainConfig

@@ -22,7 +22,8 @@ from ..page import write_page
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
-    from tunebook.recipe import Encoded, Recipe
+    from tunebook.encoded import Encoded
+    from tunebook.recipe import Recipe
     from tunebook.run_folder import RunFolder
 
 

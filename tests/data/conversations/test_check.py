@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tunebook.data.conversations.check import check
 from tunebook.config import ConversationFormat
+from tunebook.data.conversations.check import check
 from tunebook.data.conversations.message import Message, UnusableConversation
 from tunebook.data.conversations.parse import parse
 

@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tunebook.config import DataConfig, Leaks
+from tunebook.config import ConversationFormat, DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.compare import Layout
 from tunebook.data.conversations.content import ConversationContent
-from tunebook.config import ConversationFormat
 from tunebook.data.conversations.formats import detect_format, format_columns
 from tunebook.data.conversations.message import Message, from_text, to_plain
 from tunebook.data.gate import Checked, open_gate, read_rows

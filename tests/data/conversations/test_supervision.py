@@ -9,8 +9,8 @@ from rich.text import Text
 from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
-from tunebook.data.conversations.answers import Supervised
 from tunebook.config import TooLong
+from tunebook.data.conversations.answers import Supervised
 from tunebook.data.conversations.supervision import CONTROL, LEARNT, Fitted, audit, coloured, fit
 from tunebook.data.conversations.template import ChatTemplate
 from tunebook.errors import UserError

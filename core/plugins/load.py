@@ -1,0 +1,118 @@
+"""Import the chosen recipe: a stranger's code, which may raise, hang or hold something else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+from tunebook.plugins.find import Found, find_recipes, unknown_recipe
+from tunebook.plugins.private import PACKAGE
+from tunebook.plugins.trouble import code_trouble, newer
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from tunebook.recipe import Recipe
+
+_PATIENCE = 5.0  # seconds; importing torch takes about as long
+
+
+def load_recipe_class(name: str) -> type[Recipe[Any]]:
+    """Import the chosen recipe, and only that one.
+
+    Raises:
+        UserError: Nobody offers it, several do, it was written for a later Tunebook, or importing it fails; the
+            message names the distribution or the folder.
+    """
+    known = find_recipes()
+    if name not in known:
+        raise unknown_recipe(name, known)
+    found = known[name]
+    wrong = code_trouble(found)
+    if wrong:
+        raise wrong.error(found)
+    try:
+        with _told_when_slow(found):
+            module = importlib.import_module(found.module)
+            named = reduce(getattr, found.attribute.split("."), module) if found.attribute else None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's code may raise anything
+        raise _not_imported(found, error) from error
+    return _checked(found, named if found.attribute else _only(found, module))
+
+
+@contextmanager
+def _told_when_slow(found: Found) -> Iterator[None]:
+    """Say on standard error which import it is that takes so long; it goes on."""
+    said = f"the recipe '{found.name}' is still being imported ({found.distribution}); Ctrl-C stops it"
+    timer = Timer(_PATIENCE, lambda: print(said, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _only(found: Found, module: ModuleType) -> Any:
+    """The one recipe that a module defines itself; those it imports, such as its family, do not count."""
+    from tunebook.recipe import Recipe
+
+    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    recipes = [c for c in dict.fromkeys(own) if issubclass(c, Recipe)]
+    if len(recipes) != 1:
+        names = ", ".join(c.__name__ for c in recipes)
+        raise UserError(
+            f"The recipe '{found.name}' must be one class, and its module defines {names or 'none'}.",
+            where=f"{found.distribution}, {found.source or found.module}",
+            mend="keep one class in it that derives from one of tunebook's families; move others to a file beside it",
+        )
+    return recipes[0]
+
+
+def _not_imported(found: Found, error: BaseException) -> UserError:
+    """The error for a recipe whose import failed: the traceback's last line, and the last place that is its own."""
+    said = " ".join(str(error).split())
+    private = found.module.startswith(PACKAGE)
+    mend = "mend its code" if private else f"mend or reinstall {found.distribution.split()[0]}"
+    if isinstance(error, ModuleNotFoundError) and error.name and private and found.home:
+        beside = error.name.split(".")[0]
+        if (found.home / f"{beside}.py").is_file() or (found.home / beside).is_dir():
+            mend = f"it lies beside recipe.py: write `from . import {beside}` or `from .{beside} import ...`"
+    return UserError(
+        f"The recipe '{found.name}' cannot be imported: {type(error).__name__}{': ' if said else ''}{said}",
+        where=f"{found.distribution}, {_place(found, error)}",
+        mend=mend,
+    )
+
+
+def _place(found: Found, error: BaseException) -> str:
+    """File and line where an import failed, in the recipe's own package if it got that far."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
+    own = [f for f in frames if found.home and f.filename.startswith(str(found.home))]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else found.code
+
+
+def _checked(found: Found, loaded: Any) -> type[Recipe[Any]]:
+    """Refuse what is no recipe, or one for a later Tunebook."""
+    from tunebook.recipe import CONTRACT_VERSION, Recipe
+
+    if not (isinstance(loaded, type) and issubclass(loaded, Recipe)):
+        raise UserError(
+            f"The entry point of '{found.name}' is not a Recipe class.",
+            where=f"{found.distribution}, {found.code}",
+            mend="point it at a class that derives from one of tunebook's families",
+        )
+    if not isinstance(loaded.contract, int) or loaded.contract > CONTRACT_VERSION:
+        raise newer(loaded.contract, found.code).error(found)
+    return loaded

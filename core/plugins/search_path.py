@@ -1,0 +1,50 @@
+"""Let Hydra find the pages of all recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tunebook.plugins.find import Found, find_recipes, package_folders
+from tunebook.plugins.private import keep_folders
+from tunebook.plugins.trouble import trouble
+
+
+def _chosen(overrides: Sequence[str], known: Mapping[str, Found]) -> list[Found]:
+    """The recipes that ``recipe=<name>`` chooses, of which a sweep may have several."""
+    values = [o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")]
+    return [known[name.strip()] for value in values for name in value.split(",") if name.strip() in known]
+
+
+def register_search_path(overrides: Sequence[str] = ()) -> None:
+    """Let Hydra see the config folders of all recipes and our own.
+
+    Args:
+        overrides: Those of the command, which may choose a recipe.
+
+    Raises:
+        UserError: The chosen recipe cannot be used. Hydra alone would take the first of two pages in silence.
+    """
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    keep_folders()
+    known = find_recipes()
+    chosen = _chosen(overrides, known)
+    for found in chosen:
+        wrong = trouble(found)
+        if wrong:
+            raise wrong.error(found)
+    # The chosen one's folder comes first: another's could hold a page of the same name.
+    ours = package_folders("tunebook.conf")  # Hydra has it already
+    every = [*chosen, *known.values()]
+    folders = {str(f.conf): f.distribution for f in every if f.conf and f.conf not in ours}
+
+    class RecipeSearchPath(SearchPathPlugin):
+        """Appends folders, not packages: a ``pkg://`` path would import every plugin at every command."""
+
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            for folder, distribution in folders.items():
+                search_path.append(provider=distribution, path=f"file://{folder}")
+
+    Plugins.instance().register(RecipeSearchPath)

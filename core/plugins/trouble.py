@@ -1,0 +1,160 @@
+"""What is wrong with a recipe, as far as it can be told without importing it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunebook.errors import UserError
+from tunebook.plugins.find import Found
+from tunebook.plugins.private import PACKAGE, VARIABLE
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a recipe cannot be used.
+
+    Attributes:
+        what: The reason in a few words.
+        mend: What its author or its user can do.
+        where: File and line, where there is one.
+    """
+
+    what: str
+    mend: str
+    where: str = ""
+
+    def error(self, found: Found) -> UserError:
+        """The message for whoever chose the recipe."""
+        where = f"{found.distribution}, {self.where}" if self.where else found.distribution
+        return UserError(f"The recipe '{found.name}' cannot be used: {self.what}", where=where, mend=self.mend)
+
+
+def trouble(found: Found) -> Trouble | None:
+    """What is wrong with a recipe's name, code or page; None where nothing is to be seen."""
+    return code_trouble(found) or page_trouble(found)
+
+
+def code_trouble(found: Found) -> Trouble | None:
+    """What is wrong with a recipe's name or code; a bundle needs no more of it."""
+    if found.rivals:
+        others = ", ".join(sorted(r.distribution for r in found.rivals))
+        mend = f"uninstall one of them, take a folder out of {VARIABLE}, or rename a recipe and its YAML"
+        return Trouble(f"{others} offers a recipe named '{found.name}' too", mend)
+    if not all(part.isidentifier() for part in found.module.split(".")):
+        private = found.module.startswith(PACKAGE)
+        what = "its folder's name is no Python name" if private else f"'{found.code}' is no module"
+        return Trouble(
+            what, "rename it: letters, digits and _" if private else "write package.module:Class", found.code
+        )
+    if found.home is None and not _is_installed(found.module.split(".")[0]):
+        return Trouble(f"there is no package '{found.module.split('.')[0]}'", "reinstall it", found.code)
+    return _source_trouble(found.source, found.attribute) if found.source else None
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
+def _source_trouble(source: Path, attribute: str) -> Trouble | None:
+    from tunebook.recipe import CONTRACT_VERSION
+
+    try:
+        tree = ast.parse(source.read_bytes())
+    except SyntaxError as error:
+        return Trouble(f"its code is no Python: {error.msg}", "correct it there", f"{source}:{error.lineno}")
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        return Trouble(f"its code cannot be read: {error}", "correct it there", str(source))
+    for version, line in _contracts(tree, attribute):
+        if version > CONTRACT_VERSION:
+            return newer(version, f"{source}:{line}")
+    return None
+
+
+def newer(version: int, where: str) -> Trouble:
+    """The trouble of a recipe that was written for a later Tunebook."""
+    from tunebook.recipe import CONTRACT_VERSION
+
+    what = f"it is written for version {version} of the contract, and this Tunebook has {CONTRACT_VERSION}"
+    return Trouble(what, "upgrade tunebook, or install an earlier version of the recipe", where)
+
+
+def _contracts(tree: ast.Module, attribute: str) -> Iterator[tuple[int, int]]:
+    """Each ``contract = <number>`` in the class of a recipe, and its line; in all classes where none is named."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef) or attribute not in ("", node.name):
+            continue
+        for statement in node.body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            value = getattr(statement, "value", None)
+            named = any(isinstance(t, ast.Name) and t.id == "contract" for t in targets)
+            if named and isinstance(value, ast.Constant) and isinstance(value.value, int):
+                yield value.value, statement.lineno
+
+
+def page_trouble(found: Found) -> Trouble | None:
+    """What is wrong with a recipe's YAML: syntax, name, and keys of everything but its own options."""
+    page = found.yaml
+    if page is None:
+        missing = f"conf/recipe/{found.name}.yaml"
+        return Trouble(f"its {missing} is missing", f"add {missing} to its package")
+    try:
+        return _page_trouble(page, found.name)
+    except Exception as error:  # a stranger's file may hold anything
+        said = " ".join(str(error).split())
+        return Trouble(f"its YAML cannot be read: {type(error).__name__}: {said}", "correct it there", str(page))
+
+
+def _page_trouble(page: Path, name: str) -> Trouble | None:
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    from tunebook.compose import explain, is_config_error
+    from tunebook.config import TrainConfig
+
+    text = page.read_text(encoding="utf-8")
+    try:
+        content: Any = OmegaConf.load(page)
+        if not OmegaConf.is_dict(content):
+            return Trouble("its YAML has no keys", "correct it there", str(page))
+        if "@package _global_" not in text:
+            content = OmegaConf.create({"recipe": content})
+        for key in ("defaults", "hydra"):
+            content.pop(key, None)
+        OmegaConf.merge(OmegaConf.structured(TrainConfig), content)
+        plain = OmegaConf.to_container(content)
+    except Exception as error:
+        if not is_config_error(error):
+            raise
+        told = explain(error, "train", [])
+        # A syntax error has its place; all others name a key.
+        place = told.where or page if isinstance(error, YAMLError) else f"{page}:{line_of(text, str(told.where))}"
+        what = told.what[:1].lower() + told.what[1:].rstrip(".")
+        return Trouble(what, told.mend or "correct it there", str(place))
+    node = plain.get("recipe") if isinstance(plain, dict) else None
+    said = node.get("name") if isinstance(node, dict) else None
+    if said != name:
+        what = f"its YAML sets recipe.name to '{said}'" if said else "its YAML sets no recipe.name"
+        return Trouble(what, f"write recipe.name: {name}", f"{page}:{line_of(text, 'recipe.name')}")
+    return None
+
+
+def line_of(text: str, key: str) -> int:
+    """The line of a dotted key in a YAML text, or of the nearest key above it that is there; from 1."""
+    import yaml
+
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    for part in key.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((k, v) for k, v in pairs if k.value == part), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
