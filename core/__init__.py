@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "BriefOptions": "tunebook.tasks.brief_writing",
+    "BriefWriting": "tunebook.tasks.brief_writing",
     "FamilyConfig": "tunebook.recipe",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.finetuner",
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
+    from tunebook.tasks.brief_writing import BriefOptions as BriefOptions
+    from tunebook.tasks.brief_writing import BriefWriting as BriefWriting
     from tunebook.tasks.generation_config import TextGenerationConfig as TextGenerationConfig
     from tunebook.tasks.heads import SoftmaxHead as SoftmaxHead
     from tunebook.tasks.image_classification import ImageClassification as ImageClassification

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import Enum
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook import TextGeneration, TextGenerationConfig
+from tunebook import BriefOptions, BriefWriting, TextGeneration
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
     from tunebook.config import DataConfig, TrainConfig
-    from tunebook.data.briefs.forms import BriefForm
-    from tunebook.data.briefs.template import PromptTemplate
     from tunebook.data.columns import Column
     from tunebook.data.compare import Content
     from tunebook.data.conversations.message import Message
@@ -28,56 +22,13 @@ if TYPE_CHECKING:
     from tunebook.tasks.exchanges import Exchanges
     from tunebook.tasks.writer import Draft
 
-    from .checks import CopyChecker
-
 SAMPLE_FIELDS = ("name", "audience", "features", "tone")
 """The columns that make up a brief in the rows that ship."""
 
 
-class Decoding(Enum):
-    """How copy is chosen among all that could be written."""
-
-    greedy = "greedy"
-    beam = "beam"
-    sample = "sample"
-
-
 @dataclass
-class MarketingCopyConfig(TextGenerationConfig):
+class MarketingCopyConfig(BriefOptions):
     """Options of marketing_copy."""
-
-    max_new_tokens: int = 160
-    """Longest copy, in tokens."""
-    fields: list[str] | None = None
-    """Columns that make up a brief, in order (default: those of the sample rows; else `recipe.brief`)."""
-    brief: str | None = None
-    """Column that holds the whole brief: a JSON object, or `name[...], price[...]` (default: `mr` or `brief`)."""
-    copy: str = "copy"
-    """Column with the copy: a text, or a JSON list of several."""
-    must_mention: str | None = "must_mention"
-    """Column with what copy must say: a JSON list, or cut at ; (null: not read)."""
-    must_avoid: str | None = "must_avoid"
-    """Column with words that copy must not use (null: not read)."""
-    channel: str | None = "channel"
-    """Column with the place the copy is for: tweet, ad_headline, email_subject ... (null: not read)."""
-    max_characters: str | None = "max_characters"
-    """Column with the most characters that the copy may have (null: not read)."""
-    max_words: str | None = "max_words"
-    """Column with the most words that the copy may have (null: not read)."""
-    limits: Any = None
-    """Limits of channels, beside those that are known: {email_subject: {max_characters: 45}}."""
-    template: str | None = None
-    """Jinja file that makes the prompt of a brief (default: one that ships)."""
-    decoding: Decoding = Decoding.greedy
-    """greedy (the likeliest word each time), beam (the likeliest text of several followed) or sample (drawn)."""
-    candidates: int = 1
-    """Copies written for each brief, ranked by the brief's constraints first and by the model second."""
-    num_beams: int = 4
-    """Texts followed side by side with decoding=beam."""
-    temperature: float = 1.0
-    """Of the draw with decoding=sample: below 1 nearer to the likeliest."""
-    top_p: float = 0.9
-    """Words drawn from have this probability together, with decoding=sample."""
 
 
 class MarketingCopy(TextGeneration[MarketingCopyConfig]):
@@ -87,86 +38,38 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
     architectures: ClassVar[Sequence[str]] = ("causal", "seq2seq")
     unused: ClassVar[Sequence[str]] = (*TextGeneration.unused, "data.format", "data.facts")
 
-    kept_form: BriefForm | None = None
-    """How rows held briefs when the bundle was made."""
+    def __init__(self, options: MarketingCopyConfig) -> None:
+        super().__init__(options)
+        self.briefs = BriefWriting(self, SAMPLE_FIELDS)
 
-    def form(self, data: DataConfig) -> BriefForm:
-        """How the training rows hold briefs."""
-        from tunebook.tasks.conversation_columns import training_files
-
-        from .briefs import form_of
-
-        files = training_files(data, self)
-        samples = data.train is None and not self.options.brief
-        return form_of(self.options, SAMPLE_FIELDS if samples else None, files)
-
-    @cached_property
-    def template(self) -> PromptTemplate:
-        """Makes prompts of briefs."""
-        from tunebook.data.briefs.template import PromptTemplate
-
-        named = self.options.template
-        return PromptTemplate.of(Path(named) if named else None, self.options.fields)
-
-    @cached_property
-    def checker(self) -> CopyChecker:
-        """Checks copy against its brief."""
-        from .checks import CopyChecker
-
-        return CopyChecker(self.options.limits)
+    # Rows: a brief and its copies, which become a prompt and the answers to it.
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """Those of the brief, of its constraints and of the copy, and the group."""
-        from tunebook.data.briefs.forms import brief_columns
-
-        return brief_columns(self.form(data), data.group)
+        return self.briefs.columns(self.briefs.form(data), data.group)
 
     def content(self, source: ModelSource, config: TrainConfig) -> Content:
         """The briefs and their copies."""
-        from tunebook.data.briefs.content import BriefContent
-
-        return BriefContent(self.form(config.data))
-
-    @property
-    def learnt_by(self) -> str:
-        """The template shapes what is learnt."""
-        return self.template.text
+        return self.briefs.content(self.briefs.form(config.data))
 
     def learnt(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The prompt of each brief with each of its copies as the answer."""
-        from tunebook.data.conversations.message import Message
+        return self.briefs.learnt(rows)
 
-        for asked, copies in zip(self.asked(rows), rows.texts("copy"), strict=True):
-            yield [[*asked, Message("assistant", copy)] for copy in json.loads(copies)]
+    @property
+    def learnt_by(self) -> str:
+        """The template of the prompt shapes what is learnt."""
+        return self.briefs.template.text
 
     def asked(self, rows: Rows) -> Iterator[list[Message]]:
         """The prompt of each brief."""
-        from tunebook.data.conversations.message import Message
+        return self.briefs.asked(rows)
 
-        from .briefs import briefs_of, prompt_of
-
-        for number, brief in enumerate(briefs_of(rows)):
-            yield [Message("user", prompt_of(self.template, brief, rows.where(number)))]
-
-    def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
-        """Every brief once, with all the copies that people wrote from it."""
-        from .briefs import merged_exchanges
-
-        return merged_exchanges(rows, list(self.asked(rows)), wanted)
+    # Writing: some candidates for each brief, the best by its constraints first.
 
     def generation(self) -> Generation:
-        """How copy is chosen."""
-        from tunebook.models.generate import Generation
-
-        options = self.options
-        beam, sample = options.decoding is Decoding.beam, options.decoding is Decoding.sample
-        return Generation(
-            max_new_tokens=options.max_new_tokens,
-            do_sample=sample,
-            temperature=options.temperature if sample else 1.0,
-            top_p=options.top_p if sample else 1.0,
-            num_beams=options.num_beams if beam else 1,
-        )
+        """Greedy, by beams or drawn."""
+        return self.briefs.generation()
 
     @property
     def candidates(self) -> int:
@@ -175,81 +78,53 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
 
     def ranked(self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]) -> list[list[Draft]]:
         """Constraints first, the model's own score second."""
-        from .briefs import briefs_of
-
-        briefs = briefs_of(rows)
-        return [self.checker.ranked(briefs[row], each) for row, each in zip(which, drafts, strict=True)]
-
-    def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[str]], train: Rows | None
-    ) -> dict[str, RowSums]:
-        """What the brief makes checkable: what is said, left out, invented, forbidden, too long, copied."""
-        from .briefs import briefs_of
-        from .evidence import copy_measures
-
-        briefs = briefs_of(rows)
-        return copy_measures(self.checker, [briefs[row] for row in which], drafts, train, self.options)
-
-    def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
-        """The brief read out, and the copy of the most similar training brief."""
-        from .briefs import briefs_of
-        from .evidence import plain_baselines
-
-        briefs = briefs_of(rows)
-        return plain_baselines([briefs[row] for row in which], train)
+        return self.briefs.ranked(rows, which, drafts)
 
     @property
     def answer_columns(self) -> list[str]:
         """The brief, and each candidate with what was found in it."""
-        from .checks import candidate_columns
-
-        return ["brief", *candidate_columns(self.candidates)]
+        return self.briefs.answer_columns
 
     def answers(
         self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Draft]]
     ) -> Iterator[Sequence[str | float]]:
         """Each brief's candidates with their checks."""
-        from .briefs import briefs_of
+        return self.briefs.answers(rows, drafts)
 
-        for brief, several in zip(briefs_of(rows), drafts, strict=True):
-            yield self.checker.told(brief, several, self.candidates)
+    # Evidence: what the brief makes checkable, and what needs no model.
+
+    def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
+        """Every brief once, with all the copies that people wrote from it."""
+        return self.briefs.exchanges(rows, wanted)
+
+    def measures(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[str]], train: Rows | None
+    ) -> dict[str, RowSums]:
+        """What is said, left out, invented, forbidden, too long, copied."""
+        return self.briefs.measures(rows, which, drafts, train)
+
+    def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
+        """The brief read out, and the copy of the most similar training brief."""
+        return self.briefs.baselines(rows, which, train)
+
+    # The bundle: rows to be answered have the form of the training rows.
 
     def kept(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
-        """What a bundle needs besides the options: the form of the rows, the prompt's template, ordinary words."""
-        self.checker.learn(train)
-        form = asdict(self.form(config.data))
-        return {"form": form, "template": self.template.text, "ordinary": sorted(self.checker.ordinary)}
+        """The form of the rows, the prompt's template, and words that are no names."""
+        return self.briefs.kept(config.data, train)
 
     def restore(self, kept: Mapping[str, Any]) -> None:
         """Take back what `kept` gave."""
-        from tunebook.data.briefs.forms import BriefForm, Constraints
-        from tunebook.data.briefs.template import PromptTemplate
+        self.briefs.restore(kept)
 
-        form = dict(kept["form"])
-        constraints = Constraints(**form.pop("constraints"))
-        self.kept_form = BriefForm(**{**form, "fields": tuple(form["fields"]), "constraints": constraints})
-        self.template = PromptTemplate.from_text("the bundle's template", kept["template"])
-        self.checker.ordinary = frozenset(kept["ordinary"])
-
-    def bundle_content(self, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
-        """Briefs in the form of the training rows."""
-        from tunebook.data.briefs.content import BriefContent
-
-        assert self.kept_form is not None
-        return BriefContent(self.kept_form, answered)
+    def bundle_content(self, manifest: Manifest, cache_dir: Any, answered: bool) -> Content:
+        """Briefs, with their copies or without."""
+        return self.briefs.content(self.briefs.kept_form, answered)
 
     def predict_columns(self, manifest: Manifest, column: str | None, files: Sequence[str]) -> Sequence[Column]:
-        """Those of the brief, as in training."""
-        from tunebook.data.briefs.forms import brief_columns
-
-        from .briefs import renamed
-
-        assert self.kept_form is not None
-        return brief_columns(renamed(self.kept_form, column), answered=False)
+        """Those of the brief."""
+        return self.briefs.asked_columns(column)
 
     def evaluate_columns(self, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training."""
-        from tunebook.data.briefs.forms import brief_columns
-
-        assert self.kept_form is not None
-        return brief_columns(self.kept_form, data.group)
+        return self.briefs.columns(self.briefs.kept_form, data.group)

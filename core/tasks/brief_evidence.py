@@ -12,14 +12,12 @@ from tunebook.evaluation.copy.measures import brief_measures, field_coverage
 from tunebook.evaluation.copy.variety import candidate_distinct, self_bleu
 from tunebook.evaluation.copy.verbatim import TrainingCopies
 from tunebook.evaluation.generation.sums import RowSums
-
-from .briefs import briefs_of
+from tunebook.tasks.brief_rows import briefs_of
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
-
-    from .checks import CopyChecker
-    from .recipe import MarketingCopyConfig
+    from tunebook.tasks.brief_checks import CopyChecker
+    from tunebook.tasks.brief_writing import BriefOptions
 
 
 def copy_measures(
@@ -27,7 +25,7 @@ def copy_measures(
     briefs: Sequence[Brief],
     drafts: Sequence[Sequence[str]],
     train: Rows | None,
-    options: MarketingCopyConfig,
+    options: BriefOptions,
 ) -> dict[str, RowSums]:
     """Measures of the first candidate of each brief, and of how different the candidates are.
 

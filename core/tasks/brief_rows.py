@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunebook import UserError
 from tunebook.data.briefs.brief import Brief, from_text
 from tunebook.data.briefs.content import BRIEF
 from tunebook.data.briefs.forms import BriefForm, Constraints, brief_form
 from tunebook.data.briefs.merge import merge_references
 from tunebook.data.conversations.message import Message
 from tunebook.data.rows import Rows
+from tunebook.errors import UserError
 from tunebook.tasks.exchanges import Exchanges, drawn
 
 if TYPE_CHECKING:
     from tunebook.data.briefs.template import PromptTemplate
+    from tunebook.tasks.brief_writing import BriefOptions
 
-    from .recipe import MarketingCopyConfig
 
-
-def form_of(options: MarketingCopyConfig, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:
+def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:
     """How rows hold briefs, as the options tell it, or the files themselves.
 
     Args:
@@ -55,7 +54,7 @@ def renamed(form: BriefForm, column: str | None) -> BriefForm:
     return replace(form, brief=column)
 
 
-def prompt_of(template: PromptTemplate, brief: Brief, where: str) -> str:
+def prompt_of(template: PromptTemplate, brief: Brief, rows: Rows, number: int) -> str:
     """The prompt of a brief.
 
     Raises:
@@ -64,7 +63,7 @@ def prompt_of(template: PromptTemplate, brief: Brief, where: str) -> str:
     try:
         return template.render(brief).rstrip("\n")
     except UserError as error:
-        raise UserError(error.what, where=f"{where}, {error.where}", mend=error.mend) from error
+        raise UserError(error.what, where=f"{rows.where(number)}, {error.where}", mend=error.mend) from error
 
 
 def briefs_of(rows: Rows) -> list[Brief]:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunebook import UserError
 from tunebook.data.briefs.brief import Brief, flat_text, to_plain
+from tunebook.errors import UserError
 from tunebook.evaluation.copy.candidates import rank
 from tunebook.evaluation.copy.check import CopyCheck, check
 from tunebook.evaluation.copy.constraints import Constraints, impossible, limits_of
