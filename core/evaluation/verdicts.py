@@ -51,6 +51,8 @@ def _against(model: str, other: Score, difference: Difference | None) -> str:
     start = f"Against {_rounded(other.value)} for {_SPELLED.get(model, model)}"
     if difference is None:
         return f"{start}; the two were not compared row by row."
+    if np.isnan(difference.low):
+        return f"{start}: the difference {_rounded(difference.value, '+')} has no interval, and may be chance."
     if not difference.distinguishable:
         value, low, high = (_rounded(each, "+") for each in (difference.value, difference.low, difference.high))
         return f"{start}: the difference {value} ({low} to {high}) may be chance; the test rows cannot show one."

@@ -383,7 +383,6 @@ def test_a_model_from_scratch_has_none_of_the_old_weights(tmp_path: Path, base: 
     assert "no pre-trained weights" in made.report.read_text(encoding="utf-8")
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="the verdict rounds a difference that has no interval")
 def test_answers_of_one_conversation_have_no_interval_and_end_no_run(tmp_path: Path, base: Path) -> None:
     rows = write_chats(tmp_path / "chats.jsonl", 40)
     made = chatted(tmp_path, f"data.train={rows}", f"model.name={base}", *BRIEF, "evaluation.answers=1")
