@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes that share the tests, a file each at a time.
+JOBS ?= 2
 
 .PHONY: help first-run test lint format wheel clean
 
@@ -19,7 +21,7 @@ first-run: $(VENV)/.installed
 	$(BIN)/tunebook train recipe=review_sentiment
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """What does tuning buy a small language model that is to answer as a service's agent?
 
-python benchmarks/customer_chat_quality.py [--data ../shared/data] [--work runs/chat] [--rows 600] [--epochs 2]
+python benchmarks/customer_chat_quality.py [--data ../shared/data] [--work runs/chat] [--rows 600] [--test-rows 500]
 
 Schema-Guided Dialogue (Rastogi et al. 2020), its own splits; 600 training conversations drawn with each seed, the first
 500 test conversations for perplexity, some 200 of their turns answered. Two models as they are, tuned in full, and the
@@ -43,7 +43,6 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 SEEDS = (0, 1, 2)
 STORIES = "weights/stories260k_llama_hf"
 SYSTEMS = {"stories260k": ("before", "full", "scratch"), "starter": ("before", "full", "scratch")}
-TEST_ROWS = 500
 
 
 def train(model: str, system: str, seed: int, options: argparse.Namespace) -> Path:
@@ -59,7 +58,7 @@ def train(model: str, system: str, seed: int, options: argparse.Namespace) -> Pa
     words = ["train", "recipe=customer_chat", *named, f"adapt={'none' if system == 'before' else system}"]
     words += [f"data.train={sgd / 'train.jsonl'}", f"data.validation={part(sgd / 'valid.jsonl', 200, options.work)}"]
     words += [
-        f"data.test={part(sgd / 'test.jsonl', TEST_ROWS, options.work)}",
+        f"data.test={part(sgd / 'test.jsonl', options.test_rows, options.work)}",
         f"data.max_rows={options.rows}",
         "recipe.max_new_tokens=64",
     ]
@@ -82,7 +81,7 @@ def part(file: Path, rows: int, work: Path) -> Path:
     return first
 
 
-def losses(run: Path, data: Path) -> np.ndarray:
+def losses(run: Path, data: Path, test_rows: int) -> np.ndarray:
     """Loss and learnt tokens of every test conversation, ``[conversations, 2]``."""
     kept = run / "test_losses.npy"
     if not kept.is_file():
@@ -90,7 +89,7 @@ def losses(run: Path, data: Path) -> np.ndarray:
         columns = format_columns(ConversationFormat.messages)
         log = RejectLog(run / "unused.jsonl", 0)
         rows = read_rows(
-            str(part(data / "sgd" / "test.jsonl", TEST_ROWS, run.parent)), "data.test", columns, log, split="test"
+            str(part(data / "sgd" / "test.jsonl", test_rows, run.parent)), "data.test", columns, log, split="test"
         )
         rows = ConversationContent().inspect(rows, log)
         found = encode_cached(rows, writer.template, writer.max_length, TooLong.split_turns, run.parent / "cache")
@@ -113,9 +112,9 @@ def answers(runs: Sequence[Path]) -> GeneratedAnswers:
     )
 
 
-def measured(runs: Sequence[Path], data: Path) -> tuple[RowSums, GeneratedAnswers]:
+def measured(runs: Sequence[Path], data: Path, test_rows: int) -> tuple[RowSums, GeneratedAnswers]:
     """Perplexity over the seeds together, and what they wrote."""
-    sums = np.stack([losses(run, data) for run in runs]).sum(axis=0)
+    sums = np.stack([losses(run, data, test_rows) for run in runs]).sum(axis=0)
     return perplexity(sums[:, 0], sums[:, 1]), answers(runs)
 
 
@@ -125,6 +124,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, default=Path("runs/chat"))
     parser.add_argument("--rows", type=int, default=600)
+    parser.add_argument("--test-rows", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=["stories260k", "starter"])
     options = parser.parse_args()
@@ -141,7 +141,7 @@ def table(model: str, options: argparse.Namespace) -> None:
     for system in SYSTEMS[model]:
         seeds = SEEDS if system != "before" else SEEDS[:1] * len(SEEDS)  # it has no seed: the same run thrice
         runs = [train(model, system, seed, options) for seed in seeds]
-        made[system] = measured(runs, options.data)
+        made[system] = measured(runs, options.data, options.test_rows)
         first = score(made[system][0])
         each = [json.loads((run / "metrics.json").read_text())["test"]["perplexity"]["value"] for run in runs]
         scores = {s.name: s for s in score_answers(made[system][1])}

@@ -464,12 +464,12 @@ def title(result: dict[str, Any], given: argparse.Namespace) -> str:
     import torch
 
     ours = result["runs"]["tunebook"][0]
-    bfloat16 = "with" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "without"
+    cpu = f"CPU {'with' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 'without'} bfloat16 units"
     chats = given.chats or SHAPES[result["shape"]]["chats"]
     return (
         f"\n{result['shape']}: {ours['weights'] / 1e6:.1f} million weights, vocabulary of "
         f"{SHAPES[result['shape']]['vocab_size']:,}, {chats} chats, {ours['learnt']:,} learnt tokens, "
-        f"{ours['steps']} steps of ours, {given.threads} thread(s) of a CPU {bfloat16} bfloat16 units, {given.turns} turns; "
+        f"{ours['steps']} steps of ours, {given.threads} thread(s) of a {cpu}, {given.turns} turns; "
         f"largest difference of a loss from the full logits' {result['difference']:.1e} nats\n"
     )
 

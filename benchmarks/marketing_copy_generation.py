@@ -1,14 +1,16 @@
 """What writing copy for 500 briefs costs: ours beside transformers' `generate`, one by one and in batches.
 
-python benchmarks/marketing_copy_generation.py [--data ../shared/data/e2e] [--models starter_text llama:96 t5:96]
+python benchmarks/marketing_copy_generation.py [--data ../shared/data/e2e] [--models runs/x/model starter_text llama:96 t5:96]
 
 The briefs are the first distinct ones of the E2E challenge's test set (CC BY-SA 4.0, arXiv:1706.09254), asked in the
-starter's chat template. They lie there in the order of their lengths, so that batches in input order hardly pad.
+starter's chat template, in an order drawn by seed: in the file they lie nearly by length, as no catalogue does
+(`--sorted` leaves them so, and batches in input order then hardly pad).
 
 `starter_text` is the starter as it ships, which has not learnt to write copy and gives nearly all briefs one of two
 short answers. `llama` and `t5` are about as large, with its tokenizer and random weights, so that no two answers are
 alike. Behind `:96` every 96th token of the vocabulary closes a copy: their lengths are then spread as those of
-copies that people wrote (49 tokens on average). A row that is done is what a batch can save.
+copies that people wrote (49 tokens on average). A row that is done is what a batch can save; how much that is with a
+tuned model, the folder of one shows.
 
 All write greedily in float32, on one thread; what counts is CPU time (user and system). The systems take turns in one
 process, and each figure is the median of the turns' ratios. Each of our answers must be the one that `generate` gives
@@ -21,6 +23,7 @@ import argparse
 import csv
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -32,14 +35,14 @@ from typing import Any
 DATA = Path(__file__).parents[2] / "shared" / "data" / "e2e"
 STARTER = Path(__file__).parents[1] / "core" / "models" / "starters" / "starter_text"
 SYSTEMS = ("ours", "one_by_one", "in_order")
-
 Answers = list[list[int]]
 
 
-def read_briefs(data: Path, briefs: int) -> list[str]:
-    """The first distinct briefs of the test file, in its order."""
+def read_briefs(data: Path, briefs: int, by_length: bool) -> list[str]:
+    """The first distinct briefs of the test file, shuffled, or in its order."""
     with (data / "test.csv").open(encoding="utf-8", newline="") as stream:
-        return list(dict.fromkeys(row["mr"] for row in csv.DictReader(stream)))[:briefs]
+        read = list(dict.fromkeys(row["mr"] for row in csv.DictReader(stream)))[:briefs]
+    return read if by_length else random.Random(0).sample(read, len(read))
 
 
 def make(kind: str, folder: Path) -> None:
@@ -165,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with test.csv (default: %(default)s)")
     parser.add_argument("--models", nargs="+", default=["starter_text", "llama:96", "t5:96"])
+    parser.add_argument("--sorted", action="store_true", help="leave the briefs in the order of the file")
     parser.add_argument("--briefs", type=int, default=500)
     parser.add_argument("--tokens", type=int, default=64, help="longest copy (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=32, help="briefs at once (default: %(default)s)")
@@ -180,7 +184,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    briefs = read_briefs(given.data, given.briefs)
+    briefs = read_briefs(given.data, given.briefs, given.sorted)
     results = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.models:

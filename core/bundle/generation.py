@@ -25,7 +25,7 @@ from tunebook.data.pair_template import PairTemplate
 from tunebook.data.pairs import PairItems, encode_pairs
 from tunebook.errors import UserError
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.seq2seq import is_seq2seq, load_seq2seq
+from tunebook.models.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_language_model, load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
@@ -76,7 +76,7 @@ def write_generation_bundle(
             shutil.copytree(adapter, beside / ADAPTER)
         manifest = _manifest(writer, config, kept)
         write_json(beside / FILE, manifest.to_json())
-        write_text(beside / "README.md", generation_card(manifest, config, card, adapter.is_dir()))
+        write_text(beside / "README.md", generation_card(manifest, config, card, adapter.is_dir(), reads_apart(model)))
         write_seen(beside, seen)
 
 
@@ -85,11 +85,20 @@ def _stop_at_end_of_turn(model: Any, writer: Writer) -> None:
     from transformers import GenerationConfig
 
     stop = list(writer.template.end_of_turn_ids)
+    chosen = writer.generation
+    more: dict[str, Any] = {"num_beams": chosen.num_beams} if chosen.num_beams > 1 else {}
+    if chosen.do_sample:
+        more = {"do_sample": True, "temperature": chosen.temperature, "top_p": chosen.top_p, "top_k": 0}
+    forced: list[int] = []  # transformers counts it among the new tokens
+    if isinstance(writer.template, PairTemplate):
+        start, *forced = decoder_prefix(model)
+        more |= {"decoder_start_token_id": start, "forced_bos_token_id": forced[0] if forced else None}
     model.generation_config = GenerationConfig(
         bos_token_id=model.config.bos_token_id,
         eos_token_id=stop if len(stop) > 1 else stop[0],
         pad_token_id=writer.tokenizer.pad_token_id,
-        max_new_tokens=writer.generation.max_new_tokens,
+        max_new_tokens=chosen.max_new_tokens + len(forced),
+        **more,
     )
 
 
@@ -97,6 +106,8 @@ def _manifest(writer: Writer, config: TrainConfig, kept: Mapping[str, Any]) -> M
     recipe = writer.recipe
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
+    # A file's text is kept, and its folder on this machine is nobody else's business.
+    options |= {key: Path(options[key]).name for key in ("template",) if options.get(key)}
     found = find_recipes().get(recipe.name)
     losses = golden_losses(writer)
     return Manifest(

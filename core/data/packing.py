@@ -57,6 +57,28 @@ def pack(lengths: np.ndarray, capacity: int) -> list[np.ndarray]:
     return [np.sort(np.array(rows, dtype=np.int64)) for rows in packs]
 
 
+def pack_evenly(lengths: np.ndarray, capacity: int) -> list[np.ndarray]:
+    """As few packs as ``pack`` finds, none longer than it has to be, so that beside each other they need no padding.
+
+    Few rows would else leave the last pack half empty, and it is padded to the length of the others.
+
+    Args:
+        lengths: Tokens of each row, ``[rows]``.
+        capacity: Most tokens in a pack.
+    """
+    packs = pack(lengths, capacity)
+    low, high = -(-int(lengths.sum()) // max(1, len(packs))), capacity
+    low = max(low, int(lengths.max(initial=0)))
+    while low < high:
+        middle = (low + high) // 2
+        tried = pack(lengths, middle)
+        if len(tried) <= len(packs):
+            packs, high = tried, middle
+        else:
+            low = middle + 1
+    return packs
+
+
 def one_each(rows: int) -> list[np.ndarray]:
     """Every row in a pack of its own, for models that cannot keep packed conversations apart."""
     return list(np.arange(rows, dtype=np.int64)[:, None])

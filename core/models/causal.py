@@ -146,7 +146,7 @@ def save_adapter(model: nn.Module, source: ModelSource, folder: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     settings = model.peft_config["default"]
-    settings.task_type = "CAUSAL_LM"  # other tools ask for it
+    settings.task_type = "SEQ_2_SEQ_LM" if is_seq2seq(source) else "CAUSAL_LM"  # other tools ask for it
     # What the adapters belong to is told by a name that means something on another machine too.
     is_folder = Path(source.name).expanduser().is_dir()
     settings.base_model_name_or_path = Path(source.name).name if is_folder else source.name

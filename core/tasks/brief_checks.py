@@ -80,7 +80,7 @@ def candidate_columns(candidates: int) -> list[str]:
 def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
     given = limits or {}
     right = isinstance(given, Mapping) and all(
-        isinstance(each, Mapping) and all(k in _NUMBERS and (v is None or int(v) > 0) for k, v in each.items())
+        isinstance(each, Mapping) and all(k in _NUMBERS and (v is None or _counts(v)) for k, v in each.items())
         for each in given.values()
     )
     if not right:
@@ -90,3 +90,7 @@ def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
             mend="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
         )
     return {str(k): dict(v) for k, v in given.items()}
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

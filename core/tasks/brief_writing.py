@@ -104,10 +104,17 @@ class BriefWriting:
         return CopyChecker(self.options.limits)
 
     def form(self, data: DataConfig) -> BriefForm:
-        """How the training rows hold briefs."""
+        """How the training rows hold briefs.
+
+        Raises:
+            UserError: It cannot be told, or options are wrong that would else come up once the model is trained.
+        """
         from tunebook.tasks.brief_rows import form_of
         from tunebook.tasks.conversation_columns import training_files
+        from tunebook.tasks.pair_examples import check_whole
 
+        check_whole(data.too_long)
+        _ = self.checker, self.template
         samples = data.train is None and not self.options.brief
         return form_of(self.options, self.sample_fields if samples else None, training_files(data, self.recipe))
 
@@ -155,6 +162,13 @@ class BriefWriting:
         from tunebook.tasks.brief_rows import merged_exchanges
 
         return merged_exchanges(rows, list(self.asked(rows)), wanted)
+
+    def keys(self, rows: Rows) -> list[str]:
+        """What each brief says, equal for those that are one thing in the splits (`content_text`)."""
+        from tunebook.data.briefs.brief import content_text
+        from tunebook.tasks.brief_rows import briefs_of
+
+        return [content_text(brief) for brief in briefs_of(rows)]
 
     def generation(self) -> Generation:
         """How copy is chosen."""

@@ -18,7 +18,7 @@ from tunebook.data.conversations.supervision import LEARNT, audit, coloured
 from tunebook.data.conversations.template import TEMPLATES, ChatTemplate
 from tunebook.data.gate import Checked
 from tunebook.data.module import Examples, FineTuneData
-from tunebook.data.packing import PackedItems, one_each, pack, stack_packs, stack_rows
+from tunebook.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.encoded import Encoded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tunebook.tasks.text_generation import TextGeneration
 
 SPLITS = ("train", "validation", "test")
-_USUAL_LENGTH, _SEQUENCE = 1024, 512
+_USUAL_LENGTH, _SEQUENCE = 1024, 256
 _SHOWN, _SHOWN_TOKENS = 3, 300
 
 
@@ -183,9 +183,10 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
         world_size = config.trainer.devices * config.trainer.num_nodes
         packs = splits["train"]
         batch_size = max(world_size, round(batch_size * len(packs) / rows))
+        longest = int(packs.lengths.max())
         told = (
-            f"{rows:,} training rows in {len(packs):,} sequences of up to {capacity:,} tokens "
-            f"({packs.lengths.sum() / (capacity * len(packs)):.0%} full), {batch_size} to a batch, "
+            f"{rows:,} training rows in {len(packs):,} sequences of up to {longest:,} tokens "
+            f"({packs.lengths.sum() / (longest * len(packs)):.0%} full), {batch_size} to a batch, "
             f"about {batch_size * rows / len(packs):.0f} rows"
         )
     return FineTuneData(
@@ -211,7 +212,7 @@ def _capacity(examples: Examples, batch_size: int, max_length: int) -> int:
 
 def _packed(examples: Examples, capacity: int) -> Examples:
     items: Any = examples.items
-    made = PackedItems(items.ids, items.learnt, items.offsets, pack(examples.lengths, capacity), items.sources)
+    made = PackedItems(items.ids, items.learnt, items.offsets, pack_evenly(examples.lengths, capacity), items.sources)
     return Examples(made, made.lengths, made.units)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tunebook.config import Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.models.causal import check_quantized
+from tunebook.models.generate import Generation
+from tunebook.models.seq2seq import is_seq2seq
 from tunebook.models.source import ModelSource
 from tunebook.models.text import positions
 from tunebook.tasks.exchanges import check_tokenize
@@ -31,6 +33,44 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     options: Any = recipe.options
     if options.max_new_tokens < 1:
         raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", mend="choose more")
+    _check_candidates(recipe.candidates, _generation(recipe))
     check_quantized(source, config.adapt)
-    room_beside(options.max_new_tokens, positions(source.settings))
+    _check_room(options.max_new_tokens, source)
     check_tokenize(options.tokenize)
+
+
+def _check_room(max_new_tokens: int, source: ModelSource) -> None:
+    """Refuse answers that the model has no positions for; a decoder beside an encoder has its own."""
+    if not is_seq2seq(source):
+        room_beside(max_new_tokens, positions(source.settings))
+        return
+    both = source.settings.get("max_position_embeddings")
+    limit = source.settings.get("max_decoder_position_embeddings", both)
+    if limit is not None and max_new_tokens >= limit:
+        raise UserError(
+            f"Answers of {max_new_tokens} tokens do not fit: the decoder has {limit} positions.",
+            where="recipe.max_new_tokens",
+            mend=f"recipe.max_new_tokens={max(1, limit // 2)}",
+        )
+
+
+def _generation(recipe: TextGeneration[Any]) -> Generation:
+    try:
+        return recipe.generation()
+    except ValueError as error:
+        raise UserError(f"Nothing can be written so: {error}.", where="recipe", mend="choose another number") from error
+
+
+def _check_candidates(wanted: int, generation: Generation) -> None:
+    """Refuse more answers to a row than the way they are chosen gives."""
+    where, beams = "recipe.candidates", generation.num_beams
+    if wanted < 1:
+        raise UserError(f"recipe.candidates must be at least 1, not {wanted}.", where=where, mend="choose more")
+    if wanted == 1 or generation.do_sample or beams >= wanted:
+        return
+    if beams > 1:
+        what, mend = f"{wanted} candidates cannot come from {beams} beams.", f"recipe.num_beams={wanted}"
+    else:
+        what = f"There is one greedy answer, and {wanted} candidates are wanted."
+        mend = "recipe.decoding=sample draws them, recipe.decoding=beam takes the best beams"
+    raise UserError(what, where=where, mend=mend)

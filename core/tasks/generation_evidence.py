@@ -149,14 +149,16 @@ def finish(
     finished = finished_record(record, model, fitted)
     _write_bundle(recipe, prepared, model, fitted, run, facts)
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now
-    writer: Writer = recipe.open_bundle(run.bundle, read_manifest(run.bundle))
+    manifest = read_manifest(run.bundle)
+    recipe.restored(manifest)  # of a bundle that an interrupted run wrote, it has told nothing yet
+    writer: Writer = recipe.open_bundle(run.bundle, manifest)
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows = encoded.rows["test"]
     exchanges = recipe.exchanges(rows, config.evaluation.answers)
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
-    notes = [*prepared.checked.notes, *held_out.notes(len(rows))]
+    notes = [*prepared.checked.notes, *held_out.notes(len(recipe.exchanges(rows, None)))]
     others = {}
     if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
@@ -196,12 +198,18 @@ def _write_bundle(
     card = {
         "data": data_without_folders(facts),
         "training": training_facts(prepared, fitted),
-        "scores": [] if fitted is None or fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"],
+        "scores": _validated(recipe, fitted),
     }
     writer = _writer(recipe, model, prepared)
     seen = _seen(recipe, prepared, fitted)
     kept = recipe.kept(prepared.config, prepared.encoded.rows["train"])
     write_generation_bundle(run.bundle, writer, prepared.config, kept, card, run.adapter, seen)
+
+
+def _validated(recipe: TextGeneration[Any], fitted: Fitted | None) -> list[str]:
+    if fitted is None:
+        return []
+    return ["none: training ended before the first"] if fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]
 
 
 def _writer(recipe: TextGeneration[Any], model: Any, prepared: Prepared) -> Writer:
@@ -225,7 +233,8 @@ def evaluate(
     tuned = perform(writer, held_out, "on test rows", True, device)
     evidence = Evidence(recipe, held_out, tuned, {}, config.evaluation, config.seed)
     subtitle = f"{Path(config.bundle)} on {config.data.test}"
-    report = evidence.report(subtitle=subtitle, data_facts=facts, notes=[*notes, *left_out, *held_out.notes(len(rows))])
+    told = [*notes, *left_out, *held_out.notes(len(recipe.exchanges(rows, None)))]
+    report = evidence.report(subtitle=subtitle, data_facts=facts, notes=told)
     evidence.write(run, report)
     print_scores(evidence.scores, report.verdict)
     return evidence.watched

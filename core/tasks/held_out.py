@@ -65,13 +65,17 @@ class HeldOut:
         """What is resampled together where conversations are no independent evidence."""
         return np.array(self.rows.texts("group")) if "group" in self.rows.roles else None
 
-    def notes(self, total: int) -> list[str]:
-        """What a reader must know of the written answers."""
+    def notes(self, possible: int) -> list[str]:
+        """What a reader must know of the written answers.
+
+        Args:
+            possible: Answers that all rows together ask for.
+        """
         notes = []
-        if len(set(self.exchanges.rows.tolist())) < total:
+        if len(self.exchanges) + self.left_out < possible:
             notes.append(
-                f"Perplexity is over all {total:,} test conversations; {len(self.exchanges):,} answers of "
-                f"{len(set(self.exchanges.rows.tolist())):,} of them were written and compared (evaluation.answers)."
+                f"Perplexity is over all {len(self.rows):,} test rows; of the {possible:,} answers that they ask for "
+                f"{len(self.exchanges):,} were written and compared (evaluation.answers)."
             )
         if self.shortened:
             notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")

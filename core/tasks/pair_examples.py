@@ -37,6 +37,7 @@ def encode_splits(
     Raises:
         UserError: Too many rows are rejected, or ``data.max_length`` does not fit.
     """
+    check_whole(config.data.too_long)
     template = PairTemplate(load_tokenizer(source))
     max_length = longest(source, template.tokenizer, config.data.max_length)
     facts = template.facts()
@@ -60,6 +61,20 @@ def encode_splits(
     facts["train tokens learnt"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
     # Built without the model: what starts the decoder is told by it, and put in by `pair_data`.
     return Encoded(splits, rows, partial(stack_pairs, pad_id=_pad(template)), template, max_length, facts, identity)
+
+
+def check_whole(policy: TooLong) -> None:
+    """Refuse to cut what is one prompt and one answer.
+
+    Raises:
+        UserError: The policy would.
+    """
+    if policy in (TooLong.truncate, TooLong.split_turns):
+        raise UserError(
+            "A prompt with its answer is learnt whole: neither is cut, and there are no turns to split.",
+            where=f"data.too_long={policy.name}",
+            mend="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
+        )
 
 
 def encode_rows(

@@ -107,6 +107,8 @@ class Writer:
         Raises:
             UserError: There is none.
         """
+        if isinstance(self.template, PairTemplate):  # its answers have positions of their own
+            return self.max_length
         model: Any = self.model
         limit = positions(model.config.get_text_config().to_dict())
         return min(self.max_length, room_beside(self.generation.max_new_tokens, limit))

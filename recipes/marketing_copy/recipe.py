@@ -65,6 +65,10 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
         """The prompt of each brief."""
         return self.briefs.asked(rows)
 
+    def keys(self, rows: Rows) -> list[str]:
+        """What each brief says, however its copy is to be written."""
+        return self.briefs.keys(rows)
+
     # Writing: some candidates for each brief, the best by its constraints first.
 
     def generation(self) -> Generation:
