@@ -26,6 +26,10 @@ class Predictor(Protocol):
         """What `answers` tells of a row, in the order written."""
         ...
 
+    def refused(self, rows: Rows) -> Mapping[int, str]:
+        """The rows that the model cannot be asked, with the reason."""
+        ...
+
     def answers(
         self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
     ) -> Iterator[Mapping[str, str | float]]:

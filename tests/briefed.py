@@ -41,8 +41,9 @@ def briefs(count: int, seed: int = 0) -> list[dict[str, Any]]:
     for number in range(count):
         thing, place, price = draw.choice(THINGS), draw.choice(PLACES), f"${100 + number}"
         features = draw.sample(["light", "warm", "blue", "small", "quiet"], 2)
-        copies = [f"The {thing} for your {place}, {features[0]} and {features[1]}, costs {price}."]
-        copies += [f"At {price} this {features[1]} {thing} brightens the {place}."] * (number % 2)
+        season = "season" if number % 2 else "Season"  # no name, as the other copies tell
+        copies = [f"The {thing} for your {place}, {features[0]} and {features[1]}, costs {price} this {season}."]
+        copies += [f"At {price} this {features[1]} {thing} brightens the {place} this season."] * (number % 2)
         mention = [price, thing] if number % 2 else []
         name = f"{thing} for the {place}"
         rows.append({"name": name, "features": features, "price": price, "must_mention": mention, "copy": copies})

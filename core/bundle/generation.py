@@ -162,6 +162,12 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         raise UserError(told, where=str(folder), mend="write the bundle again") from error
     source = ModelSource(str(folder), folder)
     template: ChatTemplate | PairTemplate
+    if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():
+        raise UserError(
+            "The bundle is not whole: chat_template.jinja is missing.",
+            where=str(folder),
+            mend="copy it again from the run that made it",
+        )
     if is_seq2seq(source):
         model, template = load_seq2seq(source), PairTemplate(load_tokenizer(source))
     else:

@@ -76,7 +76,7 @@ _ADAPTER = """\
 ```python
 from peft import PeftModel
 
-model = PeftModel.from_pretrained({model}.from_pretrained("{base}"), folder + "/adapter")
+model = PeftModel.from_pretrained({model}.from_pretrained("{base}", dtype="float32"), folder + "/adapter")
 ```
 """
 

@@ -16,6 +16,7 @@ from tunebook.errors import UserError
 if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.compare import Content
+    from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.predictor import Predictor
 
@@ -53,6 +54,7 @@ def predict_command(arguments: Sequence[str]) -> None:
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
     from tunebook.bundle.read import recipe_of
+    from tunebook.data.rejects import RejectLog
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
@@ -61,8 +63,9 @@ def predict_command(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch:
         log = output.with_suffix(output.suffix + ".rejects.jsonl") if output else None
         content = recipe.bundle_content(manifest, Path(scratch), answered=False)
-        rows = _rows(options, columns, content, log or Path(scratch) / "rejects.jsonl", Path(scratch))
-        _label(folder, rows, content, options.accelerator, output)
+        rejects = RejectLog(log or Path(scratch) / "rejects.jsonl", options.max_rejects)
+        rows = _rows(options.files, columns, content, rejects, Path(scratch))
+        _label(folder, rows, content, options.accelerator, output, rejects)
 
 
 def check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
@@ -84,17 +87,15 @@ def check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
 
 
 def _rows(
-    options: argparse.Namespace, columns: Sequence[Column], content: Content | None, log: Path, scratch: Path
+    files: Sequence[str], columns: Sequence[Column], content: Content | None, rejects: RejectLog, scratch: Path
 ) -> Rows:
     """The checked rows of the files, or of standard input."""
     from tunebook.data.columns import Column
     from tunebook.data.reading import read_rows
-    from tunebook.data.rejects import RejectLog
 
-    rejects = RejectLog(log, options.max_rejects)
     try:
-        if options.files:
-            rows = read_rows(options.files, "files", columns, rejects, split="rows")
+        if files:
+            rows = read_rows(list(files), "files", columns, rejects, split="rows")
             if content is not None:
                 rows = content.inspect(rows, rejects)
         elif content is not None and not content.line:
@@ -109,9 +110,25 @@ def _rows(
         rejects.check()
     except UserError as error:
         raise _in_words_of_predict(error) from error
-    if rejects.count:
-        print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {log}", file=sys.stderr)
     return rows
+
+
+def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:
+    """The rows that the model can be asked; the others are rejects like those that could not be read."""
+    import numpy as np
+
+    refused = predictor.refused(rows)
+    for number, reason in refused.items():
+        line = int(rows.column("line")[number].as_py())
+        rejects.add(rows.column("file")[number].as_py(), line, "", f"cannot be answered: {reason}")
+    rejects.write()
+    try:
+        rejects.check()
+    except UserError as error:
+        raise _in_words_of_predict(error) from error
+    if rejects.count:
+        print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
+    return rows.take(np.setdiff1d(np.arange(len(rows)), list(refused))) if refused else rows
 
 
 def _in_words_of_predict(error: UserError) -> UserError:
@@ -145,7 +162,9 @@ def _spool(scratch: Path) -> Path:
     return file
 
 
-def _label(folder: Path, rows: Rows, content: Content | None, accelerator: str, output: Path | None) -> None:
+def _label(
+    folder: Path, rows: Rows, content: Content | None, accelerator: str, output: Path | None, rejects: RejectLog
+) -> None:
     from tunebook.bundle.read import open_bundle
     from tunebook.config import Accelerator, TrainerConfig
     from tunebook.files import written_whole
@@ -153,6 +172,7 @@ def _label(folder: Path, rows: Rows, content: Content | None, accelerator: str, 
 
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
     _, _, predictor = open_bundle(folder)
+    rows = _answerable(predictor, rows, rejects)
     predictor.truncated = 0  # the golden inputs were counted too
     if output is None:
         _write(sys.stdout, "csv", predictor, rows, content, device)

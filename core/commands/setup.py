@@ -58,6 +58,8 @@ def absolute_paths(config: TrainConfig) -> TrainConfig:
     for name in ("train", "validation", "test", "cache_dir", "image_root"):
         setattr(config.data, name, absolute(getattr(config.data, name)))
     config.model.weights = absolute(config.model.weights)
+    if config.recipe.get("template"):
+        config.recipe["template"] = absolute(config.recipe["template"])
     if config.model.chat_template not in (None, *TEMPLATES):
         config.model.chat_template = absolute(config.model.chat_template)
     return config

@@ -20,11 +20,13 @@ def _console() -> Any:
 def data_facts(prepared: Prepared) -> dict[str, str]:
     """What was read and what became of it."""
     checked = prepared.checked
+    # What is too long for the model is only seen when it is encoded.
+    late = sum(len(getattr(checked, name)) - len(rows) for name, rows in prepared.encoded.rows.items())
     facts = {
         "source": checked.source,
         "rows read": f"{checked.read}",
-        "kept": f"{checked.kept}",
-        "rejected": f"{checked.rejected}",
+        "kept": f"{checked.kept - late}",
+        "rejected": f"{checked.rejected + late}",
         "dropped as leaks": f"{checked.dropped}",
     }
     if checked.unused:

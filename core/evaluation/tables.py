@@ -8,13 +8,16 @@ from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.report import Cell, Table, show_hint, show_name
 
 
-def scores_table(models: Mapping[str, Sequence[Score]], notes: Sequence[str] = (), rows: int | None = None) -> Table:
+def scores_table(
+    models: Mapping[str, Sequence[Score]], notes: Sequence[str] = (), rows: int | None = None, what: str = "test rows"
+) -> Table:
     """Put every score of every model side by side.
 
     Args:
         models: Model -> its scores; the tuned one comes first.
         notes: More sentences under the table.
         rows: Number of test rows; that of the first score where not given.
+        what: What is counted.
     """
     names = dict.fromkeys(score.name for scores in models.values() for score in scores)
     found = {model: {score.name: score for score in scores} for model, scores in models.items()}
@@ -26,7 +29,7 @@ def scores_table(models: Mapping[str, Sequence[Score]], notes: Sequence[str] = (
     first = next((score for scores in models.values() for score in scores), None)
     confidence, counted = (first.confidence, first.n) if first else (0.95, 0)
     reasons = {f"{show_name(s.name)}: {s.reason}." for scores in models.values() for s in scores if s.reason}
-    note = f"Beneath each score its {100 * confidence:g} % interval; {counted if rows is None else rows} test rows."
+    note = f"Beneath each score its {100 * confidence:g} % interval; {counted if rows is None else rows} {what}."
     return Table("Scores", ["metric", *models, "interval by"], lines, " ".join([note, *notes, *sorted(reasons)]))
 
 

@@ -127,12 +127,10 @@ def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict
     for number, reasons in found.rejected.items():
         file, _, line = rows.where(number).rpartition(":")
         more = f" (and {len(reasons) - 1} more answers of it)" if len(reasons) > 1 else ""
-        rejects.add(file, int(line), "", f"cannot be learnt from: {reasons[0]}{more}")
-    if not found.rejected:
-        return {}
-    whole = len(rows) - len(found.kept)
+        text = rows.column("text")[number].as_py() if "text" in rows.roles else ""
+        rejects.add(file, int(line), "", f"cannot be learnt from: {reasons[0]}{more}", text)
     answers = sum(len(reasons) for number, reasons in found.rejected.items() if number in found.kept)
-    return {f"{rows.split} left out by the encoder": f"{whole:,} conversations, {answers:,} answers of others"}
+    return {f"{rows.split} answers that are not learnt": f"{answers:,}"} if answers else {}
 
 
 def preview(encoded: Encoded) -> list[Text]:

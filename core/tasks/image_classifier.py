@@ -60,6 +60,10 @@ class ImageClassifier:
         at = [f"{point.finding}_at_{point.name}" for point in self.points]
         return [IMAGE, "prediction", *(f"probability_{label}" for label in self.labels), *at]
 
+    def refused(self, rows: Rows) -> dict[int, str]:
+        """None: whatever passes the gate has an answer."""
+        return {}
+
     def answers(
         self,
         rows: Rows,

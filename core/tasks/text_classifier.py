@@ -47,6 +47,10 @@ class TextClassifier:
         """What `answers` tells of a row."""
         return ["text", "prediction", *(f"probability_{label}" for label in self.labels)]
 
+    def refused(self, rows: Rows) -> dict[int, str]:
+        """None: whatever passes the gate has an answer."""
+        return {}
+
     def answers(
         self,
         rows: Rows,

@@ -187,7 +187,8 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.tasks.generation_checks import check_options
 
         check_options(self, source, config)
-        check_facts(checked.test)
+        for rows in (checked.train, checked.validation, checked.test):
+            check_facts(rows)
         encode = pair_examples.encode_splits if is_seq2seq(source) else conversation_examples.encode_splits
         return encode(self, checked, source, config, rejects)
 

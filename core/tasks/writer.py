@@ -125,6 +125,17 @@ class Writer:
         self.truncated += found.left_out > 0
         return found.ids
 
+    def refused(self, rows: Rows) -> dict[int, str]:
+        """The rows that the model cannot be asked, with the reason."""
+        found, before = {}, self.truncated
+        for number, messages in enumerate(self.recipe.asked(rows)):
+            try:
+                self.asked(messages)
+            except Unsupervisable as error:
+                found[number] = str(error)
+        self.truncated = before
+        return found
+
     def answers(
         self,
         rows: Rows,

@@ -276,8 +276,8 @@ def test_an_answer_that_is_too_long_by_itself_is_left_out_and_told_of(tmp_path: 
     assert entry["line"] == 6 and "turn 4: with its question alone it has" in entry["reason"]
     assert sum(len(prepared.encoded.rows[split]) for split in prepared.encoded.rows) == 30
     facts = prepared.encoded.facts
-    (told,) = [value for key, value in facts.items() if "left out by the encoder" in key]
-    assert told == "0 conversations, 1 answers of others"
+    (told,) = [value for key, value in facts.items() if "answers that are not learnt" in key]
+    assert told == "1"
 
 
 def test_a_cache_that_was_cut_short_is_made_again(tmp_path: Path, llama: Path) -> None:

@@ -196,7 +196,7 @@ def _json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         hint = " (Python wrote it: use json.dumps, not str)" if text.lstrip().startswith(("[{'", "{'")) else ""
-        raise UnusableConversation(f"not JSON: {error.msg} at column {error.colno}{hint}") from None
+        raise UnusableConversation(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}{hint}") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else "holds a number of too many digits"
         raise UnusableConversation(reason) from None

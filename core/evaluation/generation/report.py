@@ -98,7 +98,7 @@ def generation_report(
     ordered = {TUNED: scores[TUNED], **scores}
     compared = differences or {}
     systems = systems_of({TUNED: tuned, **(answers or {})}, histories, lowercase, tokenize)
-    sections: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned))]
+    sections: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned), "answers")]
     if any(score.defined for each in ordered.values() for score in each):
         sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
     sections += [_changes(name, ordered, found) for name, found in compared.items() if found]
