@@ -68,10 +68,11 @@ def chat_command(arguments: Sequence[str]) -> None:
     save = saving_place(options.save) if options.save is not None else None
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
+    from tunebook.bundle.read import recipe_of
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
-    if manifest.generation is None:
+    if manifest.generation is None or not getattr(recipe_of(manifest), "talks", False):
         raise _does_not_talk(manifest, folder)
     _check_room(options.max_new_tokens, folder)
     with _status("loading the model"):

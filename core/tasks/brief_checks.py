@@ -48,7 +48,7 @@ class CopyChecker:
 
     def check(self, brief: Brief, copy: str) -> CopyCheck:
         """What is found in a copy."""
-        return check(copy, flat_text(brief), self.constraints(brief), self.ordinary)
+        return check(copy, _said(brief), self.constraints(brief), self.ordinary)
 
     def ranked(self, brief: Brief, drafts: Sequence[Draft]) -> list[Draft]:
         """Drafts, the best first."""
@@ -66,6 +66,11 @@ class CopyChecker:
             score = draft.score if candidates > 1 else ""
             row += [draft.text, clean, "; ".join([*found.problems, *never]), score]
         return row
+
+
+def _said(brief: Brief) -> str:
+    """All that copy may take from a brief: its values, and what its fields are called."""
+    return "\n".join([flat_text(brief), *(name for name, _ in brief.fields)])
 
 
 def candidate_columns(candidates: int) -> list[str]:

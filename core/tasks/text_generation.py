@@ -44,9 +44,11 @@ class TextGeneration(Recipe[ConfigT]):
 
     Attributes:
         architectures: Kinds of models: causal ones, and those with an encoder and a decoder (seq2seq).
+        talks: Whether `chat` makes sense with its models.
     """
 
     architectures: ClassVar[Sequence[str]] = ("causal",)
+    talks: ClassVar[bool] = True
     family: ClassVar[str] = "text_generation"
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"
@@ -183,12 +185,9 @@ class TextGeneration(Recipe[ConfigT]):
         """Token ids of all splits, each marked as learnt or not."""
         from tunebook.models.seq2seq import is_seq2seq
         from tunebook.tasks import conversation_examples, pair_examples
-        from tunebook.tasks.exchanges import check_facts
         from tunebook.tasks.generation_checks import check_options
 
-        check_options(self, source, config)
-        for rows in (checked.train, checked.validation, checked.test):
-            check_facts(rows)
+        check_options(self, source, config, checked)
         encode = pair_examples.encode_splits if is_seq2seq(source) else conversation_examples.encode_splits
         return encode(self, checked, source, config, rejects)
 

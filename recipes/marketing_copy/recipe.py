@@ -36,6 +36,7 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
 
     Config = MarketingCopyConfig
     architectures: ClassVar[Sequence[str]] = ("causal", "seq2seq")
+    talks: ClassVar[bool] = False
     unused: ClassVar[Sequence[str]] = (*TextGeneration.unused, "data.format", "data.facts")
 
     def __init__(self, options: MarketingCopyConfig) -> None:
