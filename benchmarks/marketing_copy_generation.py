@@ -1,6 +1,6 @@
 """What writing copy for 500 briefs costs: ours beside transformers' `generate`, one by one and in batches.
 
-python benchmarks/marketing_copy_generation.py [--data ../shared/data/e2e] [--models runs/x/model starter_text llama:96 t5:96]
+python benchmarks/marketing_copy_generation.py [--data ../shared/data/e2e] [--models runs/x/model starter_text t5:96]
 
 The briefs are the first distinct ones of the E2E challenge's test set (CC BY-SA 4.0, arXiv:1706.09254), asked in the
 starter's chat template, in an order drawn by seed: in the file they lie nearly by length, as no catalogue does
