@@ -212,7 +212,7 @@ def test_a_pack_without_anything_learnt_costs_nothing_and_breaks_nothing(name: s
     batch = stack_packs([items[0], items[1]], pad_id=0)
     kept = batch["target"].clone()
     kept[1] = NOT_LEARNT
-    head = CausalHead(VOCABULARY)
+    head = CausalHead()
     sums = [head.loss(head.forward(model, {**batch, "target": t}), t) for t in (batch["target"], kept)]
     assert sums[1][1] == 0
     torch.testing.assert_close(sums[1][0], sums[0][0])
@@ -353,7 +353,7 @@ def test_flash_attention_gets_all_packs_in_one_row(flash: list[tuple[int, ...]])
 
 def test_losses_add_up_by_row_and_perplexity_is_over_all_tokens():
     model, items = tiny("llama").eval(), packed()
-    head, metric = CausalHead(VOCABULARY), TokenPerplexity()
+    head, metric = CausalHead(), TokenPerplexity()
     with pytest.warns(UserWarning, match="before the ``update``"):
         assert torch.isnan(metric.compute())
     metrics = MetricCollection({"perplexity": metric})
@@ -382,7 +382,7 @@ def tuned(model: nn.Module, items: PackedItems, **options: Any) -> tuple[FineTun
     examples = Examples(items, items.lengths, items.units)
     splits = {"train": examples, "validation": examples}
     metrics = MetricCollection({"perplexity": TokenPerplexity()})
-    module = FineTuner(model, CausalHead(VOCABULARY), metrics, OptimConfig(lr=1e-3), 10)
+    module = FineTuner(model, CausalHead(), metrics, OptimConfig(lr=1e-3), 10)
     return module, FineTuneData(splits, lambda packs: stack_packs(packs, 0), **options)
 
 

@@ -80,7 +80,7 @@ def test_a_report_holds_every_piece_of_evidence(make_answers: Make) -> None:
     assert list(scores.columns) == ["metric", "tuned", "before tuning", "template", "interval by"]
     assert [row[0] for row in scores.rows[:2]] == ["perplexity (lower is better)", "BLEU (0 to 100)"]
     assert scores.rows[0][3] is None
-    assert "30 test rows" in scores.note and f"BLEU: {signatures(tuned)['bleu']}." in scores.note
+    assert "30 answers" in scores.note and f"BLEU: {signatures(tuned)['bleu']}." in scores.note
     assert [list(row) for row in splits.rows] == [["conversations", 90, 0], ["answers", 180, 30]]
     page = render(found)
     assert "2 conversations were cut." in page and "0.0001" in page
