@@ -25,9 +25,10 @@ from tunebook.data.pair_template import PairTemplate
 from tunebook.data.pairs import PairItems, encode_pairs
 from tunebook.errors import UserError
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.language_model import load_language_model
 from tunebook.models.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_language_model, load_tokenizer, quiet_transformers
+from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
 from tunebook.tasks.writer import Writer
 

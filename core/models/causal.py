@@ -16,9 +16,10 @@ from tunebook.errors import UserError
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_loss import check_language_head, enable_checkpointing
+from tunebook.models.language_model import load_language_model
 from tunebook.models.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_language_model, quiet_transformers
+from tunebook.models.text import quiet_transformers
 
 
 def check_causal(source: ModelSource) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tunebook.errors import UserError
+from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.language_loss import plain_model
 from tunebook.models.sampling import choose, uniforms
 from tunebook.models.seq2seq import decoder_prefix, reads_apart
@@ -130,8 +131,9 @@ class _Batch:
 
     def next_logits(self) -> Tensor:
         """Logits of the next token, float32 ``[rows, vocabulary]``; the cache then holds ``ids`` too."""
-        output = self.model(**self._inputs(), past_key_values=self.cache, use_cache=True)
-        self.cache = getattr(output, "past_key_values", None)
+        remembered = {key_values_argument(self.model): self.cache}
+        output = self.model(**self._inputs(), **remembered, use_cache=True)
+        self.cache = key_values(output)
         if self.cache is None:
             raise UserError(
                 f"{type(self.model).__name__} keeps no keys and values of earlier tokens.",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
+from tunebook.models.language_model import load_writing_model
 from tunebook.models.source import ModelSource
-from tunebook.models.text import quiet_transformers, set_dropout
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,39 +32,16 @@ def load_seq2seq(source: ModelSource, fresh: bool = False, dropout: float | None
         UserError: transformers has no such model for this architecture, its weights are not whole, or nothing says
             which token its answers start from.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForSeq2SeqLM
 
-    try:
-        with quiet_transformers():
-            model: nn.Module
-            report: Any
-            settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
-            set_dropout(settings, dropout)
-            if fresh:
-                settings.dtype = torch.float32
-                model = AutoModelForSeq2SeqLM.from_config(settings)
-            else:
-                loading: Any = AutoModelForSeq2SeqLM.from_pretrained
-                model, report = loading(
-                    source.folder,
-                    config=settings,
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    output_loading_info=True,
-                )
-                if report["missing_keys"]:
-                    raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
-    except UserError:
-        raise
-    except Exception as error:  # transformers raises nearly anything here
-        raise UserError(
-            f"'{source.name}' cannot be used as a model with an encoder and a decoder: "
-            f"{str(error).strip().splitlines()[0]}",
-            where="model.name",
-            mend="choose a model that transformers has a ...ForConditionalGeneration class for, such as T5 or BART",
-        ) from error
+    model = load_writing_model(
+        AutoModelForSeq2SeqLM,
+        source,
+        fresh,
+        dropout,
+        kind="a model with an encoder and a decoder",
+        mend="choose a model that transformers has a ...ForConditionalGeneration class for, such as T5 or BART",
+    )
     decoder_prefix(model)
     return model
 

@@ -209,47 +209,6 @@ def load_backbone(source: ModelSource) -> nn.Module:
     return model
 
 
-def load_language_model(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
-    """A causal language model in float32; ``fresh`` takes the architecture alone.
-
-    Raises:
-        UserError: transformers has no language model for this architecture, or its weights are not whole.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    try:
-        with quiet_transformers():
-            model: nn.Module
-            report: Any
-            settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
-            set_dropout(settings, dropout)
-            if fresh:
-                settings.dtype = torch.float32
-                model = AutoModelForCausalLM.from_config(settings)
-            else:
-                loading: Any = AutoModelForCausalLM.from_pretrained
-                model, report = loading(
-                    source.folder,
-                    config=settings,
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    output_loading_info=True,
-                )
-                if report["missing_keys"]:
-                    raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
-    except UserError:
-        raise
-    except Exception as error:  # transformers raises nearly anything here
-        raise UserError(
-            f"'{source.name}' cannot be used as a language model: {str(error).strip().splitlines()[0]}",
-            where="model.name",
-            mend="choose a model that transformers has a ...ForCausalLM class for",
-        ) from error
-    return model
-
-
 def load_saved_classifier(source: ModelSource) -> nn.Module:
     """A classifier exactly as it was saved, in float32.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.source import ModelSource
 
 # What sentence-transformers multiplies cosines by in its losses: a difference of 0.1 is odds of 7 to 1.
@@ -52,7 +53,8 @@ def load_zero_shot(source: ModelSource, tokenizer: Any, descriptions: Sequence[s
         tokenizer: Its tokenizer.
         descriptions: What each label means, in the labels' order.
     """
-    from tunebook.models.text import load_backbone, load_language_model
+    from tunebook.models.language_model import load_language_model
+    from tunebook.models.text import load_backbone
 
     made: ZeroShotClassifier
     if is_language_model(source):
@@ -158,9 +160,8 @@ class LikelihoodClassifier(ZeroShotClassifier):
         # The last token is masked in what is remembered and asked again, so that its answer comes with the others.
         mask = attention_mask.clone()
         mask[torch.arange(batch), last] = 0
-        memory = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask, use_cache=True, logits_to_keep=1
-        ).past_key_values
+        read = self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=True, logits_to_keep=1)
+        memory = key_values(read)
         memory.batch_repeat_interleave(labels)
         asked = input_ids[torch.arange(batch), last].repeat_interleave(labels)[:, None]
         continued = self.descriptions.repeat(batch, 1)
@@ -169,7 +170,7 @@ class LikelihoodClassifier(ZeroShotClassifier):
             input_ids=torch.cat([asked, continued[:, :-1]], dim=1),
             attention_mask=torch.cat([mask.repeat_interleave(labels, 0), mask.new_ones(batch * labels, width)], dim=1),
             position_ids=positions,
-            past_key_values=memory,
+            **{key_values_argument(self.backbone): memory},
         ).logits
         log_probabilities = logits.float().log_softmax(-1).gather(-1, continued[:, :, None]).squeeze(-1)
         likelihoods: Tensor = (log_probabilities * self.real.repeat(batch, 1)).sum(1).view(batch, labels)

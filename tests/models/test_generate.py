@@ -26,6 +26,7 @@ from transformers import (
 
 from tunebook.errors import UserError
 from tunebook.models.generate import Generation, generate, stream
+from tunebook.models.key_values import key_values_argument
 from tunebook.models.sampling import choose, probabilities, uniforms
 from tunebook.models.text import quiet_transformers
 
@@ -171,8 +172,10 @@ class Reciting(torch.nn.Module):
         super().__init__()
         self.model, self.ids, self.config, self.device = model, list(ids), model.config, model.device
 
-    def forward(self, input_ids: Any, attention_mask: Any, past_key_values: Any, use_cache: bool) -> Any:
-        output = self.model(input_ids=input_ids, past_key_values=past_key_values, use_cache=True)
+    def forward(self, input_ids: Any, attention_mask: Any, use_cache: bool, **remembered: Any) -> Any:
+        output = self.model(
+            input_ids=input_ids, use_cache=True, **{key_values_argument(self.model): remembered.popitem()[1]}
+        )
         said = attention_mask.shape[1] - 1
         output.logits[:, -1, self.ids[said]] = 1e4
         return output
