@@ -265,7 +265,7 @@ def test_all_files_have_one_form(tmp_path: Path) -> None:
         ("rows.jsonl", b"nonsense\n[1]\n{}\n", "no line of rows.jsonl is a JSON object with a value"),
         ("rows.csv", b"", "is empty"),
         ("rows.csv", b'"messages\nx', "the header"),
-        ("rows.jsonl.gz", gzip.compress(b'{"messages": []}\n' * 9)[:-9], "damaged gzip file"),
+        ("rows.jsonl.gz", gzip.compress(b'{"messages": []}\n' * 9, mtime=0)[:-9], "damaged gzip file"),
         ("rows.parquet", b"PAR1 nothing", "not a readable Parquet file"),
         ("rows.txt", b"messages\n", "unknown file format"),
     ],
