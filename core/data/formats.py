@@ -78,15 +78,16 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 def _refuse_binary(head: bytes, path: Path) -> None:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) * 4 > len(head):
+    # What a file begins with says more than how many zeros are in it: packed data may hold many.
+    if head.startswith(b"\x1f\x8b"):
+        raise UserError(f"{path.name} is gzipped but not named so", where=str(path), mend=f"call it {path.name}.gz")
+    known = head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0"))
+    if not known and (head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) * 4 > len(head)):
         raise UserError(
             f"{path.name} looks like UTF-16, not UTF-8",
             where=str(path),
             mend=f"iconv -f utf-16 -t utf-8 {path.name} > utf8-{path.name}",
         )
-    if head.startswith(b"\x1f\x8b"):
-        raise UserError(f"{path.name} is gzipped but not named so", where=str(path), mend=f"call it {path.name}.gz")
-    known = head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0"))
     if known or head.count(0) > 8 + len(head) // 100:
         raise UserError(
             f"{path.name} looks like a binary file, not text",
