@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tunebook.evaluation.compare import Difference, judged
 from tunebook.evaluation.draws import group_numbers, row_draws
 from tunebook.evaluation.findings.predictions import FindingPredictions
-from tunebook.evaluation.findings.ranking import Ranking, auroc_of_counts, ranked
+from tunebook.evaluation.findings.ranking import Ranking, auroc_of_counts, midranks, ranked
 from tunebook.evaluation.findings.ranking_scores import absent_class, mean_of_known, mean_ranking_scores
 from tunebook.evaluation.intervals import Interval, percentile
 from tunebook.evaluation.resampling import CELLS_AT_ONCE
@@ -78,9 +78,7 @@ def _swap_test(
     random = np.random.default_rng([seed, 1])
     numbers = np.arange(len(a)) if a.groups is None else group_numbers(a.groups)
     both = [
-        ranked(
-            np.tile(a.target[:, i], 2), np.append(_midranks(a.probabilities[:, i]), _midranks(b.probabilities[:, i]))
-        )
+        ranked(np.tile(a.target[:, i], 2), np.append(midranks(a.probabilities[:, i]), midranks(b.probabilities[:, i])))
         for i in columns
     ]
     step, larger = max(1, CELLS_AT_ONCE // (2 * len(a))), 0
@@ -97,9 +95,3 @@ def _first_minus_second(ranking: Ranking, first: NDArray[np.int64]) -> NDArray[n
     true, false = ranking.counts(first)
     whole_true, whole_false = ranking.counts(np.ones(first.shape[1], dtype=np.int64))
     return auroc_of_counts((true, false)) - auroc_of_counts((whole_true - true, whole_false - false))
-
-
-def _midranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank from 0 by rising score, `[rows]`; tied rows share the mean of their ranks."""
-    _, number, count = np.unique(scores, return_inverse=True, return_counts=True)
-    return (count.cumsum() - (count + 1) / 2)[number.reshape(-1)]
