@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
     from tunebook.evaluation.generation.sums import RowSums
+    from tunebook.ladder.family import Family
     from tunebook.models.generate import Generation
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
@@ -297,3 +298,9 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.tasks.generation_evidence import evaluate
 
         return evaluate(self, predictor, rows, config, run, facts, notes)
+
+    def ladder(self) -> Family:
+        """How such recipes are compared."""
+        from tunebook.tasks.generation_ladder import GenerationLadder
+
+        return GenerationLadder(self)
