@@ -20,7 +20,6 @@ SCHEMAS: dict[str, type] = {
     "check": TrainConfig,
     "compare": CompareConfig,
     "evaluate": EvaluateConfig,
-    "rung": RungConfig,
 }
 
 

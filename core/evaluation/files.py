@@ -50,7 +50,7 @@ def write_metrics(
         "per_class": {row.label: {"n": row.n, **by_name([row.precision, row.recall, row.f1])} for row in per_class},
     }
     with written_whole(path) as file:
-        json.dump(_without_nan({**content, **(more or {})}), file, indent=2, ensure_ascii=False, allow_nan=False)
+        json.dump(without_nan({**content, **(more or {})}), file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
@@ -164,12 +164,12 @@ def by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Replace nan and infinities, which JSON does not have, by None."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_without_nan(each) for each in value]
+        return [without_nan(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

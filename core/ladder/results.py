@@ -195,10 +195,10 @@ def _by_class(
 ) -> dict[str, Score]:
     """The score of each class over all runs of a rung."""
     found = [family.class_outcomes(run.run, prepared) for run in runs]
-    counts = prepared.checked.labels.counts["test"] if prepared.checked.labels else {}
+    rows = len(prepared.encoded.rows["test"])
     return {
         name: score_of_rung(
-            tuple(each[name] for each in found), family.of_class, counts.get(name, 0), higher_is_better=True, **settings
+            tuple(each[name] for each in found), family.of_class, rows, higher_is_better=True, **settings
         )
         for name in found[0]
     }
