@@ -12,11 +12,11 @@ import numpy as np
 
 from tunebook.evaluation import confusion
 from tunebook.evaluation.findings.ranking import auroc, average_precision
+from tunebook.evaluation.findings.ranking_scores import STATISTICS as RANKINGS
 from tunebook.evaluation.generation.overlap import bleu_of_sums
 from tunebook.evaluation.generation.perplexity import perplexity
 from tunebook.evaluation.generation.sums import RowSums
 from tunebook.evaluation.ladder.outcomes import ConfusionOutcome, Outcome, sums_outcome
-from tunebook.evaluation.ladder.ranking_outcome import STATISTICS as RANKINGS
 from tunebook.evaluation.ladder.ranking_outcome import RankingOutcome
 from tunebook.evaluation.resampling import Units
 

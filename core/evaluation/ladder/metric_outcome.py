@@ -39,6 +39,11 @@ class MetricOutcome:
         least, most = self.metric.plot_lower_bound, self.metric.plot_upper_bound
         return float("-inf" if least is None else least), float("inf" if most is None else most)
 
+    @property
+    def evidence(self) -> int:
+        """All units."""
+        return self.units
+
     def scores(self, counts: Draws) -> Values:
         """Score resamples `[draws, units]`, one by one."""
         return np.array([measure(self.metric, self.predictions, self._rows(draw))[0] for draw in counts])

@@ -13,7 +13,7 @@ from tunebook.evaluation.draws import group_numbers
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.ranking import Counts, Ranking, midranks, ranked
 from tunebook.evaluation.findings.ranking_scores import STATISTICS, absent_class, mean_of_known
-from tunebook.evaluation.ladder.outcomes import Draws, Values, in_chunks, same_kind
+from tunebook.evaluation.ladder.outcomes import DIFFERENT, Draws, Values, in_chunks, same_kind
 
 OfCounts = Callable[[Counts], Values]
 
@@ -36,6 +36,13 @@ class RankingOutcome:
         """Rows, or groups."""
         return len(self.target) if self.groups is None else int(self.groups.max(initial=-1)) + 1
 
+    @property
+    def evidence(self) -> int:
+        """Units of the rarer class, of the finding with fewest."""
+        numbers = np.arange(len(self.target)) if self.groups is None else self.groups
+        of_class = [[len(np.unique(numbers[column == one])) for one in (0, 1)] for column in self.target.T]
+        return int(np.min(of_class))
+
     @cached_property
     def _rankings(self) -> list[Ranking]:
         return [ranked(*column) for column in zip(self.target.T, self.scores_of_rows.T, strict=True)]
@@ -50,6 +57,8 @@ class RankingOutcome:
         Ranks, because one model's probabilities need not be on the other's scale (Bandos, Rockette & Gur, 2005).
         """
         same_kind(self, other)
+        if self.of_counts is not other.of_counts or not np.array_equal(self.target, other.target):
+            raise ValueError(DIFFERENT)
         both = [
             ranked(np.tile(target, 2), np.append(midranks(own), midranks(theirs)))
             for target, own, theirs in zip(self.target.T, self.scores_of_rows.T, other.scores_of_rows.T, strict=True)
