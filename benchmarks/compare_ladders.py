@@ -67,7 +67,14 @@ def pneumonia(options: argparse.Namespace) -> list[str]:
     file = options.data / "pneumoniamnist" / "pneumoniamnist.npz"
     model = ["model.name=mobilenetv2_100", "model.args={pad_type: same}", f"model.weights={options.data / WEIGHTS}"]
     shown = ["recipe.size=64", "recipe.mean=[0.5]", "recipe.std=[0.5]"]
-    return ["recipe=medical_diagnosis", f"data.train={file}", "data.leaks=allow", f"data.max_rows={TRAIN}", *model, *shown]
+    return [
+        "recipe=medical_diagnosis",
+        f"data.train={file}",
+        "data.leaks=allow",
+        f"data.max_rows={TRAIN}",
+        *model,
+        *shown,
+    ]
 
 
 def briefs(options: argparse.Namespace) -> list[str]:

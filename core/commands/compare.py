@@ -65,6 +65,7 @@ def compare_command(config: Any, output_dir: str) -> None:
     _run_all(plan, folder, metric, made.trainer.progress, _launcher())
     from tunebook.ladder.results import read_finished
     from tunebook.ladder.told import print_comparison, write_comparison
+
     finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
     told = write_comparison(folder, finished, made, prepared)
     print_comparison(finished, told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunebook.evaluation.intervals import Score
-from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quality_and_cost
+from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quality_against_cost
 from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_name, show_number
 from tunebook.evaluation.tables import facts_tables
 from tunebook.ladder.told import COLUMNS, cells
@@ -26,7 +26,7 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
     sections: list[Section] = [
         _ladder(finished, told),
         Figure(f"{metric} and its interval", ladder_figure(rungs, told.comparison), _DOTS),
-        Figure(f"{metric} against cost", quality_and_cost(rungs, told.comparison), _COST),
+        Figure(f"{metric} against cost", quality_against_cost(rungs, told.comparison), _COST),
     ]
     if told.budget is not None:
         sections.append(Figure("Learning curve", label_curve(told.budget), told.budget.words))

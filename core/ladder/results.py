@@ -22,13 +22,30 @@ from tunebook.ladder.rungs import Step
 
 
 @dataclass(frozen=True)
+class CurveStep:
+    """A size of the learning curve.
+
+    Attributes:
+        rows: Training rows.
+        scores: The metric of each run.
+        outcomes: What the test rows got in each.
+        score: Over all its runs.
+    """
+
+    rows: int
+    scores: tuple[float, ...]
+    outcomes: tuple[Outcome, ...]
+    score: Score
+
+
+@dataclass(frozen=True)
 class Finished:
     """What became of a comparison.
 
     Attributes:
         metric: What is compared by.
         rungs: Those with at least one finished run, in the order of the ladder.
-        curve: Training rows of each step of the learning curve, and the metric of each of its runs.
+        curve: The steps of the learning curve.
         missing: Rung or step without a result, or without one of its runs -> title and why.
         by_class: Rung -> class -> score.
         seeds: Rung or step -> the seeds of its finished runs.
@@ -39,7 +56,7 @@ class Finished:
 
     metric: str
     rungs: tuple[RungResult, ...]
-    curve: tuple[tuple[int, tuple[float, ...]], ...]
+    curve: tuple[CurveStep, ...]
     missing: Mapping[str, tuple[str, str]]
     by_class: Mapping[str, Mapping[str, Score]]
     seeds: Mapping[str, tuple[int, ...]]
@@ -73,21 +90,21 @@ def read_finished(
         "seed": prepared.config.seed,
     }
     rungs, by_class, curve = [], {}, []
-    scored = [run.run for step in steps if step.curve is None for run in done[step.name]]
+    scored = list({run.run.path: run.run for step in steps for run in done[step.name]}.values())
     outcomes = dict(zip((run.path for run in scored), family.outcomes(metric, scored, prepared), strict=True))
     for step in steps:
         finished = done[step.name]
         if not finished:
             continue
-        if step.curve is not None:
-            values = [value_in(metrics_of(run), metric) for run in finished]
-            curve.append((step.curve, tuple(value for value in values if value is not None)))
-            continue
         known = tuple(o for run in finished if (o := outcomes[run.run.path]) is not None)
         if not known:
             missing[step.name] = (step.title, f"it has no {metric}")
             continue
-        rungs.append(_rung(step, finished, known, metric, settings))
+        rung = _rung(step, finished, known, metric, settings)
+        if step.curve is not None:
+            curve.append(CurveStep(step.curve, rung.by_seed, known, rung.score))
+            continue
+        rungs.append(rung)
         by_class[step.name] = _by_class(finished, prepared, family, settings)
     if not rungs:
         why = "\n".join(f"  {name}: {reason}" for name, (_, reason) in missing.items())

@@ -24,10 +24,10 @@ METHODS = {
 BASELINES = (Rung.majority, Rung.classical)
 _TITLES = {
     Rung.zero_shot: "the model before any training",
-    Rung.head: "frozen model, its head tuned",
+    Rung.head: "the frozen model with a tuned head",
     Rung.lora: "low-rank adapters (LoRA)",
     Rung.full: "all weights tuned",
-    Rung.scratch: "the same architecture from fresh weights",
+    Rung.scratch: "all weights from scratch",
 }
 
 

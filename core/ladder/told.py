@@ -12,8 +12,9 @@ from tunebook import __version__
 from tunebook.evaluation.files import by_name, without_nan
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.ladder.comparison import Comparison, compare_rungs
-from tunebook.evaluation.ladder.cost import AddedPoint, cost_of_points
+from tunebook.evaluation.ladder.cost import PointCost, cost_of_points
 from tunebook.evaluation.ladder.label_budget import LabelBudget, label_budget
+from tunebook.evaluation.ladder.points import point_of
 from tunebook.evaluation.ladder.results import RungResult
 from tunebook.evaluation.ladder.verdict import ladder_verdict
 from tunebook.evaluation.report import show_number
@@ -38,7 +39,7 @@ class Told:
     """
 
     comparison: Comparison
-    added: Mapping[str, AddedPoint]
+    added: Mapping[str, PointCost]
     budget: LabelBudget | None
     verdict: Sequence[str]
 
@@ -52,25 +53,27 @@ def tell(finished: Finished, made: CompareConfig) -> Told:
     }
     comparison = compare_rungs(finished.rungs, **settings)
     added = {each.rung: each for each in cost_of_points(finished.rungs, comparison)}
-    budget = _budget(finished, made)
+    budget = _budget(finished, settings)
     verdict = ladder_verdict(finished.rungs, comparison)
     if budget is not None:
         verdict = [*verdict, budget.words]
     return Told(comparison, added, budget, verdict)
 
 
-def _budget(finished: Finished, made: CompareConfig) -> LabelBudget | None:
+def _budget(finished: Finished, settings: Mapping[str, Any]) -> LabelBudget | None:
     """The learning curve, where there is one of several steps."""
-    steps = [(rows, values) for rows, values in finished.curve if values]
+    steps = [step for step in finished.curve if len(step.scores) == len(step.outcomes)]
     if len(steps) < 2:
         return None
-    score = next((r.score for r in finished.rungs if r.name == made.compare.curve_rung.name), finished.rungs[-1].score)
+    score = max(steps, key=lambda step: step.rows).score
     return label_budget(
-        [rows for rows, _ in steps],
-        [values for _, values in steps],
+        [step.rows for step in steps],
+        [step.scores for step in steps],
         score=score,
         point=point_of(score),
         higher_is_better=score.higher_is_better,
+        outcomes=[step.outcomes for step in steps],
+        **settings,
     )
 
 
@@ -96,7 +99,7 @@ def as_json(finished: Finished, told: Told, made: CompareConfig, prepared: Prepa
             for rung, scores in finished.by_class.items()
         },
         "curve": None if told.budget is None else asdict(told.budget),
-        "curve_runs": [{"rows": rows, "scores": list(values)} for rows, values in finished.curve],
+        "curve_runs": [{"rows": step.rows, "scores": list(step.scores)} for step in finished.curve],
         "verdict": list(told.verdict),
     }
     plain: dict[str, Any] = without_nan(json.loads(json.dumps(record, default=_listed)))
@@ -199,3 +202,12 @@ def in_bytes(size: int) -> str:
         if size >= 1 << power:
             return f"{size / (1 << power):.1f} {unit}"
     return f"{size} B"
+
+
+def added_in_words(added: PointCost) -> str:
+    """What a point more than on the rung before took: time, and labelled rows."""
+    if added.seconds is None:
+        return added.reason or ""
+    time = ("-" if added.seconds < 0 else "") + in_time(abs(added.seconds))
+    rows = "" if not added.labels else f", {show_number(float(added.labels))} rows"
+    return f"{time}{rows} a point ({show_number(added.points)} over {added.before})"

@@ -56,8 +56,8 @@ class GenerationLadder:
         """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
         own = list(self.recipe.baselines(rows, [0], train))
-        usual = ["always the commonest training answer", "the answer to the most similar training question"]
-        found = own[:2] if len(own) > 1 else usual
+        usual = ["the commonest training answer", "the nearest question's answer"]
+        found = [f"the {name}" for name in own[:2]] if len(own) > 1 else usual
         return dict(zip(("majority", "classical"), found, strict=True))
 
     def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class ImageLadder:
     def titles(self, prepared: Prepared) -> Mapping[str, str]:
         """The labels' shares of the training rows; pixels."""
         return {
-            "majority": "the labels' shares of the training rows, whatever the image",
-            "classical": f"logistic regression on {SIDE} x {SIDE} grey pixels",
+            "majority": "the labels' shares for all images",
+            "classical": "logistic regression on pixels",
         }
 
     def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class TextLadder:
     def titles(self, prepared: Prepared) -> Mapping[str, str]:
         """The commonest label; words and characters counted."""
         return {
-            "majority": "always the commonest training label",
-            "classical": "TF-IDF of words and characters, logistic regression",
+            "majority": "the commonest label for all rows",
+            "classical": "TF-IDF and logistic regression",
         }
 
     def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:

@@ -99,7 +99,9 @@ def write_pictures(folder: Path, split: str, count: int, seed: int) -> None:
         pixels[:8, :8] += 80 * (number % 3 == 0)
         Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{split}{number}.png")
         label = ("normal", "ill")[number % 2]
-        rows.append({"path": f"{split}{number}.png", "label": label, "blob": number % 2, "corner": int(number % 3 == 0)})
+        rows.append(
+            {"path": f"{split}{number}.png", "label": label, "blob": number % 2, "corner": int(number % 3 == 0)}
+        )
     write_table(folder / f"{split}.csv", rows)
 
 

@@ -25,7 +25,9 @@ def test_the_ladder_of_a_text_classifier_goes_from_the_cheapest_to_the_dearest(t
     assert [step.runs for step in steps] == [1, 1, 1, 3, 2, 2, 2, 2]
     by_name = {step.name: step for step in steps}
     assert by_name["few_shot_4"].config.data.shots == 4 and by_name["few_shot_4"].config.adapt.method is Method.full
-    assert by_name["lora"].config.adapt.method is Method.lora and by_name["zero_shot"].config.adapt.method is Method.none
+    assert (
+        by_name["lora"].config.adapt.method is Method.lora and by_name["zero_shot"].config.adapt.method is Method.none
+    )
     assert list(seeds_of(by_name["few_shot_4"])) == [5, 6, 7]
     assert {step.config.data.split_seed for step in steps} == {5}
     least = min(prepared.checked.labels.counts["train"].values()) if prepared.checked.labels else 0
