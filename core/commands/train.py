@@ -167,6 +167,7 @@ def _tuned(
     seed_torch(seed_of(config.seed, 0))
     model = recipe.build_model(prepared.source, prepared.labels, config, prepared.encoded)
     if config.adapt.method is Method.none:
+        record["trained_parameters"] = 0
         return model, None, config
     adapted = recipe.adapted(model, config.adapt)
     trained, data = recipe.data(adapted, prepared.encoded, prepared.source, config)

@@ -42,7 +42,7 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
 
 
 _DOTS = "Bars are intervals over test rows; each dot is one seed or draw."
-_COST = "Time is that of one run in a process of its own, from its start to its report."
+_COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
 
 
 def _ladder(finished: Finished, told: Told) -> Table:
@@ -52,9 +52,9 @@ def _ladder(finished: Finished, told: Told) -> Table:
         rows.append([rung.name, rung.title, rung.score, *told_cells[2:]])
     first = finished.rungs[0].score
     note = (
-        f"{show_name(finished.metric)} is the mean over seeds; beneath it its {100 * first.confidence:g} % interval over "
-        f"{first.n} test rows. Next to it the least and the greatest of the runs. Time and memory are those of a "
-        "typical (median) run in a process of its own."
+        f"{show_name(finished.metric)} is the mean over seeds; beneath it its {100 * first.confidence:g} % interval "
+        f"over {first.n} test rows. Next to it the least and the greatest of the runs. Time and memory are those of a "
+        "typical (median) run in a process of its own, once the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
 

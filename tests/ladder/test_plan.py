@@ -78,7 +78,7 @@ def test_another_version_is_another_run(tmp_path: Path, rows: Path, monkeypatch:
 
 
 def test_weights_count_and_not_where_they_lie(tmp_path: Path, rows: Path) -> None:
-    made, prepared = prepared_for(tmp_path, *USUAL, f"data.train={rows}")
+    _, prepared = prepared_for(tmp_path, *USUAL, f"data.train={rows}")
     other = replace(prepared.source, folder=_copied(prepared.source.folder, tmp_path / "same"))
     assert planning.content_digest(prepared) == planning.content_digest(replace(prepared, source=other))
     weights = tmp_path / "same" / "model.safetensors"
