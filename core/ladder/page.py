@@ -37,8 +37,8 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
     sections.append(_pairs(told))
     sections.append(Text("How it was compared", _how(finished, made, prepared)))
     sections += facts_tables(data_facts(prepared), config_facts(made))
-    subtitle = f"{prepared.recipe.name}, {prepared.source.name}: what tuning buys on these rows"
-    return Report("Comparison", subtitle, list(told.verdict), sections)
+    subtitle = f"{prepared.recipe.name}, {prepared.source.name}"
+    return Report("What tuning buys on these rows", subtitle, list(told.verdict), sections)
 
 
 _DOTS = "Bars are intervals over test rows; each dot is one seed or draw."
@@ -99,9 +99,10 @@ def _pairs(told: Told) -> Table:
 
 def _how(finished: Finished, made: CompareConfig, prepared: Prepared) -> list[str]:
     """What a reader must know of the runs."""
+    rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
     told = [
-        f"Every run was scored on the same {len(prepared.encoded.rows['test'])} test rows, split off with seed "
-        f"{prepared.config.data.split_seed}; runs of other seeds differ in fresh weights, order and the rows drawn.",
+        f"Every run was scored on the same {rows} test rows. What was split off was split with seed {split_seed} for "
+        "all; other seeds are other fresh weights, another order, and other rows where few are drawn.",
         "Every tuned run, few-shot ones too, chose its best epoch by the validation rows; the classical rung chose its "
         "penalty by them.",
     ]
