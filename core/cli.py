@@ -106,7 +106,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     from tunebook.overrides import readable
     from tunebook.plugins import register_search_path
 
-    register_schemas()
+    register_schemas(verb)
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     overrides = [a for a in arguments if _is_override(a)]

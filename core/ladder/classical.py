@@ -14,7 +14,7 @@ from tunebook.files import write_atomically, write_json
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Inverse strengths of regularisation (scikit-learn's C) to choose from by the validation rows."""
-_ITERATIONS = 1000
+_ITERATIONS = 300
 
 Floats = NDArray[np.float64]
 

@@ -112,11 +112,13 @@ def _classical(recipe: TextClassification[Any], prepared: Prepared, run: RunFold
     labels, target = len(prepared.labels), _targets(prepared, "train")
     features = text_features()
     train = features.fit_transform(prepared.encoded.rows["train"].texts("text"))
+    rows = {split: prepared.encoded.rows[split].texts("text") for split in ("validation", "test")}
+    held_out = {split: features.transform(texts) for split, texts in rows.items()}
     watched = dict(recipe.metrics(prepared.labels).items(keep_base=True))[recipe.watch]
 
     def answered(strength: float, split: str) -> tuple[Predictions, Any]:
         model = fitted(train, target, strength)
-        found = believed(model, features.transform(prepared.encoded.rows[split].texts("text")), labels, int(target[0]))
+        found = believed(model, held_out[split], labels, int(target[0]))
         like = _unanswered(prepared, split)
         return replace(like, probabilities=found, predicted=found.argmax(1).astype(np.int64)), model
 

@@ -55,7 +55,7 @@ def test_counted_words_and_characters_score_as_scikit_learn_has_them(reviews: Pr
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b").fit(texts["train"])
     pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True).fit(texts["train"])
     seen = {split: hstack([words.transform(part), pieces.transform(part)]) for split, part in texts.items()}
-    models = {c: LogisticRegression(C=c, max_iter=1000).fit(seen["train"], truth["train"]) for c in STRENGTHS}
+    models = {c: LogisticRegression(C=c, max_iter=300).fit(seen["train"], truth["train"]) for c in STRENGTHS}
     chosen = max(
         STRENGTHS,
         key=lambda c: (f1_score(truth["validation"], models[c].predict(seen["validation"]), average="macro"), -c),
@@ -132,7 +132,7 @@ def regression_auroc(folder: Path, prepared: Prepared, truth: dict[str, np.ndarr
     def areas(c: float, split: str) -> float:
         found = []
         for column in range(truth["train"].shape[1]):
-            model = LogisticRegression(C=c, max_iter=1000).fit(seen["train"] - middle, truth["train"][:, column])
+            model = LogisticRegression(C=c, max_iter=300).fit(seen["train"] - middle, truth["train"][:, column])
             believed = model.predict_proba(seen[split] - middle)[:, 1]
             found.append(roc_auc_score(truth[split][:, column], believed))
         return float(np.mean(found))
