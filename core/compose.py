@@ -24,13 +24,14 @@ SCHEMAS: dict[str, type] = {
 
 
 def register_schemas(verb: str | None = None) -> None:
-    """Put the typed configs where the YAML's ``base_*`` defaults find them: that of a verb, which is quicker, or all."""
+    """Put the typed configs where the YAML's ``base_*`` defaults find them: that of one verb, or all."""
     from hydra.core.config_store import ConfigStore
 
-    for name, schema in {**SCHEMAS, "rung": RungConfig}.items():
-        if name == "check" or (verb is not None and name != {"check": "train"}.get(verb, verb)):
-            continue  # `check` has the schema of `train`
-        ConfigStore.instance().store(name=f"base_{name}", node=schema)
+    named = {"train": TrainConfig, "compare": CompareConfig, "evaluate": EvaluateConfig, "rung": RungConfig}
+    wanted = "train" if verb == "check" else verb
+    for name, schema in named.items():
+        if wanted in (None, name):  # storing one costs as much time as a page of YAML
+            ConfigStore.instance().store(name=f"base_{name}", node=schema)
 
 
 def nested(kind: Any) -> type | None:
