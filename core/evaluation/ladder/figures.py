@@ -48,7 +48,7 @@ def ladder_figure(rungs: Sequence[RungResult], comparison: Comparison) -> str:
         axes.spines["left"].set_visible(False)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(_named(known))
-        _explain(axes, rings=any(len(rung.by_seed) > 1 for rung in known))
+        _explain(figure, rings=any(len(rung.by_seed) > 1 for rung in known))
 
     return inline_svg("The rungs with their intervals", "ladder", draw, 8.6, 1.5 + 0.52 * len(known))
 
@@ -65,9 +65,10 @@ def quality_against_cost(rungs: Sequence[RungResult], comparison: Comparison) ->
             colour, score = _colour(rung, comparison), rung.score
             axes.plot([x, x], [score.low, score.high], color=colour, linewidth=2.2, alpha=0.6)
             axes.plot([x], [score.value], _marker(rung, comparison), color=colour, markersize=8)
-        axes.set_xlim(min(seconds) / 2, max(seconds) * 4)
+        axes.set_xlim(min(seconds) / 2, max(seconds) * 2 * (max(seconds) / min(seconds)) ** 0.25)  # room for labels
         axes.set(xlabel="seconds a run, training and scoring", ylabel=_named(known))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # not 10 to a power: no formula is drawn
+        axes.tick_params("x", which="minor", length=0)
         axes.xaxis.set_minor_formatter(lambda value, _: "")
         figure.draw_without_rendering()
         for rung, x, y in zip(known, seconds, _apart(axes, known, seconds), strict=True):
@@ -78,8 +79,9 @@ def quality_against_cost(rungs: Sequence[RungResult], comparison: Comparison) ->
                 textcoords="offset points",
                 va="center",
                 fontsize=8.5,
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
             )
-        _explain(axes, rings=False)
+        _explain(figure, rings=False)
 
     return inline_svg("Quality against cost", "quality-cost", draw, 8.6, 4.6)
 
@@ -94,7 +96,7 @@ def label_curve(budget: LabelBudget) -> str:
         if budget.grid:
             axes.fill_between(budget.grid, budget.low, budget.high, color=BLUE, alpha=0.16, linewidth=0)
             grid, curve = np.array(budget.grid), np.array(budget.curve)
-            for part, style in ((grid <= largest * 1.0001, "-"), (grid >= largest * 0.95, "--")):
+            for part, style in ((grid <= largest, "-"), (grid >= largest, "--")):
                 axes.plot(grid[part], curve[part], style, color=BLUE, linewidth=1.8)
             axes.axvline(largest, color=FAINT, linestyle=":", linewidth=1)
         for rows, runs in zip(budget.rows, budget.scores, strict=True):
@@ -113,6 +115,7 @@ def label_curve(budget: LabelBudget) -> str:
         axes.set_xscale("log")
         ends = [*budget.rows, *([4 * largest] if budget.grid else [])]
         axes.set_xticks(ends, [show_number(rows) for rows in ends])
+        axes.tick_params("x", which="minor", length=0)
         axes.xaxis.set_minor_formatter(lambda value, _: "")
         axes.set(xlabel="labelled training rows", ylabel=show_name(budget.metric.name) + show_hint(budget.metric))
 
@@ -132,7 +135,7 @@ def _marker(rung: RungResult, comparison: Comparison) -> str:
     return "v" if comparison.shown_worse(rung.name, comparison.best) else "o"
 
 
-def _explain(axes: Axes, rings: bool) -> None:
+def _explain(figure: Figure, rings: bool) -> None:
     from matplotlib.lines import Line2D
 
     def entry(marker: str, colour: str, text: str, **more: Any) -> Line2D:
@@ -145,9 +148,7 @@ def _explain(axes: Axes, rings: bool) -> None:
     ]
     if rings:
         entries.append(entry("o", INK, "one seed or draw", mfc="none"))
-    axes.legend(
-        handles=entries, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(entries), fontsize=8.5, handletextpad=0.2
-    )
+    figure.legend(handles=entries, loc="outside upper left", ncols=len(entries), fontsize=8.5, handletextpad=0.2)
 
 
 def _named(rungs: Sequence[RungResult]) -> str:

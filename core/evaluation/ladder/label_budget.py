@@ -20,8 +20,8 @@ from tunebook.evaluation.report import show_number
 Values = NDArray[np.float64]
 FARTHEST = 10
 """Times the largest number of rows beyond which no curve is followed."""
-PLACES = 60
-"""Sizes at which the curve is drawn."""
+PLACES = 40
+"""Sizes at which the curve is drawn where there are rows, and half as many beyond."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,8 @@ def label_budget(
         return LabelBudget(sizes, given, score, point, words, (nothing, nothing, nothing))
     found = laws.more_rows(point)
     more = found if laws.fits and laws.rises else (float("nan"), found[1] if laws.fits else float("nan"), math.inf)
-    grid = np.geomspace(sizes[0], 4 * sizes[-1], PLACES)
+    seen = np.geomspace(sizes[0], sizes[-1], PLACES)
+    grid = np.append(seen[:-1], np.geomspace(sizes[-1], 4 * sizes[-1], PLACES // 2))
     bands = [_signed(laws.band(size), sign) for size in grid]
     value, allowed = laws.exponent()
     place = laws.best
