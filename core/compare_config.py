@@ -29,7 +29,7 @@ class LadderConfig:
 
     rungs: list[Rung] = field(default_factory=lambda: list(Rung))
     """Any of majority, classical, zero_shot, few_shot, head, lora, full, scratch."""
-    shots: list[int] = field(default_factory=lambda: [16, 64])
+    shots: list[int] = field(default_factory=lambda: [16])
     """Training rows of each class (of a model that writes: rows in all) of the few-shot rungs, one rung each."""
     seeds: int = 2
     """Runs of each tuned rung, with the seeds `seed`, `seed` + 1 ..."""

@@ -148,15 +148,18 @@ def print_comparison(finished: Finished, told: Told) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, name in enumerate(COLUMNS):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for number, name in enumerate(COLUMNS[:-1]):
+        table.add_column(name, justify="right" if number else "left", no_wrap=number < 2)
     for rung in finished.rungs:
         mark = "bold" if rung.name == told.comparison.recommended else ""
-        table.add_row(*(escape(cell) for cell in cells(rung, finished, told)), style=mark)
+        table.add_row(*(escape(cell) for cell in cells(rung, finished, told)[:-1]), style=mark)
     console.print(f"{finished.metric} on {finished.rungs[0].score.n} test rows")
     console.print(table)
     for name, (_, reason) in finished.missing.items():
         console.print(escape(f"{name}: {reason}"))
+    for added in told.added.values():
+        if added.seconds is not None:
+            console.print(escape(f"{added.rung} over {added.before}: {added_in_words(added)}"))
     for sentence in told.verdict:
         console.print(escape(sentence))
 
@@ -210,4 +213,4 @@ def added_in_words(added: PointCost) -> str:
         return added.reason or ""
     time = ("-" if added.seconds < 0 else "") + in_time(abs(added.seconds))
     rows = "" if not added.labels else f", {show_number(float(added.labels))} rows"
-    return f"{time}{rows} a point ({show_number(added.points)} over {added.before})"
+    return f"{time}{rows} a point, of which it added {show_number(added.points)}"
