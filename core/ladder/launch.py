@@ -80,12 +80,15 @@ def _in_process(asked: str, log: Path, lock: int) -> tuple[int, int]:
 
 @contextmanager
 def signals_passed_on(child: subprocess.Popen[Any]) -> Iterator[list[int]]:
-    """Send a child SIGTERM for the first SIGTERM or SIGINT that comes; yields the signals that came."""
+    """Send a child SIGTERM for each SIGTERM or SIGINT that comes; yields the signals that came.
+
+    The first has training save and stop, a second ends it at once.
+    """
     received: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        if len(received) == 1 and child.poll() is None:
+        if child.poll() is None:
             child.send_signal(signal.SIGTERM)
 
     try:
