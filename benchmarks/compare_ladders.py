@@ -4,8 +4,8 @@ python benchmarks/compare_ladders.py --model FOLDER [--data ../shared/data] [--w
 
 `tunebook compare` on Women's E-Commerce Clothing Reviews (stars, with the sentence encoder in FOLDER), PneumoniaMNIST
 (MobileNetV2 with ImageNet weights), E2E briefs and Schema-Guided Dialogue (the starter that ships): 600 training and
-500 test rows of each (of pictures all 524 validation and 624 test rows), two seeds and two draws. Finished runs are
-not run again; the reports lie in the work folder.
+500 test rows of each (of pictures all 524 validation and 624 test rows; 200 test briefs with all their copies), two
+seeds and two draws. Finished runs are not run again; the reports lie in the work folder.
 """
 
 from __future__ import annotations
@@ -40,18 +40,21 @@ def first_rows(file: Path, rows: int, work: Path) -> Path:
     return made
 
 
-def first_briefs(file: Path, briefs: int, work: Path) -> Path:
-    """The rows of the first distinct briefs, one copy of each training brief."""
+def some_briefs(file: Path, briefs: int, work: Path) -> Path:
+    """The rows of some distinct briefs: of test briefs all copies, of others the first."""
     made = work / f"{file.parent.name}_{file.stem}_{briefs}.csv"
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     known = list(dict.fromkeys(row["mr"] for row in rows))
     # Equal briefs are not neighbours everywhere; a brief belongs to one file with all its copies.
     chosen = set(np.random.default_rng(0).permutation(known)[:briefs].tolist())
+    kept = [row for row in rows if row["mr"] in chosen]
+    if file.stem != "test":
+        kept = list({row["mr"]: row for row in reversed(kept)}.values())[::-1]
     with made.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, ["mr", "ref"])
         writer.writeheader()
-        writer.writerows(row for row in rows if row["mr"] in chosen)
+        writer.writerows(kept)
     return made
 
 
@@ -79,7 +82,7 @@ def pneumonia(options: argparse.Namespace) -> list[str]:
 
 def briefs(options: argparse.Namespace) -> list[str]:
     """Restaurants described by people."""
-    parts = _given(options.data / "e2e", ".csv", ("train_full", "valid", "test"), first_briefs, options.work)
+    parts = _given(options.data / "e2e", ".csv", ("train_full", "valid", "test"), some_briefs, options.work, tests=200)
     shape = ["recipe.brief=mr", "recipe.copy=ref", "recipe.max_new_tokens=64", "evaluation.answers=200"]
     return ["recipe=marketing_copy", *parts, *shape, "data.leaks=drop", "trainer.max_epochs=3"]
 
@@ -92,9 +95,14 @@ def dialogues(options: argparse.Namespace) -> list[str]:
 
 
 def _given(
-    folder: Path, ending: str, names: Sequence[str], cut: Callable[[Path, int, Path], Path], work: Path
+    folder: Path,
+    ending: str,
+    names: Sequence[str],
+    cut: Callable[[Path, int, Path], Path],
+    work: Path,
+    tests: int = TEST,
 ) -> list[str]:
-    sizes = {"train": (names[0], TRAIN), "validation": (names[1], VALIDATION), "test": (names[2], TEST)}
+    sizes = {"train": (names[0], TRAIN), "validation": (names[1], VALIDATION), "test": (names[2], tests)}
     return [f"data.{split}={cut(folder / f'{name}{ending}', rows, work)}" for split, (name, rows) in sizes.items()]
 
 

@@ -31,9 +31,9 @@ class LadderConfig:
     """Any of majority, classical, zero_shot, few_shot, head, lora, full, scratch."""
     shots: list[int] = field(default_factory=lambda: [16])
     """Training rows of each class (of a model that writes: rows in all) of the few-shot rungs, one rung each."""
-    seeds: int = 2
+    seeds: int = 1
     """Runs of each tuned rung, with the seeds `seed`, `seed` + 1 ..."""
-    draws: int = 2
+    draws: int = 1
     """Runs of each few-shot rung and of each step of the curve, each with rows of its own."""
     curve: list[float] = field(default_factory=list)
     """Shares of the training rows for a learning curve, such as [0.1,0.25,0.5,1.0] (default: no curve)."""

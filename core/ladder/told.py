@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook import __version__
+from tunebook.compare_config import Rung
 from tunebook.evaluation.files import by_name, without_nan
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.ladder.comparison import Comparison, compare_rungs
@@ -54,10 +55,21 @@ def tell(finished: Finished, made: CompareConfig) -> Told:
     comparison = compare_rungs(finished.rungs, **settings)
     added = {each.rung: each for each in cost_of_points(finished.rungs, comparison)}
     budget = _budget(finished, settings)
-    verdict = ladder_verdict(finished.rungs, comparison)
+    verdict = [*ladder_verdict(finished.rungs, comparison), *_of_one_run(finished)]
     if budget is not None:
         verdict = [*verdict, budget.words]
     return Told(comparison, added, budget, verdict)
+
+
+def _of_one_run(finished: Finished) -> list[str]:
+    """Say where nothing is known of other seeds."""
+    drawn = any(rung.cost.trained_parameters and rung.name != Rung.classical.name for rung in finished.rungs)
+    if not drawn or any(len(rung.by_seed) > 1 for rung in finished.rungs):
+        return []
+    return [
+        "Each rung was run once, so that nothing is known of what another seed would give: compare.seeds=3 "
+        "compare.draws=3 adds runs to these."
+    ]
 
 
 def _budget(finished: Finished, settings: Mapping[str, Any]) -> LabelBudget | None:
