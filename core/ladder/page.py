@@ -8,6 +8,7 @@ from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quality_against_cost
 from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_name, show_number
 from tunebook.evaluation.tables import facts_tables
+from tunebook.evaluation.verdicts import capital
 from tunebook.ladder.told import COLUMNS, cells
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
     from tunebook.commands.summary import data_facts
     from tunebook.tasks.run_facts import config_facts
 
-    metric, rungs = show_name(finished.metric), finished.rungs
+    metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
         _ladder(finished, told),
         Figure(f"{metric} and its interval", ladder_figure(rungs, told.comparison), _DOTS),
@@ -41,7 +42,7 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
     return Report("What tuning buys on these rows", subtitle, list(told.verdict), sections)
 
 
-_DOTS = "Bars are intervals over test rows; each dot is one seed or draw."
+_DOTS = "Bars are intervals over test rows; rings, where there are any, are single seeds or draws."
 _COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
 
 
@@ -49,11 +50,12 @@ def _ladder(finished: Finished, told: Told) -> Table:
     rows: list[list[Cell]] = []
     for rung in finished.rungs:
         told_cells = cells(rung, finished, told)
-        rows.append([rung.name, rung.title, rung.score, *told_cells[2:]])
+        amounts = [cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in told_cells[3:-1]]
+        rows.append([rung.name, rung.title, rung.score, told_cells[2], *amounts, told_cells[-1]])
     first = finished.rungs[0].score
     note = (
-        f"{show_name(finished.metric)} is the mean over seeds; beneath it its {100 * first.confidence:g} % interval "
-        f"over {first.n} test rows. Next to it the least and the greatest of the runs. Time and memory are those of a "
+        f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
+        f"interval over {first.n} test rows. Next to it the least and the greatest of the runs. Time and memory are those of a "
         "typical (median) run in a process of its own, once the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
