@@ -55,8 +55,8 @@ def _ladder(finished: Finished, told: Told) -> Table:
     first = finished.rungs[0].score
     note = (
         f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
-        f"interval over {first.n} test rows. Next to it the least and the greatest of the runs. Time and memory are those of a "
-        "typical (median) run in a process of its own, once the libraries are loaded."
+        f"interval over {first.n} test rows. Next to it the least and the greatest of the runs. Time and memory are "
+        "those of a typical (median) run in a process of its own, once the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
 
