@@ -22,19 +22,20 @@ usage: tunebook <verb> ...
   check recipe=<name> [key=value ...]     look at the rows and the config; train nothing
   train recipe=<name> [key=value ...]     tune, score, report, and write a bundle
   train resume=<run folder>       go on with an interrupted run, exactly where it was
+  compare recipe=<name> [key=value ...]     what tuning buys: baselines, few shots, head, LoRA, full, on the same rows
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
   predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
   chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
   export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
 
-Hydra's own options work with check, train and evaluate: -m (sweeps), --cfg job, --info ...
+Hydra's own options work with check, train, compare and evaluate: -m (sweeps), --cfg job, --info ...
 Tab completion: eval "$(tunebook -sc install=bash)"
 
   tunebook train recipe=review_sentiment
   tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
 """
 
-_VERBS = ("list", "show", "check", "train", "evaluate", "predict", "chat", "export")
+_VERBS = ("list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export")
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
     errno.EACCES,
@@ -58,6 +59,14 @@ def _task(verb: str) -> Callable[[Any, str], float | None]:
         from tunebook.commands.check import check_command
 
         return check_command
+    if verb == "compare":
+        from tunebook.commands.compare import compare_command
+
+        return compare_command
+    if verb == "rung":
+        from tunebook.ladder.launch import rung_command
+
+        return rung_command
     from tunebook.commands.evaluate import evaluate_command
 
     return evaluate_command
@@ -77,7 +86,8 @@ def _run_task(verb: str, config: Any) -> float | None:
     overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     assert isinstance(overrides, list)
     try:
-        check_keys(config, verb, overrides)
+        if verb != "rung":  # which no person types
+            check_keys(config, verb, overrides)
         return _task(verb)(config, hydra.runtime.output_dir)
     except Exception as error:
         remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
@@ -96,7 +106,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     from tunebook.overrides import readable
     from tunebook.plugins import register_search_path
 
-    register_schemas()
+    register_schemas(verb)
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     overrides = [a for a in arguments if _is_override(a)]
@@ -157,7 +167,7 @@ def _complete(arguments: Sequence[str]) -> None:
         from tunebook.plugins import find_recipes
 
         print(" ".join(find_recipes()))
-    elif verb in ("check", "train", "evaluate"):
+    elif verb in ("check", "train", "compare", "evaluate"):
         os.environ["COMP_LINE"] = line.replace(f" {verb}", "", 1)
         _compose_and_run(verb, arguments)
 
@@ -178,8 +188,13 @@ def _dispatch(arguments: Sequence[str]) -> None:
         from tunebook.commands.show import print_recipe
 
         print_recipe(rest)
-    elif verb in ("check", "train", "evaluate"):
+    elif verb in ("check", "train", "compare", "evaluate"):
         _composing_verb(verb, rest)
+    elif verb == "_rung":
+        from tunebook.ladder.member import end_with_parent
+
+        end_with_parent()
+        _compose_and_run("rung", rest)
     elif verb == "predict":
         from tunebook.commands.predict import predict_command
 
@@ -196,6 +211,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
         from tunebook.training.ranks import work_in
 
         work_in(rest[0])
+    elif verb == "_member":
+        from tunebook.ladder.member import member_command
+
+        member_command(rest[0])
     else:
         raise _unknown_verb(verb)
 

@@ -8,22 +8,30 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
+from tunebook.compare_config import CompareConfig, RungConfig
 from tunebook.config import TrainConfig
 from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
-from tunebook.overrides import in_words
+from tunebook.overrides import ELSEWHERE, in_words
 from tunebook.plugins import find_recipes, unknown_recipe
 
-SCHEMAS: dict[str, type] = {"train": TrainConfig, "check": TrainConfig, "evaluate": EvaluateConfig}
+SCHEMAS: dict[str, type] = {
+    "train": TrainConfig,
+    "check": TrainConfig,
+    "compare": CompareConfig,
+    "evaluate": EvaluateConfig,
+}
 
 
-def register_schemas() -> None:
-    """Put the typed configs where the YAML's ``base_*`` defaults find them."""
+def register_schemas(verb: str | None = None) -> None:
+    """Put the typed configs where the YAML's ``base_*`` defaults find them: that of one verb, or all."""
     from hydra.core.config_store import ConfigStore
 
-    store = ConfigStore.instance()
-    store.store(name="base_train", node=TrainConfig)
-    store.store(name="base_evaluate", node=EvaluateConfig)
+    named = {"train": TrainConfig, "compare": CompareConfig, "evaluate": EvaluateConfig, "rung": RungConfig}
+    wanted = "train" if verb == "check" else verb
+    for name, schema in named.items():
+        if wanted in (None, name):  # storing one costs as much time as a page of YAML
+            ConfigStore.instance().store(name=f"base_{name}", node=schema)
 
 
 def nested(kind: Any) -> type | None:
@@ -55,27 +63,9 @@ def _recipe_keys(overrides: Sequence[str]) -> Iterator[str]:
             yield from (f"recipe.{key}" for key in node)
 
 
-# What other tools call the same thing, spelt too differently to be found by likeness.
-_ELSEWHERE = {
-    "learning_rate": "optim.lr",
-    "epochs": "trainer.max_epochs",
-    "num_train_epochs": "trainer.max_epochs",
-    "per_device_train_batch_size": "data.batch_size",
-    "batch": "data.batch_size",
-    "patience": "trainer.early_stop",
-    "warmup_ratio": "optim.warmup",
-    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
-    "max_grad_norm": "trainer.gradient_clip",
-    "model_name_or_path": "model.name",
-    "output_dir": "run_dir",
-    "max_seq_length": "data.max_length",
-    "lr_scheduler_type": "optim.schedule",
-}
-
-
 def _nearest(key: str, known: Sequence[str]) -> str | None:
     """The known key that was probably meant: another tool's name of it, or alike as a whole or in its last part."""
-    elsewhere = _ELSEWHERE.get(key.rsplit(".", 1)[-1])
+    elsewhere = ELSEWHERE.get(key.rsplit(".", 1)[-1])
     if elsewhere in known:
         return elsewhere
     near = get_close_matches(key, known, n=1, cutoff=0.75)
@@ -87,8 +77,8 @@ def _nearest(key: str, known: Sequence[str]) -> str | None:
 
 
 def _see_all(overrides: Sequence[str], verb: str) -> str:
-    if verb == "evaluate":
-        return "`tunebook evaluate --help` shows all keys"
+    if verb in ("evaluate", "compare"):
+        return f"`tunebook {verb} --help` shows all keys"
     recipe = next((o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")), "<recipe>")
     return f"`tunebook show {recipe}` shows all keys"
 

@@ -129,6 +129,8 @@ class DataConfig:
     """Share of the rows split off for validation when no validation rows are given."""
     test_fraction: float = 0.1
     """Share of the rows split off for testing when no test rows are given."""
+    split_seed: int | None = None
+    """Seed of the splits (default: `seed`): runs with other seeds then share their test rows."""
     shots: int | None = None
     """Keep only this many training rows per class (few-shot)."""
     max_rows: int | None = None
@@ -282,7 +284,7 @@ class TrainConfig:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     seed: int = 0
-    """Seed of everything random: splits, fresh weights, order, dropout."""
+    """Seed of everything random: splits (unless data.split_seed), fresh weights, order, dropout."""
     run_dir: str = MISSING
     """Folder that this run writes to; it must not exist yet."""
     resume: str | None = None

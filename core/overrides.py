@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+# What other tools call the same thing, spelt too differently to be found by likeness.
+ELSEWHERE = {
+    "learning_rate": "optim.lr",
+    "epochs": "trainer.max_epochs",
+    "num_train_epochs": "trainer.max_epochs",
+    "per_device_train_batch_size": "data.batch_size",
+    "batch": "data.batch_size",
+    "patience": "trainer.early_stop",
+    "warmup_ratio": "optim.warmup",
+    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
+    "max_grad_norm": "trainer.gradient_clip",
+    "model_name_or_path": "model.name",
+    "output_dir": "run_dir",
+    "max_seq_length": "data.max_length",
+    "lr_scheduler_type": "optim.schedule",
+}
+
 
 def readable(override: str) -> str:
     """Quote a value that Hydra's grammar cannot read as it stands: ``data.train=bücher (neu).csv``.

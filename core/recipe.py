@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.encoded import Encoded
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
+    from tunebook.ladder.family import Family
     from tunebook.models.source import ModelSource
     from tunebook.predictor import Predictor
     from tunebook.run_folder import RunFolder
@@ -278,6 +279,10 @@ class Recipe(ABC, Generic[ConfigT]):
             facts: What became of the rows read.
             notes: What a reader must know.
         """
+        raise self._answers_nothing()
+
+    def ladder(self) -> Family:
+        """The family's part of `compare`."""
         raise self._answers_nothing()
 
     def _answers_nothing(self) -> UserError:

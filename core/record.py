@@ -63,6 +63,7 @@ def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSo
     return {
         "recipe": config.recipe["name"],
         "rows": {name: rows.fingerprint for name, rows in encoded.rows.items()},
+        "row_counts": {name: len(rows) for name, rows in encoded.rows.items()},
         "source": checked.source,
         "labels": list(labels.names) if labels else [],
         "counts": {k: dict(v) for k, v in labels.counts.items()} if labels else {},

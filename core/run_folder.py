@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "predictions.csv"
 
     @property
+    def losses(self) -> Path:
+        """How surprised a model that writes is by each test row."""
+        return self.path / "losses.csv"
+
+    @property
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"

@@ -17,7 +17,7 @@ from tunebook import __version__
 from tunebook.commands.show import field_help, schema_options
 from tunebook.compose import SCHEMAS, known_keys, nested
 
-VERBS = ["list", "show", "check", "train", "evaluate", "predict", "export", "chat"]
+VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "chat"]
 FAST = [
     "recipe=review_sentiment",
     "data.label=label",
@@ -88,13 +88,14 @@ def test_options_show_zero_as_zero_and_false_as_false():
         assert [o.default for o in schema_options(Options)] == ["0", "false", "1"]
 
 
-@pytest.mark.parametrize("verb", ["check", "train", "evaluate", "predict", "export", "chat"])
+@pytest.mark.parametrize("verb", ["check", "train", "compare", "evaluate", "predict", "export", "chat"])
 def test_each_verb_explains_itself(verb: str, tunebook: Tunebook):
     printed = said(tunebook(verb, "--help"))
     assert printed.startswith(f"usage: tunebook {verb} ")
     shown = {
         "check": "data.train",
         "train": "optim.lr",
+        "compare": "compare.rungs",
         "evaluate": "data.test",
         "predict": "--output",
         "export": ".onnx",
@@ -205,6 +206,7 @@ def complete(line: str, work: Path) -> list[str]:
         ("tunebook check recipe=review_sentiment model=min", ["model=minilm"]),
         ("tunebook train recipe=review_sentiment optim.l", ["optim.layer_decay=", "optim.lr="]),
         ("tunebook evaluate bun", ["bundle="]),
+        ("tunebook compare recipe=review_sentiment compare.see", ["compare.seeds="]),
     ],
 )
 def test_tab_completion_in_bash(line: str, expected: list[str], tmp_path: Path):
@@ -224,6 +226,7 @@ LIGHT = {
     "verb help": ["train", "--help"],
     "typo": ["train", "recipe=review_sentiment", "optim.lrr=1"],
     "unknown recipe": ["train", "recipe=nothing"],
+    "typo of a comparison": ["compare", "recipe=review_sentiment", "compare.seed=1"],
     "wrong type": ["train", "recipe=review_sentiment", "optim.lr=high"],
     "added key": ["train", "recipe=review_sentiment", "+optim.lrr=1"],
 }

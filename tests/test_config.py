@@ -13,7 +13,6 @@ from hydra.core.global_hydra import GlobalHydra
 from tests.conftest import Tunebook, write_reviews
 from tunebook.commands.setup import absolute_paths, prepare, typed
 from tunebook.compose import (
-    _ELSEWHERE,
     check_keys,
     explain,
     is_config_error,
@@ -22,6 +21,7 @@ from tunebook.compose import (
 )
 from tunebook.config import Leaks, TrainConfig
 from tunebook.errors import UserError
+from tunebook.overrides import ELSEWHERE
 from tunebook.plugins import register_search_path
 
 
@@ -249,4 +249,4 @@ def test_no_source_file_instantiates_by_name():
 
 
 def test_other_tools_names_lead_to_keys_that_exist():
-    assert set(_ELSEWHERE.values()) <= set(known_keys(TrainConfig))
+    assert set(ELSEWHERE.values()) <= set(known_keys(TrainConfig))

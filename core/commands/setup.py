@@ -96,6 +96,7 @@ _RANGES = {
     "data.batch_size": (1, _UP),
     "data.validation_fraction": (0.001, 0.9),
     "data.test_fraction": (0.001, 0.9),
+    "data.split_seed": (0, 2**32 - 1),
     "data.shots": (1, _UP),
     "data.max_rows": (2, _UP),
     "data.max_rejects": (0, _UP),

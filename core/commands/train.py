@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def train_command(config: Any, run_dir: str) -> float | None:
     """Start a run in a new folder; returns the watched test metric, which sweepers can optimise."""
     made = typed(config)
-    _check_devices(made)
+    check_devices(made)
     run = make_run_folder(run_dir)
     made.run_dir = str(run.path)
     with nothing_half_written(run):
@@ -87,7 +87,7 @@ def read_config(run: RunFolder) -> TrainConfig:
         ) from error
 
 
-def _check_devices(config: TrainConfig) -> None:
+def check_devices(config: TrainConfig) -> None:
     """Refuse a device that is not there before any row is read."""
     import os
 
@@ -167,6 +167,7 @@ def _tuned(
     seed_torch(seed_of(config.seed, 0))
     model = recipe.build_model(prepared.source, prepared.labels, config, prepared.encoded)
     if config.adapt.method is Method.none:
+        record["trained_parameters"] = 0
         return model, None, config
     adapted = recipe.adapted(model, config.adapt)
     trained, data = recipe.data(adapted, prepared.encoded, prepared.source, config)

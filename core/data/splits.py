@@ -26,15 +26,16 @@ def split(
 
     Each label's rows are shared out by `data.test_fraction` and `data.validation_fraction`, a unit at a time.
     A label with at least as many units as there are sides is on every side. The outcome depends on the rows,
-    their order and the seed alone.
+    their order and the seeds alone: that of the splits is `data.split_seed` where it is set, and that of the rows
+    drawn for training never is.
 
     Args:
         rows: The given splits: "train", and any of "validation" and "test".
         label: Role of the label column; None splits without regard to labels.
         units: [train] equal for rows that must stay together: one group, (near) duplicate texts.
             None: each row by itself.
-        config: Fractions, ``shots`` and ``max_rows``.
-        seed: Of the draw.
+        config: Fractions, ``shots``, ``max_rows`` and ``split_seed``.
+        seed: Of the rows drawn, and of the splits where they have no seed of their own.
         mixtures: [train] text that stands for a label where a row has several; None: see ``label``.
 
     Returns:
@@ -50,13 +51,16 @@ def split(
     missing = [side for side in SIDES if side not in rows]
     sides = np.full(len(train), "train", dtype=object)
     notes = []
+    split_seed = seed if config.split_seed is None else config.split_seed
     if missing:
         fractions = _fractions(missing, config)
         units = np.arange(len(train)) if units is None else units
-        sides = _share_out(labels, units, fractions, np.random.default_rng([seed, 1]))
+        sides = _share_out(labels, units, fractions, np.random.default_rng([split_seed, 1]))
         how = "stratified by label, " if label else "stratified by findings, " if mixtures is not None else ""
         for side in reversed(missing):
-            notes.append(f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {seed})")
+            notes.append(
+                f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {split_seed})"
+            )
     chosen = np.flatnonzero(sides == "train")
     kept = _choose(chosen, labels, label, config, np.random.default_rng([seed, 2]))
     if len(kept) < len(chosen):

@@ -9,10 +9,14 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.errors import UserError
 from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.facts import stated
@@ -46,7 +50,7 @@ def write_metrics(
         "per_class": {row.label: {"n": row.n, **by_name([row.precision, row.recall, row.f1])} for row in per_class},
     }
     with written_whole(path) as file:
-        json.dump(_without_nan({**content, **(more or {})}), file, indent=2, ensure_ascii=False, allow_nan=False)
+        json.dump(without_nan({**content, **(more or {})}), file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
@@ -65,6 +69,31 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             identity = [predictions.files[i], predictions.lines[i], predictions.texts[i]]
             answer = [labels[predictions.target[i]], labels[predictions.predicted[i]]]
             writer.writerow([*identity, *answer, *(f"{p:.6f}" for p in predictions.probabilities[i])])
+
+
+def read_predictions(path: Path, rows: Predictions) -> Predictions:
+    """Read back what `write_predictions` wrote, or an image classifier's `predictions.csv`.
+
+    Args:
+        path: The file.
+        rows: The same rows with their truth, however they are answered there.
+
+    Raises:
+        UserError: The file is about other rows or labels.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        found = list(csv.DictReader(stream))
+    places = [(line["file"], int(line["line"])) for line in found]
+    columns = [f"probability_{label}" for label in rows.labels]
+    if places != list(zip(rows.files, rows.lines, strict=True)) or not all(c in (found or [{}])[0] for c in columns):
+        raise UserError(
+            "These predictions are about other rows or labels.", where=str(path), mend="make the run once more"
+        )
+    probabilities = np.array([[float(line[column]) for column in columns] for line in found])
+    index = {label: number for number, label in enumerate(rows.labels)}
+    # An image classifier may abstain, and then scores by the likelier label.
+    answered = [index.get(line["prediction"], int(p.argmax())) for line, p in zip(found, probabilities, strict=True)]
+    return replace(rows, probabilities=probabilities, predicted=np.array(answered, dtype=np.int64))
 
 
 def write_answers(
@@ -100,6 +129,25 @@ def write_answers(
         writer.writerows(zip(*columns.values(), strict=True))
 
 
+def write_losses(path: Path, files: Sequence[str], lines: Sequence[int], sums: NDArray[np.float64]) -> None:
+    """Write what each test row adds to perplexity: file, line, loss in nats, learnt tokens.
+
+    Args:
+        path: The file.
+        files: Source file of each row.
+        lines: Line in that file of each row.
+        sums: Loss and tokens of each row, `[rows, 2]`.
+    """
+    with written_whole(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "line", "loss", "tokens"])
+        # repr of a float is read back as the same number
+        writer.writerows(
+            [name, line, repr(float(loss)), int(tokens)]
+            for name, line, (loss, tokens) in zip(files, lines, sums, strict=True)
+        )
+
+
 def _references(references: Sequence[str]) -> str:
     if len(references) == 1 and not references[0].startswith("["):
         return references[0]
@@ -116,12 +164,12 @@ def by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Replace nan and infinities, which JSON does not have, by None."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_without_nan(each) for each in value]
+        return [without_nan(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

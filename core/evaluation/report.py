@@ -19,7 +19,7 @@ NUMBER = re.compile(r"[-+]?[\d\s,.]*\d\s?%?")
 NOTHING = "\N{EN DASH}"
 BEST_AT = {"length_ratio": 1.0}
 """Metrics of which neither more nor less is better."""
-_OF_HUNDRED = ("bleu", "chrf")
+OF_HUNDRED = ("bleu", "chrf")
 _NAMES = {
     "bleu": "BLEU",
     "chrf": "chrF",
@@ -170,7 +170,7 @@ def show_hint(score: Score) -> str:
     """Say in brackets how a metric is read, unless from 0 to 1 and the higher the better."""
     if score.name in BEST_AT:
         return f" (best at {BEST_AT[score.name]:g})"
-    if score.name in _OF_HUNDRED:
+    if score.name in OF_HUNDRED:
         return " (0 to 100)"
     return "" if score.higher_is_better else " (lower is better)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -33,6 +34,20 @@ def backbone_linears(model: nn.Module) -> list[str]:
     return [n for n in linear if not n.endswith("pooler.dense") and n not in uncalled]
 
 
+def check_linears(model: nn.Module, targets: Sequence[str]) -> None:
+    """Refuse adapters for a backbone without linear layers.
+
+    Raises:
+        UserError: It has none.
+    """
+    if not targets:
+        raise UserError(
+            f"LoRA needs linear layers, and the backbone of {type(model).__name__} is made of convolutions alone.",
+            where="adapt.method",
+            mend="adapt=full or adapt=head",
+        )
+
+
 def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
     """Freeze the backbone and add low-rank adapters to it; the head learns in full (Hu et al. 2021, arXiv:2106.09685).
 
@@ -44,12 +59,7 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
     targets = backbone_linears(model)
-    if not targets:
-        raise UserError(
-            f"LoRA needs linear layers, and the backbone of {type(model).__name__} is made of convolutions alone.",
-            where="adapt.method",
-            mend="adapt=full or adapt=head",
-        )
+    check_linears(model, targets)
     if config.lora_targets is not None:
         wanted = set(config.lora_targets)
         leaves = {n.rsplit(".", 1)[-1] for n in targets}

@@ -16,7 +16,7 @@ from tunebook.config import Method, TrainerConfig
 from tunebook.data.rows import Rows
 from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.compare import Difference
-from tunebook.evaluation.files import write_answers, write_metrics
+from tunebook.evaluation.files import write_answers, write_losses, write_metrics
 from tunebook.evaluation.generation.compare import paired_differences, sums_difference
 from tunebook.evaluation.generation.measures import score_answers, signatures
 from tunebook.evaluation.generation.report import generation_report
@@ -132,6 +132,9 @@ class Evidence:
         write_metrics(run.metrics, self.scores["tuned"], others, differences=self.differences, more=more)
         answers = {name: each.answers for name, each in self.others.items()}
         write_answers(run.predictions, self.tuned.answers, answers, self.held_out.exchanges.turns)
+        if self.tuned.perplexity is not None:
+            rows = self.held_out.rows
+            write_losses(run.losses, rows.texts("file"), rows.column("line").to_pylist(), self.tuned.perplexity.sums)
         write_text(run.report, render(report))
 
 

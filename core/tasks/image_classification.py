@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
+    from tunebook.ladder.family import Family
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
     from tunebook.tasks.findings import Findings
@@ -284,3 +285,9 @@ class ImageClassification(Recipe[ConfigT]):
         from tunebook.tasks.image_evidence import evaluate
 
         return evaluate(self, predictor, rows, content, config, run, facts, notes)
+
+    def ladder(self) -> Family:
+        """How such recipes are compared."""
+        from tunebook.tasks.image_ladder import ImageLadder
+
+        return ImageLadder(self)

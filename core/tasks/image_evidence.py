@@ -20,7 +20,14 @@ from tunebook.evaluate_config import EvaluateConfig
 from tunebook.evaluation.files import by_name, write_metrics
 from tunebook.evaluation.findings.operating import choose_points, parse_rule
 from tunebook.evaluation.findings.predictions import FindingPredictions
-from tunebook.evaluation.findings.report import FEW, findings_report, point_in_words, scores_in_words, subgroups_to_json
+from tunebook.evaluation.findings.report import (
+    FEW,
+    FindingEvidence,
+    findings_report,
+    point_in_words,
+    scores_in_words,
+    subgroups_to_json,
+)
 from tunebook.evaluation.findings.temperature import fit_temperature
 from tunebook.evaluation.report import render
 from tunebook.files import write_json, write_text
@@ -227,21 +234,25 @@ def _report(
     progress: bool = True,
     **told: Any,
 ) -> float:
-    """Score, and write metrics.json, predictions.csv and report.html."""
+    """Answer the rows, score the answers and report."""
     logits = _logits(classifier, items, "test rows", device, progress)
     probabilities = classifier.probabilities(logits)
     believed = finding_predictions(classifier, rows, items, probabilities, subgroups)
-    evidence = score_findings(
-        recipe,
-        classifier,
-        believed,
-        items,
-        probabilities,
-        config,
-        seed,
-        train_targets,
-        gallery(classifier, believed, items, device),
-    )
+    pictures = gallery(classifier, believed, items, device)
+    evidence = score_findings(recipe, classifier, believed, items, probabilities, config, seed, train_targets, pictures)
+    return write_evidence(recipe, classifier, evidence, items, probabilities, run, **told)
+
+
+def write_evidence(
+    recipe: ImageClassification[Any],
+    classifier: ImageClassifier,
+    evidence: FindingEvidence,
+    items: ImageItems,
+    probabilities: NDArray[np.float64],
+    run: RunFolder,
+    **told: Any,
+) -> float:
+    """Write metrics.json, predictions.csv and report.html; returns the watched metric."""
     report = findings_report(recipe.name, evidence, watch=recipe.watch, cautions=recipe.cautions, **told)
     more = {
         "findings": {finding: by_name(scores) for finding, scores in evidence.by_finding.items()},
@@ -256,7 +267,7 @@ def _report(
         "temperature": classifier.temperature,
     }
     write_metrics(run.metrics, evidence.scores, evidence.baselines, (), evidence.differences, more)
-    write_image_predictions(run.predictions, classifier, believed, items, probabilities)
+    write_image_predictions(run.predictions, classifier, evidence.predictions, items, probabilities)
     write_text(run.report, render(report))
     print_scores({"tuned": evidence.scores, **evidence.baselines}, report.verdict)
     for scored in evidence.at_points:

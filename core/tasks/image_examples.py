@@ -76,14 +76,23 @@ def decoding_of(options: ImageClassificationConfig) -> Decoding:
     return Decoding(window=(options.window[0], options.window[1]))
 
 
-def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:
-    """The pictures at the size that the model sees."""
+def check_trains(config: TrainConfig) -> None:
+    """Refuse to ask an image model before it is trained.
+
+    Raises:
+        UserError: That is asked for.
+    """
     if config.adapt.method is Method.none:
         raise UserError(
             "An image model has no answer before training: adapt=none needs words to compare with.",
             where="adapt.method",
             mend="adapt=head trains the final layer alone",
         )
+
+
+def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:
+    """The pictures at the size that the model sees."""
+    check_trains(config)
     pre = preprocessing_of(options, source)
     if config.adapt.method is not Method.head:
         check_memory(source, pre, config.data.batch_size)

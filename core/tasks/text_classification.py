@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
+    from tunebook.ladder.family import Family
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
     from tunebook.tasks.text_classifier import TextClassifier
@@ -240,3 +241,9 @@ class TextClassification(Recipe[ConfigT]):
         from tunebook.tasks.text_evidence import evaluate
 
         return evaluate(self, predictor, rows, config, run, facts, notes)
+
+    def ladder(self) -> Family:
+        """How such recipes are compared."""
+        from tunebook.tasks.text_ladder import TextLadder
+
+        return TextLadder(self)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
     from tunebook.evaluation.generation.sums import RowSums
+    from tunebook.ladder.family import Family
     from tunebook.models.generate import Generation
     from tunebook.models.source import ModelSource
     from tunebook.run_folder import RunFolder
@@ -87,9 +88,7 @@ class TextGeneration(Recipe[ConfigT]):
     def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
         """What a model is asked on held-out rows, and what a good answer is: every turn of the assistant.
 
-        Args:
-            rows: Checked rows with their answers.
-            wanted: How many answers are enough; whole conversations are drawn, the same for every seed of a run.
+        As many answers as ``wanted`` are enough: whole conversations are drawn, the same for every seed of a run.
         """
         from tunebook.tasks.exchanges import assistant_turns
 
@@ -123,13 +122,7 @@ class TextGeneration(Recipe[ConfigT]):
         return 1
 
     def ranked(self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]) -> list[list[Draft]]:
-        """The drafts for each of some rows, the best first.
-
-        Args:
-            rows: Checked rows.
-            which: The row that each is for.
-            drafts: What was written for each.
-        """
+        """The ``drafts`` for each of some ``rows``, which ``which`` numbers, the best first."""
         return [list(each) for each in drafts]
 
     def measures(
@@ -297,3 +290,9 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.tasks.generation_evidence import evaluate
 
         return evaluate(self, predictor, rows, config, run, facts, notes)
+
+    def ladder(self) -> Family:
+        """How such recipes are compared."""
+        from tunebook.tasks.generation_ladder import GenerationLadder
+
+        return GenerationLadder(self)

@@ -131,3 +131,16 @@ def test_max_rows_keeps_the_proportions() -> None:
 def test_options_out_of_range_are_refused(config: DataConfig) -> None:
     with pytest.raises(UserError):
         split({"train": rows(["a", "b"] * 20)}, "label", None, config, 0)
+
+
+def test_a_split_seed_holds_the_splits_while_the_draw_follows_the_seed() -> None:
+    labels = ["a", "b"] * 100
+    config = DataConfig(split_seed=7, max_rows=40)
+    one, notes = split({"train": rows(labels)}, "label", None, config, 0)
+    other, _ = split({"train": rows(labels)}, "label", None, config, 1)
+    usual, _ = split({"train": rows(labels)}, "label", None, DataConfig(), 7)
+    for side in ("test", "validation"):
+        assert lines(one[side]) == lines(other[side]) == lines(usual[side])
+    assert lines(one["train"]) != lines(other["train"])
+    assert any("split off (stratified by label, seed 7)" in note for note in notes)
+    assert any("(data.max_rows=40, seed 0)" in note for note in notes)

@@ -98,6 +98,7 @@ def test_the_files_of_a_run(run: RunFolder) -> None:
         "checkpoints",
         "config.yaml",
         "logs",
+        "losses.csv",
         "metrics.json",
         "model",
         "predictions.csv",
@@ -109,6 +110,12 @@ def test_the_files_of_a_run(run: RunFolder) -> None:
         *("README.md", "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors"),
         *("seen_texts.npy", "tokenizer.json", "tokenizer_config.json", "tunebook.json"),
     }
+    with run.losses.open(newline="", encoding="utf-8") as stream:
+        losses = list(csv.DictReader(stream))
+    assert len(losses) == len(samples("test"))
+    surprise = sum(float(row["loss"]) for row in losses) / sum(int(row["tokens"]) for row in losses)
+    test = json.loads(run.metrics.read_text())["test"]
+    assert math.exp(surprise) == pytest.approx(test["perplexity"]["value"])
     answers = predictions(run)
     assert len(answers) >= 12
     columns = ["file", "line", "turn", "prompt", "reference", "answer", "answer_before_tuning"]

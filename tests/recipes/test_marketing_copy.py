@@ -152,7 +152,16 @@ def predicted(capsys: pytest.CaptureFixture[str], run: RunFolder, *arguments: st
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_files_of_a_run(runs: dict[str, RunFolder], kind: str) -> None:
     run = runs[kind]
-    left = ("checkpoints", "config.yaml", "logs", "metrics.json", "model", "predictions.csv", "record.json")
+    left = (
+        "checkpoints",
+        "config.yaml",
+        "logs",
+        "losses.csv",
+        "metrics.json",
+        "model",
+        "predictions.csv",
+        "record.json",
+    )
     assert {p.name for p in run.path.iterdir()} == {*left, "report.html"}
     bundle = ("README.md", "config.json", "generation_config.json", "model.safetensors", "seen_texts.npy")
     own = ("tokenizer.json", "tokenizer_config.json", "tunebook.json")

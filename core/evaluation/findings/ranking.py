@@ -52,6 +52,12 @@ def ranked(target: NDArray[Any], scores: NDArray[Any]) -> Ranking:
     return Ranking(order, (np.asarray(target)[order] == 1).astype(np.float64), ends)
 
 
+def midranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank from 0 by rising score, `[rows]`; tied rows share the mean of their ranks."""
+    _, number, count = np.unique(scores, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count + 1) / 2)[number.reshape(-1)]
+
+
 def auroc(target: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Area under the ROC curve: how often a row with the finding scores above one without; a tie counts half.
 

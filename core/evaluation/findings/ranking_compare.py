@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunebook.evaluation.compare import Difference, judged
-from tunebook.evaluation.draws import group_numbers, row_draws
 from tunebook.evaluation.findings.predictions import FindingPredictions
-from tunebook.evaluation.findings.ranking import Ranking, auroc_of_counts, ranked
-from tunebook.evaluation.findings.ranking_scores import absent_class, mean_of_known, mean_ranking_scores
+from tunebook.evaluation.findings.ranking_scores import absent_class, mean_ranking_scores
 from tunebook.evaluation.intervals import Interval, percentile
-from tunebook.evaluation.resampling import CELLS_AT_ONCE
+from tunebook.evaluation.ladder.ranking_outcome import ranking_outcome
+from tunebook.evaluation.paired import observed, resampled, swap_test
 
 
 def paired_ranking_difference(
@@ -36,21 +34,15 @@ def paired_ranking_difference(
     if a.findings != b.findings or not np.array_equal(a.target, b.target) or not same_groups:
         raise ValueError("a paired comparison needs the same rows and findings on both sides")
     value, low, high, p_value = (float("nan"),) * 4
-    defined = [i for i, name in enumerate(a.findings) if absent_class(a.target[:, i], name) is None]
-    if defined:
-        once = np.ones((1, len(a)), dtype=np.int64)
-        pairs = [
-            (ranked(a.target[:, i], a.probabilities[:, i]), ranked(b.target[:, i], b.probabilities[:, i]))
-            for i in defined
-        ]
-        value = float(_mean_difference(pairs, once)[0])
-        draws = row_draws(len(a), a.groups, resamples, seed)
-        drawn = [_mean_difference(pairs, weights) for weights in draws]
-        if drawn:
-            low, high = percentile(np.concatenate(drawn), confidence)
+    if any(absent_class(a.target[:, i], name) is None for i, name in enumerate(a.findings)):
+        one, other = [ranking_outcome(a)], [ranking_outcome(b)]
+        value = observed(one) - observed(other)
+        mine, theirs = resampled([one, other], resamples, seed)
+        if len(mine):
+            low, high = percentile(mine - theirs, confidence)
             if low == high and value:
                 low, high = _closed(a, b, value, confidence)
-            p_value = _swap_test(a, b, defined, value, resamples, seed)
+            p_value = swap_test(one, other, value, resamples, seed)
     method = "paired bootstrap" if a.groups is None else "paired group bootstrap"
     return judged(value, low, high, len(a), p_value, confidence, method)
 
@@ -64,42 +56,3 @@ def _closed(a: FindingPredictions, b: FindingPredictions, value: float, confiden
     below = np.hypot(one.value - one.low, other.high - other.value)
     above = np.hypot(one.high - one.value, other.value - other.low)
     return float(max(-1.0, value - below)), float(min(1.0, value + above))
-
-
-def _mean_difference(pairs: list[tuple[Ranking, Ranking]], weights: NDArray[np.int64]) -> NDArray[np.float64]:
-    areas = [[auroc_of_counts(ranking.counts(weights)) for ranking in pair] for pair in pairs]
-    return mean_of_known(np.stack([one - other for one, other in areas], axis=1))
-
-
-def _swap_test(
-    a: FindingPredictions, b: FindingPredictions, columns: list[int], value: float, resamples: int, seed: int
-) -> float:
-    """Share of random swaps that make a difference at least as large as the observed one."""
-    random = np.random.default_rng([seed, 1])
-    numbers = np.arange(len(a)) if a.groups is None else group_numbers(a.groups)
-    both = [
-        ranked(
-            np.tile(a.target[:, i], 2), np.append(_midranks(a.probabilities[:, i]), _midranks(b.probabilities[:, i]))
-        )
-        for i in columns
-    ]
-    step, larger = max(1, CELLS_AT_ONCE // (2 * len(a))), 0
-    for start in range(0, resamples, step):
-        coins = random.integers(0, 2, size=(min(step, resamples - start), int(numbers.max()) + 1))[:, numbers]
-        first = np.concatenate([1 - coins, coins], axis=1)
-        pairs = [_first_minus_second(ranking, first) for ranking in both]
-        larger += int((np.abs(np.mean(pairs, axis=0)) >= abs(value) - 1e-12).sum())
-    return (larger + 1) / (resamples + 1)
-
-
-def _first_minus_second(ranking: Ranking, first: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Area of the half of the rows marked `[resamples, 2 rows]` minus that of the other half."""
-    true, false = ranking.counts(first)
-    whole_true, whole_false = ranking.counts(np.ones(first.shape[1], dtype=np.int64))
-    return auroc_of_counts((true, false)) - auroc_of_counts((whole_true - true, whole_false - false))
-
-
-def _midranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank from 0 by rising score, `[rows]`; tied rows share the mean of their ranks."""
-    _, number, count = np.unique(scores, return_inverse=True, return_counts=True)
-    return (count.cumsum() - (count + 1) / 2)[number.reshape(-1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from statistics import NormalDist
 from typing import Any
 
@@ -10,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.evaluation.compare import Difference, judged
-from tunebook.evaluation.draws import row_draws
 from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.distinct import DistinctNgrams, jackknife_error
 from tunebook.evaluation.generation.measures import measures
 from tunebook.evaluation.generation.sums import RowSums, of_units
 from tunebook.evaluation.intervals import UNDEFINED, percentile
-from tunebook.evaluation.resampling import CELLS_AT_ONCE
+from tunebook.evaluation.ladder.outcomes import SumsOutcome
+from tunebook.evaluation.paired import ROUNDING, coins, resampled, swap_test
 
 
 def paired_differences(
@@ -82,19 +81,12 @@ def sums_difference(
     value = one.value() - other.value()
     units = [of_units(measure.sums, groups) for measure in (one, other)]
     counted = (units[0] != 0).any(1) | (units[1] != 0).any(1)
-    first, second = (each[counted] for each in units)
+    first, second = ([SumsOutcome(each[counted], one.formula)] for each in units)
     low, high, p_value = *UNDEFINED, float("nan")
-    if len(first) > 1 and not np.isnan(value):
-        drawn = [
-            one.formula(weights @ first) - one.formula(weights @ second)
-            for weights in row_draws(len(first), None, resamples, seed)
-        ]
-        low, high = percentile(np.concatenate(drawn), confidence)
-        swapped = [
-            one.formula(first.sum(0) + coins @ (second - first)) - one.formula(second.sum(0) + coins @ (first - second))
-            for coins in _coins(len(first), len(first), resamples, seed)
-        ]
-        p_value = _share_as_large(np.concatenate(swapped), value)
+    if counted.sum() > 1 and not np.isnan(value):
+        mine, theirs = resampled([first, second], resamples, seed)
+        low, high = percentile(mine - theirs, confidence)
+        p_value = swap_test(first, second, value, resamples, seed)
     n = int((one.rows | other.rows).sum())
     method = "paired bootstrap" if groups is None else "paired group bootstrap"
     return judged(value, low, high, n, p_value, confidence, method)
@@ -110,8 +102,8 @@ def _distinct_difference(
     if not np.isnan(value + error):
         both = _side_by_side(one, other)
         swapped = []
-        for coins in _coins(size, len(both.ngrams), resamples, seed):
-            taken = np.concatenate([coins == 0, coins == 1], axis=1)
+        for swaps in coins(size, resamples, seed, cells=len(both.ngrams)):
+            taken = np.concatenate([swaps == 0, swaps == 1], axis=1)
             swapped.append(both.share(taken) - both.share(~taken))
         p_value = _share_as_large(np.concatenate(swapped), value)
     method = "paired group jackknife" if grouped else "paired jackknife"
@@ -136,14 +128,6 @@ def _side_by_side(one: DistinctNgrams, other: DistinctNgrams) -> DistinctNgrams:
     return DistinctNgrams(one.name, one.rows, list(numbers), pairs[0], pairs[1], totals)
 
 
-def _coins(units: int, cells: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Toss a coin for each unit, `[chunk, units]`: 1 swaps its two answers."""
-    random = np.random.default_rng([seed, 1])
-    step = max(1, CELLS_AT_ONCE // max(units, cells))
-    for start in range(0, resamples, step):
-        yield random.integers(0, 2, size=(min(step, resamples - start), units))
-
-
 def _share_as_large(swapped: NDArray[np.float64], value: float) -> float:
     """Share of random swaps that make a difference at least as large as the observed one."""
-    return (int((np.abs(swapped) >= abs(value) - 1e-9).sum()) + 1) / (len(swapped) + 1)
+    return (int((np.abs(swapped) >= abs(value) - ROUNDING).sum()) + 1) / (len(swapped) + 1)

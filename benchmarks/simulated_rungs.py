@@ -1,0 +1,131 @@
+"""Rungs of a ladder whose true values are known: what the checks of its statistics are run on.
+
+All systems of one ladder, and all seeds of a system, are equally good, and differ by chance alone: each row has a
+difficulty that all share, each system its own part, each seed its own. Sizes are those of real test sets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunebook.evaluation import confusion
+from tunebook.evaluation.findings.ranking import auroc, average_precision
+from tunebook.evaluation.findings.ranking_scores import STATISTICS as RANKINGS
+from tunebook.evaluation.generation.overlap import bleu_of_sums
+from tunebook.evaluation.generation.perplexity import perplexity
+from tunebook.evaluation.generation.sums import RowSums
+from tunebook.evaluation.ladder.outcomes import ConfusionOutcome, Outcome, sums_outcome
+from tunebook.evaluation.ladder.ranking_outcome import RankingOutcome
+from tunebook.evaluation.resampling import Units
+
+STARS = np.array([0.07, 0.09, 0.14, 0.25, 0.45])
+"""Shares of 1 to 5 stars, as in reviews of a shop."""
+ANSWERS = np.array(
+    [
+        [0.58, 0.24, 0.10, 0.04, 0.04],
+        [0.24, 0.40, 0.24, 0.08, 0.04],
+        [0.06, 0.17, 0.42, 0.25, 0.10],
+        [0.01, 0.03, 0.14, 0.50, 0.32],
+        [0.01, 0.01, 0.04, 0.20, 0.74],
+    ]
+)
+"""Answer (across) given the truth (down): right for three rows in five."""
+PREVALENCE, SHIFT = 0.2, 1.6
+"""Share of rows with the finding, and how far their scores lie above the others': AUROC 0.87."""
+LOOK_ALIKE = (0.5, 0.25, 0.25)
+"""Parts of a row's difficulty that all systems, all seeds of a system, and a seed alone have (variances)."""
+LATENT = 200_000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of metric."""
+
+    name: str
+    n: int
+    """Independent test rows (conversations for what is written)."""
+
+
+CONFUSIONS = ("accuracy", "macro_f1", "quadratic_kappa", "mean_absolute_error")
+KINDS = [
+    *(Kind(name, 300) for name in CONFUSIONS),
+    Kind("auroc", 300),
+    Kind("average_precision", 300),
+    Kind("perplexity", 200),
+    Kind("bleu", 200),
+    Kind("fact_recall", 200),
+]
+
+
+def difficulties(rng: np.random.Generator, n: int, systems: int, seeds: int, columns: int = 1) -> np.ndarray:
+    """Draw standard normal difficulties `[systems, seeds, n, columns]`, alike as `LOOK_ALIKE` says."""
+    shapes = ((1, 1), (systems, 1), (systems, seeds))
+    parts = [np.sqrt(v) * rng.standard_normal((*s, n, columns)) for v, s in zip(LOOK_ALIKE, shapes, strict=True)]
+    return parts[0] + parts[1] + parts[2]
+
+
+def ladder(kind: Kind, rng: np.random.Generator, systems: int = 1, seeds: int = 3) -> list[list[Outcome]]:
+    """Draw test rows and what equally good systems answered: outcomes of each system and seed."""
+    if kind.name in CONFUSIONS:
+        return _stars(kind, rng, systems, seeds)
+    if kind.name in RANKINGS:
+        target = (rng.random(kind.n) < PREVALENCE).astype(np.int64)
+        scores = difficulties(rng, kind.n, systems, seeds)[..., 0] + SHIFT * target
+        of_counts = RANKINGS[kind.name]
+        return [[RankingOutcome(target[:, None], s[:, None], None, of_counts) for s in system] for system in scores]
+    return [[sums_outcome(each) for each in system] for system in _written(kind, rng, systems, seeds)]
+
+
+def _stars(kind: Kind, rng: np.random.Generator, systems: int, seeds: int) -> list[list[Outcome]]:
+    target = rng.choice(5, size=kind.n, p=STARS)
+    uniform = normal_share(difficulties(rng, kind.n, systems, seeds)[..., 0])
+    answers = (uniform[..., None] > ANSWERS.cumsum(1)[target][:, :-1]).sum(-1)
+    ones, statistic = np.ones(kind.n, dtype=np.int64), confusion.STATISTICS[kind.name]
+    return [[ConfusionOutcome(Units(5, ones, (target * 5 + a)[None]), statistic) for a in s] for s in answers]
+
+
+def _written(kind: Kind, rng: np.random.Generator, systems: int, seeds: int) -> list[list[RowSums]]:
+    difficulty = difficulties(rng, kind.n, systems, seeds)[..., 0]
+    if kind.name == "perplexity":
+        tokens = rng.negative_binomial(2, 0.025, kind.n) + 5
+        losses = tokens * (1.2 + 0.9 * np.exp(0.5 * difficulty - 0.125))
+        return [[perplexity(each, tokens) for each in system] for system in losses]
+    quality = normal_share(0.9 * difficulty + 0.3)
+    if kind.name == "fact_recall":
+        facts = rng.integers(0, 4, kind.n)
+        stated = rng.binomial(facts, quality)
+        return [
+            [RowSums(kind.name, np.stack([each, facts], 1).astype(float), share=True) for each in system]
+            for system in stated
+        ]
+    reference = rng.poisson(18, kind.n) + 5
+    length = np.maximum(reference + rng.integers(-4, 4, difficulty.shape), 4)
+    grams = np.stack([length - order for order in range(4)], -1)
+    matches = rng.binomial(grams, 0.9 * quality[..., None] ** np.array([0.7, 1.2, 1.6, 2.0]))
+    sums = np.concatenate([np.stack([length, np.broadcast_to(reference, length.shape)], -1), matches, grams], -1)
+    return [[RowSums("bleu", each.astype(float), bleu_of_sums, most=100.0) for each in system] for system in sums]
+
+
+def normal_share(values: np.ndarray) -> np.ndarray:
+    """Share of a standard normal below each value: its distribution function, to seven digits (Abramowitz & Stegun)."""
+    t = 1 / (1 + 0.2316419 * np.abs(values))
+    powers = t[..., None] ** np.arange(1, 6)
+    weights = np.array([0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429])
+    tail = np.exp(-(values**2) / 2) / np.sqrt(2 * np.pi) * (powers @ weights)
+    return np.asarray(np.where(values > 0, 1 - tail, tail))
+
+
+def truth(kind: Kind) -> float:
+    """The value on infinitely many rows: exact where the confusion matrix is known, else of two million rows."""
+    if kind.name in CONFUSIONS:
+        return float(confusion.STATISTICS[kind.name](STARS[:, None] * ANSWERS))
+    rng = np.random.default_rng(987)
+    many = Kind(kind.name, LATENT)
+    if kind.name in RANKINGS:
+        of_rows = auroc if kind.name == "auroc" else average_precision
+        target = (rng.random(10 * LATENT) < PREVALENCE).astype(np.int64)
+        return float(of_rows(target, rng.standard_normal(len(target)) + SHIFT * target))
+    drawn = [_written(many, rng, 1, 1)[0][0] for _ in range(10)]
+    return float(drawn[0].formula(np.sum([each.sums.sum(0) for each in drawn], axis=0)))

@@ -1,0 +1,188 @@
+"""`tunebook compare`: what tuning buys on these rows, beside everything that is cheaper."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.commands.setup import Prepared
+    from tunebook.compare_config import CompareConfig
+    from tunebook.config import TrainConfig
+    from tunebook.ladder.family import Family
+    from tunebook.ladder.plan import Plan
+    from tunebook.ladder.rungs import Step
+
+
+class Stopped(UserError):
+    """The comparison was told to stop; its runs are saved.
+
+    Args:
+        folder: Folder of the comparison.
+        number: The signal.
+    """
+
+    kind = ""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        super().__init__(
+            f"Stopped by {signal.Signals(number).name}; what is finished stays, and the run at work is saved.",
+            where=str(folder),
+            mend="give the same command again to go on",
+        )
+        self.exit_code = 128 + number
+
+
+def compare_command(config: Any, output_dir: str) -> None:
+    """Plan a ladder, do the runs that are not finished, and tell what the test rows show."""
+    from tunebook.commands.setup import typed
+    from tunebook.compare_config import CompareConfig
+    from tunebook.ladder.plan import make_plan
+    from tunebook.ladder.rungs import check_ladder, planned_steps
+    from tunebook.run_folder import remove_empty
+
+    remove_empty(Path(output_dir))  # Hydra's; the comparison's own folder has its key for a name
+    made = typed(config)
+    assert isinstance(made, CompareConfig)
+    check_ladder(made)
+    prepared = _prepared(made)
+    family = prepared.recipe.ladder()
+    metric = _metric(made, family, prepared.labels)
+    steps, left_out = planned_steps(made, prepared, family)
+    _say_plan(prepared, steps, left_out)
+    if not steps:
+        raise UserError("No rung is left to run.", where="compare.rungs", mend="choose others: compare.rungs=[full]")
+    plan = make_plan(steps, prepared)
+    folder = comparison_folder(made.run_dir, plan.key)
+    plan.write(folder / "plan.json")
+    _run_all(plan, folder, metric, made.trainer.progress, _launcher())
+    from tunebook.ladder.results import read_finished
+    from tunebook.ladder.told import print_comparison, write_comparison
+
+    finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
+    told = write_comparison(folder, finished, made, prepared)
+    print_comparison(finished, told)
+    print(f"report: {folder / 'report.html'}")
+
+
+def _prepared(made: CompareConfig) -> Prepared:
+    """All rows, checked and encoded as the runs will have them."""
+    from tunebook.commands.setup import prepare
+    from tunebook.commands.train import check_devices
+    from tunebook.config import Method
+    from tunebook.ladder.rungs import train_config, with_method
+
+    own: TrainConfig = with_method(train_config(made), Method.full)
+    check_devices(own)
+    shown = replace(own, trainer=replace(own.trainer, progress=made.trainer.progress))
+    with tempfile.TemporaryDirectory(prefix="tunebook-compare-") as scratch:
+        return replace(prepare(shown, Path(scratch) / "rejects.jsonl"), config=own)
+
+
+def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:
+    """What is compared by.
+
+    Raises:
+        UserError: There is no such metric.
+    """
+    from difflib import get_close_matches
+
+    known = family.metrics(labels)
+    wanted = made.compare.metric or known[0]
+    if wanted not in known:
+        near = get_close_matches(wanted, known, n=1)
+        hint = f"did you mean compare.metric={near[0]}? " if near else ""
+        raise UserError(
+            f"Runs of {made.recipe['name']} are not scored by '{wanted}'.",
+            where="compare.metric",
+            mend=f"{hint}choose from: {', '.join(known)}",
+        )
+    return wanted
+
+
+def _say_plan(prepared: Prepared, steps: Sequence[Step], left_out: dict[str, tuple[str, str]]) -> None:
+    from tunebook.commands.summary import print_data
+
+    print_data(prepared)
+    runs = sum(step.runs for step in steps)
+    print(f"ladder: {len(steps)} rungs and steps, {runs} runs: {', '.join(step.name for step in steps)}")
+    for name, (_, reason) in left_out.items():
+        print(f"left out: {name}: {reason}")
+    sys.stdout.flush()
+
+
+def comparison_folder(run_dir: str, key: str) -> Path:
+    """The folder of a comparison, made unless it is there.
+
+    Raises:
+        UserError: It holds another comparison, or something else.
+    """
+    from tunebook.ladder.plan import read_plan
+
+    folder = Path(run_dir.replace("{key}", key)).absolute()
+    plan = folder / "plan.json"
+    if plan.is_file():
+        if read_plan(plan).key != key:
+            raise UserError(
+                "This folder holds a comparison of something else.", where=str(folder), mend="choose another run_dir="
+            )
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"The folder of the comparison cannot be written: {error.strerror}.",
+            where=str(folder),
+            mend="choose another one with run_dir=...",
+        ) from error
+    if taken:
+        raise UserError(
+            "The folder of the comparison holds other files already.", where=str(folder), mend="choose another run_dir="
+        )
+    return folder
+
+
+def _launcher() -> list[str]:
+    """The overrides that choose and set up a launcher of Hydra's, for the runs."""
+    from hydra.core.hydra_config import HydraConfig
+
+    given = [str(override) for override in HydraConfig.get().overrides.hydra]
+    return [o for o in given if o.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]
+
+
+def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Sequence[str]) -> None:
+    """Do the runs that are not finished."""
+    from tunebook.ladder.launch import signals_passed_on, start_all
+    from tunebook.ladder.run_state import RungRun
+    from tunebook.ladder.watching import watch
+
+    runs = [RungRun.of(planned, folder) for planned in plan.runs]
+    left = [number for number, run in enumerate(runs) if not run.finished]
+    if len(left) < len(runs):
+        print(f"{len(runs) - len(left)} of {len(runs)} runs are finished already", flush=True)
+    if not left:
+        return
+    for number in left:
+        runs[number].forget_failure()
+    log = folder / "compare.log"
+    before = log.stat().st_size if log.is_file() else 0
+    process = start_all(folder / "plan.json", left, launcher, log)
+    with signals_passed_on(process) as received:
+        watch(process, [runs[number] for number in left], metric, shown)
+    if received:
+        raise Stopped(folder, received[0])
+    if process.returncode:
+        said = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
+        raise UserError(
+            f"The runs could not be started: {said[-1] if said else f'exit code {process.returncode}'}",
+            where=str(log),
+            mend="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
+        )

@@ -1,0 +1,32 @@
+"""Comparisons composed and prepared in this process, as the command line does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+
+from tunebook.commands.compare import _prepared
+from tunebook.commands.setup import Prepared, typed
+from tunebook.compare_config import CompareConfig
+from tunebook.compose import register_schemas
+from tunebook.plugins import register_search_path
+
+
+def composed(*overrides: str) -> CompareConfig:
+    """The typed config of a comparison."""
+    GlobalHydra.instance().clear()
+    register_schemas()
+    register_search_path(overrides)
+    with initialize_config_module("tunebook.conf", version_base="1.3"):
+        made: Any = typed(compose("compare", overrides=["trainer.progress=false", *overrides, "run_dir=here"]))
+    assert isinstance(made, CompareConfig)
+    return made
+
+
+def prepared_for(folder: Path, *overrides: str) -> tuple[CompareConfig, Prepared]:
+    """The config and the rows of a comparison; its cache lies in the folder."""
+    made = composed(f"data.cache_dir={folder / 'cache'}", *overrides)
+    return made, _prepared(made)
