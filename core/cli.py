@@ -26,6 +26,7 @@ usage: tunebook <verb> ...
   predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
   chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
   export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
+  new <name> --family <family>    write a recipe to start from: text_classification, image_classification ...
   verify <recipe> [key=value ...] check that a recipe keeps the contract
 
 Hydra's own options work with check, train and evaluate: -m (sweeps), --cfg job, --info ...
@@ -35,7 +36,7 @@ Tab completion: eval "$(tunebook -sc install=bash)"
   tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
 """
 
-_VERBS = ("list", "show", "check", "train", "evaluate", "predict", "chat", "export", "verify")
+_VERBS = ("list", "show", "check", "train", "evaluate", "predict", "chat", "export", "new", "verify")
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
     errno.EACCES,
@@ -193,6 +194,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
         from tunebook.commands.export import export_command
 
         export_command(rest)
+    elif verb == "new":
+        from tunebook.commands.new import new_command
+
+        new_command(rest)
     elif verb == "verify":
         from tunebook.commands.verify import verify_command
 

@@ -72,6 +72,7 @@ def _labelled_again(prepared: Prepared, rows: Rows) -> dict[str, float]:
     again = {name: float(value) for name, value in metrics.compute().items()}
     if one_label:
         again |= {name: by_hand(target, answers) for name, by_hand in BY_HAND.items() if name in again}
+        _keep_their_promise(prepared, len(labels))
     return {name: value for name, value in again.items() if not math.isnan(value)}
 
 
@@ -100,6 +101,24 @@ def _macro_f1(target: Any, answers: Any) -> float:
 
 BY_HAND: dict[str, Callable[[Any, Any], float]] = {"accuracy": _accuracy, "macro_f1": _macro_f1}
 """What these names promise, whatever the recipe computes under them; of label numbers ``[rows]`` twice."""
+
+
+def _keep_their_promise(prepared: Prepared, labels: int) -> None:
+    """What is called accuracy must be it on any rows: on a few, many a wrong formula gives the same number."""
+    import numpy as np
+    import torch
+
+    draw = np.random.default_rng(0)
+    target = draw.choice(labels, 200, p=np.arange(1, labels + 1) / sum(range(labels + 1)))
+    answers = np.where(draw.random(200) < 0.5, target, draw.integers(0, labels, 200))
+    for name, metric in prepared.recipe.metrics(list(prepared.labels)).items():
+        if name in BY_HAND:
+            value = float(metric(torch.from_numpy(answers), torch.from_numpy(target)))
+            if abs(value - BY_HAND[name](target, answers)) > CLOSE:
+                right = BY_HAND[name](target, answers)
+                raise Failed(
+                    f"what the recipe calls {name} is {value:.4f} of made-up answers whose {name} is {right:.4f}"
+                )
 
 
 def _written_again(prepared: Prepared, rows: Rows, predictor: Any) -> dict[str, float]:

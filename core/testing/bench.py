@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from tunebook.errors import UserError
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
-from tunebook.testing.sample_rows import Slices
+from tunebook.testing.sample_rows import Slices, first_row
 from tunebook.testing.zygote import in_a_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tunebook.commands.setup import Prepared
-    from tunebook.recipe import Batch, Head
+    from tunebook.config import TrainConfig
+    from tunebook.recipe import Batch, Head, Recipe
 
+ODD_TEXTS = ("?", "0", "N/A", "\U0001f600", "two\nlines", "word " * 2000)
 BATCH = 8
 STEPS = 80
 """Most optimizer steps to learn a batch by heart."""
@@ -60,7 +62,7 @@ def examine(
 
     slices = Slices(**rows)
     slices.with_broken().take_the_place_of_samples(name)
-    made = {"bad_rows": told(lambda: _bad_rows(overrides, slices, broken, Path(folder)))}
+    made = {"bad_rows": told(lambda: _bad_rows(overrides, slices, broken, Path(folder), home))}
     slices.take_the_place_of_samples(name)
     try:
         config = typed(compose_config([*overrides, f"data.batch_size={BATCH}"]))
@@ -74,18 +76,19 @@ def examine(
     return made
 
 
-def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str], folder: Path) -> str:
+def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str], folder: Path, home: str) -> str:
     """The training rows with broken ones among them go through the gate that every run's rows go through."""
-    from tunebook.commands.setup import prepare, typed
+    from tunebook.commands.setup import make_recipe, prepare, typed
 
     if slices.broken is None:
         raise NotApplicable("the rows are in no CSV or JSON Lines file that broken ones could be added to")
     expected, file = {int(line): what for line, what in broken.items()}, folder / "rejects.jsonl"
     given = [o for o in overrides if not o.startswith(("data.train=", "data.max_rejects="))]
     given += ["data.max_rejects=1000", *([] if slices.samples else [f"data.train={json.dumps(slices.broken)}"])]
-    refusal = ""
+    config, refusal = typed(compose_config(given)), ""
+    _odd_rows(make_recipe(config), config, first_row(Path(slices.broken)), home)
     try:
-        prepare(typed(compose_config(given)), file)
+        prepare(config, file)
     except UserError as error:  # of what is left, perhaps, which is not the question here
         refusal = f" ({error.what})"
     log = {} if not file.is_file() else _reasons(file, Path(slices.broken).name)
@@ -101,6 +104,20 @@ def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str
     if good:
         raise Failed(f"line {good[0]} is one of the samples, and was rejected: {log[good[0]]}")
     return f"{len(expected)} broken rows rejected, such as: {log[min(expected)]}"
+
+
+def _odd_rows(recipe: Recipe[Any], config: TrainConfig, row: Mapping[str, Any], home: str) -> None:
+    """The recipe's own check must have an answer to any text, and a reason where it refuses one."""
+    columns = recipe.columns(config.data)
+    good = {column.role: str(row[column.name]) for column in columns if row.get(column.name)}
+    for role in (column.role for column in columns if column.kind == "text"):
+        for odd in ODD_TEXTS:
+            try:
+                reason = recipe.invalid({**good, role: odd})
+            except Exception as error:  # a stranger's code may raise anything
+                raise Failed(f"`invalid` has no answer to the {role} {odd[:9]!r}: {in_a_line(error, home)}") from error
+            if reason is not None and not (isinstance(reason, str) and reason.strip()):
+                raise Failed(f"`invalid` says {reason!r} of the {role} {odd[:9]!r}: None, or a reason in words")
 
 
 def _reasons(file: Path, name: str) -> dict[int, str]:

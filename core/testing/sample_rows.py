@@ -88,6 +88,13 @@ def read_table(path: Path) -> Table:
     return Table(list(dict.fromkeys(key for row in rows for key in row)), rows, ".jsonl")
 
 
+def first_row(path: Path) -> dict[str, Any]:
+    """The first row of a file, whatever comes after it."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        row: dict[str, Any] = next(iter(csv.DictReader(stream))) if path.suffix == ".csv" else json.loads(next(stream))
+    return row
+
+
 def some_rows(table: Table, wanted: int, label: str | None) -> list[dict[str, Any]]:
     """As many rows as wanted, every label as often as the others; without labels from all over the file."""
     if label is None or label not in table.header:

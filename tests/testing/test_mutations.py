@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tunebook.testing import CHECKS, RecipeFailed, Status, Workshop, check_recip
 RECIPE = '''
 from dataclasses import dataclass
 
-from tunebook import SoftmaxHead, TextClassification, TextClassificationConfig
+from tunebook import TextClassification, TextClassificationConfig
 
 
 @dataclass
@@ -42,54 +43,57 @@ recipe:
   shortest: 2
 """
 
-# Each is a piece of code after the class, a text put in the place of another, or a text in the page.
-BREAKS: dict[str, tuple[str, str]] = {
-    "lazy": ("import torch\n", ""),
-    "composes": ("", PAGE.replace("max_length: 16", "max_length: short")),
-    "options": (RECIPE.replace('    """Texts of fewer words are rejected."""\n', ""), ""),
-    "typo": ("", PAGE.replace("  shortest: 2\n", "").replace("data:", "defaults: [/doors@recipe, _self_]\ndata:")),
-    "bad_rows": (
-        """
-    def columns(self, data):
-        from tunebook.data.columns import Column
-        return [Column("text", data.text, "data.text", "any", gaps=True), *super().columns(data)[1:]]
 
-    def invalid(self, row):
-        return None
-""",
-        "",
-    ),
-    "loss": (
-        '''
+@dataclass(frozen=True)
+class Break:
+    """One way to break the recipe: code in its class or above it, another class, another page, a head of its own."""
+
+    inside: str = ""
+    above: str = ""
+    recipe: str = RECIPE
+    page: str = PAGE
+    head: str = ""
+
+
+OWN_HEAD = """
     def head(self, labels):
-        return NaiveHead(len(labels))
+        from .head import OwnHead
 
+        return OwnHead(len(labels))
+"""
 
-class NaiveHead(SoftmaxHead):
-    """The logarithm of a probability that was rounded to 0."""
-
+BREAKS: dict[str, Break] = {
+    "lazy": Break(above="import torch\n"),
+    "composes": Break(page=PAGE.replace("max_length: 16", "max_length: short")),
+    "options": Break(recipe=RECIPE.replace('    """Texts of fewer words are rejected."""\n', "")),
+    # Half of the options are on another page, where a misspelt key is not looked for.
+    "typo": Break(
+        page=PAGE.replace("  shortest: 2\n", "").replace("data:", "defaults: [/doors@recipe, _self_]\ndata:")
+    ),
+    # Of a text of one word there is no second.
+    "bad_rows": Break("""
+    def invalid(self, row):
+        return None if row["text"].split()[1] else "has an empty second word"
+"""),
+    # A probability that was rounded to 0 has no logarithm.
+    "loss": Break(
+        OWN_HEAD,
+        head="""
     def loss(self, logits, target):
         return -self.probabilities(logits).log().gather(1, target[:, None])[:, 0]
-''',
-        "",
+""",
     ),
-    "overfits": (
-        '''
-    def head(self, labels):
-        return Stubborn(len(labels))
-
-
-class Stubborn(SoftmaxHead):
-    """Learns, and always answers the first label."""
-
+    # It learns, and always answers the first label.
+    "overfits": Break(
+        OWN_HEAD,
+        head="""
     def decide(self, probabilities):
         return probabilities.argmax(dim=-1) * 0
-''',
-        "",
+""",
     ),
-    "trains": ('\n    watch = "f1"\n', ""),
-    "save_load": (
-        """
+    "trains": Break('    watch = "f1"\n'),
+    # What is hung on the model is not saved with it.
+    "save_load": Break("""
     def build_model(self, source, labels, config, encoded):
         model = super().build_model(source, labels, config, encoded)
 
@@ -99,78 +103,52 @@ class Stubborn(SoftmaxHead):
 
         model.register_forward_hook(sharper)
         return model
-""",
-        "",
-    ),
-    "metrics": (
-        """
+"""),
+    # One name for another number.
+    "metrics": Break("""
     def metrics(self, labels):
         from torchmetrics.classification import MulticlassAccuracy
 
         metrics = super().metrics(labels)
         metrics["accuracy"] = MulticlassAccuracy(len(labels), average="macro")
         return metrics
-""",
-        "",
-    ),
-    "labels": (
-        """
+"""),
+    "labels": Break("""
     def open_bundle(self, folder, manifest):
         opened = super().open_bundle(folder, manifest)
         opened.labels = opened.labels[::-1]
         return opened
-""",
-        "",
-    ),
-    "plain": (
-        '''
+"""),
+    # What a class of transformers computes is changed, where this recipe is imported and nowhere else.
+    "plain": Break("""
     def head(self, labels):
-        patch()
+        from transformers import LlamaForSequenceClassification as Model
+
+        if not hasattr(Model, "first"):
+            Model.first = Model.forward
+            Model.forward = scaled
         return super().head(labels)
 
 
-def patch():
-    """Change what a class of transformers computes, for this process alone."""
-    from transformers import LlamaForSequenceClassification as model
-
-    if not hasattr(model, "first"):
-        model.first = model.forward
-
-        def forward(self, *args, **kwargs):
-            made = model.first(self, *args, **kwargs)
-            made.logits = made.logits * 2 + 1
-            return made
-
-        model.forward = forward
-''',
-        "",
-    ),
-    "resume": (
-        '''
-    def head(self, labels):
-        return Warming(len(labels))
-
-
-class Warming(SoftmaxHead):
-    """Counts its own batches; the count is in no checkpoint."""
-
+def scaled(self, *args, **kwargs):
+    made = self.first(*args, **kwargs)
+    made.logits = made.logits * 2 + 1
+    return made
+"""),
+    # A count that shapes the loss, and is in no checkpoint.
+    "resume": Break(
+        OWN_HEAD,
+        head="""
     batches = 0
 
     def loss(self, logits, target):
-        import torch
-
-        if torch.is_grad_enabled():
-            Warming.batches += 1
-        smoothing = 0.3 / max(1, Warming.batches)
+        OwnHead.batches += torch.is_grad_enabled()
+        smoothing = 0.3 / max(1, OwnHead.batches)
         return torch.nn.functional.cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
-''',
-        "",
+""",
     ),
-    "offline": (
-        """
-    def describe(self, labels):
-        return list(labels)
-
+    # Statistics of use, sent in silence.
+    "offline": Break("""
     def check_labels(self, labels, data):
         import socket
 
@@ -178,22 +156,19 @@ class Warming(SoftmaxHead):
             socket.create_connection(("statistics.invalid", 80), timeout=1)
         except OSError:
             pass
-""",
-        "",
-    ),
+"""),
 }
 
 
-def write_recipe(folder: Path, code: str = "", page: str = "") -> Path:
+def write_recipe(folder: Path, broken: Break) -> Path:
     """A private recipe in a folder; returns the folder that it lies in."""
     home = folder / "recipes" / "doors"
     (home / "conf" / "recipe").mkdir(parents=True)
     (home / "samples").mkdir()
-    whole = code.startswith("\nfrom")
-    top = code if code.startswith("import") else ""
-    (home / "recipe.py").write_text(code if whole else top + RECIPE + ("" if top else code))
-    (home / "conf" / "recipe" / "doors.yaml").write_text(page or PAGE)
-    # The page of the mutation `typo` is in two parts.
+    (home / "recipe.py").write_text(broken.above + broken.recipe + broken.inside)
+    head = "import torch\n\nfrom tunebook import SoftmaxHead\n\n\nclass OwnHead(SoftmaxHead):"
+    (home / "head.py").write_text(f"{head}{broken.head or 'pass'}")
+    (home / "conf" / "recipe" / "doors.yaml").write_text(broken.page)
     (home / "conf" / "doors.yaml").write_text("shortest: 2\n")
     for split, rows in (("train", 24), ("validation", 9), ("test", 13)):
         with (home / "samples" / f"{split}.csv").open("w", newline="") as stream:
@@ -212,7 +187,7 @@ def workshop() -> Iterator[Workshop]:
 
 
 def test_the_unbroken_recipe_passes(tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path)))
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, Break())))
     outcomes = check_recipe("doors", workshop=workshop)
     assert {outcome.status for outcome in outcomes} == {Status.passed}
 
@@ -221,7 +196,7 @@ def test_the_unbroken_recipe_passes(tmp_path: Path, workshop: Workshop, monkeypa
 def test_a_broken_recipe_fails_the_check_meant_for_it(
     check: str, tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, *BREAKS[check])))
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, BREAKS[check])))
     with pytest.raises(RecipeFailed) as caught:
         check_recipe("doors", workshop=workshop)
     failed = {outcome.check: outcome.reason for outcome in caught.value.outcomes if outcome.status is Status.failed}
