@@ -56,7 +56,7 @@ def look(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
         try:
             made["plan"] = _plan(found, overrides, folder)
         except UserError as error:
-            made["unplanned"] = _one_line(error)
+            made["unplanned"] = str(error)
     return made
 
 

@@ -77,15 +77,14 @@ def verify_recipe(
         folder = Path(scratch)
         tell("looking at its code and page")
         made = _first_look(name, overrides, folder)
-        if "refused" in made:
-            raise UserError(made["refused"])
+        if "refused" in made or ("unplanned" in made and wanted - set(FIRST)):
+            raise UserError(made.get("refused") or made["unplanned"])
         told: dict[str, list[str]] = dict(made["outcomes"])
         if "plan" in made and wanted - set(FIRST):
             with nullcontext(workshop) if workshop else open_workshop() as shop:
                 told |= _Jobs(shop, name, folder, home, made["plan"], wanted, tell).all()
         told["offline"] = _offline(folder, home)
-    why = made.get("unplanned", "")
-    return [_outcome(check, told, why) for check in CHECKS if check in wanted]
+    return [_outcome(check, told) for check in CHECKS if check in wanted]
 
 
 def _wanted(only: Collection[str]) -> set[str]:
@@ -212,22 +211,18 @@ NEEDS: dict[str, Sequence[str]] = {
 """What a check needs to be reached, the nearest last."""
 
 
-def _outcome(check: str, told: Mapping[str, Sequence[str]], why: str) -> Outcome:
-    if check == "offline" and "trains" not in told:
-        return Outcome(check, Status.not_reached, why or "the recipe was not run")
+def _outcome(check: str, told: Mapping[str, Sequence[str]]) -> Outcome:
+    if check == "offline" and "trains" not in told and told[check][0] == Status.passed.value:
+        return Outcome(check, Status.not_reached, f"it needs {_root('trains', told)}")
     if check in told:
         status, reason = told[check]
         return Outcome(check, Status(status), reason)
-    blocking = [need for need in NEEDS.get(check, ("composes",)) if told.get(need, ["", ""])[0] == "failed"]
-    return Outcome(check, Status.not_reached, why or f"it needs {_root(check, told, blocking)}")
+    return Outcome(check, Status.not_reached, f"it needs {_root(check, told)}")
 
 
-def _root(check: str, told: Mapping[str, Sequence[str]], blocking: Sequence[str]) -> str:
-    """The failed check that keeps another from being reached."""
-    if blocking:
-        return blocking[-1]
-    return next((_root(need, told, _failed(need, told)) for need in NEEDS.get(check, ())), "composes")
-
-
-def _failed(check: str, told: Mapping[str, Sequence[str]]) -> list[str]:
-    return [check] if told.get(check, [""])[0] == Status.failed.value else []
+def _root(check: str, told: Mapping[str, Sequence[str]]) -> str:
+    """The failed check that keeps another from being reached: the nearest of those that it needs."""
+    for need in NEEDS.get(check, ("composes",)):
+        if need in told:
+            return need
+    return _root(NEEDS[check][-1], told) if check in NEEDS else "composes"
