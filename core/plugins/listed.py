@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tunebook.plugins.find import Found, package_folders
@@ -11,14 +12,19 @@ from tunebook.plugins.find import Found, package_folders
 
 def listed_options(found: Found) -> Iterator[str]:
     """The recipe's options on its page, and those of its family that the page takes in among its defaults."""
-    from omegaconf import OmegaConf
-
-    if found.yaml is None:
-        return
-    page: Any = OmegaConf.load(found.yaml)
-    yield from (str(key) for key in OmegaConf.select(page, "recipe") or {})
-    for entry in page.get("defaults") or []:
+    page = _mapping(found.yaml) if found.yaml else {}
+    node = page.get("recipe")
+    yield from map(str, node if isinstance(node, dict) else ())
+    for entry in page.get("defaults") or ():
         family = re.fullmatch(r"/family/(\w+)@recipe", entry) if isinstance(entry, str) else None
-        for folder in package_folders("tunebook.conf") if family else []:
-            file = folder / "family" / f"{family.group(1)}.yaml" if family else folder
-            yield from (str(key) for key in OmegaConf.load(file)) if file.is_file() else ()
+        if family:
+            files = [folder / "family" / f"{family.group(1)}.yaml" for folder in package_folders("tunebook.conf")]
+            yield from (str(key) for file in files if file.is_file() for key in _mapping(file))
+
+
+def _mapping(file: Path) -> dict[Any, Any]:
+    """A YAML file's keys and values; the names are all that is asked for, so the fast reader will do."""
+    import yaml
+
+    content = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return content if isinstance(content, dict) else {}

@@ -14,7 +14,7 @@ from tunebook.data.columns import Column
 from tunebook.files import write_text
 
 SIZES = {"train": 16, "validation": 8, "test": 12}
-"""Rows of each split; more where there are more labels than that."""
+"""Rows of each split; more where there are many labels."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,15 @@ def first_row(path: Path) -> dict[str, Any]:
     return row
 
 
-def some_rows(table: Table, wanted: int, label: str | None) -> list[dict[str, Any]]:
-    """As many rows as wanted, every label as often as the others; without labels from all over the file."""
+def some_rows(table: Table, wanted: int, label: str | None, each: int = 1) -> list[dict[str, Any]]:
+    """As many rows as wanted, every label as often as the others; without labels from all over the file.
+
+    Args:
+        table: The rows.
+        wanted: How many; more where there are many labels.
+        label: The column of the label.
+        each: Fewest rows of each label.
+    """
     if label is None or label not in table.header:
         step = max(1, len(table.rows) // wanted)
         return list(table.rows[::step][:wanted])
@@ -105,7 +112,7 @@ def some_rows(table: Table, wanted: int, label: str | None) -> list[dict[str, An
         by_label.setdefault(str(row.get(label)), []).append(row)
     deepest = max((len(rows) for rows in by_label.values()), default=0)
     in_turn = [rows[depth] for depth in range(deepest) for rows in by_label.values() if depth < len(rows)]
-    return in_turn[: max(wanted, len(by_label))]
+    return in_turn[: max(wanted, each * len(by_label))]
 
 
 def write_slices(
@@ -129,8 +136,9 @@ def write_slices(
         if not is_sliced(source):
             continue
         table = read_table(Path(source))
-        wanted = SIZES[split] if len(sources) > 1 else sum(SIZES.values())
-        rows = [_with_whole_paths(row, images, Path(source).parent) for row in some_rows(table, wanted, label)]
+        shared = split == "train" and len(sources) < len(SIZES)  # other splits are taken off these rows
+        wanted, each = (sum(SIZES.values()), 4) if shared else (SIZES[split], 2 if split == "train" else 1)
+        rows = [_with_whole_paths(row, images, Path(source).parent) for row in some_rows(table, wanted, label, each)]
         made = Table(table.header, rows, table.kind)
         cut[split] = _write(made, rows, folder / f"{split}{table.kind}")[0]
         if split == "train" and rows:
