@@ -23,8 +23,8 @@ def listed_options(found: Found) -> Iterator[str]:
 
 
 def _mapping(file: Path) -> dict[Any, Any]:
-    """A YAML file's keys and values; the names are all that is asked for, so the fast reader will do."""
+    """A YAML file's keys and values."""
     import yaml
 
-    content = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content if isinstance(content, dict) else {}
