@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 # Processes that share the tests, a file each at a time.
 JOBS ?= 2
 
-.PHONY: help first-run test lint format wheel clean
+.PHONY: help first-run test lint format api wheel clean
 
 help:
 	@echo "make first-run   set up, and tune on the sample reviews that ship with Tunebook"
 	@echo "make test        set up for development, and run the tests"
 	@echo "make lint        ruff and mypy"
 	@echo "make format      let ruff put the code in order"
+	@echo "make api         write docs/api.md from the docstrings"
 	@echo "make wheel       build the wheel into dist/"
 	@echo "make clean       delete what was built; .venv and runs/ stay"
 
@@ -31,6 +32,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+api:
+	$(PYTHON) docs/make_api.py
 
 wheel: $(VENV)/.installed clean
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .

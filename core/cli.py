@@ -27,6 +27,8 @@ usage: tunebook <verb> ...
   predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
   chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
   export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
+  new <name> --family <family>    write a recipe to start from: text_classification, image_classification ...
+  verify <recipe> [key=value ...] check that a recipe keeps the contract
 
 Hydra's own options work with check, train, compare and evaluate: -m (sweeps), --cfg job, --info ...
 Tab completion: eval "$(tunebook -sc install=bash)"
@@ -35,7 +37,19 @@ Tab completion: eval "$(tunebook -sc install=bash)"
   tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
 """
 
-_VERBS = ("list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export")
+_VERBS = (
+    "list",
+    "show",
+    "check",
+    "train",
+    "compare",
+    "evaluate",
+    "predict",
+    "chat",
+    "export",
+    "new",
+    "verify",
+)
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
     errno.EACCES,
@@ -163,7 +177,7 @@ def _complete(arguments: Sequence[str]) -> None:
     verb = words[1] if len(words) > 2 or (len(words) == 2 and line.endswith(" ")) else None
     if verb is None:
         print(" ".join(_VERBS))
-    elif verb == "show":
+    elif verb in ("show", "verify"):
         from tunebook.plugins import find_recipes
 
         print(" ".join(find_recipes()))
@@ -207,6 +221,14 @@ def _dispatch(arguments: Sequence[str]) -> None:
         from tunebook.commands.export import export_command
 
         export_command(rest)
+    elif verb == "new":
+        from tunebook.commands.new import new_command
+
+        new_command(rest)
+    elif verb == "verify":
+        from tunebook.commands.verify import verify_command
+
+        sys.exit(verify_command(rest))
     elif verb == "_worker":
         from tunebook.training.ranks import work_in
 

@@ -14,6 +14,7 @@ from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
 from tunebook.overrides import ELSEWHERE, in_words
 from tunebook.plugins import find_recipes, unknown_recipe
+from tunebook.plugins.listed import listed_options
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
@@ -54,13 +55,10 @@ def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
 
 def _recipe_keys(overrides: Sequence[str]) -> Iterator[str]:
     """The keys of the chosen recipe's own options, read from its YAML."""
-    from omegaconf import OmegaConf
-
     for name in (o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")):
         found = find_recipes().get(name)
-        if found and found.yaml:
-            node = OmegaConf.select(OmegaConf.load(found.yaml), "recipe") or {}
-            yield from (f"recipe.{key}" for key in node)
+        if found:
+            yield from (f"recipe.{key}" for key in listed_options(found))
 
 
 def _nearest(key: str, known: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ from tunebook import __version__
 from tunebook.commands.show import field_help, schema_options
 from tunebook.compose import SCHEMAS, known_keys, nested
 
-VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "chat"]
+VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
 FAST = [
     "recipe=review_sentiment",
     "data.label=label",

@@ -30,14 +30,18 @@ def sources() -> Iterator[tuple[Path, str]]:
                 yield path, f"{name}/{path.relative_to(ROOT / folder).as_posix()}"
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy: build/ in the checkout may hold files that were deleted long ago."""
-    copy = tmp_path_factory.mktemp("checkout")
+def copy_checkout(copy: Path) -> Path:
+    """Copy what a wheel is built from: build/ in the checkout may hold files that were deleted long ago."""
     for folder in RENAMED:
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in TOP:
         shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = copy_checkout(tmp_path_factory.mktemp("checkout"))
     out = tmp_path_factory.mktemp("dist")
     pip("wheel", "--no-build-isolation", "--wheel-dir", str(out), str(copy))
     (made,) = out.glob("tunebook-*.whl")
@@ -60,6 +64,9 @@ def test_every_file_of_the_package_is_in_the_wheel(names: set[str]) -> None:
     [
         "tunebook/py.typed",
         "tunebook/conf/recipe/review_sentiment.yaml",
+        "tunebook/conf/family/image_classification.yaml",
+        "tunebook/new_recipe/templates/pyproject.toml.jinja",
+        "tunebook/testing/zygote.py",
         "tunebook/recipes/review_sentiment/samples/train.csv",
         "tunebook/evaluation/report.html.jinja",
         "tunebook/models/starters/starter_text/tokenizer.json",

@@ -202,6 +202,51 @@ def test_a_page_in_a_strangers_folder_hides_no_other(plugin: Plugin, tunebook: T
     assert "seed: 0\n" in done.stdout, done.stderr
 
 
+def test_pages_of_ours_cannot_be_replaced_by_a_strangers(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
+    """Not by another recipe's package, and not by that of the chosen recipe either."""
+    chosen = ["check", "recipe=legal_triage", "--cfg", "job", "run_dir=run", "data.cache_dir=cache"]
+    before = tunebook(*chosen, env=plugin())
+    env = plugin("aardvark", name="aardvark")
+    for package in ("aardvark", "legal_triage"):
+        conf = tmp_path / f"site_{package}" / package / "conf"
+        for name in (
+            "train",
+            "check",
+            "model/starter_text",
+            "adapt/full",
+            "trainer/auto",
+            "family/text_classification",
+        ):
+            (conf / name).parent.mkdir(exist_ok=True)
+            (conf / f"{name}.yaml").write_text(
+                "# @package _global_\nseed: 13\noptim: {lr: 9}\ndata: {max_rejects: 9}\n"
+            )
+    after = tunebook(*chosen, env=env)
+    assert after.returncode == 0 and after.stdout == before.stdout, after.stderr
+    assert "seed: 0\n" in after.stdout
+
+
+def test_a_recipe_is_verified_beside_broken_ones(plugin: Plugin, tunebook: Tunebook):
+    plugin("raises", name="raises", code="raise RuntimeError('at import')")
+    plugin("slow", name="slow", code="import time\ntime.sleep(3)\n" + RECIPE)
+    plugin("later", name="later", code=RECIPE + "    contract = 2\n")
+    plugin("torn", name="torn", page="# @package _global_\nrecipe: {name: torn\n")
+    env = plugin("copycat", name="medical_diagnosis")
+    started = time.monotonic()
+    done = tunebook("verify", "review_sentiment", "--only", "lazy,composes,options,typo", env=env)
+    assert done.returncode == 0 and "4 of 4 checks passed" in done.stdout, done.stdout + done.stderr
+    assert time.monotonic() - started < 30
+    for name, reason in (
+        ("raises", "RuntimeError: at import"),
+        ("later", "version 2 of the contract"),
+        ("torn", "is no YAML"),
+        ("medical_diagnosis", "offers a recipe named 'medical_diagnosis' too"),
+    ):
+        done = tunebook("verify", name, env=env)
+        assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+        assert any(line.startswith("composes") and reason in line for line in done.stdout.splitlines()), done.stdout
+
+
 @pytest.mark.parametrize(
     ("page", "phrases"),
     [

@@ -1,0 +1,1 @@
+"""A recipe to start from, as `tunebook new` writes it."""

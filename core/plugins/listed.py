@@ -1,0 +1,30 @@
+"""The options that a recipe's page lists, read without importing the recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tunebook.plugins.find import Found, package_folders
+
+
+def listed_options(found: Found) -> Iterator[str]:
+    """The recipe's options on its page, and those of its family that the page takes in among its defaults."""
+    page = _mapping(found.yaml) if found.yaml else {}
+    node = page.get("recipe")
+    yield from map(str, node if isinstance(node, dict) else ())
+    for entry in page.get("defaults") or ():
+        family = re.fullmatch(r"/family/(\w+)@recipe", entry) if isinstance(entry, str) else None
+        if family:
+            files = [folder / "family" / f"{family.group(1)}.yaml" for folder in package_folders("tunebook.conf")]
+            yield from (str(key) for file in files if file.is_file() for key in _mapping(file))
+
+
+def _mapping(file: Path) -> dict[Any, Any]:
+    """A YAML file's keys and values."""
+    import yaml
+
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}

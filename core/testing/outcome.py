@@ -1,0 +1,86 @@
+"""The checks of a recipe by name, and what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+CHECKS: dict[str, str] = {
+    "lazy": "nothing of it is imported by `list`, and importing it loads no torch",
+    "composes": "its page composes, and its class is imported",
+    "options": "every option has help; page and Config have the same options",
+    "typo": "a misspelt option is refused, and the near one is named",
+    "bad_rows": "broken rows are rejected, each with a reason",
+    "loss": "the loss of a batch is finite, and falls along its gradient",
+    "overfits": "a batch can be learnt by heart",
+    "trains": "a small run trains up to a tuned model",
+    "save_load": "the bundle answers as the model did in memory",
+    "metrics": "metrics.json says what predictions.csv shows",
+    "labels": "labels keep their order from training to `predict`",
+    "plain": "the bundle opens without Tunebook, and answers the same",
+    "resume": "a run that is killed and goes on ends in the same weights",
+    "offline": "no network is asked for anything",
+}
+"""Each check and what it shows, in the order told."""
+
+
+class Status(Enum):
+    """What came of a check."""
+
+    passed = "passed"
+    failed = "failed"
+    not_applicable = "not applicable"
+    not_reached = "not reached"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check.
+
+    Attributes:
+        check: Its name, one of `CHECKS`.
+        status: Whether it passed; ``not_reached`` where what it needs has failed, which counts as not passed.
+        reason: What was seen, or what is wrong and where.
+    """
+
+    check: str
+    status: Status
+    reason: str
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing speaks against the recipe: passed, or it means nothing to the recipe's family."""
+        return self.status in (Status.passed, Status.not_applicable)
+
+
+class Failed(Exception):
+    """A check that did not pass, with the reason."""
+
+
+class NotApplicable(Exception):
+    """A check that means nothing to this recipe, and why."""
+
+
+def told(work: Callable[[], str]) -> list[str]:
+    """Run a check in the process of a job: its status and reason, as plain values."""
+    try:
+        return [Status.passed.value, work()]
+    except Failed as failure:
+        return [Status.failed.value, str(failure)]
+    except NotApplicable as reason:
+        return [Status.not_applicable.value, str(reason)]
+
+
+class RecipeFailed(AssertionError):
+    """A recipe that did not pass; the message lists the checks that failed, and those not reached.
+
+    Attributes:
+        outcomes: What came of every check that was run.
+    """
+
+    def __init__(self, name: str, outcomes: Sequence[Outcome]) -> None:
+        bad = [outcome for outcome in outcomes if not outcome.good]
+        lines = [f"{o.check}: {o.status.value}: {o.reason}" for o in bad]
+        super().__init__(f"the recipe '{name}' does not pass {len(bad)} of {len(outcomes)} checks\n" + "\n".join(lines))
+        self.outcomes = tuple(outcomes)

@@ -1,0 +1,186 @@
+"""One small run, looked at from inside: its model in memory, its bundle, its files; and the same run killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.testing.first_look import compose_config
+from tunebook.testing.outcome import Failed, Status, told
+from tunebook.testing.sample_rows import Slices
+
+if TYPE_CHECKING:
+    from tunebook.commands.setup import Prepared
+    from tunebook.recipe import Batch
+
+TOLERANCE = 1e-4
+"""Largest difference between outputs that count as equal: saved weights are the same, sums may be ordered otherwise."""
+KILLED_AFTER = 5
+"""Optimizer steps done when the process is killed; with a checkpoint every 3 steps the last ones are lost."""
+
+
+@dataclass
+class Seen:
+    """What the small run held in memory when its model was tuned."""
+
+    prepared: Prepared | None = None
+    outputs: Any = None
+
+
+def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str) -> dict[str, list[str]]:
+    """Train, and check what came of it: check -> status and reason."""
+    from tunebook.commands.train import train_command
+
+    run, seen, failure, slices = Path(folder) / "run", Seen(), "", Slices(**rows)
+    slices.take_the_place_of_samples(name)
+    config = compose_config([*overrides, f"run_dir={run}"])
+    _look_in(name, seen)
+    try:
+        train_command(config, str(run))
+    except BaseException as error:
+        if seen.outputs is None:
+            raise
+        failure = " ".join(str(error).split())
+    made = {"trains": [Status.passed.value, _steps(run)]}
+    try:
+        predictor = _reopened(run, seen, failure)
+    except Failed as failed:
+        return {**made, "save_load": [Status.failed.value, str(failed)]}
+    made["save_load"] = [Status.passed.value, "the same outputs for validation rows, in memory and read back"]
+    _write_example(run.parent, predictor, seen)
+    if failure:
+        return {**made, "metrics": [Status.failed.value, f"the test rows cannot be scored: {failure}"]}
+    from tunebook.testing.agreement import labels_agree, metrics_agree
+
+    prepared = seen.prepared
+    assert prepared is not None
+    made["metrics"] = told(lambda: metrics_agree(prepared, run, predictor))
+    made["labels"] = told(lambda: labels_agree(prepared, run, slices.test))
+    return made
+
+
+def _look_in(name: str, seen: Seen) -> None:
+    """Take down what the tuned model answers before it is written; this process does nothing else afterwards."""
+    from tunebook.plugins import load_recipe_class
+
+    recipe_class: Any = load_recipe_class(name)
+    finish = recipe_class.finish
+
+    def watched(recipe: Any, prepared: Prepared, model: Any, *rest: Any) -> float:
+        seen.prepared = prepared
+        seen.outputs = _outputs(recipe, prepared, model)
+        return float(finish(recipe, prepared, model, *rest))
+
+    recipe_class.finish = watched
+
+
+def example_batch(prepared: Prepared) -> Batch:
+    """A few validation rows as the model takes them."""
+    items = prepared.encoded.splits["validation"].items
+    batch = prepared.encoded.collate([items[i] for i in range(min(4, len(items)))])
+    if "inputs" not in batch:  # stored pixels, which are made ready on the device
+        batch = prepared.encoded.tokenizer(batch)
+    return batch
+
+
+def _outputs(recipe: Any, prepared: Prepared, model: Any) -> Any:
+    """What the recipe's head makes of the example batch, ``[...]``."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        outputs = recipe.head(prepared.labels).forward(model, example_batch(prepared)).float().cpu().numpy()
+    model.train(was_training)
+    return outputs
+
+
+def _steps(run: Path) -> str:
+    import csv
+
+    with (run / "logs" / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    losses = [float(row["train/loss"]) for row in rows if row.get("train/loss")]
+    return f"training loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last"
+
+
+def _reopened(run: Path, seen: Seen, failure: str) -> Any:
+    """The bundle's model, which must answer as the one in memory did."""
+    import numpy as np
+
+    from tunebook.bundle.read import open_bundle
+
+    if not (run / "model").is_dir():
+        raise Failed(f"the bundle cannot be written: {failure}")
+    try:
+        _, recipe, predictor = open_bundle(run / "model")
+    except Exception as error:
+        raise Failed(f"the bundle cannot be read back: {' '.join(str(error).split())}") from error
+    assert seen.prepared is not None
+    again = _outputs(recipe, seen.prepared, predictor.model)
+    if again.shape != seen.outputs.shape or not np.allclose(again, seen.outputs, atol=TOLERANCE):
+        off = np.abs(again - seen.outputs).max() if again.shape == seen.outputs.shape else float("nan")
+        raise Failed(
+            f"the model that is read back from the bundle answers otherwise than the one in memory (off by {off:.4f}): "
+            "something that it needs is in no weight and in no file"
+        )
+    return predictor
+
+
+def _write_example(folder: Path, predictor: Any, seen: Seen) -> None:
+    """Inputs and plain outputs of the bundle's model, for the process that must do without Tunebook."""
+    import torch
+    from safetensors.torch import save_file
+
+    assert seen.prepared is not None
+    inputs = {k: v.contiguous() for k, v in example_batch(seen.prepared)["inputs"].items() if torch.is_tensor(v)}
+    with torch.no_grad():
+        made = predictor.model.eval()(**inputs)
+    logits = (made if torch.is_tensor(made) else made.logits).float().contiguous()
+    save_file({**inputs, "__logits__": logits}, folder / "example.safetensors")
+
+
+def killed(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str) -> None:
+    """The same run, killed by the operating system in the midst of training."""
+    from tunebook.commands.train import train_command
+    from tunebook.finetuner import FineTuner
+
+    def kill(module: Any, batch: Any, batch_idx: int) -> None:
+        if module.global_step == KILLED_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Slices(**rows).take_the_place_of_samples(name)
+    FineTuner.on_train_batch_start = kill  # type: ignore[method-assign, assignment]
+    run = Path(folder) / "killed"
+    train_command(compose_config([*overrides, f"run_dir={run}"]), str(run))
+
+
+def resumed(name: str, rows: Mapping[str, Any], folder: str) -> list[str]:
+    """Go on with the killed run, and compare its weights with those of the run that was never touched."""
+    Slices(**rows).take_the_place_of_samples(name)
+    return told(lambda: _same_weights(Path(folder) / "killed", Path(folder) / "run"))
+
+
+def _same_weights(run: Path, whole: Path) -> str:
+    from tunebook.commands.train import resume_command
+    from tunebook.training.checkpoints import step_checkpoints
+
+    checkpoints = [path.stem for path in step_checkpoints(run / "checkpoints")]
+    if not checkpoints:
+        raise Failed("the killed run left no checkpoint")
+    resume_command([f"resume={run}"])
+    different = [
+        path.name
+        for path in sorted((whole / "model").glob("*.safetensors"))
+        if path.read_bytes() != (run / "model" / path.name).read_bytes()
+    ]
+    if different:
+        raise Failed(
+            f"killed after step {KILLED_AFTER} and resumed from {checkpoints[-1]}, it ends in other weights "
+            f"({', '.join(different)}): something that shapes training is neither in the weights nor made of the seed"
+        )
+    return f"killed after step {KILLED_AFTER}, resumed from {checkpoints[-1]}: the same weights, bit for bit"

@@ -1,0 +1,204 @@
+"""A recipe that is broken in one way fails the check that is meant for it, and no other."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tunebook.testing import CHECKS, RecipeFailed, Status, Workshop, check_recipe, open_workshop
+
+RECIPE = '''
+from dataclasses import dataclass
+
+from tunebook import TextClassification, TextClassificationConfig
+
+
+@dataclass
+class DoorConfig(TextClassificationConfig):
+    """Options."""
+
+    shortest: int = 2
+    """Texts of fewer words are rejected."""
+
+
+class Door(TextClassification[DoorConfig]):
+    """Whether a door is open."""
+
+    Config = DoorConfig
+
+    def invalid(self, row):
+        return None if len(row["text"].split()) >= self.options.shortest else "is too short"
+'''
+PAGE = """# @package _global_
+# Whether a door is open.
+data:
+  max_length: 16
+recipe:
+  name: doors
+  descriptions: null
+  shortest: 2
+"""
+
+
+@dataclass(frozen=True)
+class Break:
+    """One way to break the recipe: code in its class or above it, another class, another page, a head of its own."""
+
+    inside: str = ""
+    above: str = ""
+    recipe: str = RECIPE
+    page: str = PAGE
+    head: str = ""
+
+
+OWN_HEAD = """
+    def head(self, labels):
+        from .head import OwnHead
+
+        return OwnHead(len(labels))
+"""
+
+BREAKS: dict[str, Break] = {
+    "lazy": Break(above="import torch\n"),
+    "composes": Break(page=PAGE.replace("max_length: 16", "max_length: short")),
+    "options": Break(recipe=RECIPE.replace('    """Texts of fewer words are rejected."""\n', "")),
+    # Half of the options are on another page, where a misspelt key is not looked for.
+    "typo": Break(
+        page=PAGE.replace("  shortest: 2\n", "").replace("data:", "defaults: [/doors@recipe, _self_]\ndata:")
+    ),
+    # Of a text of one word there is no second.
+    "bad_rows": Break("""
+    def invalid(self, row):
+        return None if row["text"].split()[1] else "has an empty second word"
+"""),
+    # A probability that was rounded to 0 has no logarithm.
+    "loss": Break(
+        OWN_HEAD,
+        head="""
+    def loss(self, logits, target):
+        return -self.probabilities(logits).log().gather(1, target[:, None])[:, 0]
+""",
+    ),
+    # It learns, and always answers the first label.
+    "overfits": Break(
+        OWN_HEAD,
+        head="""
+    def decide(self, probabilities):
+        return probabilities.argmax(dim=-1) * 0
+""",
+    ),
+    "trains": Break('    watch = "f1"\n'),
+    # What is hung on the model is not saved with it.
+    "save_load": Break("""
+    def build_model(self, source, labels, config, encoded):
+        model = super().build_model(source, labels, config, encoded)
+
+        def sharper(module, inputs, outputs):
+            outputs.logits = outputs.logits * 3 + 1
+            return outputs
+
+        model.register_forward_hook(sharper)
+        return model
+"""),
+    # One name for another number.
+    "metrics": Break("""
+    def metrics(self, labels):
+        from torchmetrics.classification import MulticlassAccuracy
+
+        metrics = super().metrics(labels)
+        metrics["accuracy"] = MulticlassAccuracy(len(labels), average="macro")
+        return metrics
+"""),
+    "labels": Break("""
+    def open_bundle(self, folder, manifest):
+        opened = super().open_bundle(folder, manifest)
+        opened.labels = opened.labels[::-1]
+        return opened
+"""),
+    # What a class of transformers computes is changed, where this recipe is imported and nowhere else.
+    "plain": Break("""
+    def head(self, labels):
+        from transformers import LlamaForSequenceClassification as Model
+
+        if not hasattr(Model, "first"):
+            Model.first = Model.forward
+            Model.forward = scaled
+        return super().head(labels)
+
+
+def scaled(self, *args, **kwargs):
+    made = self.first(*args, **kwargs)
+    made.logits = made.logits * 2 + 1
+    return made
+"""),
+    # A count that shapes the loss, and is in no checkpoint.
+    "resume": Break(
+        OWN_HEAD,
+        head="""
+    batches = 0
+
+    def loss(self, logits, target):
+        OwnHead.batches += torch.is_grad_enabled()
+        smoothing = 0.3 / max(1, OwnHead.batches)
+        return torch.nn.functional.cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
+""",
+    ),
+    # Statistics of use, sent in silence.
+    "offline": Break("""
+    def check_labels(self, labels, data):
+        import socket
+
+        try:
+            socket.create_connection(("statistics.invalid", 80), timeout=1)
+        except OSError:
+            pass
+"""),
+}
+
+
+def write_recipe(folder: Path, broken: Break) -> Path:
+    """A private recipe in a folder; returns the folder that it lies in."""
+    home = folder / "recipes" / "doors"
+    (home / "conf" / "recipe").mkdir(parents=True)
+    (home / "samples").mkdir()
+    (home / "recipe.py").write_text(broken.above + broken.recipe + broken.inside)
+    head = "import torch\n\nfrom tunebook import SoftmaxHead\n\n\nclass OwnHead(SoftmaxHead):"
+    (home / "head.py").write_text(f"{head}{broken.head or 'pass'}")
+    (home / "conf" / "recipe" / "doors.yaml").write_text(broken.page)
+    (home / "conf" / "doors.yaml").write_text("shortest: 2\n")
+    for split, rows in (("train", 24), ("validation", 9), ("test", 13)):
+        with (home / "samples" / f"{split}.csv").open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["text", "label"])
+            for i in range(rows):  # an odd number of rows, so that labels differ in how many they have
+                state = "open" if i % 3 else "shut"
+                writer.writerow([f"the {split} door number {i} is {state} now", state])
+    return folder / "recipes"
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    with open_workshop() as opened:
+        yield opened
+
+
+def test_the_unbroken_recipe_passes(tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, Break())))
+    outcomes = check_recipe("doors", workshop=workshop)
+    assert {outcome.status for outcome in outcomes} == {Status.passed}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_broken_recipe_fails_the_check_meant_for_it(
+    check: str, tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, BREAKS[check])))
+    with pytest.raises(RecipeFailed) as caught:
+        check_recipe("doors", workshop=workshop)
+    failed = {outcome.check: outcome.reason for outcome in caught.value.outcomes if outcome.status is Status.failed}
+    assert list(failed) == [check], failed
+    assert f"{check}: failed: " in str(caught.value)

@@ -1,0 +1,28 @@
+"""The recipes that come with Tunebook keep the contract that strangers' recipes are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tunebook.testing import CHECKS, Status, Workshop, check_recipe, open_workshop
+
+ROOT = Path(__file__).parent.parent.parent
+OURS = sorted(p.name for p in (ROOT / "recipes").iterdir() if (p / "recipe.py").is_file())
+WRITING = {"customer_chat", "marketing_copy"}
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    with open_workshop() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_recipe_of_ours_passes_every_check(name: str, workshop: Workshop, cache: Path):
+    outcomes = check_recipe(name, workshop=workshop)
+    assert [outcome.check for outcome in outcomes] == list(CHECKS)
+    passed = {outcome.check for outcome in outcomes if outcome.status is Status.passed}
+    assert passed == set(CHECKS) - ({"labels"} if name in WRITING else set())

@@ -1,0 +1,82 @@
+"""`tunebook verify` at the terminal: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Tunebook
+from tests.testing.test_mutations import PAGE, Break, write_recipe
+from tunebook.errors import UserError
+from tunebook.testing import CHECKS, RecipeFailed, Status, check_recipe, open_workshop, verify_recipe
+
+QUICK = "lazy,composes,options,typo"
+
+
+def test_checks_are_listed(tunebook: Tunebook):
+    done = tunebook("verify", "--list")
+    assert done.returncode == 0 and [line.split()[0] for line in done.stdout.splitlines()] == list(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrases"),
+    [
+        ([], ["takes one recipe"]),
+        (["review_sentimnt"], ["did you mean recipe=review_sentiment?"]),
+        (["review_sentiment", "--only", "resum"], ["no check named 'resum'", "did you mean resume?"]),
+        (["review_sentiment", "data.colour=red"], ["There is no config key 'data.colour'"]),
+        (["review_sentiment", "red"], ["This is no override"]),
+    ],
+)
+def test_bad_input_ends_with_two(arguments: list[str], phrases: list[str], tunebook: Tunebook):
+    done = tunebook("verify", *arguments)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    for phrase in phrases:
+        assert phrase in done.stderr
+
+
+def test_some_checks_of_a_good_recipe_end_with_zero_and_load_no_torch(tunebook: Tunebook, tmp_path: Path):
+    started = time.monotonic()
+    done = tunebook("verify", "review_sentiment", "--only", QUICK)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^(\w+) +ok  ", done.stdout, re.M) == QUICK.split(",")
+    assert done.stdout.endswith("4 of 4 checks passed\n")
+    assert list((tmp_path / "work").iterdir()) == [] and time.monotonic() - started < 30
+
+
+def test_a_broken_recipe_ends_with_one_and_says_what_was_not_reached(tunebook: Tunebook, tmp_path: Path):
+    env = {"TUNEBOOK_RECIPES": str(write_recipe(tmp_path, Break(page=PAGE.replace("doors", "windows"))))}
+    done = tunebook("verify", "doors", env=env)
+    assert done.returncode == 1 and done.stderr == ""
+    assert re.search(r"^composes +FAILED +.*recipe\.name to 'windows'.*doors\.yaml:6", done.stdout, re.M)
+    assert re.search(r"^resume +not reached +it needs composes$", done.stdout, re.M)
+    assert "these did not: composes, options, typo, bad_rows" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("above", "phrase"),
+    [("import os\nos._exit(3)\n", "exit status 3"), ("import os, signal\nos.kill(os.getpid(), 9)\n", "exit status -9")],
+)
+def test_a_recipe_that_takes_its_process_along_is_told(
+    above: str, phrase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, Break(above=above))))
+    with pytest.raises(RecipeFailed, match=phrase) as caught:
+        check_recipe("doors")
+    assert {o.check: o.status for o in caught.value.outcomes}["offline"] is Status.not_reached
+
+
+def test_a_recipe_without_rows_needs_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = write_recipe(tmp_path, Break())
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(folder))
+    rows = folder / "doors" / "samples"
+    rows.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="no sample rows to be verified with"):
+        verify_recipe("doors", only=["bad_rows"])
+    with open_workshop() as workshop:
+        given = [f"data.train={tmp_path / 'elsewhere' / 'train.csv'}"]
+        outcomes = check_recipe("doors", given, only=["bad_rows", "trains"], workshop=workshop)
+    assert [outcome.status for outcome in outcomes] == [Status.passed, Status.passed]
