@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,12 @@ class Workshop:
             "path": sys.path,
         }
         assert self.zygote.stdin and self.zygote.stdout
-        self.zygote.stdin.write(json.dumps(job) + "\n")
-        self.zygote.stdin.flush()
-        answer = self.zygote.stdout.readline()
-        status = json.loads(answer)["status"] if answer else "the process that starts jobs is gone"
+        answer = ""
+        with suppress(BrokenPipeError):
+            self.zygote.stdin.write(json.dumps(job) + "\n")
+            self.zygote.stdin.flush()
+            answer = self.zygote.stdout.readline()
+        status = json.loads(answer)["status"] if answer else "unknown: the process that starts jobs is gone"
         said = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
         return Done(status, said.get("value"), said.get("error", ""))
 
@@ -115,6 +117,7 @@ def open_workshop() -> Iterator[Workshop]:
         yield Workshop(zygote)
     finally:
         assert zygote.stdin and zygote.stdout
-        zygote.stdin.close()
+        with suppress(BrokenPipeError):
+            zygote.stdin.close()
         zygote.wait(timeout=60)
         zygote.stdout.close()

@@ -9,6 +9,7 @@ A job is a line of JSON on standard input; the answer, a line of JSON on standar
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -135,16 +136,23 @@ def _fork(job: dict[str, Any]) -> dict[str, Any]:
             code = run(job)
         finally:
             os._exit(code)
-    deadline = time.monotonic() + job["seconds"]
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return {"status": os.waitstatus_to_exitcode(status)}
-        if time.monotonic() > deadline:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return {"status": "timeout"}
-        time.sleep(0.01)
+    deadline, parent = time.monotonic() + job["seconds"], os.getppid()
+    try:
+        while True:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                return {"status": os.waitstatus_to_exitcode(status)}
+            if time.monotonic() > deadline:
+                break
+            if os.getppid() != parent:  # nobody waits for the answer any more
+                raise SystemExit(1)
+            time.sleep(0.01)
+    except BaseException:  # Ctrl-C, most likely: the job is in a session of its own, and would go on
+        os.killpg(child, signal.SIGKILL)
+        raise
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return {"status": "timeout"}
 
 
 def main() -> None:
@@ -152,9 +160,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what libraries print is no answer
     os.dup2(2, 1)
     _preload()
-    for line in sys.stdin:
-        answers.write(json.dumps(_fork(json.loads(line))) + "\n")
-        answers.flush()
+    with contextlib.suppress(KeyboardInterrupt):
+        for line in sys.stdin:
+            answers.write(json.dumps(_fork(json.loads(line))) + "\n")
+            answers.flush()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -80,3 +84,49 @@ def test_a_recipe_without_rows_needs_some(tmp_path: Path, monkeypatch: pytest.Mo
         given = [f"data.train={tmp_path / 'elsewhere' / 'train.csv'}"]
         outcomes = check_recipe("doors", given, only=["bad_rows", "trains"], workshop=workshop)
     assert [outcome.status for outcome in outcomes] == [Status.passed, Status.passed]
+
+
+HANGS = """
+    def check_labels(self, labels, data):
+        import os
+        import time
+        from pathlib import Path
+
+        (Path(__file__).parent / "reached").write_text(str(os.getpid()))
+        time.sleep(600)
+"""
+
+
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path):
+    folder = write_recipe(tmp_path, Break(HANGS))
+    environment = {**os.environ, "TUNEBOOK_RECIPES": str(folder), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tunebook", "verify", "doors", "--only", "trains"]
+    reached = folder / "doors" / "reached"
+    # In a session of its own, so that the signal reaches what a terminal would send it to, and not these tests.
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        for _ in range(6000):
+            if reached.is_file() and reached.read_text():
+                break
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr is not None and process.stderr.read() == "interrupted\n"
+    job = int(reached.read_text())
+    for _ in range(500):
+        if not _runs(job):
+            break
+        time.sleep(0.01)
+    assert not _runs(job)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")
+    # Killed, and not yet waited for by whoever inherits it.
+    return not (stat.is_file() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
