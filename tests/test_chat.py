@@ -417,7 +417,9 @@ def test_ctrl_c_stops_an_answer_and_then_leaves(bundle: Path, tmp_path: Path) ->
         person.types("/undo\n")
         person.reads_until("there is nothing to take back")
         person.reads_until("you> ")
-        person.types("half a question\x03")
+        person.types("half a question")
+        person.reads_until("half a question")  # the line is being edited: an earlier signal would wait for a key
+        person.types("\x03")
         person.reads_until("interrupted")
         assert person.leaves_with() == 130
     assert not kept.exists()
