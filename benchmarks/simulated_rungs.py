@@ -73,8 +73,7 @@ def ladder(kind: Kind, rng: np.random.Generator, systems: int = 1, seeds: int = 
     if kind.name in RANKINGS:
         target = (rng.random(kind.n) < PREVALENCE).astype(np.int64)
         scores = difficulties(rng, kind.n, systems, seeds)[..., 0] + SHIFT * target
-        of_counts = RANKINGS[kind.name]
-        return [[RankingOutcome(target[:, None], s[:, None], None, of_counts) for s in system] for system in scores]
+        return [[_ranking(kind.name, target, run) for run in system] for system in scores]
     return [[sums_outcome(each) for each in system] for system in _written(kind, rng, systems, seeds)]
 
 
@@ -124,8 +123,61 @@ def truth(kind: Kind) -> float:
     rng = np.random.default_rng(987)
     many = Kind(kind.name, LATENT)
     if kind.name in RANKINGS:
-        of_rows = auroc if kind.name == "auroc" else average_precision
-        target = (rng.random(10 * LATENT) < PREVALENCE).astype(np.int64)
-        return float(of_rows(target, rng.standard_normal(len(target)) + SHIFT * target))
+        return ranking_truth(kind.name, PREVALENCE, SHIFT)
     drawn = [_written(many, rng, 1, 1)[0][0] for _ in range(10)]
     return float(drawn[0].formula(np.sum([each.sums.sum(0) for each in drawn], axis=0)))
+
+
+def ranking_truth(name: str, prevalence: float, shift: float) -> float:
+    """AUROC or average precision of two normal distributions, of two million rows."""
+    rng, of_rows = np.random.default_rng(987), {"auroc": auroc, "average_precision": average_precision}[name]
+    target = (rng.random(10 * LATENT) < prevalence).astype(np.int64)
+    return float(of_rows(target, rng.standard_normal(len(target)) + shift * target))
+
+
+def ranking_run(name: str, rng: np.random.Generator, n: int, prevalence: float, shift: float) -> RankingOutcome:
+    """Draw one run; rows are drawn anew where not both classes occur."""
+    target = np.zeros(n, dtype=np.int64)
+    while not 0 < target.sum() < n:
+        target = (rng.random(n) < prevalence).astype(np.int64)
+    return _ranking(name, target, rng.standard_normal(n) + shift * target)
+
+
+def _ranking(name: str, target: np.ndarray, scores: np.ndarray) -> RankingOutcome:
+    return RankingOutcome(target[:, None], scores[:, None], None, RANKINGS[name])
+
+
+def right_or_wrong(right: np.ndarray) -> ConfusionOutcome:
+    """Make a run of answers that are right or wrong, `[rows]`, scored by accuracy."""
+    ones = np.ones(len(right), dtype=np.int64)
+    return ConfusionOutcome(Units(2, ones, (2 + right.astype(np.int64))[None]), confusion.accuracy)
+
+
+CURVES = (
+    (0.90, 2.0, 0.5, 1000, 5, 1000),
+    (0.90, 2.0, 0.5, 1000, 3, 500),
+    (0.80, 1.5, 0.4, 2000, 5, 500),
+    (0.95, 1.0, 0.25, 1000, 5, 500),
+    (0.70, 3.0, 0.9, 500, 5, 300),
+    (0.85, 2.0, 1.0, 1000, 3, 1000),
+)
+"""a, b, c, training rows, draws a step, test rows. In the last the asymptote lies below the next point."""
+PARTS = (0.1, 0.25, 0.5, 1.0)
+WOBBLE = 0.04
+"""How far one draw of the smallest step is better or worse than another, on the scale of difficulties; less later."""
+
+
+def learning_curve(
+    rng: np.random.Generator, a: float, b: float, c: float, largest: int, draws: int, tested: int
+) -> tuple[list[int], list[list[ConfusionOutcome]]]:
+    """Draw test rows and what runs of growing training sets answer: right for a - b n^-c of all rows."""
+    rows = [round(largest * part) for part in PARTS]
+    shared = rng.standard_normal(tested)
+    steps = []
+    for size in rows:
+        wobble = WOBBLE * (size / rows[0]) ** -0.35
+        places = np.sqrt(0.6) * shared + np.sqrt(0.4) * rng.standard_normal((draws, tested))
+        places = places + wobble * rng.standard_normal((draws, 1))
+        right = normal_share(places / np.sqrt(1 + wobble**2)) < a - b * size**-c
+        steps.append([right_or_wrong(run) for run in right])
+    return rows, steps
