@@ -26,6 +26,10 @@ USUAL_FALL, USUAL_SPREAD = 0.7, 0.7
 FAR_OFF = 6.0
 """A run further than so many robust deviations from its step counts as if it were so far."""
 
+MISFIT = 0.005
+"""How far a step may lie off every curve tried, as a share of the whole rise: no learning curve is a power law to the
+last digit, and the curves tried have gaps between them."""
+
 
 @dataclass(frozen=True, eq=False)
 class PowerLaws:
@@ -121,7 +125,8 @@ def fit_power_laws(
     largest = float(sizes.max())
     means = np.array([np.mean(step) for step in scores])
     noise = np.diag(draw_noise(sizes, scores) / [len(step) for step in scores]) + rows_noise
-    inverse = np.linalg.inv(noise + np.eye(len(sizes)) * 1e-12)
+    misfit = (MISFIT * float(np.ptp(means))) ** 2
+    inverse = np.linalg.inv(noise + np.eye(len(sizes)) * (misfit + 1e-12))
     span = float(np.ptp(means) + 3 * np.sqrt(np.diag(noise)).max())
     b = np.append(0.0, np.geomspace(span * 1e-3, span * 30, SLOPES))
     fall = (sizes / largest) ** -EXPONENTS[:, None]  # [exponents, steps]
