@@ -43,12 +43,10 @@ class Chatting(Protocol):
 
     Attributes:
         truncated: Conversations whose earliest turns were left out so far.
-        unfinished: Answers that were cut off at the most tokens allowed so far.
         generation: How answers are chosen; `chat` sets it.
     """
 
     truncated: int
-    unfinished: int
     generation: Generation
 
     def asked(self, messages: Sequence[Message]) -> Any:

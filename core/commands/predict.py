@@ -168,16 +168,12 @@ def _label(
     from tunebook.bundle.read import open_bundle
     from tunebook.config import Accelerator, TrainerConfig
     from tunebook.files import written_whole
-    from tunebook.predictor import Chatting
     from tunebook.training.devices import choose_accelerator
 
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
     _, _, predictor = open_bundle(folder)
     rows = _answerable(predictor, rows, rejects)
     predictor.truncated = 0  # the golden inputs were counted too
-    writes = predictor if isinstance(predictor, Chatting) else None
-    if writes:
-        writes.unfinished = 0
     if output is None:
         _write(sys.stdout, "csv", predictor, rows, content, device)
     else:
@@ -186,9 +182,6 @@ def _label(
         print(f"{len(rows)} rows: {output}", file=sys.stderr)
     if predictor.truncated:
         print(f"note: {predictor.truncated} rows are over the model's length and were cut", file=sys.stderr)
-    if writes and writes.unfinished:
-        longest = writes.generation.max_new_tokens
-        print(f"note: {writes.unfinished} answers are unfinished, stopped at {longest} tokens", file=sys.stderr)
 
 
 def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:

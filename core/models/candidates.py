@@ -27,12 +27,10 @@ class Candidate:
         ids: Its tokens, without the one that closes it.
         score: Mean log-probability of its tokens and the one that closes it, in nats, under the model as it is:
             without temperature or top_p. An answer that is cut off has none that closes it.
-        finished: Whether it was closed, and not cut off at the most tokens allowed.
     """
 
     ids: list[int]
     score: float
-    finished: bool = True
 
 
 def write_candidates(
@@ -95,8 +93,7 @@ def _check(n: int, settings: Generation) -> None:
 
 
 def _candidate(ids: list[int], score: float, stop_ids: Collection[int]) -> Candidate:
-    closed = ids[-1] in stop_ids
-    return Candidate(ids[:-1] if closed else ids, score, closed)
+    return Candidate(ids[:-1] if ids[-1] in stop_ids else ids, score)
 
 
 def score_candidates(

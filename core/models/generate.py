@@ -99,11 +99,10 @@ def generate(
         UserError: A prompt does not fit the model's positions, or this kind of model does not answer prompts so.
     """
     found = write(model, tokenizer, prompts_ids, settings, stop_ids, batch_size, device, advance)
-    return [opened(answers[0].ids, stop_ids) for answers in found]
+    return [_opened(answers[0].ids, stop_ids) for answers in found]
 
 
-def opened(ids: list[int], stop_ids: Collection[int]) -> list[int]:
-    """An answer without the token that closes it, if one does."""
+def _opened(ids: list[int], stop_ids: Collection[int]) -> list[int]:
     return ids[:-1] if ids[-1] in stop_ids else ids
 
 
@@ -165,12 +164,7 @@ def _decoded(
 
 
 def stream(
-    model: Any,
-    tokenizer: Any,
-    ids: Sequence[int],
-    settings: Generation,
-    stop_ids: Collection[int],
-    cut: Callable[[], None] = lambda: None,
+    model: Any, tokenizer: Any, ids: Sequence[int], settings: Generation, stop_ids: Collection[int]
 ) -> Iterator[str]:
     """Answer one prompt, piece by piece as the tokens come; the pieces together are the decoded answer.
 
@@ -182,7 +176,6 @@ def stream(
         ids: Token ids of the prompt.
         settings: How tokens are chosen; beams are refused, as they have no first piece before the last.
         stop_ids: Tokens that close the answer.
-        cut: Called at the end of an answer that nothing closed.
 
     Raises:
         UserError: As for `generate`.
@@ -202,8 +195,6 @@ def stream(
             if len(text) > len(shown) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
                 yield text[len(shown) :]
                 shown = text
-        else:
-            cut()
     if text != shown:
         yield text[len(shown) :]
 

@@ -54,7 +54,7 @@ class CopyChecker:
         """Drafts, the best first."""
         texts = [each.text for each in drafts]
         order = rank(texts, [self.check(brief, text) for text in texts], [each.score for each in drafts])
-        return [drafts[i] for i in sorted(order, key=lambda i: not drafts[i].finished)]  # half a copy is none
+        return [drafts[i] for i in order]
 
     def told(self, brief: Brief, drafts: Sequence[Draft], candidates: int) -> list[str | float]:
         """The brief, then each of its drafts with what was found in it; and with each what no copy could meet."""
@@ -62,10 +62,9 @@ class CopyChecker:
         row: list[str | float] = [to_plain(brief)]
         for draft in drafts:
             found = self.check(brief, draft.text)
-            cut = [] if draft.finished else ["is unfinished: stopped at recipe.max_new_tokens"]
-            clean = "yes" if found.clean and not cut else "no"
+            clean = "yes" if found.clean else "no"
             score = draft.score if candidates > 1 else ""
-            row += [draft.text, clean, "; ".join([*found.problems, *cut, *never]), score]
+            row += [draft.text, clean, "; ".join([*found.problems, *never]), score]
         return row
 
 

@@ -162,7 +162,6 @@ def finish(
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
     notes = [*prepared.checked.notes, *held_out.notes(len(recipe.exchanges(rows, None)))]
-    notes += tuned.notes(writer.generation.max_new_tokens)
     others = {}
     if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
@@ -238,7 +237,6 @@ def evaluate(
     evidence = Evidence(recipe, held_out, tuned, {}, config.evaluation, config.seed)
     subtitle = f"{Path(config.bundle)} on {config.data.test}"
     told = [*notes, *left_out, *held_out.notes(len(recipe.exchanges(rows, None)))]
-    told += tuned.notes(writer.generation.max_new_tokens)
     report = evidence.report(subtitle=subtitle, data_facts=facts, notes=told)
     evidence.write(run, report)
     print_scores(evidence.scores, report.verdict)

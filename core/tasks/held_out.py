@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -97,22 +97,11 @@ class Performance:
         answers: What it wrote, of several drafts the best.
         drafts: All that it wrote for each, the best first.
         perplexity: Loss and tokens of each conversation; None of what is no model.
-        unfinished: Answers that were cut off at the most tokens allowed.
     """
 
     answers: GeneratedAnswers
     drafts: list[list[str]]
     perplexity: RowSums | None = None
-    unfinished: int = 0
-
-    def notes(self, longest: int) -> list[str]:
-        """What a reader must know of how these answers end, at most ``longest`` tokens each."""
-        if not self.unfinished:
-            return []
-        return [
-            f"{self.unfinished:,} of the {len(self.answers):,} answers were stopped at {longest} tokens, unfinished "
-            "(recipe.max_new_tokens)."
-        ]
 
 
 def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
@@ -125,8 +114,7 @@ def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device
         drafts = writer.drafts(held_out.prompts, device, advance)
     ranked = writer.recipe.ranked(held_out.rows, held_out.exchanges.rows.tolist(), drafts)
     texts = [[draft.text for draft in several] for several in ranked]
-    made = written(held_out, texts, perplexity(sums[:, 0], sums[:, 1]))
-    return replace(made, unfinished=sum(not several[0].finished for several in ranked))
+    return written(held_out, texts, perplexity(sums[:, 0], sums[:, 1]))
 
 
 def written(held_out: HeldOut, drafts: list[list[str]], losses: RowSums | None = None) -> Performance:

@@ -22,7 +22,7 @@ from tunebook.data.pairs import PairItems, stack_pairs
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.models.candidates import write_candidates
-from tunebook.models.generate import Generation, opened, stream, write
+from tunebook.models.generate import Generation, generate, stream
 from tunebook.models.language_loss import supervised_losses
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.text import positions
@@ -64,12 +64,10 @@ class Draft:
     Attributes:
         text: As people read it.
         score: Mean log-probability of its tokens in nats; nan where there is nothing to choose from.
-        finished: Whether the model ended it; else it was cut off at the most tokens allowed.
     """
 
     text: str
     score: float = float("nan")
-    finished: bool = True
 
 
 @dataclass
@@ -82,7 +80,6 @@ class Writer:
         max_length: Longest conversation in tokens that it was trained on; earlier turns are left out of longer ones.
         generation: How answers are chosen.
         truncated: Conversations whose earliest turns were left out so far.
-        unfinished: Answers that were cut off at the most tokens allowed so far; of several drafts the best counts.
         recipe: Says what is asked of a row, and what is told of the answers to it.
     """
 
@@ -91,7 +88,6 @@ class Writer:
     max_length: int
     generation: Generation = field(default_factory=Generation)
     truncated: int = 0
-    unfinished: int = 0
     recipe: TextGeneration[Any] = field(kw_only=True)
 
     @property
@@ -153,9 +149,7 @@ class Writer:
             asked = list(self.recipe.asked(part))
             prompts = [self._asked(messages, part.where(number)) for number, messages in enumerate(asked)]
             drafts = self.drafts(prompts, device, advance)
-            ranked = self.recipe.ranked(part, range(len(part)), drafts)
-            self.unfinished += sum(not several[0].finished for several in ranked)
-            for told in self.recipe.answers(part, asked, ranked):
+            for told in self.recipe.answers(part, asked, self.recipe.ranked(part, range(len(part)), drafts)):
                 yield dict(zip(self.columns, told, strict=True))
 
     def _asked(self, messages: Sequence[Message], where: str) -> np.ndarray:
@@ -174,15 +168,14 @@ class Writer:
     ) -> list[list[Draft]]:
         """Answer prompts given as token ids, each as often as the recipe wants."""
         wanted = self.recipe.candidates
+        if wanted == 1:
+            return [[Draft(text)] for text in self.write(prompts, device, advance)]
         ids = [np.asarray(prompt).tolist() for prompt in prompts]
         stop = self.template.end_of_turn_ids
-        if wanted == 1:
-            single = write(self.model, self.tokenizer, ids, self.generation, stop, BATCH, device or "cpu", advance)
-            return [[Draft(self.decode(opened(one.ids, stop)), finished=one.ids[-1] in stop)] for (one, *_) in single]
         found = write_candidates(
             self.model, self.tokenizer, ids, self.generation, wanted, stop, BATCH, device or "cpu", advance
         )
-        return [[Draft(self.decode(each.ids), each.score, each.finished) for each in several] for several in found]
+        return [[Draft(self.decode(each.ids), each.score) for each in several] for several in found]
 
     def write(
         self,
@@ -190,8 +183,11 @@ class Writer:
         device: torch.device | str | None = None,
         advance: Callable[[int], None] = nothing,
     ) -> list[str]:
-        """Answer prompts given as token ids: the first draft of each."""
-        return [several[0].text for several in self.drafts(prompts, device, advance)]
+        """Answer prompts given as token ids."""
+        ids = [np.asarray(prompt).tolist() for prompt in prompts]
+        stop = self.template.end_of_turn_ids
+        found = generate(self.model, self.tokenizer, ids, self.generation, stop, BATCH, device or "cpu", advance)
+        return [self.decode(answer) for answer in found]
 
     def stream(self, messages: Sequence[Message], device: torch.device | str | None = None) -> Iterator[str]:
         """Answer one conversation, piece by piece; the pieces together are what `write` answers.
@@ -201,11 +197,7 @@ class Writer:
         """
         ids = self.asked(messages).tolist()
         model = self.model.to(device or "cpu")
-        stop = self.template.end_of_turn_ids
-        return _stripped(stream(model, self.tokenizer, ids, self.generation, stop, self._count_unfinished))
-
-    def _count_unfinished(self) -> None:
-        self.unfinished += 1
+        return _stripped(stream(model, self.tokenizer, ids, self.generation, self.template.end_of_turn_ids))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer; white space around it belongs to the template."""

@@ -44,14 +44,6 @@ def test_each_planted_mistake_is_told_alone_and_a_clean_copy_is_clean() -> None:
     assert len(checker.check(MILL, every).problems) == len(planted)
 
 
-def test_nothing_and_half_a_copy_are_not_clean_and_half_a_copy_comes_last() -> None:
-    checker, free = CopyChecker(), Brief(FIELDS)
-    assert checker.told(free, [Draft(" ")], 1)[1:] == [" ", "no", "says nothing", ""]
-    half = Draft("A mill of turned wal", -0.1, finished=False)
-    assert checker.told(free, [half], 1)[2:] == ["no", "is unfinished: stopped at recipe.max_new_tokens", ""]
-    assert checker.ranked(free, [half, Draft("A mill", -9.0)])[0].text == "A mill"
-
-
 def test_candidates_are_told_in_order_with_their_scores() -> None:
     drafts = [Draft("A gourmet mill", -0.1), Draft(CLEAN, -0.9), Draft("21 cm, six settings", -0.5), Draft("", -0.01)]
     checker = CopyChecker()

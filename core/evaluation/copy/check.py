@@ -45,8 +45,6 @@ class CopyCheck:
     invented_numbers: tuple[str, ...] = ()
     """As they are written in the copy; see `quantities.invented_numbers` for what is not seen."""
     invented_names: tuple[str, ...] = ()
-    empty: bool = False
-    """Whether it says nothing at all."""
     names_unchecked: str | None = None
     """Why names could not be looked for in the copy, or a part of it."""
 
@@ -62,14 +60,13 @@ class CopyCheck:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was found; a copy that says nothing is not clean."""
-        return not self.empty and not self.broken and not self.invented
+        """Whether nothing was found."""
+        return not self.broken and not self.invented
 
     @property
     def problems(self) -> list[str]:
         """What was found, one sentence each without its subject: `says £9.99, which is not in the brief`."""
-        told = ["says nothing"] * self.empty
-        told += [f'does not say "{each}"' for each in self.missing]
+        told = [f'does not say "{each}"' for each in self.missing]
         told += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
         told += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
         told += [f"says {each}, which is not in the brief" for each in self.invented_numbers]
@@ -100,7 +97,6 @@ def check(copy: str, source: str, constraints: Constraints, ordinary: Collection
         tuple(each for each in lengths if each.has > each.allowed),
         invented_numbers(copy, said),
         names.invented,
-        not copy.strip(),
         names.unchecked,
     )
 

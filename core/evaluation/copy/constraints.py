@@ -42,7 +42,7 @@ def limits_of(channel: str | None, overrides: Mapping[str, Mapping[str, int | No
             named stays; None takes a limit away.
     """
     name = _plain(channel or "")
-    known = CHANNELS.get(name, Limits())
+    known = CHANNELS.get(_ALSO.get(name, name), Limits())
     own = {_plain(each): limits for each, limits in (overrides or {}).items()}.get(name)
     if own is None:
         return known
@@ -55,8 +55,7 @@ def limits_of(channel: str | None, overrides: Mapping[str, Mapping[str, int | No
 
 
 def _plain(channel: str) -> str:
-    name = "_".join(channel.casefold().replace("-", " ").replace("_", " ").split())
-    return _ALSO.get(name, name)
+    return "_".join(channel.casefold().replace("-", " ").replace("_", " ").split())
 
 
 @dataclass(frozen=True)
