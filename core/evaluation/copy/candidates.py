@@ -13,7 +13,7 @@ from tunebook.evaluation.generation.scripts import words
 def rank(candidates: Sequence[str], checks: Sequence[CopyCheck], scores: Sequence[float]) -> list[int]:
     """Order the candidates for one brief, the best first: their positions.
 
-    Fewest constraints broken (missing, forbidden, too long) first, then fewest inventions, then the highest
+    Fewest constraints broken (missing, forbidden, too long, unfinished) first, then fewest inventions, then the highest
     score; of equals the earlier one. A candidate with the same words as a better one comes after all others, and
     an empty one last of all, for it can break nothing.
 

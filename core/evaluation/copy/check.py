@@ -47,11 +47,13 @@ class CopyCheck:
     invented_names: tuple[str, ...] = ()
     names_unchecked: str | None = None
     """Why names could not be looked for in the copy, or a part of it."""
+    stopped_at: int | None = None
+    """Tokens after which its writing was cut off; None where it ended by itself."""
 
     @property
     def broken(self) -> int:
-        """How many constraints of the brief are broken, inventions aside."""
-        return len(self.missing) + len(self.forbidden) + len(self.too_long)
+        """How many constraints of the brief are broken, inventions aside; that it ends is one of every brief."""
+        return len(self.missing) + len(self.forbidden) + len(self.too_long) + (self.stopped_at is not None)
 
     @property
     def invented(self) -> int:
@@ -69,11 +71,19 @@ class CopyCheck:
         told = [f'does not say "{each}"' for each in self.missing]
         told += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
         told += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
+        if self.stopped_at is not None:
+            told.append(f"stops at recipe.max_new_tokens={self.stopped_at}, unfinished")
         told += [f"says {each}, which is not in the brief" for each in self.invented_numbers]
         return told + [f"names {each}, which is not in the brief" for each in self.invented_names]
 
 
-def check(copy: str, source: str, constraints: Constraints, ordinary: Collection[str] = frozenset()) -> CopyCheck:
+def check(
+    copy: str,
+    source: str,
+    constraints: Constraints,
+    ordinary: Collection[str] = frozenset(),
+    stopped_at: int | None = None,
+) -> CopyCheck:
     """Check a copy against its brief.
 
     Args:
@@ -82,6 +92,7 @@ def check(copy: str, source: str, constraints: Constraints, ordinary: Collection
         constraints: What it has to keep to.
         ordinary: Words that are no names even with a capital, see `names.ordinary_words`; without them common nouns
             that are written with a capital ("near the Park") are taken for names.
+        stopped_at: Tokens after which its writing was cut off; None where it ended by itself.
     """
     said = "\n".join([source, *constraints.must_mention])
     names = invented_names(copy, said, ordinary)
@@ -98,6 +109,7 @@ def check(copy: str, source: str, constraints: Constraints, ordinary: Collection
         invented_numbers(copy, said),
         names.invented,
         names.unchecked,
+        stopped_at,
     )
 
 
