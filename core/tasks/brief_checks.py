@@ -10,7 +10,7 @@ from tunebook.data.briefs.brief import Brief, flat_text, to_plain
 from tunebook.errors import UserError
 from tunebook.evaluation.copy.candidates import rank
 from tunebook.evaluation.copy.check import CopyCheck, check
-from tunebook.evaluation.copy.constraints import Constraints, impossible, limits_of
+from tunebook.evaluation.copy.constraints import Constraints, channel_name, impossible, limits_of
 from tunebook.evaluation.copy.names import ordinary_words
 
 if TYPE_CHECKING:
@@ -94,6 +94,12 @@ def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
             where=f"recipe.limits={limits}",
             mend="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
         )
+    names: dict[str, str] = {}
+    for name in map(str, given):
+        other = names.setdefault(channel_name(name), name)
+        if other != name:
+            what = f"{other} and {name} are names of one channel."
+            raise UserError(what, where=f"recipe.limits={limits}", mend="give its limits once")
     return {str(k): dict(v) for k, v in given.items()}
 
 

@@ -102,6 +102,15 @@ def test_limits_that_are_none_are_refused(limits: Any) -> None:
     assert "max_characters: 45" in str(caught.value.mend)
 
 
+def test_limits_that_are_given_twice_for_one_channel_are_refused() -> None:
+    with pytest.raises(UserError, match="tweet and X post are names of one channel"):
+        CopyChecker({"tweet": {"max_words": 9}, "X post": {"max_words": 7}})
+    post = Brief(FIELDS, channel="twitter")
+    assert CopyChecker({"tweet": {"max_words": 5}}).check(post, Draft(CLEAN)).problems == [
+        "has 6 words, and 5 are allowed"
+    ]
+
+
 @pytest.fixture(scope="module")
 def bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BART of fresh weights with 64 positions, whose start tokens its generation config alone names."""

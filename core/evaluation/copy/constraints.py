@@ -34,16 +34,17 @@ _ALSO = {"twitter": "tweet", "x": "tweet", "x_post": "tweet", "subject_line": "e
 def limits_of(channel: str | None, overrides: Mapping[str, Mapping[str, int | None]] | None = None) -> Limits:
     """Give the limits of a channel, however its name is spelled (`Ad headline`, `ad-headline`).
 
-    A channel that is not known has no limits, and its `source` says so.
+    A channel that is not known has no limits, and its `source` says so. What is given for one of its names holds for
+    all of them (tweet, x, x_post, twitter).
 
     Args:
         channel: Its name; None or empty where the brief names none.
         overrides: Other limits by channel: `{"email_subject": {"max_characters": 45, "max_words": 9}}`. What is not
             named stays; None takes a limit away.
     """
-    name = _plain(channel or "")
-    known = CHANNELS.get(_ALSO.get(name, name), Limits())
-    own = {_plain(each): limits for each, limits in (overrides or {}).items()}.get(name)
+    name = channel_name(channel or "")
+    known = CHANNELS.get(name, Limits())
+    own = {channel_name(each): limits for each, limits in (overrides or {}).items()}.get(name)
     if own is None:
         return known
     return replace(
@@ -54,8 +55,10 @@ def limits_of(channel: str | None, overrides: Mapping[str, Mapping[str, int | No
     )
 
 
-def _plain(channel: str) -> str:
-    return "_".join(channel.casefold().replace("-", " ").replace("_", " ").split())
+def channel_name(channel: str) -> str:
+    """Give the one name of a channel, however it is spelled: `tweet` for `X post`."""
+    plain = "_".join(channel.casefold().replace("-", " ").replace("_", " ").split())
+    return _ALSO.get(plain, plain)
 
 
 @dataclass(frozen=True)

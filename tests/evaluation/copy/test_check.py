@@ -210,6 +210,15 @@ def test_channels_and_their_limits():
     assert Constraints().within(Limits(30, 5)) == Constraints(max_characters=30, max_words=5)
 
 
+def test_limits_of_one_name_of_a_channel_hold_for_all_its_names():
+    names = ("tweet", "x", "X post", "Twitter")
+    for given in names:
+        for asked in names:
+            assert limits_of(asked, {given: {"max_characters": 100}}).max_characters == 100, (given, asked)
+    assert limits_of("subject-line", {"email_subject": {"max_words": 5}}).max_words == 5
+    assert limits_of("", {"tweet": {"max_words": 5}}).max_words is None
+
+
 def test_what_no_copy_can_meet_is_said():
     asked = Constraints(("order by 28 November", "28 November", "40 % off"), ("order",), max_characters=20, max_words=9)
     assert impossible(asked) == [
