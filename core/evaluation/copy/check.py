@@ -11,6 +11,7 @@ the brand a must-mention.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -49,11 +50,14 @@ class CopyCheck:
     """Why names could not be looked for in the copy, or a part of it."""
     stopped_at: int | None = None
     """Tokens after which its writing was cut off; None where it ended by itself."""
+    says_nothing: bool = False
+    """Whether there is neither a word nor a picture in it."""
 
     @property
     def broken(self) -> int:
-        """How many constraints of the brief are broken, inventions aside; that it ends is one of every brief."""
-        return len(self.missing) + len(self.forbidden) + len(self.too_long) + (self.stopped_at is not None)
+        """How many constraints are broken, inventions aside: the brief's, and that copy says something and ends."""
+        own = len(self.missing) + len(self.forbidden) + len(self.too_long)
+        return own + self.says_nothing + (self.stopped_at is not None)
 
     @property
     def invented(self) -> int:
@@ -68,7 +72,8 @@ class CopyCheck:
     @property
     def problems(self) -> list[str]:
         """What was found, one sentence each without its subject: `says £9.99, which is not in the brief`."""
-        told = [f'does not say "{each}"' for each in self.missing]
+        told = ["says nothing"] if self.says_nothing else []
+        told += [f'does not say "{each}"' for each in self.missing]
         told += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
         told += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
         if self.stopped_at is not None:
@@ -110,6 +115,7 @@ def check(
         names.invented,
         names.unchecked,
         stopped_at,
+        all(unicodedata.category(letter)[0] in "ZCPM" for letter in copy),
     )
 
 

@@ -30,7 +30,16 @@ def constraints(row: dict[str, Any]) -> Constraints:
 def test_a_clean_copy_is_clean():
     found = check(CLEAN, BRIEF, ASKED)
     assert found.clean and found.problems == [] and found.names_unchecked is None
-    assert check("", "", Constraints(("",), ("", " "), 0, 0)).clean
+    assert check("ok", "", Constraints(("",), ("", " "), 2, 1)).clean
+
+
+def test_a_copy_without_a_word_is_not_clean():
+    for copy in ("", " \n", "\u200b\u00ad", "... !", "\ufe0f"):
+        found = check(copy, "", Constraints())
+        assert found.problems == ["says nothing"] and not found.clean and found.broken == 1, copy
+    assert check("", BRIEF, ASKED).problems == ["says nothing", 'does not say "24 hours"', 'does not say "lantern"']
+    for copy in ("\U0001f389", "明", "7", "€ 0"):
+        assert not check(copy, "7, €0", Constraints()).says_nothing, copy
 
 
 def test_each_planted_mistake_is_flagged_alone():
