@@ -10,7 +10,6 @@ the brand a must-mention.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from typing import NamedTuple
 from tunebook.evaluation.copy.constraints import Constraints
 from tunebook.evaluation.copy.lengths import count_characters, count_words
 from tunebook.evaluation.copy.names import invented_names
+from tunebook.evaluation.copy.phrases import says
 from tunebook.evaluation.copy.quantities import invented_numbers
-from tunebook.evaluation.generation.facts import normalised, states
 
 
 class TooLong(NamedTuple):
@@ -117,17 +116,3 @@ def check(
         stopped_at,
         all(unicodedata.category(letter)[0] in "ZCPM" for letter in copy),
     )
-
-
-def says(copy: str, words: str) -> bool:
-    """Whether words that a brief asks for, or forbids, stand in a copy.
-
-    They stand there whole and without case, as `facts.states` reads them: "eco" is in "eco-friendly" and not in
-    "economy". The plural or possessive of the last word counts ("deals", "deal's" for "deal"), other forms do
-    not: "cheapest" is to be forbidden beside "cheap".
-    """
-    if states(copy, words):
-        return True
-    plain = normalised(words)
-    pattern = rf"(?<![^\W_]){re.escape(plain)}(?:e?s|'s|s')(?![^\W_])"
-    return plain[-1:].isalpha() and re.search(pattern, normalised(copy)) is not None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tunebook.evaluation.copy.lengths import Counting, count_characters, count_words
-from tunebook.evaluation.generation.facts import states
+from tunebook.evaluation.copy.phrases import says
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Constraints:
     """What one copy has to keep to."""
 
     must_mention: tuple[str, ...] = ()
-    """Facts and words that it has to state; see `check.says`."""
+    """Facts and words that it has to state; see `phrases.says`."""
     must_avoid: tuple[str, ...] = ()
-    """Words and phrases that may not stand in it; see `check.says`."""
+    """Words and phrases that may not stand in it; see `phrases.says`."""
     max_characters: int | None = None
     max_words: int | None = None
     counting: Counting = Counting.plain
@@ -87,14 +87,14 @@ class Constraints:
 def impossible(constraints: Constraints) -> list[str]:
     """Say which constraints no copy can meet; empty where none contradict each other."""
     told = []
-    for word in constraints.must_avoid:
-        told += [f'has to say "{m}" but not "{word}"' for m in constraints.must_mention if states(m, word)]
+    for word in filter(str.strip, constraints.must_avoid):
+        told += [f'has to say "{m}" but not "{word}"' for m in constraints.must_mention if says(m, word)]
     # Of mentions that overlap the longer one holds the shorter, so that each is not counted for itself
     separate = [
         each
         for place, each in enumerate(constraints.must_mention)
         if not any(
-            states(other, each) and (len(other) > len(each) or at < place)
+            says(other, each) and (len(other) > len(each) or at < place)
             for at, other in enumerate(constraints.must_mention)
             if at != place
         )

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tunebook.evaluation.copy.check import TooLong, check, says
+from tunebook.evaluation.copy.check import TooLong, check
 from tunebook.evaluation.copy.constraints import CHANNELS, Constraints, Limits, impossible, limits_of
 from tunebook.evaluation.copy.lengths import Counting, count_characters, count_words
 from tunebook.evaluation.copy.names import invented_names, ordinary_words
+from tunebook.evaluation.copy.phrases import says
 from tunebook.evaluation.copy.quantities import invented_numbers
 
 BRIEF = (
@@ -235,6 +236,9 @@ def test_what_no_copy_can_meet_is_said():
         "what has to be said is 29 characters long, and 20 are allowed",
     ]
     assert impossible(ASKED) == []
+    assert impossible(Constraints(("deals",), ("deal",))) == ['has to say "deals" but not "deal"']
+    assert impossible(Constraints(("deal",), ("deals", " "))) == [], "a deal is not several"
+    assert impossible(Constraints(("deal", "deals"), max_words=1)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+"""Whether a phrase that a brief asks for, or forbids, stands in a copy."""
+
+from __future__ import annotations
+
+import re
+
+from tunebook.evaluation.generation.facts import normalised, states
+
+
+def says(copy: str, words: str) -> bool:
+    """Whether words that a brief asks for, or forbids, stand in a copy.
+
+    They stand there whole and without case, as `facts.states` reads them: "eco" is in "eco-friendly" and not in
+    "economy". The plural or possessive of the last word counts ("deals", "deal's" for "deal"), other forms do
+    not: "cheapest" is to be forbidden beside "cheap".
+    """
+    if states(copy, words):
+        return True
+    plain = normalised(words)
+    pattern = rf"(?<![^\W_]){re.escape(plain)}(?:e?s|'s|s')(?![^\W_])"
+    return plain[-1:].isalpha() and re.search(pattern, normalised(copy)) is not None
