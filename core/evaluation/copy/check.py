@@ -18,7 +18,7 @@ from typing import NamedTuple
 from tunebook.evaluation.copy.constraints import Constraints
 from tunebook.evaluation.copy.lengths import count_characters, count_words
 from tunebook.evaluation.copy.names import invented_names
-from tunebook.evaluation.copy.phrases import says
+from tunebook.evaluation.copy.phrases import says, visible
 from tunebook.evaluation.copy.quantities import invented_numbers
 
 
@@ -98,8 +98,8 @@ def check(
             that are written with a capital ("near the Park") are taken for names.
         stopped_at: Tokens after which its writing was cut off; None where it ended by itself.
     """
-    said = "\n".join([source, *constraints.must_mention])
-    names = invented_names(copy, said, ordinary)
+    seen, said = visible(copy), visible("\n".join([source, *constraints.must_mention]))
+    names = invented_names(seen, said, ordinary)
     sizes = (
         ("characters", constraints.max_characters, lambda: count_characters(copy, constraints.counting)),
         ("words", constraints.max_words, lambda: count_words(copy)),
@@ -110,7 +110,7 @@ def check(
         tuple(each for each in constraints.must_mention if not says(copy, each)),
         tuple(each for each in constraints.must_avoid if each.strip() and says(copy, each)),
         tuple(each for each in lengths if each.has > each.allowed),
-        invented_numbers(copy, said),
+        invented_numbers(seen, said),
         names.invented,
         names.unchecked,
         stopped_at,

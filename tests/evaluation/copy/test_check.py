@@ -206,6 +206,28 @@ def test_words_are_whole_and_may_be_plural():
         assert not says(copy, word)
 
 
+def test_a_hyphen_between_words_is_a_space():
+    for copy, word in (
+        ("Best-in-class light", "best in class"),
+        ("best in class light", "best-in-class"),
+        ("Best\u2011in\u2011class", "best in class"),
+        ("a 14-day trial", "14 day"),
+        ("a must have", "must-have"),
+        ("two must-haves", "must have"),
+    ):
+        assert says(copy, word), (copy, word)
+    for copy, word in (("in 3-5 days", "5 days"), ("call 555-123", "555 123"), ("best inclass", "best-in-class")):
+        assert not says(copy, word), (copy, word)
+    assert check("Best in class", "", Constraints((), ("best-in-class",))).forbidden == ("best-in-class",)
+
+
+def test_what_has_no_width_hides_nothing():
+    for hidden in ("\u200b", "\u00ad", "\u200c", "\u200d", "\u2060", "\ufeff", "\u202e"):
+        found = check(f"so ch{hidden}eap, at £9{hidden}9 by Dura{hidden}cell", "£9", Constraints(("so",), ("cheap",)))
+        assert (found.forbidden, found.invented_numbers, found.invented_names) == (("cheap",), ("£99",), ("Duracell",))
+        assert says("so cheap", f"che{hidden}ap") and not says(f"ch{hidden}eapest", "cheap")
+
+
 def test_channels_and_their_limits():
     limits = {"Ad headline": 30, "tweet": 280, "X": 280, "email-subject": 60, "product_page": None}
     assert {name: limits_of(name).max_characters for name in limits} == limits
