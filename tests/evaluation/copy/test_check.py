@@ -120,7 +120,8 @@ def test_numbers_of_the_brief_are_known(copy: str):
         ("until 5 April", ("5",)),
         ("since 1987, 1987 again", ("1987",)),
         ("10,500 sold", ("10,500",)),
-        ("2½ days", ("2.5 days",)),
+        ("2½ days, £½, from £1¼, ¾ of all", ("2½ days", "£½", "£1¼", "¾")),
+        ("9 ½kg", ("9", "½kg")),
         ("loved by 3 million", ("3 million",)),
         ("open 24/7", ("7",)),
     ],
@@ -134,6 +135,8 @@ def test_other_numbers_are_invented(copy: str, found: tuple[str, ...]):
     [
         ("1,500 lumens", "1500 lumens, 1\u202f500 lumens, 1.500 lm"),
         ("£20-25", "£20 to £25, between 20 and 25 pounds"),
+        ("2.5 kg, half a litre, £1½-2½", "2½ kg, ½ l, £1.50 to £2.50"),
+        ("½ to 1½ kg, £ ½", "0.5 kg, 1.5 kg, £0.50"),
         ("45 x 30 cm", "45 cm by 30 cm, 45\u00d730 cm"),
         ("from 4 to 50 kg", "4 kg to 50 kg"),
         ("price (£): 24.90", "£24.90"),
@@ -267,6 +270,7 @@ def test_what_no_copy_can_meet_is_said():
     "text,length",
     [
         ("caf\u00e9", 4), ("cafe\u0301", 4), ("日本", 4), ("👨\u200d👩\u200d👧\u200d👦", 2), ("👍🏽 ok", 5), ("🇬🇧", 2),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", 2),
         ("https://example.com/a/very/long/path?with=query", 23), ("see example.shop!", 28),
         ("\u201chi\u201d \u2013 5 €", 11),
     ],
