@@ -17,9 +17,11 @@ class Predictor(Protocol):
 
     Attributes:
         truncated: Inputs that were cut so far, to be told.
+        unfinished: Answers so far that were cut off at the most tokens allowed; 0 of models that label.
     """
 
     truncated: int
+    unfinished: int
 
     @property
     def columns(self) -> Sequence[str]:
@@ -43,10 +45,12 @@ class Chatting(Protocol):
 
     Attributes:
         truncated: Conversations whose earliest turns were left out so far.
+        unfinished: Answers that were cut off at the most tokens allowed so far.
         generation: How answers are chosen; `chat` sets it.
     """
 
     truncated: int
+    unfinished: int
     generation: Generation
 
     def asked(self, messages: Sequence[Message]) -> Any:

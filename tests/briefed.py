@@ -74,7 +74,7 @@ def tiny_t5(folder: Path) -> Path:
 
     words = AutoTokenizer.from_pretrained(STARTER)
     sizes: dict[str, Any] = {"d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
-    ids = {"pad_token_id": words.pad_token_id, "eos_token_id": words.eos_token_id, "bos_token_id": words.bos_token_id}
+    ids = {"pad_token_id": words.pad_token_id, "eos_token_id": words.eos_token_id}  # and no bos_token_id, as on the hub
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(
         T5Config(

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.chatted import chatted
+from tests.chatted import STARTER, chatted
 from tests.conftest import Tunebook
 from tunebook.bundle.read import open_bundle
 from tunebook.commands.chat import _obey, _write, chat_command
@@ -114,7 +114,8 @@ def test_the_pieces_together_are_the_answer_with_no_white_space_around_it(writer
 def test_a_pipe_gets_the_answers_alone_and_each_turn_remembers_those_before(bundle: Path, tunebook: Tunebook) -> None:
     lines = f"{QUESTIONS[0]}\n\n   \n{QUESTIONS[1]}\r\n"
     done = tunebook("chat", str(bundle.parent), "--system", "Be brief.", "--max-new-tokens", "12", input=lines)
-    assert (done.returncode, done.stderr) == (0, "")
+    note = "note: this answer stops at 12 tokens, unfinished; --max-new-tokens allows more\n"
+    assert (done.returncode, done.stderr) == (0, note * 2)
     expected = by_transformers(bundle, QUESTIONS, 12, "Be brief.")
     assert done.stdout == "".join(f"{drawn(answer)}\n" for answer in expected)
     assert expected != by_transformers(bundle, QUESTIONS, 12), "the system prompt is read"
@@ -230,13 +231,33 @@ def test_saved_conversations_are_rows_that_training_takes(writer: Writer, tmp_pa
     list(chat.answer("Hello."))
     assert chat.undo() == "Hello." and chat.undo() is None
     chat.end()
-    assert told == [f"saved: {file}"], "an empty conversation is not saved"
+    mend = "; 2 of its 2 answers are unfinished: mend them before you train on them"
+    assert told == [f"saved: {file}{mend}"], "an empty conversation is not saved"
     lines = file.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 2 and len(whole) == 5
     row = {key: json.dumps(value) for key, value in json.loads(lines[1]).items()}
     read = parse(row, ConversationFormat.messages)
     check(read)
     assert read == whole
+
+
+def test_answers_that_were_cut_off_are_counted_where_they_are_saved(writer: Writer, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    file = tmp_path / "kept.jsonl"
+    talkative = replace(writer, model=AutoModelForCausalLM.from_pretrained(STARTER))  # but it comes to an end
+    chat, _ = told_chat(talkative)
+    for question, longest in zip(QUESTIONS, (2, 60), strict=True):
+        talkative.generation = Generation(max_new_tokens=longest)
+        list(chat.answer(question))
+    assert chat.cut == [True, False] and 2 < len(writer.tokenizer(chat.turns[-1].content)["input_ids"]) < 60
+    assert chat.saved(file) == f"saved: {file}; 1 of its 2 answers is unfinished: mend it before you train on it"
+    chat.begin("")
+    for question, longest in zip(QUESTIONS, (60, 2), strict=True):
+        talkative.generation = Generation(max_new_tokens=longest)
+        list(chat.answer(question))
+    chat.undo()
+    assert chat.saved(file) == f"saved: {file}", "what was taken back counts no more"
 
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def _stop_at_end_of_turn(model: Any, writer: Writer) -> None:
         start, *forced = decoder_prefix(model)
         more |= {"decoder_start_token_id": start, "forced_bos_token_id": forced[0] if forced else None}
     model.generation_config = GenerationConfig(
-        bos_token_id=model.config.bos_token_id,
+        bos_token_id=getattr(model.config, "bos_token_id", None),  # T5 knows no such token
         eos_token_id=stop if len(stop) > 1 else stop[0],
         pad_token_id=writer.tokenizer.pad_token_id,
         max_new_tokens=chosen.max_new_tokens + len(forced),

@@ -181,9 +181,24 @@ def _status(what: str) -> AbstractContextManager[object]:
 
 
 def _tell(text: str) -> None:
-    """Say what is no answer beside the answers."""
+    """Say what is no answer beside the answers; a note dimly, where that shows."""
     sys.stdout.flush()
-    print(drawn(text), file=sys.stderr, flush=True)
+    if text.startswith("note:") and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True).print(Text(drawn(text), style="dim"), soft_wrap=True)
+    else:
+        print(drawn(text), file=sys.stderr, flush=True)
+
+
+def _say(chat: Chat, pieces: Iterator[str]) -> None:
+    """Write an answer, and tell where it was cut off."""
+    before = len(chat.turns)
+    _write(pieces)
+    if len(chat.turns) > before and chat.cut[-1]:
+        longest = chat.model.generation.max_new_tokens
+        _tell(f"note: this answer stops at {longest} tokens, unfinished; --max-new-tokens allows more")
 
 
 def _write(pieces: Iterator[str]) -> None:
@@ -202,7 +217,7 @@ def _answer_lines(chat: Chat) -> None:
         try:
             text = line.decode("utf-8").strip()
             if text:
-                _write(chat.answer(text))
+                _say(chat, chat.answer(text))
         except UnicodeDecodeError as error:
             raise UserError(
                 "Standard input is not UTF-8.", where=f"{where}: {line[:60]!r}", mend="convert it: iconv -t utf-8 ..."
@@ -244,12 +259,12 @@ def _exchange(chat: Chat, text: str) -> None:
     try:
         pieces = chat.answer(text)
         print("assistant> ", end="", flush=True)
-        _write(pieces)
+        _say(chat, pieces)
     except UnusableConversation as reason:
         _tell(f"this turn was not sent: {reason}")
     except KeyboardInterrupt:
         # Half an answer is no example of a good one, neither for the model to go on from nor to be saved.
-        del chat.turns[before:]
+        del chat.turns[before:], chat.cut[before // 2 :]
         print()
         _tell("stopped; question and answer are taken back")
 
@@ -269,7 +284,7 @@ def _obey(chat: Chat, name: str, text: str) -> None:
             taken = chat.undo()
             _tell(f"taken back: {taken}" if taken is not None else "there is nothing to take back")
         elif name == "/save":
-            _tell(f"saved: {chat.append_to(saving_place(text))}" if chat.turns else "there is nothing to save yet")
+            _tell(chat.saved(saving_place(text)) if chat.turns else "there is nothing to save yet")
         else:
             _tell(f"there is no command {name}; /help shows all, and //... says what begins with a slash")
     except UnusableConversation as reason:

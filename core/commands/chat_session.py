@@ -30,6 +30,7 @@ class Chat:
         system: The system prompt; "" is none.
         turns: Questions and their whole answers, in turn.
         shortened: Whether the last question was asked without the earliest turns.
+        cut: Of each exchange, whether its answer was cut off at the most tokens allowed.
     """
 
     model: Chatting
@@ -39,6 +40,7 @@ class Chat:
     system: str = ""
     turns: list[Message] = field(default_factory=list)
     shortened: bool = False
+    cut: list[bool] = field(default_factory=list)
 
     @property
     def messages(self) -> list[Message]:
@@ -60,15 +62,16 @@ class Chat:
     def end(self) -> None:
         """Forget the conversation; save it first where that is wanted."""
         if self.save and self.turns:
-            self.tell(f"saved: {self.append_to(self.save)}")
+            self.tell(self.saved(self.save))
         self.turns.clear()
+        self.cut.clear()
 
     def undo(self) -> str | None:
         """Take back the last exchange; tells its question, or None where there is none."""
         if not self.turns:
             return None
         question = self.turns[-2].content
-        del self.turns[-2:]
+        del self.turns[-2:], self.cut[-1:]
         return question
 
     def answer(self, text: str) -> Iterator[str]:
@@ -93,6 +96,19 @@ class Chat:
             self.tell("note: earlier turns no longer fit and are left out")
         self.shortened = shortened
         return self._kept(question, pieces)
+
+    def saved(self, file: Path) -> str:
+        """Append the conversation to a file, and tell so; half an answer is no example of a good one, and counted.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        told = f"saved: {self.append_to(file)}"
+        if any(self.cut):
+            one = sum(self.cut) == 1
+            told += f"; {sum(self.cut)} of its {len(self.cut)} answers {'is' if one else 'are'} unfinished: "
+            told += f"mend {'it' if one else 'them'} before you train on {'it' if one else 'them'}"
+        return told
 
     def append_to(self, file: Path) -> Path:
         """Append the conversation as a line of ``{"messages": [...]}``.
@@ -120,12 +136,13 @@ class Chat:
             raise UnusableConversation(str(error)) from error
 
     def _kept(self, question: Message, pieces: Iterator[str]) -> Iterator[str]:
-        answer = ""
+        answer, before = "", self.model.unfinished
         for piece in pieces:
             answer += piece
             yield piece
         if answer:
             self.turns += [question, Message("assistant", _normal(answer))]
+            self.cut.append(self.model.unfinished > before)
         else:  # a turn without words can neither be learnt from nor asked after
             self.tell("note: the model says nothing to this; the question is taken back")
 

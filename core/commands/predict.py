@@ -182,6 +182,9 @@ def _label(
         print(f"{len(rows)} rows: {output}", file=sys.stderr)
     if predictor.truncated:
         print(f"note: {predictor.truncated} rows are over the model's length and were cut", file=sys.stderr)
+    if predictor.unfinished:
+        told = f"{predictor.unfinished} of {len(rows)} answers stop at the most tokens allowed, unfinished"
+        print(f"note: {told} (recipe.max_new_tokens in training)", file=sys.stderr)
 
 
 def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:

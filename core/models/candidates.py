@@ -25,11 +25,13 @@ class Candidate:
 
     Attributes:
         ids: Its tokens, without the one that closes it.
+        finished: Whether there was one that closes it; else it is cut off at `max_new_tokens`.
         score: Mean log-probability of its tokens and the one that closes it, in nats, under the model as it is:
             without temperature or top_p. An answer that is cut off has none that closes it.
     """
 
     ids: list[int]
+    finished: bool
     score: float
 
 
@@ -75,7 +77,7 @@ def write_candidates(
     found = []
     for several in written:
         means = [next(scores) if beams else one.log_probability / len(one.ids) for one in several]
-        found.append([_candidate(one.ids, score, stop_ids) for one, score in zip(several, means, strict=True)])
+        found.append([Candidate(one.said, one.finished, score) for one, score in zip(several, means, strict=True)])
     return found
 
 
@@ -90,10 +92,6 @@ def _check(n: int, settings: Generation) -> None:
         raise UserError(what, where=where, mend=f"num_beams={n}, or fewer candidates")
     what = f"There is one greedy answer, and {n} candidates are wanted."
     raise UserError(what, where=where, mend=f"do_sample=true draws them, num_beams={n} takes the best beams")
-
-
-def _candidate(ids: list[int], score: float, stop_ids: Collection[int]) -> Candidate:
-    return Candidate(ids[:-1] if ids[-1] in stop_ids else ids, score)
 
 
 def score_candidates(

@@ -57,13 +57,20 @@ class Written:
     """An answer.
 
     Attributes:
-        ids: Its tokens, with the one that closes it; without such it is cut off.
+        ids: Its tokens, with the one that closes it.
+        finished: Whether there is one that closes it; else it is cut off at `max_new_tokens`.
         log_probability: Of all its tokens under the model as it is, summed, in nats; nan where it was not asked for,
             and of beams.
     """
 
     ids: list[int]
+    finished: bool
     log_probability: float = float("nan")
+
+    @property
+    def said(self) -> list[int]:
+        """Its tokens without the one that closes it."""
+        return self.ids[:-1] if self.finished else self.ids
 
 
 def generate(
@@ -99,11 +106,7 @@ def generate(
         UserError: A prompt does not fit the model's positions, or this kind of model does not answer prompts so.
     """
     found = write(model, tokenizer, prompts_ids, settings, stop_ids, batch_size, device, advance)
-    return [_opened(answers[0].ids, stop_ids) for answers in found]
-
-
-def _opened(ids: list[int], stop_ids: Collection[int]) -> list[int]:
-    return ids[:-1] if ids[-1] in stop_ids else ids
+    return [answers[0].said for answers in found]
 
 
 def write(
@@ -130,7 +133,7 @@ def write(
             prompts = [prompts_ids[row] for row in rows]
             if settings.num_beams > 1:
                 best = beams(model, prompts, settings, stop_ids, pad, answers)
-                found = [[Written(ids) for ids in several] for several in best]
+                found = [[Written(ids, ids[-1] in stop_ids) for ids in several] for several in best]
             else:
                 found = _decoded(model, prompts, rows, settings, stop_ids, pad, answers, scored)
             for row, several in zip(rows, found, strict=True):
@@ -159,12 +162,17 @@ def _decoded(
         if step.log_probabilities is not None:
             for place, share in zip(places, step.log_probabilities.tolist(), strict=True):
                 sums[place] += share
-    written = [Written(*one) for one in zip(ids, sums, strict=True)]
+    written = [Written(one, one[-1] in stop_ids, total) for one, total in zip(ids, sums, strict=True)]
     return [written[start : start + answers] for start in range(0, len(written), answers)]
 
 
 def stream(
-    model: Any, tokenizer: Any, ids: Sequence[int], settings: Generation, stop_ids: Collection[int]
+    model: Any,
+    tokenizer: Any,
+    ids: Sequence[int],
+    settings: Generation,
+    stop_ids: Collection[int],
+    cut_off: Callable[[], None] = lambda: None,
 ) -> Iterator[str]:
     """Answer one prompt, piece by piece as the tokens come; the pieces together are the decoded answer.
 
@@ -176,6 +184,7 @@ def stream(
         ids: Token ids of the prompt.
         settings: How tokens are chosen; beams are refused, as they have no first piece before the last.
         stop_ids: Tokens that close the answer.
+        cut_off: Called where none of them did, and the answer stops at `max_new_tokens`.
 
     Raises:
         UserError: As for `generate`.
@@ -195,6 +204,8 @@ def stream(
             if len(text) > len(shown) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
                 yield text[len(shown) :]
                 shown = text
+        else:
+            cut_off()
     if text != shown:
         yield text[len(shown) :]
 

@@ -10,7 +10,7 @@ from tunebook.data.briefs.brief import Brief, flat_text, to_plain
 from tunebook.errors import UserError
 from tunebook.evaluation.copy.candidates import rank
 from tunebook.evaluation.copy.check import CopyCheck, check
-from tunebook.evaluation.copy.constraints import Constraints, impossible, limits_of
+from tunebook.evaluation.copy.constraints import Constraints, channel_name, impossible, limits_of
 from tunebook.evaluation.copy.names import ordinary_words
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ class CopyChecker:
         own = Constraints(brief.must_mention, brief.must_avoid, brief.max_characters, brief.max_words)
         return own.within(limits_of(brief.channel, self.limits))
 
-    def check(self, brief: Brief, copy: str) -> CopyCheck:
+    def check(self, brief: Brief, draft: Draft) -> CopyCheck:
         """What is found in a copy."""
-        return check(copy, _said(brief), self.constraints(brief), self.ordinary)
+        return check(draft.text, _said(brief), self.constraints(brief), self.ordinary, draft.stopped_at)
 
     def ranked(self, brief: Brief, drafts: Sequence[Draft]) -> list[Draft]:
         """Drafts, the best first."""
         texts = [each.text for each in drafts]
-        order = rank(texts, [self.check(brief, text) for text in texts], [each.score for each in drafts])
+        order = rank(texts, [self.check(brief, draft) for draft in drafts], [each.score for each in drafts])
         return [drafts[i] for i in order]
 
     def told(self, brief: Brief, drafts: Sequence[Draft], candidates: int) -> list[str | float]:
@@ -61,7 +61,7 @@ class CopyChecker:
         never = [f"cannot be met: {each}" for each in impossible(self.constraints(brief))]
         row: list[str | float] = [to_plain(brief)]
         for draft in drafts:
-            found = self.check(brief, draft.text)
+            found = self.check(brief, draft)
             clean = "yes" if found.clean else "no"
             score = draft.score if candidates > 1 else ""
             row += [draft.text, clean, "; ".join([*found.problems, *never]), score]
@@ -94,6 +94,12 @@ def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
             where=f"recipe.limits={limits}",
             mend="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
         )
+    names: dict[str, str] = {}
+    for name in map(str, given):
+        other = names.setdefault(channel_name(name), name)
+        if other != name:
+            what = f"{other} and {name} are names of one channel."
+            raise UserError(what, where=f"recipe.limits={limits}", mend="give its limits once")
     return {str(k): dict(v) for k, v in given.items()}
 
 

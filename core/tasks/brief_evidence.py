@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.tasks.brief_checks import CopyChecker
     from tunebook.tasks.brief_writing import BriefOptions
+    from tunebook.tasks.writer import Draft
 
 
 def copy_measures(
     checker: CopyChecker,
     briefs: Sequence[Brief],
-    drafts: Sequence[Sequence[str]],
+    drafts: Sequence[Sequence[Draft]],
     train: Rows | None,
     options: BriefOptions,
 ) -> dict[str, RowSums]:
@@ -36,14 +37,15 @@ def copy_measures(
         train: Training rows, to find what was copied from them; None where they are not at hand.
         options: Say how texts are compared.
     """
-    first = [each[0] for each in drafts]
-    found = brief_measures([checker.check(brief, copy) for brief, copy in zip(briefs, first, strict=True)])
+    texts = [[draft.text for draft in several] for several in drafts]
+    first = [each[0] for each in texts]
+    found = brief_measures([checker.check(brief, each[0]) for brief, each in zip(briefs, drafts, strict=True)])
     found["field_coverage"] = field_coverage(first, [dict(brief.fields) for brief in briefs])
     if train is not None:
         copies = TrainingCopies(copy for texts in train.texts("copy") for copy in json.loads(texts))
         found |= {sums.name: sums for sums in (copies.share(first), copies.whole(first))}
-    if any(len(each) > 1 for each in drafts):
-        variety = [self_bleu(drafts, options.lowercase, options.tokenize), candidate_distinct(drafts, 2)]
+    if any(len(each) > 1 for each in texts):
+        variety = [self_bleu(texts, options.lowercase, options.tokenize), candidate_distinct(texts, 2)]
         found |= {sums.name: sums for sums in variety}
     return {name: sums for name, sums in found.items() if sums.reason is None}
 

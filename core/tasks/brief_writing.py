@@ -192,7 +192,7 @@ class BriefWriting:
         return [self.checker.ranked(briefs[row], each) for row, each in zip(which, drafts, strict=True)]
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[str]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What the brief makes checkable: what is said, left out, invented, forbidden, too long, copied."""
         from tunebook.tasks.brief_evidence import copy_measures

@@ -34,7 +34,7 @@ from tunebook.tasks.run_facts import (
     learning_curve,
     training_facts,
 )
-from tunebook.tasks.writer import Writer
+from tunebook.tasks.writer import Draft, Writer
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ class Evidence:
         self.differences = {name: self._differences(other) for name, other in others.items()}
 
     def _measures(self, model: Performance) -> dict[str, RowSums]:
-        """What the recipe measures besides."""
+        """Whether answers end, and what the recipe measures besides."""
         which = self.held_out.exchanges.rows.tolist()
-        return self.recipe.measures(self.held_out.rows, which, model.drafts, self.train)
+        ends = {"unfinished": model.unfinished} if model.unfinished else {}
+        return {**ends, **self.recipe.measures(self.held_out.rows, which, model.drafts, self.train)}
 
     def _scores(self, model: Performance) -> list[Score]:
         first = [score(model.perplexity, self.held_out.groups, **self.settings)] if model.perplexity else []
@@ -161,7 +162,7 @@ def finish(
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
-    notes = [*prepared.checked.notes, *held_out.notes(len(recipe.exchanges(rows, None)))]
+    notes = [*prepared.checked.notes, *held_out.notes(len(recipe.exchanges(rows, None))), *tuned.notes()]
     others = {}
     if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
@@ -170,7 +171,7 @@ def finish(
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
     train = encoded.rows["train"]
     for name, texts in recipe.baselines(rows, held_out.exchanges.rows.tolist(), train).items():
-        others[name] = written(held_out, [[text] for text in texts])
+        others[name] = written(held_out, [[Draft(text)] for text in texts])
     evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
@@ -236,7 +237,7 @@ def evaluate(
     tuned = perform(writer, held_out, "on test rows", True, device)
     evidence = Evidence(recipe, held_out, tuned, {}, config.evaluation, config.seed)
     subtitle = f"{Path(config.bundle)} on {config.data.test}"
-    told = [*notes, *left_out, *held_out.notes(len(recipe.exchanges(rows, None)))]
+    told = [*notes, *left_out, *held_out.notes(len(recipe.exchanges(rows, None))), *tuned.notes()]
     report = evidence.report(subtitle=subtitle, data_facts=facts, notes=told)
     evidence.write(run, report)
     print_scores(evidence.scores, report.verdict)

@@ -24,7 +24,7 @@ from tunebook.progress import counting
 from tunebook.tasks.conversation_examples import scored_rows
 from tunebook.tasks.exchanges import Exchanges
 from tunebook.tasks.pair_examples import encoded_pairs
-from tunebook.tasks.writer import Writer
+from tunebook.tasks.writer import Draft, Writer
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,27 @@ class Performance:
     """
 
     answers: GeneratedAnswers
-    drafts: list[list[str]]
+    drafts: list[list[Draft]]
     perplexity: RowSums | None = None
+
+    @property
+    def unfinished(self) -> RowSums | None:
+        """Share of the answers that were cut off at the most tokens allowed; None of what is no model."""
+        if self.perplexity is None:
+            return None
+        rows = [(several[0].stopped_at is not None, 1) for several in self.drafts]
+        sums = np.array(rows, dtype=np.float64).reshape(-1, 2)
+        return RowSums("unfinished", sums, share=True, higher_is_better=False)
+
+    def notes(self) -> list[str]:
+        """What a reader must know of how it wrote."""
+        cut = [several[0].stopped_at for several in self.drafts if several[0].stopped_at is not None]
+        if not cut:
+            return []
+        return [
+            f"{len(cut):,} of the {len(self.drafts):,} answers stop at recipe.max_new_tokens={cut[0]}, unfinished, and "
+            "are scored so."
+        ]
 
 
 def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
@@ -113,13 +132,12 @@ def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device
     with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
         drafts = writer.drafts(held_out.prompts, device, advance)
     ranked = writer.recipe.ranked(held_out.rows, held_out.exchanges.rows.tolist(), drafts)
-    texts = [[draft.text for draft in several] for several in ranked]
-    return written(held_out, texts, perplexity(sums[:, 0], sums[:, 1]))
+    return written(held_out, ranked, perplexity(sums[:, 0], sums[:, 1]))
 
 
-def written(held_out: HeldOut, drafts: list[list[str]], losses: RowSums | None = None) -> Performance:
+def written(held_out: HeldOut, drafts: list[list[Draft]], losses: RowSums | None = None) -> Performance:
     """What was written, by a model or without one."""
-    return Performance(held_out.exchanges.answered([several[0] for several in drafts]), drafts, losses)
+    return Performance(held_out.exchanges.answered([several[0].text for several in drafts]), drafts, losses)
 
 
 def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems | PairItems, list[str]]:

@@ -53,6 +53,7 @@ class ImageClassifier:
     points: tuple[OperatingPoint, ...] = ()
     point: str | None = None
     truncated: int = 0
+    unfinished: int = 0
 
     @property
     def columns(self) -> list[str]:

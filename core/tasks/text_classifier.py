@@ -40,6 +40,7 @@ class TextClassifier:
     labels: tuple[str, ...]
     max_length: int
     truncated: int = 0
+    unfinished: int = 0
     """Texts cut so far, to be told."""
 
     @property

@@ -126,7 +126,7 @@ class TextGeneration(Recipe[ConfigT]):
         return [list(each) for each in drafts]
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[str]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is measured besides perplexity and likeness to the references.
 

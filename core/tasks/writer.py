@@ -22,7 +22,7 @@ from tunebook.data.pairs import PairItems, stack_pairs
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.models.candidates import write_candidates
-from tunebook.models.generate import Generation, generate, stream
+from tunebook.models.generate import Generation, generate, stream, write
 from tunebook.models.language_loss import supervised_losses
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.text import positions
@@ -64,10 +64,12 @@ class Draft:
     Attributes:
         text: As people read it.
         score: Mean log-probability of its tokens in nats; nan where there is nothing to choose from.
+        stopped_at: Tokens after which it was cut off, as nothing had closed it; None where it ended by itself.
     """
 
     text: str
     score: float = float("nan")
+    stopped_at: int | None = None
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Writer:
         max_length: Longest conversation in tokens that it was trained on; earlier turns are left out of longer ones.
         generation: How answers are chosen.
         truncated: Conversations whose earliest turns were left out so far.
+        unfinished: Answers that `answers` and `stream` gave so far, and that were cut off at the most tokens allowed.
         recipe: Says what is asked of a row, and what is told of the answers to it.
     """
 
@@ -88,6 +91,7 @@ class Writer:
     max_length: int
     generation: Generation = field(default_factory=Generation)
     truncated: int = 0
+    unfinished: int = 0
     recipe: TextGeneration[Any] = field(kw_only=True)
 
     @property
@@ -148,8 +152,9 @@ class Writer:
             part = rows.take(np.arange(start, min(start + CHUNK, len(rows))))
             asked = list(self.recipe.asked(part))
             prompts = [self._asked(messages, part.where(number)) for number, messages in enumerate(asked)]
-            drafts = self.drafts(prompts, device, advance)
-            for told in self.recipe.answers(part, asked, self.recipe.ranked(part, range(len(part)), drafts)):
+            best = self.recipe.ranked(part, range(len(part)), self.drafts(prompts, device, advance))
+            self.unfinished += sum(several[0].stopped_at is not None for several in best)
+            for told in self.recipe.answers(part, asked, best):
                 yield dict(zip(self.columns, told, strict=True))
 
     def _asked(self, messages: Sequence[Message], where: str) -> np.ndarray:
@@ -168,14 +173,17 @@ class Writer:
     ) -> list[list[Draft]]:
         """Answer prompts given as token ids, each as often as the recipe wants."""
         wanted = self.recipe.candidates
-        if wanted == 1:
-            return [[Draft(text)] for text in self.write(prompts, device, advance)]
         ids = [np.asarray(prompt).tolist() for prompt in prompts]
-        stop = self.template.end_of_turn_ids
-        found = write_candidates(
-            self.model, self.tokenizer, ids, self.generation, wanted, stop, BATCH, device or "cpu", advance
-        )
-        return [[Draft(self.decode(each.ids), each.score) for each in several] for several in found]
+        given = (self.model, self.tokenizer, ids, self.generation)
+        how = (self.template.end_of_turn_ids, BATCH, device or "cpu", advance)
+        if wanted == 1:
+            plain = write(*given, *how)
+            return [[self._draft(one.said, one.finished) for one in several] for several in plain]
+        scored = write_candidates(*given, wanted, *how)
+        return [[self._draft(one.ids, one.finished, one.score) for one in several] for several in scored]
+
+    def _draft(self, ids: Sequence[int], finished: bool, score: float = float("nan")) -> Draft:
+        return Draft(self.decode(ids), score, None if finished else self.generation.max_new_tokens)
 
     def write(
         self,
@@ -197,7 +205,11 @@ class Writer:
         """
         ids = self.asked(messages).tolist()
         model = self.model.to(device or "cpu")
-        return _stripped(stream(model, self.tokenizer, ids, self.generation, self.template.end_of_turn_ids))
+        stop = self.template.end_of_turn_ids
+        return _stripped(stream(model, self.tokenizer, ids, self.generation, stop, self._count_unfinished))
+
+    def _count_unfinished(self) -> None:
+        self.unfinished += 1
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer; white space around it belongs to the template."""

@@ -103,7 +103,7 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
         return self.briefs.exchanges(rows, wanted)
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[str]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is said, left out, invented, forbidden, too long, copied."""
         return self.briefs.measures(rows, which, drafts, train)

@@ -73,7 +73,8 @@ def mean_log_probability(model: Any, prompt: list[int], answer: list[int]) -> fl
 
 def check_scores(model: Any, prompt: list[int], several: list[Candidate], stop: int, most: int) -> None:
     for one in several:
-        answer = [*one.ids, stop] if len(one.ids) < most else one.ids
+        assert one.finished == (len(one.ids) < most)
+        answer = [*one.ids, stop] if one.finished else one.ids
         assert one.score == pytest.approx(mean_log_probability(model, prompt, answer), abs=1e-5)
 
 

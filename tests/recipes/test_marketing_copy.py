@@ -202,6 +202,25 @@ def test_plain_transformers_writes_the_copy_of_the_table(runs: dict[str, RunFold
     assert len(set(written)) > 1, "a model that says one thing of all briefs proves nothing"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_that_nothing_closes_are_counted(runs: dict[str, RunFolder], kind: str) -> None:
+    run, cut = runs[kind], 0
+    model, words = opened(run.bundle)
+    for row in scored(run):
+        inputs = dict(words(prompt_of(row), return_tensors="pt"))
+        if kind == "causal":
+            turns = [{"role": "user", "content": prompt_of(row)}]
+            inputs = words.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        with torch.no_grad():
+            last = int(model.generate(**inputs)[0, -1])
+        cut += last not in {model.generation_config.eos_token_id}
+    told = metrics(run)
+    assert told["test"]["unfinished"]["value"] == pytest.approx(cut / 10) and cut
+    assert "unfinished" in told["baselines"]["before tuning"] and "unfinished" not in told["baselines"]["template"]
+    note = f"{cut} of the 10 answers stop at recipe.max_new_tokens={TOKENS}, unfinished"
+    assert note in run.report.read_text(encoding="utf-8")
+
+
 def blocks(run: RunFolder) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (run.bundle / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
@@ -477,6 +496,9 @@ def test_predict_writes_the_copy_of_the_table_with_its_checks(
         for row in found:
             asked = [p for p in row["problems"].split("; ") if p and not p.startswith("cannot be met")]
             assert (row["clean"] == "yes") == (not asked)
+        stopped = f"stops at recipe.max_new_tokens={TOKENS}, unfinished"
+        share_cut = metrics(run)["test"]["unfinished"]["value"]
+        assert sum(stopped in row["problems"] for row in found[1:]) >= 10 * share_cut - 1
         assert 'does not say "painted river stones in a pouch"' in found[0]["problems"]
         assert "cannot be met: what has to be said is 31 characters long, and 30 are allowed" in found[0]["problems"]
 
@@ -519,7 +541,7 @@ def test_lines_are_briefs_where_a_column_held_them_whole(
 
 
 def broken(problems: str) -> int:
-    kinds = ("does not say", "uses ", "has ")
+    kinds = ("does not say", "uses ", "has ", "stops at ")
     return sum(each.startswith(kinds) for each in problems.split("; "))
 
 

@@ -17,6 +17,8 @@ from tests.chatted import STARTER, write_jsonl
 from tunebook.data.briefs.brief import Brief
 from tunebook.errors import UserError
 from tunebook.tasks.brief_checks import CopyChecker, candidate_columns
+from tunebook.tasks.brief_evidence import copy_measures
+from tunebook.tasks.brief_writing import BriefOptions
 from tunebook.tasks.writer import Draft
 
 FIELDS: Any = (
@@ -41,7 +43,17 @@ def test_each_planted_mistake_is_told_alone_and_a_clean_copy_is_clean() -> None:
     for copy, problem in planted.items():
         assert checker.told(MILL, [Draft(copy)], 1)[1:] == [copy, "no", problem, ""]
     every = "Gourmet walnut pepper mill by Peugeot for $49"
-    assert len(checker.check(MILL, every).problems) == len(planted)
+    assert len(checker.check(MILL, Draft(every)).problems) == len(planted)
+
+
+def test_a_copy_that_was_cut_off_is_not_clean_and_stands_behind_whole_ones() -> None:
+    checker = CopyChecker()
+    half = Draft("21 cm of walnut, six set", -0.1, stopped_at=40)
+    problem = "stops at recipe.max_new_tokens=40, unfinished"
+    assert checker.told(MILL, [half], 1)[1:] == [half.text, "no", problem, ""]
+    assert checker.ranked(MILL, [half, Draft(CLEAN, -0.9)]) == [Draft(CLEAN, -0.9), half]
+    found = copy_measures(checker, [MILL, MILL], [[half], [Draft(CLEAN)]], None, BriefOptions())
+    assert found["clean_share"].value() == 0.5 and found["must_mention_recall"].value() == 1
 
 
 def test_candidates_are_told_in_order_with_their_scores() -> None:
@@ -61,14 +73,14 @@ def test_candidates_are_told_in_order_with_their_scores() -> None:
 def test_the_limits_of_the_brief_go_before_those_given_and_these_before_the_channels() -> None:
     own = {"Ad headline": {"max_characters": 20, "max_words": 4}}
     long = "21 cm of walnut, six of them"
-    assert CopyChecker().check(MILL, long).clean
-    assert CopyChecker(own).check(MILL, long).problems == [
+    assert CopyChecker().check(MILL, Draft(long)).clean
+    assert CopyChecker(own).check(MILL, Draft(long)).problems == [
         "has 28 characters, and 20 are allowed",
         "has 7 words, and 4 are allowed",
     ]
     lenient = Brief(FIELDS, channel="ad_headline", max_characters=28, max_words=9)
-    assert CopyChecker(own).check(lenient, long).clean
-    assert CopyChecker({"ad_headline": {"max_characters": None}}).check(MILL, f"{long} {long}").clean
+    assert CopyChecker(own).check(lenient, Draft(long)).clean
+    assert CopyChecker({"ad_headline": {"max_characters": None}}).check(MILL, Draft(f"{long} {long}")).clean
 
 
 def test_what_no_copy_can_meet_is_told_with_every_copy() -> None:
@@ -88,6 +100,15 @@ def test_limits_that_are_none_are_refused(limits: Any) -> None:
     with pytest.raises(UserError, match="Limits of channels are") as caught:
         CopyChecker(limits)
     assert "max_characters: 45" in str(caught.value.mend)
+
+
+def test_limits_that_are_given_twice_for_one_channel_are_refused() -> None:
+    with pytest.raises(UserError, match="tweet and X post are names of one channel"):
+        CopyChecker({"tweet": {"max_words": 9}, "X post": {"max_words": 7}})
+    post = Brief(FIELDS, channel="twitter")
+    assert CopyChecker({"tweet": {"max_words": 5}}).check(post, Draft(CLEAN)).problems == [
+        "has 6 words, and 5 are allowed"
+    ]
 
 
 @pytest.fixture(scope="module")

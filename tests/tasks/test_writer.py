@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,23 @@ def test_answers_come_in_the_order_of_the_rows(starter: Writer, tmp_path: Path) 
         text = words.decode(plainly(starter.model, prompt, end), skip_special_tokens=True)
         assert answer["answer"] == text.strip()
     assert len({answer["answer"] for answer in found}) > 5
+
+
+def test_answers_that_nothing_closes_are_told_and_counted(starter: Writer, tmp_path: Path) -> None:
+    draw = random.Random(1)
+    chats = [conversation(draw, draw.randint(1, 4))[:-1] for _ in range(12)]
+    writer = replace(starter, unfinished=0)
+    end, words = writer.template.end_of_turn_ids[0], writer.tokenizer
+    prompts = [words.apply_chat_template(turns, add_generation_prompt=True, return_dict=False) for turns in chats]
+    expected = [plainly(writer.model, prompt, end)[-1] != end for prompt in prompts]
+    assert 0 < sum(expected) < 12, "some are cut off and some are not"
+    drafts = writer.drafts(prompts)
+    assert [draft.stopped_at for (draft,) in drafts] == [TOKENS if cut else None for cut in expected]
+    list(writer.answers(questions(tmp_path, chats)))
+    assert writer.unfinished == sum(expected)
+    for turns in chats:
+        list(writer.stream([Message(turn["role"], turn["content"]) for turn in turns]))  # type: ignore[arg-type]
+    assert writer.unfinished == 2 * sum(expected)
 
 
 def test_losses_are_those_of_transformers_whatever_the_batch(starter: Writer, template: ChatTemplate) -> None:
@@ -267,4 +285,26 @@ def test_predict_tells_of_conversations_whose_beginning_was_left_out(
     predict_command([str(run.path), str(write_jsonl(tmp_path / "waiting.jsonl", chats))])
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 5
-    assert "note: 2 " in said.err
+    assert "note: 2 rows are over the model's length" in said.err
+
+
+def test_unfinished_answers_are_counted_by_predict_and_the_report(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = [{"messages": [{"role": "user", "content": f"Where is parcel {number}?"}]} for number in range(6)]
+    predict_command([str(run.path), str(write_jsonl(tmp_path / "waiting.jsonl", waiting))])
+    model, words = AutoModelForCausalLM.from_pretrained(run.bundle), AutoTokenizer.from_pretrained(run.bundle)
+    cut = 0
+    for row in waiting:
+        prompt = words.apply_chat_template(row["messages"], add_generation_prompt=True, return_dict=False)
+        ids = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)))[0].tolist()
+        cut += ids[-1] not in np.atleast_1d(model.generation_config.eos_token_id)
+    told = f"note: {cut} of 6 answers stop at the most tokens allowed, unfinished (recipe.max_new_tokens in training)"
+    assert cut and told in capsys.readouterr().err
+    scores = json.loads(run.metrics.read_text(encoding="utf-8"))
+    found = scores["test"]["unfinished"]
+    assert 0 < found["value"] <= 1 and found["n"] >= 6 and found["low"] < found["high"]
+    assert "unfinished" in scores["baselines"]["before tuning"]
+    count = round(found["value"] * found["n"])
+    note = f"{count} of the {found['n']} answers stop at recipe.max_new_tokens=4, unfinished"
+    assert note in run.report.read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tunebook.data.briefs.brief import Brief, UnusableBrief, flat_text, to_plain, values
 from tunebook.data.near import WORD, normalise
-from tunebook.evaluation.copy.check import says
+from tunebook.evaluation.copy.phrases import says
 
 
 def faults(brief: Brief, copy: str) -> list[str]:

@@ -13,9 +13,9 @@ from tunebook.evaluation.generation.scripts import words
 def rank(candidates: Sequence[str], checks: Sequence[CopyCheck], scores: Sequence[float]) -> list[int]:
     """Order the candidates for one brief, the best first: their positions.
 
-    Fewest constraints broken (missing, forbidden, too long) first, then fewest inventions, then the highest
+    Fewest constraints broken (missing, forbidden, too long, unfinished) first, then fewest inventions, then the highest
     score; of equals the earlier one. A candidate with the same words as a better one comes after all others, and
-    an empty one last of all, for it can break nothing.
+    one that says nothing last of all.
 
     Args:
         candidates: The copies.
@@ -30,7 +30,7 @@ def rank(candidates: Sequence[str], checks: Sequence[CopyCheck], scores: Sequenc
 
     def key(place: int) -> tuple[bool, int, int, float, int]:
         score = -np.inf if np.isnan(scores[place]) else scores[place]
-        return not candidates[place].strip(), checks[place].broken, checks[place].invented, -score, place
+        return checks[place].says_nothing, checks[place].broken, checks[place].invented, -score, place
 
     ordered = sorted(range(len(candidates)), key=key)
     firsts: dict[tuple[str, ...], int] = {}

@@ -10,7 +10,7 @@ the brand a must-mention.
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from typing import NamedTuple
 from tunebook.evaluation.copy.constraints import Constraints
 from tunebook.evaluation.copy.lengths import count_characters, count_words
 from tunebook.evaluation.copy.names import invented_names
+from tunebook.evaluation.copy.phrases import says, visible
 from tunebook.evaluation.copy.quantities import invented_numbers
-from tunebook.evaluation.generation.facts import normalised, states
 
 
 class TooLong(NamedTuple):
@@ -47,11 +47,16 @@ class CopyCheck:
     invented_names: tuple[str, ...] = ()
     names_unchecked: str | None = None
     """Why names could not be looked for in the copy, or a part of it."""
+    stopped_at: int | None = None
+    """Tokens after which its writing was cut off; None where it ended by itself."""
+    says_nothing: bool = False
+    """Whether there is neither a word nor a picture in it."""
 
     @property
     def broken(self) -> int:
-        """How many constraints of the brief are broken, inventions aside."""
-        return len(self.missing) + len(self.forbidden) + len(self.too_long)
+        """How many constraints are broken, inventions aside: the brief's, and that copy says something and ends."""
+        own = len(self.missing) + len(self.forbidden) + len(self.too_long)
+        return own + self.says_nothing + (self.stopped_at is not None)
 
     @property
     def invented(self) -> int:
@@ -66,14 +71,23 @@ class CopyCheck:
     @property
     def problems(self) -> list[str]:
         """What was found, one sentence each without its subject: `says £9.99, which is not in the brief`."""
-        told = [f'does not say "{each}"' for each in self.missing]
+        told = ["says nothing"] if self.says_nothing else []
+        told += [f'does not say "{each}"' for each in self.missing]
         told += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
         told += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
+        if self.stopped_at is not None:
+            told.append(f"stops at recipe.max_new_tokens={self.stopped_at}, unfinished")
         told += [f"says {each}, which is not in the brief" for each in self.invented_numbers]
         return told + [f"names {each}, which is not in the brief" for each in self.invented_names]
 
 
-def check(copy: str, source: str, constraints: Constraints, ordinary: Collection[str] = frozenset()) -> CopyCheck:
+def check(
+    copy: str,
+    source: str,
+    constraints: Constraints,
+    ordinary: Collection[str] = frozenset(),
+    stopped_at: int | None = None,
+) -> CopyCheck:
     """Check a copy against its brief.
 
     Args:
@@ -82,9 +96,10 @@ def check(copy: str, source: str, constraints: Constraints, ordinary: Collection
         constraints: What it has to keep to.
         ordinary: Words that are no names even with a capital, see `names.ordinary_words`; without them common nouns
             that are written with a capital ("near the Park") are taken for names.
+        stopped_at: Tokens after which its writing was cut off; None where it ended by itself.
     """
-    said = "\n".join([source, *constraints.must_mention])
-    names = invented_names(copy, said, ordinary)
+    seen, said = visible(copy), visible("\n".join([source, *constraints.must_mention]))
+    names = invented_names(seen, said, ordinary)
     sizes = (
         ("characters", constraints.max_characters, lambda: count_characters(copy, constraints.counting)),
         ("words", constraints.max_words, lambda: count_words(copy)),
@@ -95,21 +110,9 @@ def check(copy: str, source: str, constraints: Constraints, ordinary: Collection
         tuple(each for each in constraints.must_mention if not says(copy, each)),
         tuple(each for each in constraints.must_avoid if each.strip() and says(copy, each)),
         tuple(each for each in lengths if each.has > each.allowed),
-        invented_numbers(copy, said),
+        invented_numbers(seen, said),
         names.invented,
         names.unchecked,
+        stopped_at,
+        all(unicodedata.category(letter)[0] in "ZCPM" for letter in copy),
     )
-
-
-def says(copy: str, words: str) -> bool:
-    """Whether words that a brief asks for, or forbids, stand in a copy.
-
-    They stand there whole and without case, as `facts.states` reads them: "eco" is in "eco-friendly" and not in
-    "economy". The plural or possessive of the last word counts ("deals", "deal's" for "deal"), other forms do
-    not: "cheapest" is to be forbidden beside "cheap".
-    """
-    if states(copy, words):
-        return True
-    plain = normalised(words)
-    pattern = rf"(?<![^\W_]){re.escape(plain)}(?:e?s|'s|s')(?![^\W_])"
-    return plain[-1:].isalpha() and re.search(pattern, normalised(copy)) is not None

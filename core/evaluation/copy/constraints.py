@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tunebook.evaluation.copy.lengths import Counting, count_characters, count_words
-from tunebook.evaluation.generation.facts import states
+from tunebook.evaluation.copy.phrases import says
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,17 @@ _ALSO = {"twitter": "tweet", "x": "tweet", "x_post": "tweet", "subject_line": "e
 def limits_of(channel: str | None, overrides: Mapping[str, Mapping[str, int | None]] | None = None) -> Limits:
     """Give the limits of a channel, however its name is spelled (`Ad headline`, `ad-headline`).
 
-    A channel that is not known has no limits, and its `source` says so.
+    A channel that is not known has no limits, and its `source` says so. What is given for one of its names holds for
+    all of them (tweet, x, x_post, twitter).
 
     Args:
         channel: Its name; None or empty where the brief names none.
         overrides: Other limits by channel: `{"email_subject": {"max_characters": 45, "max_words": 9}}`. What is not
             named stays; None takes a limit away.
     """
-    name = _plain(channel or "")
-    known = CHANNELS.get(_ALSO.get(name, name), Limits())
-    own = {_plain(each): limits for each, limits in (overrides or {}).items()}.get(name)
+    name = channel_name(channel or "")
+    known = CHANNELS.get(name, Limits())
+    own = {channel_name(each): limits for each, limits in (overrides or {}).items()}.get(name)
     if own is None:
         return known
     return replace(
@@ -54,8 +55,10 @@ def limits_of(channel: str | None, overrides: Mapping[str, Mapping[str, int | No
     )
 
 
-def _plain(channel: str) -> str:
-    return "_".join(channel.casefold().replace("-", " ").replace("_", " ").split())
+def channel_name(channel: str) -> str:
+    """Give the one name of a channel, however it is spelled: `tweet` for `X post`."""
+    plain = "_".join(channel.casefold().replace("-", " ").replace("_", " ").split())
+    return _ALSO.get(plain, plain)
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ class Constraints:
     """What one copy has to keep to."""
 
     must_mention: tuple[str, ...] = ()
-    """Facts and words that it has to state; see `check.says`."""
+    """Facts and words that it has to state; see `phrases.says`."""
     must_avoid: tuple[str, ...] = ()
-    """Words and phrases that may not stand in it; see `check.says`."""
+    """Words and phrases that may not stand in it; see `phrases.says`."""
     max_characters: int | None = None
     max_words: int | None = None
     counting: Counting = Counting.plain
@@ -84,14 +87,14 @@ class Constraints:
 def impossible(constraints: Constraints) -> list[str]:
     """Say which constraints no copy can meet; empty where none contradict each other."""
     told = []
-    for word in constraints.must_avoid:
-        told += [f'has to say "{m}" but not "{word}"' for m in constraints.must_mention if states(m, word)]
+    for word in filter(str.strip, constraints.must_avoid):
+        told += [f'has to say "{m}" but not "{word}"' for m in constraints.must_mention if says(m, word)]
     # Of mentions that overlap the longer one holds the shorter, so that each is not counted for itself
     separate = [
         each
         for place, each in enumerate(constraints.must_mention)
         if not any(
-            states(other, each) and (len(other) > len(each) or at < place)
+            says(other, each) and (len(other) > len(each) or at < place)
             for at, other in enumerate(constraints.must_mention)
             if at != place
         )

@@ -30,7 +30,7 @@ _LINK = re.compile(
 _PICTURE = "[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]"
 _EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3"
-    f"|(?:{_PICTURE}\ufe0f|[\U0001f300-\U0001faff])[\U0001f3fb-\U0001f3ff\ufe0f]*"
+    f"|(?:{_PICTURE}\ufe0f|[\U0001f300-\U0001faff])[\U0001f3fb-\U0001f3ff\ufe0f]*[\U000e0020-\U000e007f]*"
     f"(?:\u200d{_PICTURE}[\U0001f3fb-\U0001f3ff\ufe0f]*)*"
 )
 # The ranges of weight 1 in twitter-text's configuration v3

@@ -28,7 +28,7 @@ def brief_measures(checks: Sequence[CopyCheck]) -> dict[str, RowSums]:
     - `forbidden_share`: of the copies with a must-avoid, those that use one.
     - `invented_numbers_share`: of all copies, those with a number that their brief does not have.
     - `invented_names_share`: likewise with a name, of the copies whose names could be looked for.
-    - `clean_share`: of all copies, those in which nothing was found.
+    - `clean_share`: of all copies, those in which nothing was found, and which were not cut off.
     """
     limited = [each.constraints.max_characters is not None or each.constraints.max_words is not None for each in checks]
     avoiding = [bool(each.constraints.must_avoid) for each in checks]

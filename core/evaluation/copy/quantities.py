@@ -33,10 +33,10 @@ _FORMS = [
     (re.compile(r"(?m)^[ \t]*\d{1,2}[.)](?= )"), ""),  # of a numbered list
     (re.compile(r"#\w+"), ""),  # a tag states nothing
 ]
-_FRACTION = re.compile("(\\d*)([\u00bc-\u00be])")
+_VULGAR = "\u00bc-\u00be"  # a quarter, a half, three quarters
 _SIGN = r"(?:[A-Z]{1,2})?[£$€¥₹]|(?:EUR|USD|GBP|CHF|JPY|INR|Rs)\b\.?"
-_DIGITS = r"\d+(?:[.,]\d+)*"
-_AFTER = r"%|°[ ]?[CF]?|[£$€¥₹](?! ?\d)|[\"\u2033]|[^\W\d_]+"
+_DIGITS = rf"(?:\d*[{_VULGAR}]|\d+(?:[.,]\d+)*)"
+_AFTER = rf"%|°[ ]?[CF]?|[£$€¥₹](?! ?[\d{_VULGAR}])|[\"\u2033]|[^\W\d_{_VULGAR}]+"
 _NUMBER = re.compile(
     rf"(?P<before>(?:{_SIGN}) ?)?(?<![A-Za-z\d])(?P<digits>{_DIGITS})"
     rf"(?:[ ]?(?P<multiple>{'|'.join(MULTIPLES)})\b|(?P<millions>m)\b)?(?:[ -]?(?P<after>{_AFTER}))?"
@@ -51,7 +51,7 @@ _DATE = re.compile(
     rf"|\b(?P<before>{MONTH})\.? \d{{1,4}}(?:st|nd|rd|th)?\b",
     re.IGNORECASE,
 )
-_LEFT_SPREADS = re.compile(rf"(?P<sign>{_SIGN})(?P<one> ?{_DIGITS})(?P<to> ?(?:-|to|and|or) ?)(?=\d)")
+_LEFT_SPREADS = re.compile(rf"(?P<sign>{_SIGN})(?P<one> ?{_DIGITS})(?P<to> ?(?:-|to|and|or) ?)(?=[\d{_VULGAR}])")
 _RIGHT_SPREADS = re.compile(
     rf"(?<![\d.,])(?P<one>{_DIGITS})(?P<to> ?(?:-|x|to|and|or|by) ?)(?={_DIGITS}[ -]?(?P<unit>{_AFTER}))"
 )
@@ -108,14 +108,15 @@ def _offered(source: str) -> frozenset[Reading]:
     for words in WORD_NUMBER.finditer(text):
         found |= _in_words(text, words).offered
     found |= {("month of a date", Decimal(month)) for month in months_in(text)}
-    apart = {kind for sign in re.findall(rf"(?<!\d)(?<!\d )({_SIGN})(?! ?\d)", text) for kind in kinds_of(sign)}
+    apart = {
+        kind for sign in re.findall(rf"(?<!\d)(?<!\d )({_SIGN})(?! ?[\d{_VULGAR}])", text) for kind in kinds_of(sign)
+    }
     found |= {(sign, value) for sign in apart & CURRENCIES for kind, value in list(found) if kind == _BARE}
     return frozenset(found)
 
 
 def _formed(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
-    text = _FRACTION.sub(lambda found: f"{int(found[1] or 0) + unicodedata.numeric(found[2]):g}", text)
     for pattern, replacement in _FORMS:
         text = pattern.sub(replacement, text)
     return text
@@ -152,7 +153,9 @@ def _amount(text: str, kinds: frozenset[str], values: set[Decimal] | frozenset[D
 
 
 def _values(digits: str) -> set[Decimal]:
-    """Read digits with marks: 1,500 and 1.500,00 as 1500; 10,50 as 10.5; 1.500 as either."""
+    """Read digits with marks: 1,500 and 1.500,00 as 1500; 10,50 and 10½ as 10.5; 1.500 as either."""
+    if re.search(f"[{_VULGAR}]", digits):
+        return {int(digits[:-1] or 0) + Decimal(unicodedata.numeric(digits[-1]))}
     if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", digits):
         return {Decimal(digits.replace(",", ""))}
     if re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+,\d+", digits) or re.fullmatch(r"[1-9]\d{0,2}(\.\d{3}){2,}", digits):

@@ -18,7 +18,7 @@ from tunebook.data.gate import Checked, open_gate, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.evaluation.copy.check import says
+from tunebook.evaluation.copy.phrases import says
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = {name: ROOT / f"recipes/marketing_copy/samples/{name}.jsonl" for name in ("train", "validation", "test")}

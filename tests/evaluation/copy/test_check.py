@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tunebook.evaluation.copy.check import TooLong, check, says
+from tunebook.evaluation.copy.check import TooLong, check
 from tunebook.evaluation.copy.constraints import CHANNELS, Constraints, Limits, impossible, limits_of
 from tunebook.evaluation.copy.lengths import Counting, count_characters, count_words
 from tunebook.evaluation.copy.names import invented_names, ordinary_words
+from tunebook.evaluation.copy.phrases import says
 from tunebook.evaluation.copy.quantities import invented_numbers
 
 BRIEF = (
@@ -30,7 +31,16 @@ def constraints(row: dict[str, Any]) -> Constraints:
 def test_a_clean_copy_is_clean():
     found = check(CLEAN, BRIEF, ASKED)
     assert found.clean and found.problems == [] and found.names_unchecked is None
-    assert check("", "", Constraints(("",), ("", " "), 0, 0)).clean
+    assert check("ok", "", Constraints(("",), ("", " "), 2, 1)).clean
+
+
+def test_a_copy_without_a_word_is_not_clean():
+    for copy in ("", " \n", "\u200b\u00ad", "... !", "\ufe0f"):
+        found = check(copy, "", Constraints())
+        assert found.problems == ["says nothing"] and not found.clean and found.broken == 1, copy
+    assert check("", BRIEF, ASKED).problems == ["says nothing", 'does not say "24 hours"', 'does not say "lantern"']
+    for copy in ("\U0001f389", "明", "7", "€ 0"):
+        assert not check(copy, "7, €0", Constraints()).says_nothing, copy
 
 
 def test_each_planted_mistake_is_flagged_alone():
@@ -110,7 +120,8 @@ def test_numbers_of_the_brief_are_known(copy: str):
         ("until 5 April", ("5",)),
         ("since 1987, 1987 again", ("1987",)),
         ("10,500 sold", ("10,500",)),
-        ("2½ days", ("2.5 days",)),
+        ("2½ days, £½, from £1¼, ¾ of all", ("2½ days", "£½", "£1¼", "¾")),
+        ("9 ½kg", ("9", "½kg")),
         ("loved by 3 million", ("3 million",)),
         ("open 24/7", ("7",)),
     ],
@@ -124,6 +135,8 @@ def test_other_numbers_are_invented(copy: str, found: tuple[str, ...]):
     [
         ("1,500 lumens", "1500 lumens, 1\u202f500 lumens, 1.500 lm"),
         ("£20-25", "£20 to £25, between 20 and 25 pounds"),
+        ("2.5 kg, half a litre, £1½-2½", "2½ kg, ½ l, £1.50 to £2.50"),
+        ("½ to 1½ kg, £ ½", "0.5 kg, 1.5 kg, £0.50"),
         ("45 x 30 cm", "45 cm by 30 cm, 45\u00d730 cm"),
         ("from 4 to 50 kg", "4 kg to 50 kg"),
         ("price (£): 24.90", "£24.90"),
@@ -196,6 +209,28 @@ def test_words_are_whole_and_may_be_plural():
         assert not says(copy, word)
 
 
+def test_a_hyphen_between_words_is_a_space():
+    for copy, word in (
+        ("Best-in-class light", "best in class"),
+        ("best in class light", "best-in-class"),
+        ("Best\u2011in\u2011class", "best in class"),
+        ("a 14-day trial", "14 day"),
+        ("a must have", "must-have"),
+        ("two must-haves", "must have"),
+    ):
+        assert says(copy, word), (copy, word)
+    for copy, word in (("in 3-5 days", "5 days"), ("call 555-123", "555 123"), ("best inclass", "best-in-class")):
+        assert not says(copy, word), (copy, word)
+    assert check("Best in class", "", Constraints((), ("best-in-class",))).forbidden == ("best-in-class",)
+
+
+def test_what_has_no_width_hides_nothing():
+    for hidden in ("\u200b", "\u00ad", "\u200c", "\u200d", "\u2060", "\ufeff", "\u202e"):
+        found = check(f"so ch{hidden}eap, at £9{hidden}9 by Dura{hidden}cell", "£9", Constraints(("so",), ("cheap",)))
+        assert (found.forbidden, found.invented_numbers, found.invented_names) == (("cheap",), ("£99",), ("Duracell",))
+        assert says("so cheap", f"che{hidden}ap") and not says(f"ch{hidden}eapest", "cheap")
+
+
 def test_channels_and_their_limits():
     limits = {"Ad headline": 30, "tweet": 280, "X": 280, "email-subject": 60, "product_page": None}
     assert {name: limits_of(name).max_characters for name in limits} == limits
@@ -210,6 +245,15 @@ def test_channels_and_their_limits():
     assert Constraints().within(Limits(30, 5)) == Constraints(max_characters=30, max_words=5)
 
 
+def test_limits_of_one_name_of_a_channel_hold_for_all_its_names():
+    names = ("tweet", "x", "X post", "Twitter")
+    for given in names:
+        for asked in names:
+            assert limits_of(asked, {given: {"max_characters": 100}}).max_characters == 100, (given, asked)
+    assert limits_of("subject-line", {"email_subject": {"max_words": 5}}).max_words == 5
+    assert limits_of("", {"tweet": {"max_words": 5}}).max_words is None
+
+
 def test_what_no_copy_can_meet_is_said():
     asked = Constraints(("order by 28 November", "28 November", "40 % off"), ("order",), max_characters=20, max_words=9)
     assert impossible(asked) == [
@@ -217,12 +261,16 @@ def test_what_no_copy_can_meet_is_said():
         "what has to be said is 29 characters long, and 20 are allowed",
     ]
     assert impossible(ASKED) == []
+    assert impossible(Constraints(("deals",), ("deal",))) == ['has to say "deals" but not "deal"']
+    assert impossible(Constraints(("deal",), ("deals", " "))) == [], "a deal is not several"
+    assert impossible(Constraints(("deal", "deals"), max_words=1)) == []
 
 
 @pytest.mark.parametrize(
     "text,length",
     [
         ("caf\u00e9", 4), ("cafe\u0301", 4), ("日本", 4), ("👨\u200d👩\u200d👧\u200d👦", 2), ("👍🏽 ok", 5), ("🇬🇧", 2),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", 2),
         ("https://example.com/a/very/long/path?with=query", 23), ("see example.shop!", 28),
         ("\u201chi\u201d \u2013 5 €", 11),
     ],

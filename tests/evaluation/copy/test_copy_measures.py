@@ -39,8 +39,8 @@ def test_candidates_are_ranked_by_constraints_then_inventions_then_score():
         "of 24 hours",
     ]
     checks = checked(*copies)
-    assert [each.broken for each in checks] == [1, 0, 0, 0, 0, 1, 2, 0]
-    # 3 has the words of 2, which is likelier; 7 and 4 are equal; 1 invents; 5 is empty
+    assert [each.broken for each in checks] == [1, 0, 0, 0, 0, 2, 2, 0]
+    # 3 has the words of 2, which is likelier; 7 and 4 are equal; 1 invents; 5 says nothing
     assert rank(copies, checks, [0, 0, -2, -3, -1, 5, 9, -1]) == [4, 7, 2, 1, 0, 6, 3, 5]
     assert rank(copies[2:4], checks[2:4], [float("nan"), -9]) == [1, 0] and rank([], [], []) == []
     with pytest.raises(ValueError, match="a check and a score"):
