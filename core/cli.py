@@ -37,19 +37,7 @@ Tab completion: eval "$(tunebook -sc install=bash)"
   tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
 """
 
-_VERBS = (
-    "list",
-    "show",
-    "check",
-    "train",
-    "compare",
-    "evaluate",
-    "predict",
-    "chat",
-    "export",
-    "new",
-    "verify",
-)
+_VERBS = tuple(["list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export", "new", "verify"])
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
     errno.EACCES,

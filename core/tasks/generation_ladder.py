@@ -65,6 +65,7 @@ class GenerationLadder:
         from tunebook.tasks.generation_evidence import Evidence
         from tunebook.tasks.held_out import written
         from tunebook.tasks.run_facts import config_facts
+        from tunebook.tasks.writer import Draft
 
         config, held_out = prepared.config, _held_out(self.recipe, prepared)
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
@@ -79,7 +80,7 @@ class GenerationLadder:
         evidence = Evidence(
             self.recipe,
             held_out,
-            written(held_out, [[text] for text in texts]),
+            written(held_out, [[Draft(text)] for text in texts]),
             {},
             config.evaluation,
             config.seed,
