@@ -122,12 +122,25 @@ def label_budget(
 def noise_of_test_rows(
     outcomes: Sequence[Sequence[Outcome]] | None, steps: int, score: Score, resamples: int, seed: int
 ) -> Values:
-    """Covariance of the steps' means from one set of test rows to another, `[steps, steps]`."""
-    if outcomes is not None:
-        return np.asarray(np.cov(np.stack(resampled(outcomes, resamples, seed))))
-    half = (score.high - score.low) / 2
-    error = 0.0 if np.isnan(half) else half / NormalDist().inv_cdf(0.5 + score.confidence / 2)
-    return np.full((steps, steps), error**2)
+    """Covariance of the steps from one set of test rows to another, `[steps, steps]`, as far as draws share it.
+
+    What each draw makes of the rows by itself shows in the spread between draws already, and is not counted twice: a
+    step's variance is the mean covariance of two of its draws.
+    """
+    if outcomes is None:
+        half = (score.high - score.low) / 2
+        error = 0.0 if np.isnan(half) else half / NormalDist().inv_cdf(0.5 + score.confidence / 2)
+        return np.full((steps, steps), error**2)
+    runs = [[run] for step in outcomes for run in step]
+    of_step = np.repeat(np.arange(len(outcomes)), [len(step) for step in outcomes])
+    member = (of_step == np.arange(len(outcomes))[:, None]).astype(np.float64)
+    between = np.cov(np.stack(resampled(runs, resamples, seed)))
+    alone = member @ np.diag(between)
+    draws = member.sum(1)
+    pairs = np.outer(draws, draws) - np.diag(np.where(draws > 1, draws, 0))
+    shared = (member @ between @ member.T - np.diag(np.where(draws > 1, alone, 0))) / pairs
+    values, vectors = np.linalg.eigh(shared)  # an estimate by parts may say less than nothing in some direction
+    return np.asarray(vectors * np.maximum(values, 0) @ vectors.T)
 
 
 def _signed(band: tuple[float, float, float], sign: float) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tunebook.evaluation.intervals import Score
-from tunebook.evaluation.ladder.label_budget import LabelBudget, label_budget
+from tunebook.evaluation.ladder.label_budget import LabelBudget, label_budget, noise_of_test_rows
 from tunebook.evaluation.ladder.points import best_of, point_of
 from tunebook.evaluation.ladder.power_law import draw_noise, fit_power_laws, tamed
 
@@ -125,3 +125,18 @@ def test_a_point_is_a_hundredth_of_what_a_metric_can_be() -> None:
     assert point_of(perplexity) == pytest.approx(0.2) and best_of(perplexity) == 1.0
     stars = Score("mean_absolute_error", 0.5, 0.4, 0.6, 10, higher_is_better=False)
     assert point_of(stars) == pytest.approx(0.005) and best_of(stars) == 0.0
+
+
+def test_what_draws_share_of_the_test_rows_is_not_counted_twice(simulated: Any) -> None:
+    """Three draws with a part of their own: the shared part is 0.6 of a row's variance, less where rounded to right."""
+    _, runs = simulated.learning_curve(np.random.default_rng(0), 0.9, 2.0, 0.5, 1000, 4, 4000)
+    shared = noise_of_test_rows(runs, 4, accuracy(), 1000, 0)
+    right = np.stack([[run.rows.cells[0] == 3 for run in step] for step in runs]).astype(float)
+    covariance = np.cov(right.reshape(16, -1)) / 4000
+    for i in range(4):
+        for j in range(4):
+            block = covariance[4 * i : 4 * i + 4, 4 * j : 4 * j + 4]
+            expected = block[~np.eye(4, dtype=bool)].mean() if i == j else block.mean()
+            assert shared[i, j] == pytest.approx(expected, rel=0.15)
+    alone = noise_of_test_rows([[step[0]] for step in runs], 4, accuracy(), 1000, 0)
+    assert np.diag(alone) == pytest.approx(np.diag(covariance)[::4], rel=0.15)
