@@ -361,11 +361,17 @@ def test_facts_are_read_from_a_list_or_a_text() -> None:
             read_facts(wrong, "chats.jsonl:3")
 
 
-def test_bad_facts_are_told_of_before_anything_is_trained(tmp_path: Path, llama: Path) -> None:
-    rows = chats_with_facts(tmp_path, [[1, 2]] * 30)
-    with pytest.raises(UserError, match="no list of texts") as caught:
+def test_rows_with_bad_facts_are_rejects_like_others(tmp_path: Path, llama: Path) -> None:
+    wanted: list[Any] = [["£10"] for _ in range(60)]
+    wanted[4], wanted[7] = [1, 2], {"price": "£42"}
+    rows = chats_with_facts(tmp_path, wanted)
+    with pytest.raises(UserError, match=r"2 of 60 rows cannot be used") as caught:
         ready(tmp_path, llama, rows)
-    assert str(caught.value.where).startswith("facts.jsonl:")
+    assert "facts.jsonl:5 the row cannot be used: the facts that an answer must state are no list of texts; write" in (
+        str(caught.value.where)
+    )
+    prepared = ready(tmp_path, llama, rows, "data.max_rejects=2")
+    assert (prepared.checked.rejected, prepared.checked.kept) == (2, 58)
 
 
 def messages(*turns: str, system: str | None = None) -> list[Message]:
