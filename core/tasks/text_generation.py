@@ -189,7 +189,7 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.data.pair_template import PairTemplate
         from tunebook.tasks.conversation_examples import preview
 
-        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded)
+        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded, self.talks)
 
     def build_model(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded

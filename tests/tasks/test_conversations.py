@@ -297,7 +297,7 @@ def test_a_cache_that_was_cut_short_is_made_again(tmp_path: Path, llama: Path) -
 
 def test_the_preview_marks_what_is_learnt(tmp_path: Path, llama: Path) -> None:
     prepared = ready(tmp_path, llama, write_chats(tmp_path / "chats.jsonl", 30))
-    shown = "".join(text.plain for text in preview(prepared.encoded))
+    shown = "".join(text.plain for text in preview(prepared.encoded, talks=True))
     first = turns_of(prepared, "train")[0]
     answers = [turn["content"] for turn in first if turn["role"] == "assistant"]
     assert all(f"«{answer}<|end|>»" in shown for answer in answers)
