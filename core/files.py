@@ -82,6 +82,28 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def filling_cache(place: Path, what: str) -> Iterator[None]:
+    """Write to the cache within; where another process was first, with the same content, its work is taken.
+
+    Args:
+        place: The file or folder to be written, whole or not at all.
+        what: What is kept there, for the message.
+
+    Raises:
+        UserError: The cache cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not place.exists():
+            raise UserError(
+                f"the {what} cannot be kept: {error.strerror or error}",
+                where=str(place.parent),
+                mend="make room there, or choose another folder: data.cache_dir=<folder>",
+            ) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))

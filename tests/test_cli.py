@@ -74,6 +74,11 @@ def test_every_field_of_every_config_has_a_line_of_help():
                 assert helped.get(field.name, "").strip(), f"{schema.__name__}.{field.name} has no help"
 
 
+def test_show_tells_where_a_run_goes_unless_it_is_told(tunebook: Tunebook):
+    line = next(line for line in said(tunebook("show", "customer_chat")).splitlines() if line.startswith("run_dir"))
+    assert "runs/customer_chat/<time>" in line and "(required)" not in line
+
+
 def test_options_show_zero_as_zero_and_false_as_false():
     @dataclasses.dataclass
     class Options:

@@ -231,3 +231,22 @@ def test_a_device_that_is_not_there(tmp_path: Path, tunebook: Tunebook):
     )
     refused(tunebook(*TRAIN, f"data.train={rows}", "trainer=tpu"), "no option 'tpu' of the group 'trainer'", "gpu")
     assert left_over(tmp_path / "work") == set()
+
+
+def test_a_cache_that_cannot_be_written_is_told_by_its_key(tmp_path: Path, tunebook: Tunebook):
+    (tmp_path / "file").write_text("no folder")
+    rows = write_rows(tmp_path / "rows.csv", GOOD)
+    place = tmp_path / "file" / "cache"
+    done = tunebook("check", *TRAIN[1:], f"data.train={rows}", f"data.cache_dir={place}")
+    refused(done, str(place), "data.cache_dir=<folder>")
+    assert "run_dir" not in done.stderr
+
+
+def test_check_needs_no_folder_that_can_be_written_where_it_is_started(tmp_path: Path, tunebook: Tunebook):
+    rows = write_rows(tmp_path / "rows.csv", GOOD)
+    (tmp_path / "work" / "runs").write_text("a file where the folder of runs would be made")
+    (tmp_path / "scratch").mkdir()
+    done = tunebook("check", *TRAIN[1:], f"data.train={rows}", env={"TMPDIR": str(tmp_path / "scratch")})
+    assert done.returncode == 0, done.stderr
+    assert "ready to train" in done.stdout
+    assert left_over(tmp_path / "work") == {"runs"} and left_over(tmp_path / "scratch") == set()

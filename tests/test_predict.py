@@ -196,3 +196,55 @@ def test_evaluate_knows_the_rows_that_the_model_was_trained_on(run: RunFolder, t
     scores = json.loads((tmp_path / "b" / "metrics.json").read_text())["test"]
     assert scores["accuracy"]["n"] == 40
     assert scores["accuracy"]["value"] == json.loads(run.metrics.read_text())["test"]["accuracy"]["value"]
+
+
+def test_rows_that_are_left_out_of_standard_output_are_told_in_a_file_that_stays(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "rows.csv"
+    file.write_text("text\n" + '""\n' * 5 + "fine\n")
+    with pytest.raises(UserError, match="5 of 6 rows cannot be used") as caught:
+        predict_command([str(run.path), str(file)])
+    named = Path(str(caught.value.where).rpartition(" in ")[2])
+    assert named.read_text().count('"is empty"') == 5
+    predict_command([str(run.path), str(file), "--max-rejects", "5"])
+    told = capsys.readouterr().err
+    assert "note: 5 of 6 rows cannot be used: " in told
+    kept = Path(told.partition("cannot be used: ")[2].splitlines()[0])
+    assert [json.loads(line)["line"] for line in kept.read_text().splitlines()] == [2, 3, 4, 5, 6]
+    for log in (named, kept):
+        shutil.rmtree(log.parent)
+
+
+def test_beside_an_output_lies_the_log_of_its_own_call_alone(run: RunFolder, tmp_path: Path):
+    good, bad, output = tmp_path / "good.csv", tmp_path / "bad.csv", tmp_path / "out.csv"
+    good.write_text("text\nfine\n")
+    bad.write_text('text\nfine\n""\n')
+    log = tmp_path / "out.csv.rejects.jsonl"
+    with pytest.raises(UserError, match="1 of 2 rows"):
+        predict_command([str(run.path), str(bad), "-o", str(output)])
+    assert {p.name for p in tmp_path.iterdir()} == {"good.csv", "bad.csv"}, "what fails leaves nothing"
+    predict_command([str(run.path), str(bad), "-o", str(output), "--max-rejects", "1"])
+    assert json.loads(log.read_text())["file"] == "bad.csv"
+    predict_command([str(run.path), str(good), "-o", str(output), "--overwrite"])
+    assert output.is_file() and not log.exists()
+    output.unlink()
+    log.write_text("precious")
+    with pytest.raises(UserError, match="file of rejected rows beside the output already"):
+        predict_command([str(run.path), str(good), "-o", str(output)])
+    with pytest.raises(UserError, match="would replace the input"):
+        predict_command([str(run.path), str(log), "-o", str(output), "--overwrite"])
+    assert log.read_text() == "precious"
+
+
+def test_the_device_is_told_in_words_of_this_verb(run: RunFolder, tmp_path: Path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (tmp_path / "rows.csv").write_text("text\nfine\n")
+    with pytest.raises(UserError, match="no GPU") as caught:
+        predict_command([str(run.path), str(tmp_path / "rows.csv"), "--accelerator", "gpu"])
+    assert caught.value.where == "--accelerator gpu"
+    assert str(caught.value.mend).startswith("--accelerator auto or --accelerator cpu;")
+    assert "trainer" not in str(caught.value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -51,6 +53,7 @@ def predict_command(arguments: Sequence[str]) -> None:
         raise UserError("The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}")
     if output:
         check_output(output, options.files, options.overwrite)
+        _check_rejects_beside(output, options.files, options.overwrite)
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
     from tunebook.bundle.read import recipe_of
@@ -59,13 +62,48 @@ def predict_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
-    columns = recipe.predict_columns(manifest, options.column, options.files)
-    with tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch:
-        log = output.with_suffix(output.suffix + ".rejects.jsonl") if output else None
+    with _in_words_of_predict(), tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch, _log() as log:
+        columns = recipe.predict_columns(manifest, options.column, options.files)
         content = recipe.bundle_content(manifest, Path(scratch), answered=False)
-        rejects = RejectLog(log or Path(scratch) / "rejects.jsonl", options.max_rejects)
+        rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch))
         _label(folder, rows, content, options.accelerator, output, rejects)
+
+
+@contextmanager
+def _log() -> Iterator[Path]:
+    """Where rejected rows are told until there is an output to tell them beside; as of `check`, it stays if need be."""
+    folder = Path(tempfile.mkdtemp(prefix="tunebook-rejects-"))
+    try:
+        yield folder / "rejects.jsonl"
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def rejects_beside(output: Path) -> Path:
+    """The file that tells which rows an output lacks, and why."""
+    return output.with_suffix(output.suffix + ".rejects.jsonl")
+
+
+def _check_rejects_beside(output: Path, files: Sequence[str], overwrite: bool) -> None:
+    """Refuse to replace a log that stands beside the output unasked, or one that is to be read."""
+    beside = rejects_beside(output)
+    if any(beside.resolve() == Path(file).absolute().resolve() for file in files):
+        raise UserError("The rejected rows would replace the input.", where=str(beside), mend="give -o another name")
+    if beside.exists() and not overwrite:
+        what = "There is a file of rejected rows beside the output already."
+        raise UserError(what, where=str(beside), mend="give -o another name, or --overwrite")
+
+
+def _settle(rejects: RejectLog, output: Path) -> None:
+    """Beside an output lies the log of the call that made it, or none: never that of an earlier one."""
+    scratch, rejects.path = rejects.path, rejects_beside(output)
+    if rejects.count:
+        rejects.write()
+    else:
+        rejects.path.unlink(missing_ok=True)
+    scratch.unlink(missing_ok=True)
 
 
 def check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
@@ -93,23 +131,20 @@ def _rows(
     from tunebook.data.columns import Column
     from tunebook.data.reading import read_rows
 
-    try:
-        if files:
-            rows = read_rows(list(files), "files", columns, rejects, split="rows")
-            if content is not None:
-                rows = content.inspect(rows, rejects)
-        elif content is not None and not content.line:
-            raise UserError(f"There is no {content.what} to look at.", where="files", mend="give files or a folder")
-        else:
-            role = content.line if content is not None else "text"
-            spool, column = _spool(scratch), Column(role, "text", "stdin", "text")
-            rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
-            if content is not None:
-                rows = content.inspect(rows, rejects)
-        rejects.write()
-        rejects.check()
-    except UserError as error:
-        raise _in_words_of_predict(error) from error
+    if files:
+        rows = read_rows(list(files), "files", columns, rejects, split="rows")
+        if content is not None:
+            rows = content.inspect(rows, rejects)
+    elif content is not None and not content.line:
+        raise UserError(f"There is no {content.what} to look at.", where="files", mend="give files or a folder")
+    else:
+        role = content.line if content is not None else "text"
+        spool, column = _spool(scratch), Column(role, "text", "stdin", "text")
+        rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
+        if content is not None:
+            rows = content.inspect(rows, rejects)
+    rejects.write()
+    rejects.check()
     return rows
 
 
@@ -122,23 +157,34 @@ def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:
         line = int(rows.column("line")[number].as_py())
         rejects.add(rows.column("file")[number].as_py(), line, "", f"cannot be answered: {reason}")
     rejects.write()
-    try:
-        rejects.check()
-    except UserError as error:
-        raise _in_words_of_predict(error) from error
-    if rejects.count:
-        print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
+    rejects.check()
     return rows.take(np.setdiff1d(np.arange(len(rows)), list(refused))) if refused else rows
 
 
-def _in_words_of_predict(error: UserError) -> UserError:
-    """The gate speaks of config keys; here a file is an argument, and the limit an option."""
+_WORDS = (
+    (r"\bfiles=", "tunebook predict <bundle> "),
+    (r"\bdata\.max_rejects=", "--max-rejects "),
+    (r"\btrainer\.accelerator=", "--accelerator "),
+    (r"\btrainer=", "--accelerator "),
+    (r"another run_dir|a folder you may write to: run_dir=<folder>", "another output: -o <file>"),
+)
+"""What the gate, the recipes and the devices say, and how it is typed here."""
 
-    def reworded(text: str | None) -> str:
-        text = (text or "").replace("files=", "tunebook predict <bundle> ")
-        return text.replace("data.max_rejects=", "--max-rejects ")
 
-    return UserError(reworded(error.what), where=error.where, mend=reworded(error.mend))
+@contextmanager
+def _in_words_of_predict() -> Iterator[None]:
+    """Others speak of config keys; here a file is an argument, and columns, limit and device are options."""
+
+    def reworded(text: str | None) -> str | None:
+        for pattern, words in _WORDS:
+            text = re.sub(pattern, words, text) if text else text
+        return text
+
+    try:
+        yield
+    except UserError as error:  # the same one: an interrupt has an exit code of its own
+        error.what, error.where, error.mend = reworded(error.what) or "", reworded(error.where), reworded(error.mend)
+        raise
 
 
 def _spool(scratch: Path) -> Path:
@@ -179,7 +225,10 @@ def _label(
     else:
         with written_whole(output) as stream:
             _write(stream, output.suffix[1:], predictor, rows, content, device)
+            _settle(rejects, output)
         print(f"{len(rows)} rows: {output}", file=sys.stderr)
+    if rejects.count:
+        print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
     if predictor.truncated:
         print(f"note: {predictor.truncated} rows are over the model's length and were cut", file=sys.stderr)
     if predictor.unfinished:

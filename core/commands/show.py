@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -172,7 +173,11 @@ def _composed_defaults(name: str) -> dict[str, str]:
         raise
     values = {}
     for key in known_keys(SCHEMAS["train"]):
-        if key in ("run_dir", "data.cache_dir") or key.startswith("recipe"):
+        if key == "data.cache_dir" or key.startswith("recipe"):
+            continue
+        if key == "run_dir":  # it has the time in it
+            raw = str(OmegaConf.to_container(config, resolve=False)[key])  # type: ignore[index,call-overload]
+            values[key] = re.sub(r"\$\{now:[^}]*\}", "<time>", raw.replace("${recipe.name}", name))
             continue
         node = OmegaConf.select(config, key)
         values[key] = _plain(OmegaConf.to_container(node) if OmegaConf.is_config(node) else node)

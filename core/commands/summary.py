@@ -87,4 +87,6 @@ def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) 
 def _cell(score: Score | None) -> str:
     if score is None or not score.defined:
         return "undefined"
-    return f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"
+    from tunebook.evaluation.report import show_interval
+
+    return f"{score.value:.3f} ({show_interval(score.low, score.high, '{:.3f}'.format)})"

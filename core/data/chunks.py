@@ -47,17 +47,29 @@ class Chunk:
         return len(self.lines) >= rows or self.size >= CHUNK_SIZE
 
 
+PARTED = "the columns seem to be parted by another character than the file's ending says"
+
+
+def parted_otherwise(names: Sequence[str]) -> bool:
+    """Whether the one column of a file looks like several (`PARTED`)."""
+    return len(names) == 1 and any(mark in names[0] for mark in ";\t|")
+
+
 def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserError:
     """The error for a file that lacks a column, with the nearest name it has."""
     near = difflib.get_close_matches(column.name, names, n=1, cutoff=0.5)
     same = [name for name in names if name.strip().casefold() == column.name.strip().casefold()]
     guess = (same or near or [""])[0]
-    mend = f"did you mean {column.key}={guess}? " if guess else f"{column.key}=<column>; "
-    if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-        mend = "the columns seem to be parted by another character than the file's ending says; "
+    mend = f"did you mean {column.chosen(guess)}? " if guess else f"{column.chosen('<column>')}; "
+    if not column.chosen(""):
+        mend = f"rename {guess!r} to {column.name!r}; " if guess else f"call a column {column.name!r}; "
+    if parted_otherwise(names):
+        mend = f"{PARTED}; "
     listing = ", ".join(name or '""' for name in names)
     return UserError(
-        f"{path.name} has no column {column.name!r}", where=column.key, mend=f"{mend}its columns: {listing}"
+        f"{path.name} has no column {column.name!r}",
+        where=column.key if column.chosen("") else str(path),
+        mend=f"{mend}its columns: {listing}",
     )
 
 

@@ -102,7 +102,7 @@ def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[C
                 raise UserError(
                     f"{path.name}: the column {column.name!r} holds {kind}, not text",
                     where=column.key,
-                    mend=f"choose another column: {column.key}=<column>",
+                    mend=f"choose another column: {column.chosen('<column>')}",
                 )
             present.append(column)
         elif column.required:

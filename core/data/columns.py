@@ -20,6 +20,8 @@ class Column:
             (lists and objects of JSON Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
+        choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
+            can be, and the file has to call it ``name``.
     """
 
     role: str
@@ -28,6 +30,11 @@ class Column:
     kind: Literal["text", "label", "image", "flag", "any"]
     required: bool = True
     gaps: bool = False
+    choice: str | None = None
+
+    def chosen(self, name: str) -> str:
+        """What is typed to read the column of another name; "" where nothing can be."""
+        return (f"{self.key}={{}}" if self.choice is None else self.choice).replace("{}", name)
 
 
 def first_role(columns: Sequence[Column], kind: str) -> str | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from tunebook.config import TooLong
 from tunebook.errors import UserError
+from tunebook.files import filling_cache
 from tunebook.progress import counting
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def tokenize_cached(rows: Rows, tokenizer: Any, max_length: int, cache_dir: Path
     cached = _read(folder)
     if cached is None or len(cached) != len(rows):
         shutil.rmtree(folder, ignore_errors=True)
-        _write(folder, rows, tokenizer, max_length)
+        with filling_cache(folder, "encoded texts"):
+            _write(folder, rows, tokenizer, max_length)
         cached = _read(folder)
     assert cached is not None
     return cached

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,11 @@ def show_number(value: Any) -> str:
         return str(value)
     decimals = 0 if isinstance(value, int) else sum(abs(value) < limit for limit in (10, 100, 1000))
     return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def show_interval(low: float, high: float, show: Callable[[float], str] = show_number) -> str:
+    """Write an interval, or that there is none; ``show`` writes its ends."""
+    return "no interval" if math.isnan(low) or math.isnan(high) else f"{show(low)} to {show(high)}"
 
 
 def show_name(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quality_against_cost
-from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_name, show_number
+from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_interval, show_name, show_number
 from tunebook.evaluation.tables import facts_tables
 from tunebook.evaluation.verdicts import capital
 from tunebook.ladder.told import COLUMNS, cells
@@ -85,7 +85,7 @@ def _pairs(told: Told) -> Table:
         rows.append(
             [
                 f"{pair.first} over {pair.second}",
-                f"{show_number(d.value)} ({show_number(d.low)} to {show_number(d.high)})",
+                f"{show_number(d.value)} ({show_interval(d.low, d.high)})",
                 show_number(pair.p_holm),
                 "yes" if pair.shown else "no",
                 show_number(pair.smallest),

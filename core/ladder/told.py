@@ -18,7 +18,7 @@ from tunebook.evaluation.ladder.label_budget import LabelBudget, label_budget
 from tunebook.evaluation.ladder.points import point_of
 from tunebook.evaluation.ladder.results import RungResult
 from tunebook.evaluation.ladder.verdict import ladder_verdict
-from tunebook.evaluation.report import show_number
+from tunebook.evaluation.report import show_interval, show_number
 from tunebook.files import write_text
 from tunebook.ladder.results import Finished
 from tunebook.ladder.watching import in_time
@@ -200,7 +200,7 @@ def shown_score(score: Score) -> str:
     """A score with its interval."""
     if not score.defined:
         return "undefined"
-    return f"{show_number(score.value)} ({show_number(score.low)} to {show_number(score.high)})"
+    return f"{show_number(score.value)} ({show_interval(score.low, score.high)})"
 
 
 def in_count(number: int) -> str:

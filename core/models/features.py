@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
 
 from tunebook.errors import UserError
-from tunebook.files import write_atomically
+from tunebook.files import filling_cache, write_atomically
 from tunebook.models.source import ModelSource, weights_digest
 from tunebook.models.text import quiet_transformers
 from tunebook.recipe import Batch
@@ -139,6 +139,7 @@ def cached_features(cache_dir: Path, key: str, compute: Callable[[], np.ndarray]
         return cached
     except (OSError, ValueError):
         features = compute()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, lambda stream: np.save(stream, features))
+    with filling_cache(file, "features"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda stream: np.save(stream, features))
     return features

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.errors import UserError
 from tunebook.tasks.generation_config import TextGenerationConfig
 
 if TYPE_CHECKING:
@@ -74,6 +75,27 @@ class BriefOptions(TextGenerationConfig):
     """Words drawn from have this probability together, with decoding=sample."""
 
 
+_MEANT = {Decoding.greedy: (), Decoding.beam: ("num_beams",), Decoding.sample: ("temperature", "top_p")}
+"""The options that each way of choosing copy reads."""
+
+
+def check_decoding(options: BriefOptions) -> None:
+    """Refuse what another way of choosing copy would read: whoever sets it believes that it does something.
+
+    Raises:
+        UserError: Such an option is not at its default.
+    """
+    usual = {field.name: field.default for field in fields(options)}
+    for way, names in _MEANT.items():
+        for name in names:
+            if name not in _MEANT[options.decoding] and getattr(options, name) != usual[name]:
+                raise UserError(
+                    f"recipe.{name} means nothing with recipe.decoding={options.decoding.name}.",
+                    where=f"recipe.{name}",
+                    mend=f"recipe.decoding={way.name}, or leave recipe.{name} out of the command",
+                )
+
+
 class BriefWriting:
     """Does the work of a recipe whose rows are briefs with copies.
 
@@ -114,6 +136,7 @@ class BriefWriting:
         from tunebook.tasks.pair_examples import check_whole
 
         check_whole(data.too_long)
+        check_decoding(self.options)
         _ = self.checker, self.template
         samples = data.train is None and not self.options.brief
         return form_of(self.options, self.sample_fields if samples else None, training_files(data, self.recipe))

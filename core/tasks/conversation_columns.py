@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.config import ConversationFormat, DataConfig
 from tunebook.data.columns import Column
+from tunebook.data.conversations.facts import FACTS
 from tunebook.data.conversations.formats import detect_format, format_columns
 from tunebook.data.conversations.peek import column_names
 from tunebook.data.paths import resolve_paths
@@ -15,9 +16,6 @@ from tunebook.errors import UserError
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
-
-FACTS = "facts"
-"""Role of the column with what answers must state."""
 
 
 def training_files(data: DataConfig, recipe: Recipe[Any]) -> list[Path]:

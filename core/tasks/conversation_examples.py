@@ -75,7 +75,7 @@ def encode_splits(
             recipe.learnt,
             recipe.learnt_by,
         )
-        facts[f"{name} conversations over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
+        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
         facts |= _logged(found, part, rejects)
         if name == "train":
             audited = audit(found.rows, max_length, template.end_of_turn_ids)
@@ -133,11 +133,16 @@ def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict
     return {f"{rows.split} answers that are not learnt": f"{answers:,}"} if answers else {}
 
 
-def preview(encoded: Encoded) -> list[Text]:
+def _what(talks: bool) -> str:
+    """What the token rows are made of, in the user's words."""
+    return "conversations" if talks else "prompts with their answers"
+
+
+def preview(encoded: Encoded, talks: bool) -> list[Text]:
     """The first training rows, what is learnt of them in colour, or between « and » where there is none."""
     template, items = encoded.tokenizer, encoded.splits["train"].items
     learnt = Text("learnt tokens", style=LEARNT)
-    shown = [Text.assemble("three conversations as the model reads them; ", learnt, " between « and »:")]
+    shown = [Text.assemble(f"three {_what(talks)} as the model reads them; ", learnt, " between « and »:")]
     for number in range(min(_SHOWN, len(items))):
         row = items[number]
         where = encoded.rows["train"].where(row.row)

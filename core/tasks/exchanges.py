@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tunebook.data.conversations.content import CONVERSATION
+from tunebook.data.conversations.facts import FACTS, HOW, parse_facts
 from tunebook.data.conversations.message import Message, from_text
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.facts import states
-from tunebook.tasks.conversation_columns import FACTS
 
 
 @dataclass(frozen=True)
@@ -123,37 +122,16 @@ def drawn(answers: Sequence[int], wanted: int | None) -> list[int]:
     return sorted(order[:enough].tolist())
 
 
-def check_facts(rows: Rows) -> None:
-    """Read the facts of all rows, so that bad ones are told of before anything is trained.
-
-    Raises:
-        UserError: They are no lists of texts.
-    """
-    for number, value in enumerate(rows.texts(FACTS) if FACTS in rows.roles else []):
-        read_facts(value, rows.where(number))
-
-
 def read_facts(value: str, where: str) -> list[str]:
-    """The facts of a row: a JSON list of texts, or one text; none where it is empty.
+    """The facts of a row; the gate has refused those that cannot be read, where a recipe's rows are conversations.
 
     Raises:
-        UserError: It is something else.
+        UserError: They are no list of texts.
     """
-    if not value.strip():
-        return []
-    if not value.lstrip().startswith(("[", "{")):
-        return [value.strip()]
     try:
-        facts = json.loads(value)
-    except ValueError:
-        facts = None
-    if not isinstance(facts, list) or not all(isinstance(fact, str) for fact in facts):
-        raise UserError(
-            "The facts that an answer must state are no list of texts.",
-            where=where,
-            mend='write them as ["£42", "within 3 working days"]',
-        )
-    return [fact.strip() for fact in facts if fact.strip()]
+        return parse_facts(value)
+    except ValueError as error:
+        raise UserError(f"{str(error).capitalize()}.", where=where, mend=HOW) from error
 
 
 def check_tokenize(name: str) -> None:

@@ -11,15 +11,14 @@ from tunebook.models.generate import Generation
 from tunebook.models.seq2seq import is_seq2seq
 from tunebook.models.source import ModelSource
 from tunebook.models.text import positions
-from tunebook.tasks.exchanges import check_facts, check_tokenize
+from tunebook.tasks.exchanges import check_tokenize
 from tunebook.tasks.writer import room_beside
 
 if TYPE_CHECKING:
-    from tunebook.data.gate import Checked
     from tunebook.tasks.text_generation import TextGeneration
 
 
-def check_options(recipe: TextGeneration[Any], source: ModelSource, config: TrainConfig, checked: Checked) -> None:
+def check_options(recipe: TextGeneration[Any], source: ModelSource, config: TrainConfig) -> None:
     """Refuse now what would else come up once the model is trained.
 
     Raises:
@@ -38,8 +37,6 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     check_quantized(source, config.adapt)
     _check_room(options.max_new_tokens, source)
     check_tokenize(options.tokenize)
-    for rows in (checked.train, checked.validation, checked.test):
-        check_facts(rows)
 
 
 def _check_room(max_new_tokens: int, source: ModelSource) -> None:

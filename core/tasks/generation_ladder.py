@@ -50,7 +50,7 @@ class GenerationLadder:
         """A language model has no head to learn alone; 4 bits are for LoRA."""
         from tunebook.tasks.generation_checks import check_options
 
-        check_options(self.recipe, prepared.source, config, prepared.checked)
+        check_options(self.recipe, prepared.source, config)
 
     def titles(self, prepared: Prepared) -> Mapping[str, str]:
         """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""

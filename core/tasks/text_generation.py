@@ -180,7 +180,7 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.tasks import conversation_examples, pair_examples
         from tunebook.tasks.generation_checks import check_options
 
-        check_options(self, source, config, checked)
+        check_options(self, source, config)
         encode = pair_examples.encode_splits if is_seq2seq(source) else conversation_examples.encode_splits
         return encode(self, checked, source, config, rejects)
 
@@ -189,7 +189,7 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.data.pair_template import PairTemplate
         from tunebook.tasks.conversation_examples import preview
 
-        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded)
+        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded, self.talks)
 
     def build_model(
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded

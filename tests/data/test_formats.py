@@ -257,3 +257,10 @@ def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
     assert list(names.values()) == ["a/rows.csv", "b/rows.csv", "more.csv"]
     one_file = [Path("rows.csv"), Path("rows.csv").absolute()]
     assert set(short_names(one_file).values()) == {"rows.csv"}
+
+
+def test_an_object_that_breaks_off_is_told_at_its_own_end(tmp_path: Path):
+    path, found = tmp_path / "rows.jsonl", []
+    path.write_bytes(b'{"text": "fine"}\r\n{"text": \n{"text": "good"}\n')
+    list(read_batches(path, [Column("text", "text", "data.text", "text")], lambda *told: found.append(told)))
+    assert [(line, reason) for line, _, reason, _ in found] == [(2, "is not JSON: Expecting value at column 10")]

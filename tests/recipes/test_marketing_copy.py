@@ -600,6 +600,12 @@ def test_candidates_of_beams_are_the_best_beams(tmp_path: Path, t5: Path, capsys
         (["recipe.candidates=0"], "at least 1"),
         (["recipe.decoding=sample", "recipe.temperature=0"], "temperature"),
         (["recipe.decoding=beam", "recipe.num_beams=0"], "num_beams"),
+        (["recipe.temperature=0.7"], "recipe.temperature means nothing with recipe.decoding=greedy"),
+        (["recipe.decoding=beam", "recipe.top_p=0.5"], "recipe.top_p means nothing with recipe.decoding=beam"),
+        (
+            ["recipe.decoding=sample", "recipe.num_beams=2"],
+            "recipe.num_beams means nothing with recipe.decoding=sample",
+        ),
         (["recipe.limits={tweet: {letters: 3}}"], "Limits of channels"),
         (["recipe.limits={tweet: {max_words: many}}"], "Limits of channels"),
         (["recipe.limits=short"], "Limits of channels"),

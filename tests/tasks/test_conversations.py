@@ -297,7 +297,7 @@ def test_a_cache_that_was_cut_short_is_made_again(tmp_path: Path, llama: Path) -
 
 def test_the_preview_marks_what_is_learnt(tmp_path: Path, llama: Path) -> None:
     prepared = ready(tmp_path, llama, write_chats(tmp_path / "chats.jsonl", 30))
-    shown = "".join(text.plain for text in preview(prepared.encoded))
+    shown = "".join(text.plain for text in preview(prepared.encoded, talks=True))
     first = turns_of(prepared, "train")[0]
     answers = [turn["content"] for turn in first if turn["role"] == "assistant"]
     assert all(f"«{answer}<|end|>»" in shown for answer in answers)
@@ -361,11 +361,17 @@ def test_facts_are_read_from_a_list_or_a_text() -> None:
             read_facts(wrong, "chats.jsonl:3")
 
 
-def test_bad_facts_are_told_of_before_anything_is_trained(tmp_path: Path, llama: Path) -> None:
-    rows = chats_with_facts(tmp_path, [[1, 2]] * 30)
-    with pytest.raises(UserError, match="no list of texts") as caught:
+def test_rows_with_bad_facts_are_rejects_like_others(tmp_path: Path, llama: Path) -> None:
+    wanted: list[Any] = [["£10"] for _ in range(60)]
+    wanted[4], wanted[7] = [1, 2], {"price": "£42"}
+    rows = chats_with_facts(tmp_path, wanted)
+    with pytest.raises(UserError, match=r"2 of 60 rows cannot be used") as caught:
         ready(tmp_path, llama, rows)
-    assert str(caught.value.where).startswith("facts.jsonl:")
+    assert "facts.jsonl:5 the row cannot be used: the facts that an answer must state are no list of texts; write" in (
+        str(caught.value.where)
+    )
+    prepared = ready(tmp_path, llama, rows, "data.max_rejects=2")
+    assert (prepared.checked.rejected, prepared.checked.kept) == (2, 58)
 
 
 def messages(*turns: str, system: str | None = None) -> list[Message]:

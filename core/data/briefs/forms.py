@@ -94,16 +94,25 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
         group: Column whose equal values stay on one side of a split.
         answered: Rows have copy; False where it is still to be written.
     """
-    parts = [Column(FIELD + name, name, KEY, "any", gaps=True) for name in form.fields]
-    whole = [Column(SOURCE, form.brief, "recipe.brief", "any")] if form.brief else []
-    usual = Constraints()
+    # A model that was trained reads the columns it was trained on: only a whole brief may have another name.
+    parts = [
+        Column(FIELD + name, name, KEY, "any", gaps=True, choice=_with_field(form.fields, number) if answered else "")
+        for number, name in enumerate(form.fields)
+    ]
+    whole = [Column(SOURCE, form.brief, "recipe.brief" if answered else "--text", "any")] if form.brief else []
+    usual, fixed = Constraints(), None if answered else ""
     asked = [
-        Column(role, name, f"recipe.{role}", "any", required=name != getattr(usual, role), gaps=True)
+        Column(role, name, f"recipe.{role}", "any", required=name != getattr(usual, role), gaps=True, choice=fixed)
         for role, name in form.constraints.named().items()
     ]
     copy = [Column(COPY, form.copy, "recipe.copy", "any")] if answered else []
     grouped = [Column("group", group, "data.group", "any")] if group else []
     return [*parts, *whole, *asked, *copy, *grouped]
+
+
+def _with_field(fields: Sequence[str], number: int) -> str:
+    """What is typed to read another column for one of the fields, and the same ones for the others."""
+    return f"{KEY}=[{','.join([*fields[:number], '{}', *fields[number + 1 :]])}]"
 
 
 def _detected(paths: Sequence[Path]) -> str:

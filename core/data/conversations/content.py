@@ -10,6 +10,7 @@ import pyarrow as pa
 from tunebook.config import ConversationFormat
 from tunebook.data.compare import Layout
 from tunebook.data.conversations.check import check
+from tunebook.data.conversations.facts import FACTS, HOW, parse_facts
 from tunebook.data.conversations.formats import SHAPES
 from tunebook.data.conversations.message import Message, UnusableConversation, from_text, to_plain, to_text
 from tunebook.data.conversations.parse import parse
@@ -90,6 +91,7 @@ class ConversationContent:
         """The positions of good rows, and their conversations as JSON and as plain text."""
         kept, conversations, texts = [], [], []
         values = [batch.column(role).to_pylist() for role in sources]
+        facts = batch.column(FACTS).to_pylist() if FACTS in batch.schema.names else None
         for i, row in enumerate(zip(*values, strict=True)):
             try:
                 messages = parse(dict(zip(sources, row, strict=True)), format)
@@ -99,6 +101,12 @@ class ConversationContent:
             except UnusableConversation as reason:
                 file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
                 rejects.add(file, line, self.column, f"is no usable conversation: {reason}", row[0] or "")
+                continue
+            try:
+                parse_facts(facts[i] or "" if facts else "")
+            except ValueError as reason:
+                file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
+                rejects.add(file, line, "", f"cannot be used: {reason}; {HOW}", facts[i] if facts else "")
                 continue
             kept.append(i)
             conversations.append(to_text(messages))

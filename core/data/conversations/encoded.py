@@ -20,7 +20,7 @@ from tunebook.data.conversations.supervision import fit
 from tunebook.data.conversations.template import ChatTemplate
 from tunebook.data.rows import Rows
 from tunebook.data.tokens import tokenizer_key
-from tunebook.files import folder_written_whole, write_json
+from tunebook.files import filling_cache, folder_written_whole, write_json
 from tunebook.progress import counting
 
 _FORMAT = 1  # raise when the files below or the way of encoding change, so that old caches are not read
@@ -110,11 +110,8 @@ def encode_cached(
     cached = _read(folder)
     if cached is None or len(cached.lengths) != len(rows):
         shutil.rmtree(folder, ignore_errors=True)
-        try:
+        with filling_cache(folder, "encoded conversations"):
             _write(folder, rows, template, max_length, policy, learnt)
-        except OSError:
-            if not folder.is_dir():  # another process may have been first, with the same content
-                raise
         cached = _read(folder)
     assert cached is not None
     return cached

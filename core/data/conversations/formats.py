@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunebook.config import ConversationFormat
+from tunebook.data.chunks import PARTED, parted_otherwise
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
 
@@ -108,7 +109,7 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
             raise UserError(
                 f"{path.name} holds conversations in no form that is known; its columns: {', '.join(columns[path])}",
                 where=str(path),
-                mend=f"rename its columns: {_needs()}",
+                mend=PARTED if parted_otherwise(columns[path]) else f"rename its columns: {_needs()}",
             )
     if common:
         forms = [format for format in SHAPES if format in common]

@@ -25,8 +25,7 @@ from tunebook.data.images.decode import decode, decode_array
 from tunebook.data.images.decoded import DecodedImage, Decoding, UnusableImage
 from tunebook.data.images.fingerprints import pixel_digest, thumbnail
 from tunebook.data.images.resize import Square, resized
-from tunebook.errors import UserError
-from tunebook.files import folder_written_whole, write_json
+from tunebook.files import filling_cache, folder_written_whole, write_json
 
 _FORMAT = 1
 _CHUNK = 256  # pictures decoded ahead
@@ -85,16 +84,8 @@ def open_store(
     if found is None:
         if was_there:  # and is damaged: folders are written whole
             shutil.rmtree(folder, ignore_errors=True)
-        try:
-            with folder_written_whole(folder) as beside:
-                _write(beside, references, square, decoding, advance)
-        except OSError as error:
-            if not folder.is_dir():  # another process may have been first, with the same pictures
-                raise UserError(
-                    f"the decoded images cannot be kept: {error.strerror or error}",
-                    where=str(folder.parent),
-                    mend="make room there, or choose another folder: data.cache_dir=<folder>",
-                ) from error
+        with filling_cache(folder, "decoded images"), folder_written_whole(folder) as beside:
+            _write(beside, references, square, decoding, advance)
         found = _read(folder, square)
     assert found is not None
     return found

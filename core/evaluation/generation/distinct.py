@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunebook.evaluation.draws import group_numbers
 from tunebook.evaluation.generation.scripts import words
+from tunebook.evaluation.generation.sums import SAME
 from tunebook.evaluation.intervals import UNDEFINED, Score
 
 
@@ -95,14 +96,22 @@ def score_distinct(measure: DistinctNgrams, grouped: bool, confidence: float = 0
     """Give the share of different n-grams its interval, by the jackknife."""
     value, error = measure.value(), jackknife_error(measure.without_each())
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
-    bounds = (max(0.0, value - reach), min(1.0, value + reach))
-    few = "too few rows or groups for an interval" if np.isnan(error) else None
+    bounds, reason = (max(0.0, value - reach), min(1.0, value + reach)), None
+    if np.isnan(value):
+        bounds, reason = UNDEFINED, "no answer is long enough"
+    elif np.isnan(error):
+        bounds, reason = UNDEFINED, "too few rows or groups for an interval"
+    elif error <= SAME:
+        bounds, reason = (
+            UNDEFINED,
+            "it is the same whichever answer is left out, and does not tell how far off it may be",
+        )
     return Score(
         measure.name,
         value,
-        *(UNDEFINED if np.isnan(error) or np.isnan(value) else bounds),
+        *bounds,
         n=measure.rows,
         confidence=confidence,
         method="group jackknife" if grouped else "jackknife",
-        reason="no answer is long enough" if np.isnan(value) else few,
+        reason=reason,
     )

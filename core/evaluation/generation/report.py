@@ -28,6 +28,7 @@ from tunebook.evaluation.report import (
     Table,
     Text,
     show_hint,
+    show_interval,
     show_name,
     show_number,
 )
@@ -146,7 +147,7 @@ def _changes(other: str, scores: Mapping[str, Sequence[Score]], differences: Map
                 show_name(name) + (show_hint(score) if score else ""),
                 *values,
                 _signed(difference.value),
-                _unbroken(f"{_signed(difference.low)} to {_signed(difference.high)}"),
+                _unbroken(show_interval(difference.low, difference.high, _signed)),
                 _unbroken("< 0.001") if difference.p_value < 0.001 else difference.p_value,
                 _judgement(name, difference, score is None or score.higher_is_better),
             ]

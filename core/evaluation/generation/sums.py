@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from tunebook.evaluation.draws import FEW_GROUPS, group_numbers, row_draws, wider
 from tunebook.evaluation.intervals import UNDEFINED, Interval, Score, percentile, wilson
 
+ALIKE = "every resample is alike, and does not tell how far off it may be"
+"""Why a measure that is the same for all rows has no interval."""
+SAME = 1e-12
+"""Resamples are alike that differ by no more than sums of the same numbers do, relatively."""
 Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -73,7 +77,8 @@ def score(
 
     A share of rows has Wilson's interval. Other shares are resampled, and the interval also covers Wilson's of
     as many rows or groups where these are few or all resamples alike. So does that of any measure with a highest
-    value which every resample reaches, or misses wholly: a perfect score is not certain. The method says so where
+    value which every resample reaches, or misses wholly: a perfect score is not certain. Any other measure that is
+    the same in all resamples has no interval: one of no width would claim to be sure. The method says so where
     fewer than `FEW_GROUPS` are resampled: such intervals are too narrow (of 10 conversations, 95 % intervals of
     BLEU, chrF and ROUGE-L held the truth in 88 to 92 % of simulations).
     """
@@ -88,7 +93,7 @@ def score(
     elif len(units) < 2:
         reason = "too few rows or groups for an interval"
     else:
-        interval, method = _resampled(measure, units, value, drawn, confidence, resamples, seed)
+        interval, method, reason = _resampled(measure, units, value, drawn, confidence, resamples, seed)
     return Score(
         measure.name,
         value,
@@ -109,13 +114,17 @@ def _resampled(
     confidence: float,
     resamples: int,
     seed: int,
-) -> tuple[Interval, str]:
+) -> tuple[Interval, str, str | None]:
     stacks = [measure.formula(weights @ units) for weights in row_draws(len(units), None, resamples, seed)]
     values = np.concatenate(stacks)
     interval, most = percentile(values, confidence), 1.0 if measure.share else measure.most
-    alike = most is not None and value in (0.0, most) and bool((values[~np.isnan(values)] == value).all())
-    if alike or (measure.share and len(units) < FEW_GROUPS):
+    method = drawn if len(units) >= FEW_GROUPS else f"{drawn} of only {len(units)}"
+    if np.isnan(interval[0]):
+        return interval, method, "most resamples say nothing of it"
+    constant = bool(np.isclose(values[~np.isnan(values)], value, rtol=SAME, atol=SAME).all())
+    extreme = most is not None and value in (0.0, most) and constant
+    if extreme or (measure.share and (constant or len(units) < FEW_GROUPS)):
         low, high = wilson(value / (most or 1.0) * len(units), len(units), confidence)
         interval = wider(interval, (low * (most or 1.0), high * (most or 1.0)))
-        return interval, f"{drawn}, at least Wilson's"
-    return interval, drawn if len(units) >= FEW_GROUPS else f"{drawn} of only {len(units)}"
+        return interval, f"{drawn}, at least Wilson's", None
+    return (UNDEFINED, method, ALIKE) if constant else (interval, method, None)

@@ -102,3 +102,26 @@ def test_rows_without_copy_are_read_where_it_is_still_to_be_written(tmp_path: Pa
     assert len(read_rows(path, "data", brief_columns(BriefForm(("name",)), answered=False), rejects)) == 1
     with pytest.raises(UserError, match="has no column 'copy'"):
         read_rows(path, "data", brief_columns(BriefForm(("name",))), rejects)
+
+
+def missing(path: Path, form: BriefForm, answered: bool = True) -> UserError:
+    with pytest.raises(UserError) as told:
+        list(read_rows(str(path), "files", brief_columns(form, answered=answered), RejectLog(path, 0)).texts("file"))
+    return told.value
+
+
+def test_a_field_that_is_missing_is_renamed_among_the_others(tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "rows.csv", "name,features,copy")
+    told = missing(path, BriefForm(("nam", "features")))
+    assert told.where == "recipe.fields"
+    assert str(told.mend).startswith("did you mean recipe.fields=[name,features]? its columns: name, features, copy")
+
+
+def test_rows_to_be_answered_are_told_what_the_verb_takes(tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "rows.csv", "briefs,titles")
+    whole = missing(path, BriefForm(brief="brief"), answered=False)
+    assert (whole.where, str(whole.mend).partition("? ")[0]) == ("--text", "did you mean --text=briefs")
+    fields = missing(path, BriefForm(("title", "price")), answered=False)
+    assert fields.where == str(path) and str(fields.mend).startswith("rename 'titles' to 'title'; its columns:")
+    named = missing(path, BriefForm(("titles",), constraints=Constraints(must_avoid="zzz")), answered=False)
+    assert str(named.mend).startswith("call a column 'zzz'; its columns:")

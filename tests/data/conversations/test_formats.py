@@ -63,6 +63,14 @@ FIRST = {form: [SYSTEM, HELLO, HI, MORE, BYE] for form in Form}
 FIRST[Form.alpaca] = [SYSTEM, HELLO, HI, Message("user", 'Said "no",\n\nthen left'), BYE]
 
 
+def test_columns_that_are_parted_otherwise_are_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "chats.csv"
+    path.write_text("id;prompt;completion\n1;Hello;Hi\n")
+    with pytest.raises(UserError, match="in no form that is known") as told:
+        detect_format([path])
+    assert told.value.mend == "the columns seem to be parted by another character than the file's ending says"
+
+
 def write_jsonl(path: Path, rows: list[Row]) -> Path:
     text = "".join(json.dumps(row) + "\n" for row in rows).encode()
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)

@@ -403,3 +403,12 @@ def test_a_template_that_writes_the_date_is_told(tmp_path: Path) -> None:
     (tmp_path / "dated.jinja").write_text(text + chatml, encoding="utf-8")
     assert "date" in ChatTemplate.of(tokenizer_for("chatml"), tmp_path / "dated.jinja").facts()
     assert "date" not in with_template("chatml.jinja").facts()
+
+
+def test_what_a_template_says_itself_ends_in_one_full_stop(tmp_path: Path) -> None:
+    file = tmp_path / "tools.jinja"
+    file.write_text("{{ raise_exception('Tools are required.') }}", encoding="utf-8")
+    with pytest.raises(UserError, match="Tools are required") as told:
+        ChatTemplate.of(starter(), file)
+    first = told.value.told().splitlines()[0]
+    assert first.endswith(".") and not first.endswith("..")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tunebook.commands.summary import print_scores
 from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.distinct import distinct, score_distinct
 from tunebook.evaluation.generation.measures import measures, score_answers, signatures
@@ -67,6 +68,23 @@ def test_an_interval_of_few_groups_says_so(make_answers: Make) -> None:
         "group bootstrap, at least Wilson's",
     )
     assert {row.name: row.method for row in score_answers(make_answers(40))}["bleu"] == "group bootstrap"
+
+
+def test_an_interval_of_no_width_is_none(plain_answers: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = 30
+    table = {row.name: row for row in score_answers(plain_answers(["a b c a b c"] * rows, [["x y z"]] * rows))}
+    assert all(row.low < row.high or (np.isnan(row.low) and row.reason) for row in table.values())
+    for name, value in (("length_ratio", 2.0), ("distinct_1", 3 / (6 * rows))):
+        assert table[name].value == pytest.approx(value) and "does not tell how far off" in str(table[name].reason)
+    half = score(RowSums("half", np.tile([1.0, 2.0], (rows, 1)), share=True))
+    assert (half.low, half.high) == pytest.approx(wilson(rows / 2, rows)) and half.reason is None
+    nearly = score(RowSums("thirds", np.tile([1 / 3, 1.0], (rows, 1))))
+    assert np.isnan(nearly.low) and nearly.value == pytest.approx(1 / 3), "sums of thirds differ in the last digits"
+    varied = score(length_ratio(plain_answers(["a b"] * (rows - 1) + ["a b c"], [["x y z"]] * rows)))
+    assert varied.low < varied.value < varied.high
+    print_scores({"tuned": list(table.values())}, [])
+    told = capsys.readouterr().out
+    assert "2.000 (no interval)" in told and "nan" not in told
 
 
 def test_signatures_are_given(make_answers: Make) -> None:
