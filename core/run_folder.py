@@ -80,6 +80,31 @@ class RunFolder:
         return self.path / "model"
 
 
+def made_empty(folder: Path, what: str) -> bool:
+    """Make a folder that ``run_dir`` names; whether there is nothing in it.
+
+    Args:
+        folder: The folder, which may be there.
+        what: What it is, for the message.
+
+    Raises:
+        UserError: It cannot be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            return False
+        (folder / ".probe").touch()  # fail now, not after an hour of training
+        (folder / ".probe").unlink()
+    except OSError as error:
+        raise UserError(
+            f"The {what} cannot be written: {error.strerror}.",
+            where=str(folder),
+            mend="choose another one with run_dir=...",
+        ) from error
+    return True
+
+
 def make_run_folder(path: str | Path) -> RunFolder:
     """Make a new folder for a run.
 
@@ -87,19 +112,7 @@ def make_run_folder(path: str | Path) -> RunFolder:
         UserError: It holds files already, or cannot be made.
     """
     folder = Path(path).absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
-        if not taken:  # fail now, not after an hour of training
-            (folder / ".probe").touch()
-            (folder / ".probe").unlink()
-    except OSError as error:
-        raise UserError(
-            f"The run folder cannot be written: {error.strerror}.",
-            where=str(folder),
-            mend="choose another one with run_dir=...",
-        ) from error
-    if taken:
+    if not made_empty(folder, "run folder"):
         raise UserError(
             "The run folder holds files already; a run never writes over another.",
             where=str(folder),

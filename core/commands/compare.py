@@ -125,6 +125,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
         UserError: It holds another comparison, or something else.
     """
     from tunebook.ladder.plan import read_plan
+    from tunebook.run_folder import made_empty
 
     folder = Path(run_dir.replace("{key}", key)).absolute()
     plan = folder / "plan.json"
@@ -134,16 +135,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
                 "This folder holds a comparison of something else.", where=str(folder), mend="choose another run_dir="
             )
         return folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
-    except OSError as error:
-        raise UserError(
-            f"The folder of the comparison cannot be written: {error.strerror}.",
-            where=str(folder),
-            mend="choose another one with run_dir=...",
-        ) from error
-    if taken:
+    if not made_empty(folder, "folder of the comparison"):
         raise UserError(
             "The folder of the comparison holds other files already.", where=str(folder), mend="choose another run_dir="
         )
