@@ -97,17 +97,22 @@ def piped(patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content
 # What is streamed, and with what the model is asked.
 
 
+def answered(writer: Writer, conversation: list[Message]) -> str:
+    ((draft,),) = writer.drafts([writer.asked(conversation)])
+    return draft.text
+
+
 def test_the_pieces_together_are_the_answer_with_no_white_space_around_it(writer: Writer) -> None:
     padded = 0
     for seed in range(25):
         writer.generation = Generation(max_new_tokens=6, do_sample=True, temperature=2.0, seed=seed)
         conversation = [Message("user", f"Where is parcel {seed}?")]
         pieces = list(writer.stream(conversation))
-        (answer,) = writer.write([writer.asked(conversation)])
+        answer = answered(writer, conversation)
         assert "".join(pieces) == answer and all(pieces)
         bare = replace(writer)
         bare.decode = lambda ids: writer.tokenizer.decode(list(ids), skip_special_tokens=True)  # type: ignore[method-assign]
-        padded += bare.write([writer.asked(conversation)])[0] != answer
+        padded += answered(bare, conversation) != answer
     assert padded, "no answer had white space to leave out"
 
 
@@ -132,7 +137,7 @@ def test_draws_come_again_with_the_same_seed(
     assert first == said(3) != said(4)
     drawing = Generation(max_new_tokens=8, do_sample=True, temperature=1.5, top_p=0.9, seed=3)
     ours = replace(opened, generation=drawing)
-    assert "\n".join(first).startswith(drawn(ours.write([ours.asked([Message("user", "Hello there.")])])[0]))
+    assert "\n".join(first).startswith(drawn(answered(ours, [Message("user", "Hello there.")])))
 
 
 def test_a_question_asked_again_is_drawn_anew(writer: Writer) -> None:

@@ -22,7 +22,7 @@ from tunebook.data.pairs import PairItems, stack_pairs
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.models.candidates import write_candidates
-from tunebook.models.generate import Generation, generate, stream, write
+from tunebook.models.generate import Generation, stream, write
 from tunebook.models.language_loss import supervised_losses
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.text import positions
@@ -185,20 +185,8 @@ class Writer:
     def _draft(self, ids: Sequence[int], finished: bool, score: float = float("nan")) -> Draft:
         return Draft(self.decode(ids), score, None if finished else self.generation.max_new_tokens)
 
-    def write(
-        self,
-        prompts: Sequence[Sequence[int] | np.ndarray],
-        device: torch.device | str | None = None,
-        advance: Callable[[int], None] = nothing,
-    ) -> list[str]:
-        """Answer prompts given as token ids."""
-        ids = [np.asarray(prompt).tolist() for prompt in prompts]
-        stop = self.template.end_of_turn_ids
-        found = generate(self.model, self.tokenizer, ids, self.generation, stop, BATCH, device or "cpu", advance)
-        return [self.decode(answer) for answer in found]
-
     def stream(self, messages: Sequence[Message], device: torch.device | str | None = None) -> Iterator[str]:
-        """Answer one conversation, piece by piece; the pieces together are what `write` answers.
+        """Answer one conversation, piece by piece; the pieces together are the single draft of `drafts`.
 
         Raises:
             Unsupervisable: It cannot be asked; at once, not with the first piece.

@@ -199,7 +199,7 @@ def test_decoding_leaves_out_control_tokens_and_outer_white_space(starter: Write
 
 def test_the_pieces_of_a_stream_are_the_answer(starter: Writer) -> None:
     turns = [Message("user", "Where is my parcel? It is three days late.")]
-    written = starter.write([starter.asked(turns)])
+    written = [draft.text for (draft,) in starter.drafts([starter.asked(turns)])]
     assert "".join(starter.stream(turns)) == written[0] != ""
 
 
