@@ -19,7 +19,7 @@ from tests.conftest import Tunebook, write_reviews
 from tests.diagnosed import write_patients, write_table
 
 QUICK = ["trainer=cpu", "trainer.max_epochs=1", "evaluation.resamples=50", "logger=csv", "run_dir=out"]
-ONCE = ["compare.seeds=1", "compare.draws=1"]
+ONCE = ["compare=quick"]
 
 
 def ladder_of_reviews(rows: Path) -> list[str]:
@@ -162,6 +162,22 @@ def test_ctrl_c_and_sigterm_end_the_run_at_work_too(tmp_path: Path, rows: Path, 
         assert f"Stopped by {signal.SIGTERM.name} after step" in (run / "rung.log").read_text().splitlines()[-3]
         attempt = json.loads((run / "cost.json").read_text())[-1]
         assert attempt["seconds"] > 0 and not attempt["finished"]
+
+
+def test_ctrl_c_shows_what_is_finished(tmp_path: Path, rows: Path, cache_folder: Path) -> None:
+    folder = tmp_path / "out"
+    arguments = [*ladder_of_reviews(rows), "compare.rungs=[majority,full]", "compare.curve=[0.5,1.0]"]
+    arguments += ["trainer.max_epochs=40"]
+    process = start(arguments, tmp_path, cache_folder)
+    wait_for(lambda: any(folder.glob("full/*/checkpoints/step-*.ckpt")), process)
+    os.kill(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Stopped by SIGINT" in said and "full: the run is not finished" in said
+    found = read(folder)
+    assert [rung["name"] for rung in found["rungs"]] == ["majority"]
+    assert [left["reason"] for left in found["without_result"]] == ["the run is not finished"] * 3
+    assert "majority" in said.split("test rows\n")[-1] and (folder / "report.html").is_file()
 
 
 def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:

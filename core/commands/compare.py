@@ -62,7 +62,9 @@ def compare_command(config: Any, output_dir: str) -> None:
     plan = make_plan(steps, prepared)
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
-    _run_all(plan, folder, metric, made.trainer.progress, _launcher())
+    stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
+    if stopped and not _worth_telling(stopped, plan, folder):
+        raise Stopped(folder, stopped)
     from tunebook.ladder.results import read_finished
     from tunebook.ladder.told import print_comparison, write_comparison
 
@@ -70,6 +72,17 @@ def compare_command(config: Any, output_dir: str) -> None:
     told = write_comparison(folder, finished, made, prepared)
     print_comparison(finished, told)
     print(f"report: {folder / 'report.html'}")
+    if stopped:
+        raise Stopped(folder, stopped)
+
+
+def _worth_telling(stopped: int, plan: Plan, folder: Path) -> bool:
+    """Whether who stopped it can be shown what is finished: a person who waits, and at least one rung."""
+    from tunebook.ladder.run_state import RungRun
+
+    runs = [RungRun.of(planned, folder) for planned in plan.runs]
+    rungs = {number for name, numbers in plan.members.items() if not name.startswith("curve_") for number in numbers}
+    return stopped == signal.SIGINT and any(runs[number].finished for number in rungs)
 
 
 def _prepared(made: CompareConfig) -> Prepared:
@@ -150,8 +163,15 @@ def _launcher() -> list[str]:
     return [o for o in given if o.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]
 
 
-def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Sequence[str]) -> None:
-    """Do the runs that are not finished."""
+def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Sequence[str]) -> int:
+    """Do the runs that are not finished.
+
+    Returns:
+        The signal that stopped them, 0 for none.
+
+    Raises:
+        UserError: They could not be started.
+    """
     from tunebook.ladder.launch import signals_passed_on, start_all
     from tunebook.ladder.run_state import RungRun
     from tunebook.ladder.watching import watch
@@ -161,7 +181,7 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
     if len(left) < len(runs):
         print(f"{len(runs) - len(left)} of {len(runs)} runs are finished already", flush=True)
     if not left:
-        return
+        return 0
     for number in left:
         runs[number].forget_failure()
     log = folder / "compare.log"
@@ -170,7 +190,7 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
     with signals_passed_on(process) as received:
         watch(process, [runs[number] for number in left], metric, shown)
     if received:
-        raise Stopped(folder, received[0])
+        return received[0]
     if process.returncode:
         said = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
         raise UserError(
@@ -178,3 +198,4 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
             where=str(log),
             mend="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
         )
+    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,18 +76,23 @@ def make_plan(steps: Sequence[Step], prepared: Prepared) -> Plan:
     content = content_digest(prepared)
     runs: dict[str, PlannedRun] = {}
     members: dict[str, list[str]] = {}
-    for step in steps:
+    for step, seed in _in_rounds(steps):
         kind = step.rung.name if step.rung in BASELINES else "train"
-        for seed in seeds_of(step):
-            config = plain(replace(step.config, seed=seed))
-            key = _digest({"kind": kind, "config": _shaping(config), "content": content, "version": __version__})
-            if key not in runs:
-                folder = f"{step.name}/seed-{seed}-{key[:_SHOWN]}"
-                runs[key] = PlannedRun(step.name, seed, kind, folder, key, config)
-            members.setdefault(step.name, []).append(key)
+        config = plain(replace(step.config, seed=seed))
+        key = _digest({"kind": kind, "config": _shaping(config), "content": content, "version": __version__})
+        if key not in runs:
+            folder = f"{step.name}/seed-{seed}-{key[:_SHOWN]}"
+            runs[key] = PlannedRun(step.name, seed, kind, folder, key, config)
+        members.setdefault(step.name, []).append(key)
     order = list(runs)
     numbers = {name: tuple(order.index(key) for key in keys) for name, keys in members.items()}
     return Plan(subject_key(prepared.config), tuple(runs.values()), numbers)
+
+
+def _in_rounds(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
+    """Each step once, then the others of their seeds: whoever stops early has every rung, not the first ones often."""
+    for turn in range(max((step.runs for step in steps), default=0)):
+        yield from ((step, seeds_of(step)[turn]) for step in steps if turn < step.runs)
 
 
 def subject_key(config: TrainConfig) -> str:

@@ -147,9 +147,11 @@ def _failures(steps: Sequence[Step], members: Mapping[str, Sequence[RungRun]]) -
     for step in steps:
         failed = [run for run in members[step.name] if not run.finished]
         if failed:
-            reason = failed[0].failure or "not finished"
             share = f"{len(failed)} of {len(members[step.name])} runs" if len(members[step.name]) > 1 else "the run"
-            found[step.name] = (step.title, f"{share} failed: {reason}")
+            reasons = [run.failure for run in failed if run.failure]
+            are = "are" if len(failed) > 1 else "is"
+            told = f"{share} failed: {reasons[0]}" if reasons else f"{share} {are} not finished"
+            found[step.name] = (step.title, told)
     return found
 
 

@@ -89,12 +89,6 @@ def check_ladder(config: CompareConfig) -> None:
             where="compare.curve",
             mend="compare.curve=[0.1,0.25,0.5,1.0]",
         )
-    if (wanted.curve and wanted.curve_rung not in (*METHODS, Rung.few_shot)) or wanted.curve_rung is Rung.zero_shot:
-        raise UserError(
-            f"{wanted.curve_rung.name} has no learning curve here.",
-            where="compare.curve_rung",
-            mend="choose head, lora, full or scratch",
-        )
     if config.data.shots is not None:
         raise UserError(
             "The few-shot rungs set data.shots themselves.",
@@ -128,6 +122,9 @@ def planned_steps(
     left_out: dict[str, tuple[str, str]] = {}
     steps = []
     candidates = [*_rungs(config, prepared, family), *_curve(config, prepared, family)]
+    if config.compare.curve and _curve_rung(config) not in config.compare.rungs:
+        name = config.compare.curve_rung.name
+        left_out["curve"] = ("the learning curve", f"compare.curve_rung={name} is not among the rungs")
     for step in candidates:
         try:
             _check_rows(step, prepared, family)
@@ -163,10 +160,12 @@ def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Family) -> Iterat
 
 
 def _curve(config: CompareConfig, prepared: Prepared, family: Family) -> Iterator[Step]:
-    """Steps of the learning curve; all rows are the rung itself, with its own seeds."""
-    base, wanted = train_config(config), config.compare
+    """Steps of the learning curve of a rung; all rows are the rung itself, with its own seeds."""
+    base, wanted, rung = train_config(config), config.compare, _curve_rung(config)
+    if rung not in wanted.rungs:
+        return
     rows = len(prepared.encoded.rows["train"])
-    method = METHODS.get(wanted.curve_rung, base.adapt.method)
+    method = METHODS.get(rung, base.adapt.method)
     for share in sorted(set(wanted.curve)):
         count = max(2, round(share * rows))
         tuned = with_method(base, method)
@@ -174,7 +173,11 @@ def _curve(config: CompareConfig, prepared: Prepared, family: Family) -> Iterato
             tuned = replace(tuned, data=replace(tuned.data, max_rows=count))
         title = f"{count} {family.row}s ({share:.0%}), adapt={method.name}"
         runs = wanted.draws if count < rows else wanted.seeds
-        yield Step(f"curve_{count}", title, wanted.curve_rung, tuned, runs, curve=count)
+        yield Step(f"curve_{count}", title, rung, tuned, runs, curve=count)
+
+
+def _curve_rung(config: CompareConfig) -> Rung:
+    return Rung[config.compare.curve_rung.name]
 
 
 def _check_rows(step: Step, prepared: Prepared, family: Family) -> None:

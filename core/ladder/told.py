@@ -224,5 +224,7 @@ def added_in_words(added: PointCost) -> str:
     if added.seconds is None:
         return added.reason or ""
     time = ("-" if added.seconds < 0 else "") + in_time(abs(added.seconds))
-    rows = "" if not added.labels else f", {show_number(float(added.labels))} rows"
+    rows = ""
+    if added.labels:
+        rows = f" and {show_number(abs(float(added.labels)))} {'rows' if added.labels > 0 else 'rows less'}"
     return f"{time}{rows} a point, of which it added {show_number(added.points)}"

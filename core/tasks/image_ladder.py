@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.config import Method, TrainConfig
-from tunebook.evaluation.classes import class_f1
 from tunebook.evaluation.files import read_predictions
 from tunebook.evaluation.findings.ranking_scores import mean_ranking_scores
 from tunebook.evaluation.ladder.metric_outcome import metric_outcomes
-from tunebook.evaluation.ladder.outcomes import Outcome, confusion_outcome
+from tunebook.evaluation.ladder.outcomes import Outcome, label_outcomes
 from tunebook.evaluation.ladder.ranking_outcome import ranking_outcome
 from tunebook.evaluation.predictions import Predictions
 from tunebook.ladder.classical import believed, chosen, fitted, save_linear
@@ -111,8 +110,7 @@ class ImageLadder:
     def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
         """F1 of each label; AUROC of each finding where an image may have several."""
         if self.of_class == "f1":
-            predictions = self._read(run, prepared)
-            return {name: confusion_outcome(predictions, class_f1(i)) for i, name in enumerate(prepared.labels)}
+            return label_outcomes(self._read(run, prepared))
         seen = self._believed(run, prepared)
         both = {name: _only(seen, i) for i, name in enumerate(seen.findings) if 0 < seen.target[:, i].sum() < len(seen)}
         return {name: ranking_outcome(one, "auroc") for name, one in both.items()}

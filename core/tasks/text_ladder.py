@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.config import TrainConfig
-from tunebook.evaluation.classes import class_f1
 from tunebook.evaluation.files import read_predictions
 from tunebook.evaluation.ladder.metric_outcome import metric_outcomes
-from tunebook.evaluation.ladder.outcomes import Outcome, confusion_outcome
+from tunebook.evaluation.ladder.outcomes import Outcome, label_outcomes
 from tunebook.evaluation.measure import measure
 from tunebook.evaluation.predictions import Predictions
 from tunebook.evaluation.scores import majority
@@ -78,8 +77,7 @@ class TextLadder:
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
         """F1 of each label."""
-        predictions = self._read(run, prepared)
-        return {name: confusion_outcome(predictions, class_f1(i)) for i, name in enumerate(prepared.labels)}
+        return label_outcomes(self._read(run, prepared))
 
     def _read(self, run: RunFolder, prepared: Prepared) -> Predictions:
         return read_predictions(run.predictions, _unanswered(prepared, "test"))

@@ -14,7 +14,13 @@ from tunebook.ladder import plan as planning
 from tunebook.ladder.plan import Plan, make_plan, read_plan
 from tunebook.ladder.rungs import planned_steps
 
-USUAL = ["recipe=review_sentiment", "data.label=label", "compare.rungs=[majority,full]", "compare.seeds=2"]
+USUAL = [
+    "recipe=review_sentiment",
+    "data.label=label",
+    "compare.rungs=[majority,full]",
+    "compare.seeds=2",
+    "compare.curve=[]",
+]
 
 
 def plan_for(folder: Path, rows: Path, *more: str) -> Plan:
@@ -46,6 +52,14 @@ def test_whole_curve_steps_are_the_runs_of_the_rung(tmp_path: Path, rows: Path) 
     assert [len(numbers) for numbers in plan.members.values()] == [1, 2, 1, 2]
     whole = next(name for name in reversed(plan.members))
     assert plan.members[whole] == plan.members["full"] and len(plan.runs) == 4
+
+
+def test_every_rung_has_its_first_run_before_any_has_a_second(tmp_path: Path, rows: Path) -> None:
+    plan = plan_for(tmp_path, rows, "compare.rungs=[majority,few_shot,full]", "compare.shots=[2]", "compare.seeds=3")
+    assert [(run.step, run.seed) for run in plan.runs] == [
+        *(("majority", 0), ("few_shot_2", 0), ("full", 0)),
+        *(("few_shot_2", 1), ("full", 1), ("few_shot_2", 2), ("full", 2)),
+    ]
 
 
 def test_another_option_is_another_comparison_and_more_rungs_are_not(tmp_path: Path, rows: Path) -> None:

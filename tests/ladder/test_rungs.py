@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra.errors import ConfigCompositionException
 
 from tests.chatted import write_chats
 from tests.conftest import write_reviews
 from tests.diagnosed import write_patients, write_table
 from tests.laddered import composed, prepared_for
+from tunebook.compare_config import CurveRung, Rung
 from tunebook.config import Method
 from tunebook.errors import UserError
 from tunebook.ladder.rungs import check_ladder, planned_steps, seeds_of
@@ -18,7 +21,8 @@ from tunebook.ladder.rungs import check_ladder, planned_steps, seeds_of
 def test_the_ladder_of_a_text_classifier_goes_from_the_cheapest_to_the_dearest(tmp_path: Path) -> None:
     rows = write_reviews(tmp_path / "rows.csv", 80)
     given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "seed=5", "adapt.unfreeze_epochs=0"]
-    made, prepared = prepared_for(tmp_path, *given, "compare.shots=[4,64]", "compare.seeds=2", "compare.draws=3")
+    given += ["compare.shots=[4,64]", "compare.curve=[]"]
+    made, prepared = prepared_for(tmp_path, *given, "compare.seeds=2", "compare.draws=3")
     steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
     names = ["majority", "classical", "zero_shot", "few_shot_4", "head", "lora", "full", "scratch"]
     assert [step.name for step in steps] == names
@@ -104,5 +108,27 @@ def test_a_ladder_that_cannot_be_is_refused(override: str, where: str) -> None:
 
 @pytest.mark.parametrize("rung", ["majority", "classical", "zero_shot"])
 def test_what_needs_no_training_rows_has_no_learning_curve(rung: str) -> None:
-    with pytest.raises(UserError, match="has no learning curve"):
-        check_ladder(composed("recipe=review_sentiment", "compare.curve=[0.5]", f"compare.curve_rung={rung}"))
+    with pytest.raises(ConfigCompositionException, match="curve_rung"):
+        composed("recipe=review_sentiment", f"compare.curve_rung={rung}")
+
+
+def test_a_curve_is_of_a_rung_that_is_run(tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 80)
+    given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "compare.rungs=[head]"]
+    made, prepared = prepared_for(tmp_path, *given)
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    assert [step.name for step in steps] == ["head"]
+    assert left_out["curve"][1] == "compare.curve_rung=full is not among the rungs"
+    made = replace(made, compare=replace(made.compare, curve_rung=CurveRung.head))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    count = len(prepared.encoded.rows["train"])
+    assert [step.curve for step in steps] == [None, *(round(share * count) for share in (0.1, 0.25, 0.5, 1.0))]
+    assert not left_out
+
+
+def test_a_first_look_runs_each_rung_once() -> None:
+    quick = composed("recipe=review_sentiment", "compare=quick").compare
+    assert (quick.shots, quick.seeds, quick.draws, quick.curve) == ([16], 1, 1, [])
+    whole = composed("recipe=review_sentiment").compare
+    assert (whole.shots, whole.seeds, whole.draws) == ([4, 8, 16, 64], 3, 3)
+    assert whole.curve == [0.1, 0.25, 0.5, 1.0] and whole.rungs == quick.rungs == list(Rung)

@@ -19,6 +19,9 @@ from tunebook.evaluation.quantiles import student
 
 POWER = 0.8
 """How often a difference of the smallest detectable size is shown."""
+TWICE, SECONDS = 2.0, 10.0
+"""Rungs cost the same where the dearer takes at most twice as long, or this much longer: nobody gives up a better score
+for less, and a clock says no more."""
 SWAPS_A_STEP = 5
 """Random swaps for each step that the strictest p-value of a family has to be told from."""
 
@@ -47,7 +50,7 @@ class Comparison:
 
     best: str
     recommended: str
-    """The rung of least seconds that is not shown to be worse than the best."""
+    """The cheapest rung that is not shown to be worse than the best; of several that cost the same, the best."""
     pairs: tuple[Pair, ...]
     """The family: every pair that was looked at."""
     confidence: float
@@ -114,9 +117,21 @@ def compare_rungs(
     )
     best = ordered[0].name
     worse = {pair.second for pair in pairs if pair.first == best and pair.shown}
-    cheapest = min((rung for rung in known if rung.name not in worse), key=lambda rung: rung.cost.seconds)
+    recommended = _cheapest([rung for rung in ordered if rung.name not in worse])
     left_out = tuple(rung.name for rung in rungs if not rung.score.defined)
-    return Comparison(best, cheapest.name, pairs, confidence, swaps, left_out)
+    return Comparison(best, recommended.name, pairs, confidence, swaps, left_out)
+
+
+def costs_less(one: RungResult, other: RungResult) -> bool:
+    """Whether one rung takes so much less time than another that it matters."""
+    less, more = one.cost.seconds, other.cost.seconds
+    return more > TWICE * less and more > less + SECONDS
+
+
+def _cheapest(rungs: Sequence[RungResult]) -> RungResult:
+    """The first of those that cost no more than the cheapest."""
+    least = min(rungs, key=lambda rung: rung.cost.seconds)
+    return next(rung for rung in rungs if not costs_less(least, rung))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.evaluation import confusion
+from tunebook.evaluation.classes import class_f1
 from tunebook.evaluation.confusion import Statistic
 from tunebook.evaluation.draws import group_numbers
 from tunebook.evaluation.generation.sums import Formula, RowSums, of_units
@@ -147,6 +148,19 @@ def confusion_outcome(predictions: Predictions, statistic: Statistic | str, of: 
     cells = (predictions.target * size + predictions.predicted)[None]
     groups = None if predictions.groups is None else group_numbers(predictions.groups)
     return ConfusionOutcome(Units(size, np.ones(len(predictions), dtype=np.int64), cells, groups), measure, of)
+
+
+def label_outcomes(predictions: Predictions) -> dict[str, ConfusionOutcome]:
+    """Take a run's answers once for each label, to be scored by its F1.
+
+    A perfect F1 rests on the rows (or groups) that have the label, or were given it: no others could have changed it.
+    """
+    units = np.arange(len(predictions)) if predictions.groups is None else group_numbers(predictions.groups)
+    about = [(predictions.target == i) | (predictions.predicted == i) for i in range(len(predictions.labels))]
+    return {
+        name: confusion_outcome(predictions, class_f1(i), of=len(np.unique(units[about[i]])))
+        for i, name in enumerate(predictions.labels)
+    }
 
 
 @dataclass(frozen=True, eq=False)

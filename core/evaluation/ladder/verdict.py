@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunebook.evaluation.intervals import Score
-from tunebook.evaluation.ladder.comparison import Comparison, Pair
+from tunebook.evaluation.ladder.comparison import Comparison, Pair, costs_less
 from tunebook.evaluation.ladder.results import RungResult
 from tunebook.evaluation.report import show_hint, show_name, show_number
 from tunebook.evaluation.verdicts import capital
@@ -26,8 +26,7 @@ def ladder_verdict(rungs: Sequence[RungResult], comparison: Comparison) -> list[
     titles = {rung.name: rung.title for rung in rungs}
     found = {rung.name: rung for rung in rungs}
     sentences = _ship(found, comparison)
-    sentences += _open(titles, comparison, found[comparison.best].score)
-    sentences += _dearer(found, comparison)
+    sentences += _as_good(found, comparison)
     sentences += _seeds(rungs, titles, comparison)
     sentences += _family(comparison, len(rungs))
     sentences += [f"{titles[name]} has no defined score: {found[name].score.reason}." for name in comparison.left_out]
@@ -41,49 +40,54 @@ def _ship(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
     if len(found) - len(comparison.left_out) == 1:
         return [start, "nothing else was there to compare it with."]
     if not any(pair.shown for pair in comparison.pairs):
-        pairs = "the two rungs are" if len(comparison.pairs) == 1 else "the rungs are"
-        start += f" It is the cheapest, and {pairs} not distinguishable on these {best.score.n} test rows."
-        if ship is best:
-            return [start]
-    elif ship is best:
-        cheaper = [r for r in found.values() if r.cost.seconds < best.cost.seconds and r.score.defined]
-        why = "every cheaper rung is shown to be worse" if cheaper else "no rung is cheaper"
-        return [f"{start} It scores best, and {why}."]
-    pair = comparison.between(ship.name, best.name)
-    return [
-        start,
-        f"{best.title} scores best ({_scored(best.score)}, {_seconds(best.cost.seconds)} a run), but {ship.title} is "
-        f"not shown to be worse: the difference is {_interval(pair)}. That does not make them equal: "
-        f"{_undetected(pair)}.",
-    ]
+        which = "two rungs are" if len(comparison.pairs) == 1 else "rungs are all"
+        start += f" The {which} not distinguishable on these {best.score.n} test rows."
+    if ship is not best:
+        pair = comparison.between(ship.name, best.name)
+        return [
+            start,
+            f"{best.title} scores best ({_scored(best.score)}, {_seconds(best.cost.seconds)} a run), but {ship.title} "
+            f"costs less and is not shown to be worse: the difference is {_interval(pair)}. That does not make them "
+            f"equal: {_undetected(pair)}.",
+        ]
+    cheaper = [rung for rung in found.values() if rung.score.defined and costs_less(rung, best)]
+    if cheaper:
+        return [f"{start} It scores best, and every cheaper rung is shown to be worse."]
+    return [f"{start} It scores best, and no rung costs much less."]
 
 
-def _open(titles: dict[str, str], comparison: Comparison, score: Score) -> list[str]:
-    """The differences that the rows cannot show."""
-    best, ship = comparison.best, comparison.recommended
+def _as_good(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
+    """What the rows cannot tell from the recommended rung, and how much else they cannot tell."""
+    ship, best = comparison.recommended, comparison.best
     unshown = [pair for pair in comparison.pairs if not pair.shown and {pair.first, pair.second} != {best, ship}]
-    if not unshown:
-        return []
-    near = [pair for pair in unshown if {pair.first, pair.second} & {best, ship}]
-    told = "; ".join(f"{titles[p.first]} and {titles[p.second]} ({_interval(p)}; {_undetected(p)})" for p in near)
-    others = len(unshown) - len(near)
-    start = f"not distinguishable on these {score.n} test rows: "
-    rest = f"{others} more {'pair' if others == 1 else 'pairs'} of other rungs" if others else ""
-    return [start + "; ".join(part for part in (told, rest) if part) + "."]
+    near = [pair for pair in unshown if ship in (pair.first, pair.second)]
+    sentences, others = [], len(unshown) - len(near)
+    if near:
+        told = [_beside(pair, found[pair.second if pair.first == ship else pair.first], ship) for pair in near]
+        sentences.append(
+            f"not distinguishable from {found[ship].title} on these {found[ship].score.n} test rows: "
+            f"{'; '.join(told)}. {capital(_all_undetected(near))}."
+        )
+    if others:
+        pairs = "1 more pair of rungs is" if others == 1 else f"{others} more pairs of rungs are"
+        sentences.append(f"{pairs} not distinguishable either.")
+    return sentences
 
 
-def _dearer(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
-    """Rungs that take much longer than the recommended one and are not shown to be better."""
-    ship = found[comparison.recommended]
-    dear = [
-        f"{rung.title} ({_seconds(rung.cost.seconds)} a run)"
-        for rung in found.values()
-        if rung.score.defined
-        and rung.name not in (ship.name, comparison.best)
-        and rung.cost.seconds > ship.cost.seconds
-        and not comparison.between(ship.name, rung.name).shown
-    ]
-    return [f"not shown to be better than {ship.title}, and dearer: {', '.join(dear)}."] if dear else []
+def _beside(pair: Pair, other: RungResult, ship: str) -> str:
+    """A rung's difference to the recommended one, and its time."""
+    more = 0.0 + (pair.difference.value if pair.second == ship else -pair.difference.value)  # no -0
+    return f"{other.title} ({_small(more, '+')}, {_seconds(other.cost.seconds)} a run)"
+
+
+def _all_undetected(pairs: Sequence[Pair]) -> str:
+    """How large a true difference would have to be, over several pairs."""
+    known = [pair.smallest for pair in pairs if not np.isnan(pair.smallest)]
+    if not known:
+        return _undetected(pairs[0])
+    least, most = _small(min(known)), _small(max(known))
+    sizes = least if least == most else f"{least} to {most}"
+    return f"a true difference below {sizes} would often go unseen"
 
 
 def _seeds(rungs: Sequence[RungResult], titles: dict[str, str], comparison: Comparison) -> list[str]:

@@ -91,7 +91,9 @@ def test_the_interval_of_a_difference_is_students_for_a_share() -> None:
 
 def test_two_equal_systems_on_forty_rows_are_not_distinguishable() -> None:
     rng = np.random.default_rng(1)
-    rungs, found = two(rng.random(40) < 0.75, rng.random(40) < 0.75)
+    cheap, dear = ([right_or_wrong(rng.random(40) < 0.75)] for _ in range(2))
+    rungs = [rung("cheap", cheap, 20.0, 40), rung("dear", dear, 200.0, 40)]
+    found = compare_rungs(rungs, resamples=4000)
     assert not found.pairs[0].shown and found.recommended == "cheap"
     said = " ".join(ladder_verdict(rungs, found))
     assert "not distinguishable on these 40 test rows" in said and "Ship the cheap" in said

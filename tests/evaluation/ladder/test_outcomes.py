@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sacrebleu
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, cohen_kappa_score, f1_score, roc_auc_score
 from torchmetrics.classification import MulticlassAUROC, MulticlassF1Score
 
@@ -17,8 +18,9 @@ from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.overlap import bleu
 from tunebook.evaluation.generation.perplexity import perplexity
 from tunebook.evaluation.ladder.metric_outcome import MetricOutcome, metric_outcomes
-from tunebook.evaluation.ladder.outcomes import ConfusionOutcome, confusion_outcome, sums_outcome
+from tunebook.evaluation.ladder.outcomes import ConfusionOutcome, confusion_outcome, label_outcomes, sums_outcome
 from tunebook.evaluation.ladder.ranking_outcome import ranking_outcome
+from tunebook.evaluation.ladder.rung_score import score_of_rung
 from tunebook.evaluation.predictions import Predictions
 
 MakePredictions = Callable[..., Predictions]
@@ -66,6 +68,18 @@ def test_groups_are_drawn_and_exchanged_whole(make_predictions: MakePredictions)
     assert run.exchanged(confusion_outcome(other, "accuracy"), np.array([[0, 1, 0]]))[0] == pytest.approx(
         np.mean(mixed == one.target)
     )
+
+
+def test_a_perfect_class_is_bounded_by_its_own_rows(make_predictions: MakePredictions) -> None:
+    target = np.array([0] * 4 + [1] * 60 + [2] * 16)
+    answers = replace(make_predictions(), target=target, predicted=np.where(target == 2, 1, target))
+    runs = label_outcomes(answers)
+    assert [runs[name].evidence for name in "abc"] == [4, 76, 16]
+    score = score_of_rung([runs["a"]], "f1", 80, higher_is_better=True)
+    assert (score.value, score.high) == (1.0, 1.0)
+    assert score.low == pytest.approx(binomtest(4, 4).proportion_ci(method="wilson").low, abs=1e-6)
+    grouped = label_outcomes(replace(answers, groups=np.array(["x", "y"] * 40)))
+    assert grouped["a"].evidence == 2, "rows of one group are one piece of evidence"
 
 
 @pytest.mark.parametrize("name,reference", [("auroc", roc_auc_score), ("average_precision", average_precision_score)])

@@ -17,7 +17,7 @@ def test_two_equal_systems_on_40_rows_are_not_told_apart(simulated: Any, make_ru
     rng, shown = np.random.default_rng(0), 0
     for seed in range(100):
         one, other = simulated.ladder(simulated.Kind("accuracy", 40), rng, 2, 1)
-        rungs = [make_rung("dear", one, 40, seconds=9.0), make_rung("cheap", other, 40)]
+        rungs = [make_rung("dear", one, 40, seconds=90.0), make_rung("cheap", other, 40)]
         found = compare_rungs(rungs, resamples=300, seed=seed)
         shown += found.pairs[0].shown
         assert found.recommended == ("cheap" if not found.pairs[0].shown else found.best)
@@ -53,7 +53,7 @@ def test_a_comparison_is_that_of_two_reports(make_predictions: Any, make_rung: A
 def test_the_cheapest_rung_not_shown_to_be_worse_is_recommended(answers_right: Any, make_rung: Any) -> None:
     rungs = [
         make_rung("bad", [answers_right(0.4)], 300, seconds=1.0),
-        make_rung("good", [answers_right(0.80, seed=1), answers_right(0.80, seed=2)], 300, seconds=10.0),
+        make_rung("good", [answers_right(0.80, seed=1), answers_right(0.80, seed=2)], 300, seconds=20.0),
         make_rung("best", [answers_right(0.82, seed=3)], 300, seconds=100.0),
     ]
     found = compare_rungs(rungs, resamples=500)
@@ -62,6 +62,21 @@ def test_the_cheapest_rung_not_shown_to_be_worse_is_recommended(answers_right: A
     assert len(found.pairs) == 3 and found.pairs[0].seed_error >= 0
     with pytest.raises(KeyError):
         found.between("bad", "absent")
+
+
+@pytest.mark.parametrize(
+    ("less", "more", "matters"), [(2.3, 4.3, False), (0.1, 10.0, False), (40, 79, False), (9, 20, True)]
+)
+def test_a_worse_score_is_not_recommended_for_some_seconds(
+    answers_right: Any, make_rung: Any, less: float, more: float, matters: bool
+) -> None:
+    rungs = [
+        make_rung("good", [answers_right(0.80, seed=1)], 300, seconds=less),
+        make_rung("best", [answers_right(0.83, seed=3)], 300, seconds=more),
+    ]
+    found = compare_rungs(rungs, resamples=300)
+    assert found.best == "best" and not found.pairs[0].shown
+    assert found.recommended == ("good" if matters else "best")
 
 
 def test_the_smallest_detectable_difference_is_shown_four_times_in_five(simulated: Any, make_rung: Any) -> None:

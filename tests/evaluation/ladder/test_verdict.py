@@ -34,7 +34,11 @@ def test_a_cheaper_rung_is_recommended_with_what_cannot_be_shown(rungs: list[Any
     assert "not shown to be worse" in words[1] and "That does not make them equal" in words[1]
     assert f"below {pair.smallest:.3f} would often go unseen" in words[1]
     text = " ".join(words)
-    assert "Not distinguishable on these 300 test rows: " in text and "the scratch rung" in text
+    sizes = [comparison.between("lora", name).smallest for name in ("scratch",)]
+    more = rungs[4].score.value - rungs[2].score.value
+    assert f"from the lora rung on these 300 test rows: the scratch rung ({more:.3f}, 8 min a run)." in text
+    assert f"A true difference below {sizes[0]:.3f} would often go unseen." in text
+    assert "1 more pair of rungs is not distinguishable either." in text
     assert "A seed or draw moves" in text and "over 3)" in text
     assert "All 10 pairs of 5 rungs were compared, with Holm's correction" in text
 
@@ -55,7 +59,7 @@ def test_few_rows_show_nothing_and_the_verdict_says_so(answers_right: Any, make_
         make_rung("dear", [answers_right(0.65, n=40, seed=2, loose=0.5)], 40, seconds=9.0),
     ]
     text = " ".join(ladder_verdict(rungs, compare_rungs(rungs, resamples=500)))
-    assert "the two rungs are not distinguishable on these 40 test rows" in text
+    assert "The two rungs are not distinguishable on these 40 test rows" in text
 
 
 def test_seeds_that_could_turn_a_difference_are_told(answers_right: Any, make_rung: Any) -> None:
