@@ -1,11 +1,12 @@
 """What does each rung of the ladder buy on real rows of each kind?
 
 python benchmarks/compare_ladders.py --model FOLDER [--data ../shared/data] [--work runs/ladders] [--only clothing]
+    [--figures docs/figures]
 
 `tunebook compare` on Women's E-Commerce Clothing Reviews (stars, with the sentence encoder in FOLDER), PneumoniaMNIST
 (MobileNetV2 with ImageNet weights), E2E briefs and Schema-Guided Dialogue (the starter that ships): 600 training and
 500 test rows of each (of pictures all 524 validation and 624 test rows; 200 test briefs with all their copies), two
-seeds and two draws. Finished runs are not run again; the reports lie in the work folder.
+seeds and two draws, with the learning curve. Finished runs are not run again; the reports lie in the work folder.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import argparse
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,9 +115,7 @@ LADDERS = {"clothing": clothing, "pneumonia": pneumonia, "briefs": briefs, "dial
 def compare(name: str, options: argparse.Namespace) -> Path:
     """Run one ladder, or what is missing of it; returns its folder."""
     folder: Path = options.work / name
-    words = ["compare", *LADDERS[name](options), "compare.seeds=2", "compare.draws=2", "compare.shots=[16,64]"]
-    if options.curve:
-        words.append("compare.curve=[0.1,0.25,0.5,1.0]")
+    words = ["compare", *LADDERS[name](options), f"compare.seeds={options.seeds}", f"compare.draws={options.draws}"]
     words += [f"run_dir={folder}", "logger=csv"]
     began = time.monotonic()
     code = subprocess.run([sys.executable, "-m", "tunebook", *words], check=False).returncode
@@ -124,6 +125,35 @@ def compare(name: str, options: argparse.Namespace) -> Path:
     return folder
 
 
+def save_figures(report: Path, name: str, folder: Path) -> None:
+    """Save the pictures of a report as files of their own."""
+    page = report.read_text(encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in re.findall(r"<svg .*?</svg>", page, re.DOTALL):
+        shown = re.search(r'aria-labelledby="([\w-]+)-title"', picture)
+        assert shown is not None
+        (folder / f"compare_{name}_{shown[1].replace('-', '_')}.svg").write_text(picture + "\n", encoding="utf-8")
+
+
+def told(found: dict[str, Any]) -> str:
+    """A ladder as a table, its verdict and its other metrics."""
+    lines = [
+        f"{found['metric']}, n = {found['test_rows']}",
+        "| rung | score | runs | time | memory | trained | saved |",
+    ]
+    for rung in found["rungs"]:
+        score, cost, runs = rung["score"], rung["cost"], rung["by_seed"]
+        spread = f"{min(runs):.3f} to {max(runs):.3f}" if len(runs) > 1 else ""
+        amounts = [f"{cost['seconds']:.0f} s", f"{cost['peak_memory']:.0f} MiB", f"{cost['trained_parameters'] or 0:,}"]
+        amounts.append(f"{cost['saved_bytes'] / 2**20:.1f} MiB")
+        value = f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
+        lines.append(f"| {' | '.join([rung['name'], value, spread, *amounts])} |")
+    for step in found["curve_runs"]:
+        lines.append(f"{step['rows']} rows: {', '.join(f'{score:.3f}' for score in step['scores'])}")
+    lines += [f"{left['name']}: {left['reason']}" for left in found["without_result"]]
+    return "\n".join([*lines, *found["verdict"]])
+
+
 def main() -> None:
     """Run the ladders and print what each rung came to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -131,7 +161,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, default=Path("runs/ladders"))
     parser.add_argument("--only", nargs="*", choices=list(LADDERS), default=list(LADDERS))
-    parser.add_argument("--curve", action="store_true", help="also a learning curve of full tuning")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--figures", type=Path, help="folder for the pictures of the reports")
     options = parser.parse_args()
     if "clothing" in options.only and options.model is None:
         parser.error("--model is needed for the reviews")
@@ -139,12 +171,10 @@ def main() -> None:
     options.data, options.work = options.data.resolve(), options.work.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
     for name in options.only:
-        found = json.loads((compare(name, options) / "compare.json").read_text(encoding="utf-8"))
-        print(f"{name}, {found['metric']}, n = {found['test_rows']}")
-        for rung in found["rungs"]:
-            score, cost = rung["score"], rung["cost"]
-            told = f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
-            print(f"  {rung['name']:14} {told}  {cost['seconds']:6.0f} s  {cost['peak_memory']:6.0f} MiB")
+        folder = compare(name, options)
+        print(f"{name}: {told(json.loads((folder / 'compare.json').read_text(encoding='utf-8')))}\n")
+        if options.figures:
+            save_figures(folder / "report.html", name, options.figures)
 
 
 if __name__ == "__main__":
