@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -173,8 +172,3 @@ def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig) -> F
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=config.data.num_workers,
     )
-
-
-def rows_digest(encoded: Encoded) -> str:
-    """One hash of all encoded rows, to notice at resume that they changed."""
-    return hashlib.sha256("\n".join(encoded.identity[n] for n in SPLITS).encode()).hexdigest()
