@@ -86,17 +86,20 @@ def _pairs(told: Told) -> Table:
             [
                 f"{pair.first} over {pair.second}",
                 f"{show_number(d.value)} ({show_interval(d.low, d.high)})",
-                show_number(pair.p_holm),
+                _p(pair.p_holm),
                 "yes" if pair.shown else "no",
                 show_number(pair.smallest),
             ]
         )
     columns = ["rungs", "difference", "p (Holm)", "shown", "smallest detectable"]
-    note = (
-        f"All {len(rows)} pairs were looked at, and p is corrected for that. A difference of the smallest detectable "
-        "size would be shown by such test rows four times in five."
-    )
+    looked = f"All {len(rows)} pairs were looked at, and p is corrected for that. " if len(rows) > 1 else ""
+    note = f"{looked}A difference of the smallest detectable size would be shown by such test rows four times in five."
     return Table("Each pair on the same rows", columns, rows, note)
+
+
+def _p(value: float) -> str:
+    """A p-value; none is zero."""
+    return "< 0.001" if value < 0.001 else show_number(value)
 
 
 def _how(finished: Finished, made: CompareConfig, prepared: Prepared) -> list[str]:

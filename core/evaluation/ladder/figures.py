@@ -55,6 +55,8 @@ def ladder_figure(rungs: Sequence[RungResult], comparison: Comparison) -> str:
 
 def quality_against_cost(rungs: Sequence[RungResult], comparison: Comparison) -> str:
     """Draw each rung's score, with its interval, over the seconds of a run (logarithmic)."""
+    from matplotlib.ticker import LogLocator
+
     known = [rung for rung in rungs if rung.score.defined]
 
     def draw(figure: Figure) -> None:
@@ -67,6 +69,8 @@ def quality_against_cost(rungs: Sequence[RungResult], comparison: Comparison) ->
             axes.plot([x], [score.value], _marker(rung, comparison), color=colour, markersize=8)
         axes.set_xlim(min(seconds) / 2, max(seconds) * 2 * (max(seconds) / min(seconds)) ** 0.25)  # room for labels
         axes.set(xlabel="seconds a run, training and scoring", ylabel=_named(known))
+        if max(seconds) < 100 * min(seconds):  # few powers of ten, or none, lie between
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # not 10 to a power: no formula is drawn
         axes.tick_params("x", which="minor", length=0)
         axes.xaxis.set_minor_formatter(lambda value, _: "")
