@@ -69,6 +69,7 @@ def _measured(run: RungRun) -> Iterator[None]:
         finished = True
     finally:
         took: dict[str, Any] = {"seconds": round(time.monotonic() - started, 3), "peak_memory": round(_peak(), 1)}
+        took["device_memory"] = round(_device_peak(), 1)
         write_json(run.cost_file, [*before, {**took, "finished": finished}])
 
 
@@ -76,6 +77,15 @@ def _peak() -> float:
     """Most resident memory of this process or of one that it started, MiB."""
     most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return most / (1024 if sys.platform != "darwin" else 1024**2)
+
+
+def _device_peak() -> float:
+    """Most memory that torch held on any GPU, MiB; 0 where none was used."""
+    import torch
+
+    if not torch.cuda.is_initialized():
+        return 0.0
+    return max(torch.cuda.max_memory_reserved(device) for device in range(torch.cuda.device_count())) / 1024**2
 
 
 def _train(run: RungRun) -> None:

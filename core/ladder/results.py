@@ -178,6 +178,7 @@ def cost_of(runs: Sequence[RungRun]) -> Cost:
     return Cost(
         seconds=float(median(run.seconds for run in runs)),
         peak_memory=float(median(run.peak_memory for run in runs)),
+        device_memory=float(median(run.device_memory for run in runs)),
         trained_parameters=record.get("trained_parameters"),
         saved_bytes=max(saved_bytes(run) for run in runs),
         training_rows=round(median(rows)),

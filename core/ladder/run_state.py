@@ -53,7 +53,7 @@ class RungRun:
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
-        """What each of its processes took: `seconds` and `peak_memory`; without them of one that was killed."""
+        """What each process took: `seconds`, `peak_memory`, `device_memory`; without them of one that was killed."""
         if not self.cost_file.is_file():
             return []
         found: list[dict[str, Any]] = json.loads(self.cost_file.read_text(encoding="utf-8"))
@@ -80,6 +80,11 @@ class RungRun:
     def peak_memory(self) -> float:
         """Most resident memory of any of them, MiB."""
         return float(max((attempt.get("peak_memory", 0.0) for attempt in self.attempts), default=0.0))
+
+    @property
+    def device_memory(self) -> float:
+        """Most memory of a GPU that any of them held, MiB; 0 where none was used."""
+        return float(max((attempt.get("device_memory", 0.0) for attempt in self.attempts), default=0.0))
 
     @property
     def measured(self) -> bool:

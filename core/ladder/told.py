@@ -12,16 +12,16 @@ from tunebook import __version__
 from tunebook.compare_config import Rung
 from tunebook.evaluation.files import by_name, without_nan
 from tunebook.evaluation.intervals import Score
+from tunebook.evaluation.ladder.amounts import show_bytes, show_count, show_time
 from tunebook.evaluation.ladder.comparison import Comparison, compare_rungs
 from tunebook.evaluation.ladder.cost import PointCost, cost_of_points
 from tunebook.evaluation.ladder.label_budget import LabelBudget, label_budget
 from tunebook.evaluation.ladder.points import point_of
-from tunebook.evaluation.ladder.results import RungResult
+from tunebook.evaluation.ladder.results import Cost, RungResult
 from tunebook.evaluation.ladder.verdict import ladder_verdict
 from tunebook.evaluation.report import show_interval, show_number
 from tunebook.files import write_text
 from tunebook.ladder.results import Finished
-from tunebook.ladder.watching import in_time
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
@@ -188,12 +188,18 @@ def cells(rung: RungResult, finished: Finished, told: Told) -> list[str]:
         rung.name,
         shown_score(rung.score),
         f"{show_number(least)} to {show_number(most)} ({count})" if count > 1 else "1 run",
-        ("" if finished.measured[rung.name] else "over ") + in_time(cost.seconds),
-        f"{show_number(round(cost.peak_memory))} MiB",
-        "" if cost.trained_parameters is None else in_count(cost.trained_parameters),
-        in_bytes(cost.saved_bytes),
+        ("" if finished.measured[rung.name] else "over ") + show_time(cost.seconds),
+        _memory(cost),
+        "" if cost.trained_parameters is None else show_count(cost.trained_parameters),
+        show_bytes(cost.saved_bytes),
         "" if added is None else added_in_words(added),
     ]
+
+
+def _memory(cost: Cost) -> str:
+    """Most memory, that of a GPU beside it."""
+    own = f"{show_number(round(cost.peak_memory))} MiB"
+    return f"{own}, GPU {show_number(round(cost.device_memory))} MiB" if cost.device_memory else own
 
 
 def shown_score(score: Score) -> str:
@@ -203,28 +209,13 @@ def shown_score(score: Score) -> str:
     return f"{show_number(score.value)} ({show_interval(score.low, score.high)})"
 
 
-def in_count(number: int) -> str:
-    """A count as a person says it."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return str(number)
-
-
-def in_bytes(size: int) -> str:
-    """A size as a person says it."""
-    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 1 << power:
-            return f"{size / (1 << power):.1f} {unit}"
-    return f"{size} B"
-
-
 def added_in_words(added: PointCost) -> str:
     """What a point more than on the rung before took: time, and labelled rows."""
     if added.seconds is None:
         return added.reason or ""
-    time = ("-" if added.seconds < 0 else "") + in_time(abs(added.seconds))
+    time = ("-" if added.seconds < 0 else "") + show_time(abs(added.seconds))
     rows = ""
     if added.labels:
-        rows = f" and {show_number(abs(float(added.labels)))} {'rows' if added.labels > 0 else 'rows less'}"
-    return f"{time}{rows} a point, of which it added {show_number(added.points)}"
+        count = f"{abs(added.labels):.2g}" if abs(added.labels) < 10 else show_number(round(abs(added.labels)))
+        rows = f" and {count} {'rows' if added.labels > 0 else 'rows less'}"
+    return f"{time}{rows} a point, of which it added {added.points:.1f}"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from tunebook.evaluation.ladder.amounts import show_time
 from tunebook.ladder.run_state import RungRun
 
 _EVERY = 0.2  # seconds
@@ -52,7 +53,7 @@ def _tell(runs: Sequence[RungRun], told: set[str], metric: str) -> None:
         if run.failure:
             print(f"{where}: failed: {run.failure}", flush=True)
         else:
-            print(f"{where}: {value_of(run, metric)} in {in_time(run.seconds)}", flush=True)
+            print(f"{where}: {value_of(run, metric)} in {show_time(run.seconds)}", flush=True)
 
 
 def value_of(run: RungRun, metric: str) -> str:
@@ -66,12 +67,5 @@ def _status(runs: Sequence[RungRun], done: int, elapsed: float) -> str:
     names = ", ".join(f"{run.planned.step} seed {run.planned.seed}" for run in at_work) or "starting"
     if done == len(runs):
         return f"all {done} runs are done; putting them together"
-    rest = f", about {in_time(elapsed / done * (len(runs) - done))} left" if done else ""
-    return f"{done} of {len(runs)} runs; now {names} ({in_time(elapsed)} so far{rest})"
-
-
-def in_time(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    rest = f", about {show_time(elapsed / done * (len(runs) - done))} left" if done else ""
+    return f"{done} of {len(runs)} runs; now {names} ({show_time(elapsed)} so far{rest})"

@@ -20,6 +20,8 @@ class Cost:
     """Numbers that training moves; None where nothing of the kind is known."""
     saved_bytes: int
     """Size of what is saved for use: the bundle's weights."""
+    device_memory: float = 0.0
+    """Most memory of a GPU, MiB; 0 where none was used."""
     training_rows: int | None = None
     """Labelled rows that it learns from, 0 for none; None where that is not told."""
 

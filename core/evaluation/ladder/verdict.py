@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunebook.evaluation.intervals import Score
+from tunebook.evaluation.ladder.amounts import show_time
 from tunebook.evaluation.ladder.comparison import Comparison, Pair, costs_less
 from tunebook.evaluation.ladder.results import RungResult
 from tunebook.evaluation.report import show_hint, show_name, show_number
@@ -36,7 +37,7 @@ def ladder_verdict(rungs: Sequence[RungResult], comparison: Comparison) -> list[
 def _ship(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
     ship, best = found[comparison.recommended], found[comparison.best]
     metric = show_name(ship.score.name) + show_hint(ship.score)
-    start = f"ship {ship.title}: {metric} {_scored(ship.score)}, {_seconds(ship.cost.seconds)} a run."
+    start = f"ship {ship.title}: {metric} {_scored(ship.score)}, {show_time(ship.cost.seconds)} a run."
     if len(found) - len(comparison.left_out) == 1:
         return [start, "nothing else was there to compare it with."]
     if not any(pair.shown for pair in comparison.pairs):
@@ -46,7 +47,7 @@ def _ship(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
         pair = comparison.between(ship.name, best.name)
         return [
             start,
-            f"{best.title} scores best ({_scored(best.score)}, {_seconds(best.cost.seconds)} a run), but {ship.title} "
+            f"{best.title} scores best ({_scored(best.score)}, {show_time(best.cost.seconds)} a run), but {ship.title} "
             f"costs less and is not shown to be worse: the difference is {_interval(pair)}. That does not make them "
             f"equal: {_undetected(pair)}.",
         ]
@@ -77,7 +78,7 @@ def _as_good(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
 def _beside(pair: Pair, other: RungResult, ship: str) -> str:
     """A rung's difference to the recommended one, and its time."""
     more = 0.0 + (pair.difference.value if pair.second == ship else -pair.difference.value)  # no -0
-    return f"{other.title} ({_small(more, '+')}, {_seconds(other.cost.seconds)} a run)"
+    return f"{other.title} ({_small(more, '+')}, {show_time(other.cost.seconds)} a run)"
 
 
 def _all_undetected(pairs: Sequence[Pair]) -> str:
@@ -144,9 +145,3 @@ def _undetected(pair: Pair) -> str:
 def _small(value: float, sign: str = "") -> str:
     """Three decimals of what is small, none of what is large."""
     return ("+" if sign and value > 0 else "") + show_number(float(value))
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

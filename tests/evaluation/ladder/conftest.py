@@ -43,7 +43,7 @@ def make_rung() -> Callable[..., RungResult]:
     ) -> RungResult:
         score = score_of_rung(outcomes, metric, n, higher_is_better=metric not in LOWER, resamples=400)
         by_seed = tuple(observed([run]) for run in outcomes)
-        cost = Cost(seconds, 100.0, None, 1000, training_rows)
+        cost = Cost(seconds, 100.0, None, 1000, training_rows=training_rows)
         return RungResult(name, f"the {name} rung", score, by_seed, cost, tuple(outcomes))
 
     return make

@@ -36,7 +36,7 @@ def test_a_cheaper_rung_is_recommended_with_what_cannot_be_shown(rungs: list[Any
     text = " ".join(words)
     sizes = [comparison.between("lora", name).smallest for name in ("scratch",)]
     more = rungs[4].score.value - rungs[2].score.value
-    assert f"from the lora rung on these 300 test rows: the scratch rung ({more:.3f}, 8 min a run)." in text
+    assert f"from the lora rung on these 300 test rows: the scratch rung ({more:.3f}, 8.3 min a run)." in text
     assert f"A true difference below {sizes[0]:.3f} would often go unseen." in text
     assert "1 more pair of rungs is not distinguishable either." in text
     assert "A seed or draw moves" in text and "over 3)" in text
@@ -50,7 +50,7 @@ def test_a_clear_winner_is_shipped_without_hedging(answers_right: Any, make_rung
     ]
     words = ladder_verdict(rungs, compare_rungs(rungs, resamples=500))
     assert len(words) == 1
-    assert words[0].endswith("7 min a run. It scores best, and every cheaper rung is shown to be worse.")
+    assert words[0].endswith("6.7 min a run. It scores best, and every cheaper rung is shown to be worse.")
 
 
 def test_few_rows_show_nothing_and_the_verdict_says_so(answers_right: Any, make_rung: Any) -> None:
