@@ -156,7 +156,8 @@ def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Family) -> Iterat
         drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
         few = replace(with_method(base, method), data=replace(base.data, **drawn))
         what = f"{k} {family.row}s of each class" if family.per_class else f"{k} {family.row}s"
-        yield Step(f"few_shot_{k}", f"{what}, adapt={method.name}", Rung.few_shot, few, wanted.draws)
+        how = "" if method is Method.full else f", adapt={method.name}"
+        yield Step(f"few_shot_{k}", f"{what}{how}", Rung.few_shot, few, wanted.draws)
 
 
 def _curve(config: CompareConfig, prepared: Prepared, family: Family) -> Iterator[Step]:
