@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -38,17 +37,6 @@ Tab completion: eval "$(tunebook -sc install=bash)"
 """
 
 _VERBS = tuple(["list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export", "new", "verify"])
-_OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NOT_WRITABLE = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-}
 
 
 def _task(verb: str) -> Callable[[Any, str], float | None]:
@@ -237,45 +225,13 @@ def _unknown_verb(verb: str) -> UserError:
     return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
 
 
-def _refusal(error: BaseException | None) -> OSError | None:
-    """The operating system's refusal behind an error; torch hides a full disk behind an error of its own."""
-    first = error
-    while error is not None:
-        if isinstance(error, OSError) and (error is first or _is_out_of_room(error)):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _is_out_of_room(error: OSError) -> bool:
-    # numpy passes no number on: "14496 requested and 12468 written" is all it says of a full disk.
-    return error.errno in _OUT_OF_ROOM or (error.errno is None and "requested and" in str(error))
-
-
-def _as_user_error(error: OSError, run_dir: str | None) -> UserError | None:
-    """An operating system's refusal that the user can mend; None for any other."""
-    where = str(error.filename) if error.filename else run_dir
-    if _is_out_of_room(error):
-        return UserError(
-            f"There is no room left to write: {error.strerror or error}.",
-            where=where,
-            mend="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
-            "what was written before is whole",
-        )
-    if error.errno in _NOT_WRITABLE:
-        return UserError(
-            f"This cannot be read or written: {error.strerror}.",
-            where=where,
-            mend="check its permissions, or choose another folder with run_dir=...",
-        )
-    return None
-
-
 def _report(error: BaseException, run_dir: str | None = None) -> int:
     """Print an error for a person; return the exit code. What is no user error is raised again."""
     if not isinstance(error, UserError):
-        refusal = _refusal(error)
-        error = (_as_user_error(refusal, run_dir) if refusal else None) or error
+        from tunebook.plugins.failures import recipe_failure
+        from tunebook.refusals import refusal
+
+        error = refusal(error, run_dir) or recipe_failure(error) or error
     if not isinstance(error, UserError):
         raise error
     print(f"{error.kind}{error.told()}", file=sys.stderr)

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tunebook, write_reviews
+from tunebook import TextClassificationConfig
+from tunebook.config import DataConfig
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers
+from tunebook.plugins.answers import check_head, check_metrics, columns_of, invalid_of
+from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.trouble import trouble
 
 RECIPE = '''
@@ -164,6 +168,112 @@ def test_a_plugin_that_cannot_be_loaded_is_named(code: str, phrases: list[str], 
         load_recipe_class("legal_triage")
     for phrase in [*phrases, "legal_triage 1.2"]:
         assert phrase in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "phrases"),
+    [
+        ("@property\n    def columns(self):\n        return []", ["`columns` is a property and must be a method"]),
+        ("columns = ()", ["`columns` is a value and must be a method", "def columns(self, data)"]),
+        ("def check_labels(self, labels):\n        pass", ["check_labels(self, labels)", "(self, labels, data)"]),
+        ("def invalid(row):\n        pass", ["it has invalid(row), and is called as invalid(self, row)"]),
+        ("def watch(self):\n        return 'accuracy'", ["`watch` is a method and must be a value"]),
+        ("watch_mode = 'highest'", ["`watch_mode` is 'highest'", 'write "max" or "min"']),
+        ("class Config:\n        name = 1", ["`Config` is no dataclass", "@dataclass"]),
+    ],
+)
+def test_a_class_that_breaks_the_contract_is_refused_with_its_line(own: str, phrases: list[str], here: Plugin):
+    here(code=f"{RECIPE}\n    {own}\n")
+    with pytest.raises(BrokenContract, match="'legal_triage' breaks the contract") as caught:
+        load_recipe_class("legal_triage")
+    for phrase in [*phrases, "legal_triage 1.2, ", f"__init__.py:{len(RECIPE.splitlines()) + 2}"]:
+        assert phrase in str(caught.value)
+
+
+def test_methods_may_take_more(here: Plugin):
+    here(
+        code=RECIPE
+        + """
+    def invalid(self, row, strict=False): pass
+    @staticmethod
+    def describe(labels): pass
+"""
+    )
+    assert load_recipe_class("legal_triage").watch == "macro_f1"
+
+
+def test_a_property_may_be_a_plain_value(here: Plugin):
+    cautions = "class LegalTriage(ImageClassification):\n    cautions = ('Not for diagnosis.',)\n"
+    here(code=f"from tunebook import ImageClassification\n{cautions}")
+    assert load_recipe_class("legal_triage").family == "image_classification"
+
+
+def test_what_methods_return_is_looked_at(here: Plugin):
+    labels = ("civil", "criminal")
+    broken = """
+    watch = "macro_f"
+
+    def columns(self, data): return ["text"]
+    def invalid(self, row): return 5
+    def head(self, labels): return labels
+    def describe(self, labels): return ["a crime"]
+    def verdicts(self, labels): return "civil or criminal".split(" or ") + [None]
+"""
+    here(code=RECIPE + broken)
+    recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
+    first = len(RECIPE.splitlines())
+    for work, place, what in (
+        (lambda: columns_of(recipe, DataConfig()), 4, "`columns` returned a list of str"),
+        (lambda: invalid_of(recipe)({"text": "a letter"}), 5, "`invalid` returned 5"),
+        (lambda: check_head(recipe, labels), 6, "`head` returned a tuple of str"),
+        (lambda: recipe.descriptions(labels), 7, "`describe` returned 1 texts for 2 labels (civil, criminal)"),
+        (lambda: recipe.descriptions(labels[:1] * 3, following=True), 8, "`verdicts` returned a list of str, NoneType"),
+        (lambda: check_metrics(recipe, labels), 2, "it watches 'macro_f', which is none of its metrics"),
+    ):
+        with pytest.raises(BrokenContract) as caught:
+            work()
+        assert what in caught.value.what and f"__init__.py:{first + place}" in str(caught.value.where)
+    assert caught.value.mend == "did you mean macro_f1? the metrics are: accuracy, macro_f1"
+
+
+@pytest.mark.parametrize(
+    ("own", "line", "phrases"),
+    [
+        (
+            "watch = 'accurcy'",
+            2,
+            ["it watches 'accurcy'", "did you mean accuracy? the metrics are: accuracy, macro_f1"],
+        ),
+        # What a library raises is the fault of whoever called it.
+        (
+            "def metrics(self, labels):\n        from torchmetrics.classification import MulticlassAccuracy\n"
+            "        return MulticlassAccuracy(-1)",
+            4,
+            ["failed in its `metrics`: ValueError: Expected argument `num_classes`", "TUNEBOOK_TRACEBACK=1"],
+        ),
+        (
+            "def describe(self, labels):\n        return ['one']",
+            2,
+            ["`describe` returned 1 texts for 2 labels (bad, good)"],
+        ),
+    ],
+)
+def test_a_recipe_that_fails_is_one_message_before_anything_is_trained(
+    own: str, line: int, phrases: list[str], plugin: Plugin, tunebook: Tunebook, tmp_path: Path
+):
+    env = plugin(code=f"{RECIPE}\n    {own}\n")
+    command = ["train", "recipe=legal_triage", f"data.train={write_reviews(tmp_path / 'rows.csv', 40)}"]
+    done = tunebook(*command, env=env)
+    fails(done, *phrases, f"legal_triage/__init__.py:{len(RECIPE.splitlines()) + line}")
+    assert "training:" not in done.stdout and list((tmp_path / "work").iterdir()) == []
+
+
+def test_the_whole_traceback_can_be_asked_for(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
+    env = plugin(code=RECIPE + "\n    def invalid(self, row):\n        return row['txt']\n")
+    command = ["check", "recipe=legal_triage", f"data.train={write_reviews(tmp_path / 'rows.csv', 40)}"]
+    fails(tunebook(*command, env=env), "failed in its `invalid`: KeyError: 'txt'")
+    done = tunebook(*command, env={**env, "TUNEBOOK_TRACEBACK": "1"})
+    assert done.returncode == 1 and "Traceback" in done.stderr and "KeyError: 'txt'" in done.stderr
 
 
 def test_a_name_that_two_packages_offer_is_refused_only_when_it_is_used(

@@ -169,7 +169,7 @@ class _Jobs:
 
     def _run(self) -> dict[str, list[str]]:
         self.tell("a small run: training, bundle, scores")
-        done = self._do("tunebook.testing.small_run:train", **self.run)
+        done = self._do("tunebook.testing.small_run:train", **self.run, home=str(self.home or ""))
         return done.value or {"trains": [Status.failed.value, done.failure]}
 
     def _plain(self) -> list[str]:
@@ -223,6 +223,6 @@ def _outcome(check: str, told: Mapping[str, Sequence[str]]) -> Outcome:
 def _root(check: str, told: Mapping[str, Sequence[str]]) -> str:
     """The failed check that keeps another from being reached: the nearest of those that it needs."""
     for need in NEEDS.get(check, ("composes",)):
-        if need in told:
+        if told.get(need, [Status.passed.value])[0] != Status.passed.value:
             return need
     return _root(NEEDS[check][-1], told) if check in NEEDS else "composes"
