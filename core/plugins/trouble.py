@@ -22,11 +22,13 @@ class Trouble:
         what: The reason in a few words.
         mend: What its author or its user can do.
         where: File and line, where there is one.
+        whole: Whether nothing of it can be checked: it is missing, or it is not known which one is meant.
     """
 
     what: str
     mend: str
     where: str = ""
+    whole: bool = False
 
     def error(self, found: Found) -> UserError:
         """The message for whoever chose the recipe."""
@@ -44,7 +46,7 @@ def code_trouble(found: Found) -> Trouble | None:
     if found.rivals:
         others = ", ".join(sorted(r.distribution for r in found.rivals))
         mend = f"uninstall one of them, take a folder out of {VARIABLE}, or rename a recipe and its YAML"
-        return Trouble(f"{others} offers a recipe named '{found.name}' too", mend)
+        return Trouble(f"{others} offers a recipe named '{found.name}' too", mend, whole=True)
     if not all(part.isidentifier() for part in found.module.split(".")):
         private = found.module.startswith(PACKAGE)
         what = "its folder's name is no Python name" if private else f"'{found.code}' is no module"
@@ -52,7 +54,7 @@ def code_trouble(found: Found) -> Trouble | None:
             what, "rename it: letters, digits and _" if private else "write package.module:Class", found.code
         )
     if found.home is None and not _is_installed(found.module.split(".")[0]):
-        return Trouble(f"there is no package '{found.module.split('.')[0]}'", "reinstall it", found.code)
+        return Trouble(f"there is no package '{found.module.split('.')[0]}'", "reinstall it", found.code, whole=True)
     return _source_trouble(found.source, found.attribute) if found.source else None
 
 
@@ -83,7 +85,7 @@ def newer(version: int, where: str) -> Trouble:
     from tunebook.recipe import CONTRACT_VERSION
 
     what = f"it is written for version {version} of the contract, and this Tunebook has {CONTRACT_VERSION}"
-    return Trouble(what, "upgrade tunebook, or install an earlier version of the recipe", where)
+    return Trouble(what, "upgrade tunebook, or install an earlier version of the recipe", where, whole=True)
 
 
 def _contracts(tree: ast.Module, attribute: str) -> Iterator[tuple[int, int]]:
@@ -104,7 +106,7 @@ def page_trouble(found: Found) -> Trouble | None:
     page = found.yaml
     if page is None:
         missing = f"conf/recipe/{found.name}.yaml"
-        return Trouble(f"its {missing} is missing", f"add {missing} to its package")
+        return Trouble(f"its {missing} is missing", f"add {missing} to its package", whole=True)
     try:
         return _page_trouble(page, found.name)
     except Exception as error:  # a stranger's file may hold anything

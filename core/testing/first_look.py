@@ -217,6 +217,7 @@ def _told_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
 def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     """The small run that the other checks share: its overrides, and rows that are few."""
     from tunebook.commands.setup import make_recipe, typed
+    from tunebook.data.paths import resolve_paths
     from tunebook.plugins.answers import columns_of
 
     small = [f"recipe={found.name}", *_SMALL, f"data.cache_dir={folder / 'cache'}"]
@@ -226,6 +227,8 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
         small += ["recipe.max_new_tokens=8", "evaluation.answers=4"]
     given = {name: getattr(config.data, name) for name in ("train", "validation", "test")}
     named = {name: value for name, value in given.items() if value is not None}
+    for split, value in named.items():
+        resolve_paths(value, f"data.{split}", folders=True)  # what is not there is no fault of the recipe
     sources = named or {name: str(path) for name, path in recipe.samples(Path(config.data.cache_dir)).items()}
     if "train" not in sources:
         raise UserError(

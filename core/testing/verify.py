@@ -14,6 +14,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, unknown_recipe
+from tunebook.plugins.trouble import trouble
 from tunebook.testing.outcome import CHECKS, Outcome, RecipeFailed, Status
 from tunebook.testing.workshop import Workshop, environment, open_workshop
 
@@ -72,6 +73,9 @@ def verify_recipe(
     known = find_recipes()
     if name not in known:
         raise unknown_recipe(name, known)
+    wrong = trouble(known[name])
+    if wrong and wrong.whole:
+        raise wrong.error(known[name])
     home = known[name].home
     with tempfile.TemporaryDirectory(prefix="tunebook-verify-") as scratch:
         folder = Path(scratch)
