@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tunebook import __version__
 from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.plugins import Found
 
 USAGE = """\
 Tunebook: fine-tuning recipes with an honest report.
@@ -62,7 +65,7 @@ def _task(verb: str) -> Callable[[Any, str], float | None]:
     return evaluate_command
 
 
-def _run_task(verb: str, config: Any) -> float | None:
+def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | None:
     """Hydra's task function: the work, with the folder that Hydra chose for it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -77,14 +80,14 @@ def _run_task(verb: str, config: Any) -> float | None:
     assert isinstance(overrides, list)
     try:
         if verb != "rung":  # which no person types
-            check_keys(config, verb, overrides)
+            check_keys(config, verb, overrides, known)
         return _task(verb)(config, hydra.runtime.output_dir)
     except Exception as error:
         remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
         if hydra.mode == RunMode.MULTIRUN:
             raise  # the sweep decides what one failing job means
         if is_config_error(error):
-            error = explain(error, verb, overrides)
+            error = explain(error, verb, overrides, known)
         # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
         raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
 
@@ -104,18 +107,18 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     if nameless is not None:  # Hydra falls over it
         raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
     overrides = [readable(a) for a in overrides]
-    register_search_path(overrides)
+    known = register_search_path(overrides)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
 
     def task(config: Any) -> float | None:
-        return _run_task(verb, config)
+        return _run_task(verb, config, known)
 
     try:
         hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, verb, overrides) from error
+            raise explain(error, verb, overrides, known) from error
         raise
 
 

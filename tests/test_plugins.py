@@ -370,7 +370,12 @@ def test_a_recipe_is_verified_beside_broken_ones(plugin: Plugin, tunebook: Tuneb
         ),
         ("# @package _global_\nrecipe:\n  name: another_name\n", ["recipe.name to 'another_name'", ".yaml:3"]),
         ("# @package _global_\ndata:\n  label: label\n", ["its YAML sets no recipe.name"]),
-        ("# Without a package line.\nrecipe:\n  name: {name}\n", ["its YAML sets no recipe.name"]),
+        (
+            "# Without a package line.\nrecipe:\n  name: {name}\n",
+            ["the first line of its YAML is not `# @package _global_`", "legal_triage.yaml:1"],
+        ),
+        # Hydra reads such lines at the top alone.
+        ("# First a word.\n# @package _global_\ndata:\n  label: desk\n", ["the first line of its YAML is not"]),
         ("", ["its YAML sets no recipe.name"]),
         ("- a list\n", ["its YAML has no keys"]),
         ("42\n", ["its YAML cannot be read"]),
@@ -385,6 +390,57 @@ def test_a_broken_page_is_told_without_importing(page: str | None, phrases: list
     assert wrong is not None
     for phrase in [*phrases, "legal_triage 1.2"]:
         assert phrase in str(wrong.error(found))
+    assert not was_imported(tmp_path)
+
+
+OWN = """
+from tunebook import TextClassification, TextClassificationConfig
+
+
+class TriageConfig(TextClassificationConfig):
+    pass
+
+
+"""
+FAMILY = "# @package _global_\ndefaults:\n  - /family/{family}@recipe\n  - _self_\nrecipe:\n  name: {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("family", "code", "phrases"),
+    [
+        (
+            "image_classification",
+            RECIPE,
+            [
+                "its page takes in /family/image_classification@recipe, and its class derives from TextClassification",
+                "write /family/text_classification@recipe there",
+                "legal_triage.yaml:3",
+            ],
+        ),
+        (
+            "text_classification",
+            OWN + "class LegalTriage(TextClassification[TriageConfig]):\n    watch = 'accuracy'\n",
+            ["its class LegalTriage does not say that TriageConfig is its Config", "Config = TriageConfig", ".py:9"],
+        ),
+        (
+            "text_classification",
+            OWN + "class LegalTriage(TextClassification):\n    pass\n",
+            ["does not say that TriageConfig is its Config"],
+        ),
+        ("text_classification", RECIPE, []),
+        ("text_classification", OWN + "class LegalTriage(TextClassification):\n    Config = TriageConfig\n", []),
+        ("text_classification", RECIPE.replace("Classification)", "Classification[TextClassificationConfig])"), []),
+    ],
+)
+def test_page_and_class_must_be_of_one_family_and_the_class_have_its_config(
+    family: str, code: str, phrases: list[str], here: Plugin, tmp_path: Path
+):
+    here(code=code, page=FAMILY.replace("{family}", family))
+    found = find_recipes()["legal_triage"]
+    wrong = trouble(found)
+    assert (wrong is not None) == bool(phrases)
+    for phrase in phrases:
+        assert wrong is not None and phrase in str(wrong.error(found))
     assert not was_imported(tmp_path)
 
 
