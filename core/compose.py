@@ -12,7 +12,7 @@ from tunebook.compare_config import CompareConfig, RungConfig
 from tunebook.config import TrainConfig
 from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
-from tunebook.overrides import ELSEWHERE, in_words
+from tunebook.overrides import ELSEWHERE, in_words, typed_value, value_hint
 from tunebook.plugins import Found, find_recipes, unknown_recipe
 from tunebook.plugins.listed import listed_options
 
@@ -126,7 +126,8 @@ def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | 
         return None
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
-    return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=_see_all(overrides, verb))
+    hint = value_hint(key, reason, typed_value(key, overrides))
+    return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
 
 
 def _deleted(key: str) -> UserError:
@@ -289,6 +290,7 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         known = sorted(get_type_hints(config_class))
         near = get_close_matches(key, known, n=1)
         hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
+        hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
         raise UserError(
             f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
             where=prefix + _page_that_says(name, key, options),

@@ -146,6 +146,9 @@ def test_a_plugin_that_raises_harms_only_itself(plugin: Plugin, tunebook: Tunebo
     # The last place in its own code, not the one in json.
     place = f"legal_triage 1.2, {tmp_path / 'site_legal_triage' / 'legal_triage' / '__init__.py'}:3"
     fails(done, "cannot be imported: JSONDecodeError: Expecting", place, "mend or reinstall legal_triage")
+    done = tunebook("show", "legal_triage", env=env)
+    fails(done, "cannot be imported: JSONDecodeError", place)
+    assert done.stdout == ""
     assert list((tmp_path / "work").iterdir()) == []
 
 
