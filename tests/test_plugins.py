@@ -17,7 +17,7 @@ from tunebook import TextClassificationConfig
 from tunebook.config import DataConfig
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers
-from tunebook.plugins.answers import check_head, check_metrics, columns_of, invalid_of
+from tunebook.plugins.answers import check_head, check_metrics, columns_of, invalid_of, samples_of
 from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.trouble import trouble
 
@@ -221,6 +221,7 @@ def test_what_methods_return_is_looked_at(here: Plugin):
     def head(self, labels): return labels
     def describe(self, labels): return ["a crime"]
     def verdicts(self, labels): return "civil or criminal".split(" or ") + [None]
+    def samples(self, cache_dir): return ["train.csv"]
 """
     here(code=RECIPE + broken)
     recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
@@ -231,12 +232,31 @@ def test_what_methods_return_is_looked_at(here: Plugin):
         (lambda: check_head(recipe, labels), 6, "`head` returned a tuple of str"),
         (lambda: recipe.descriptions(labels), 7, "`describe` returned 1 texts for 2 labels (civil, criminal)"),
         (lambda: recipe.descriptions(labels[:1] * 3, following=True), 8, "`verdicts` returned a list of str, NoneType"),
+        (lambda: samples_of(recipe, ""), 9, "`samples` returned a list of str"),
         (lambda: check_metrics(recipe, labels), 2, "it watches 'macro_f', which is none of its metrics"),
     ):
         with pytest.raises(BrokenContract) as caught:
             work()
         assert what in caught.value.what and f"__init__.py:{first + place}" in str(caught.value.where)
     assert caught.value.mend == "did you mean macro_f1? the metrics are: accuracy, macro_f1"
+
+
+def test_the_methods_of_an_own_head_are_looked_at(here: Plugin):
+    own = """
+    def head(self, labels):
+        from tunebook import SoftmaxHead
+
+        class Bent(SoftmaxHead):
+            def loss(self, logits):
+                return logits.sum()
+
+        return Bent(len(labels))
+"""
+    here(code=RECIPE + own)
+    recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
+    with pytest.raises(BrokenContract, match=r"of its head Bent: it has loss\(self, logits\), and is called as") as caught:
+        check_head(recipe, ("civil", "criminal"))
+    assert f"__init__.py:{len(RECIPE.splitlines()) + 6}" in str(caught.value.where)
 
 
 @pytest.mark.parametrize(

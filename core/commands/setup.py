@@ -18,7 +18,7 @@ from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.plugins import load_recipe_class
-from tunebook.plugins.answers import check_head, columns_of, invalid_of
+from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
@@ -164,7 +164,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
     checked = open_gate(
         config.data,
         columns_of(recipe, config.data),
-        samples=None if config.data.train is not None else recipe.samples(Path(config.data.cache_dir)),
+        samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),
         invalid=invalid_of(recipe),
         rejects=log,
         seed=config.seed,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.plugins.contract import broken
+from tunebook.plugins.contract import amiss, broken
 
 if TYPE_CHECKING:
     from tunebook.config import DataConfig
@@ -48,6 +49,14 @@ def columns_of(recipe: Recipe[Any], data: DataConfig) -> Sequence[Column]:
     return found
 
 
+def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
+    """The sample rows that a recipe brings."""
+    made = recipe.samples(Path(cache_dir))
+    asked = "{split: path}, such as {'train': Path('train.csv')}; {} where there are none"
+    found: Mapping[str, Path] = given(recipe, "samples", made, lambda m: isinstance(m, Mapping), asked)
+    return found
+
+
 def invalid_of(recipe: Recipe[Any]) -> Invalid:
     """The recipe's own check of a row, whose answer is looked at."""
 
@@ -71,10 +80,14 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
 
 
 def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
-    """Refuse a recipe whose head is none."""
+    """Refuse a recipe whose head is none, or whose head's methods take other parameters."""
     from tunebook.recipe import Head
 
-    given(recipe, "head", recipe.head(labels), lambda h: isinstance(h, Head), "a tunebook.Head")
+    head = given(recipe, "head", recipe.head(labels), lambda h: isinstance(h, Head), "a tunebook.Head")
+    wrong = amiss(type(head), Head)
+    if wrong:
+        what, mend, place = wrong
+        raise broken(recipe, "head", f"of its head {type(head).__name__}: {what}", mend, place)
 
 
 def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:

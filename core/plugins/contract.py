@@ -24,12 +24,12 @@ def family_of(recipe_class: type) -> type:
     return next(c for c in recipe_class.__mro__ if c.__module__.startswith(CORE))
 
 
-def overridden(recipe_class: type) -> dict[str, Any]:
-    """What a recipe says itself, of that which its family says too: name -> function, property or value."""
-    family, own = family_of(recipe_class), dict[str, Any]()
-    for cls in reversed(recipe_class.__mro__[: recipe_class.__mro__.index(family)]):
-        own |= vars(cls)
-    return {name: part for name, part in own.items() if not name.startswith("_") and hasattr(family, name)}
+def overridden(cls: type, asked: type) -> dict[str, Any]:
+    """What a class says itself, of that which the class that it derives from says too: name -> its part."""
+    own: dict[str, Any] = {}
+    for each in reversed(cls.__mro__[: cls.__mro__.index(asked)]):
+        own |= vars(each)
+    return {name: part for name, part in own.items() if not name.startswith("_") and hasattr(asked, name)}
 
 
 def shape(part: Any) -> str:
@@ -51,17 +51,25 @@ def check_class(recipe_class: type[Recipe[Any]], name: str, distribution: str) -
     Raises:
         BrokenContract: A method that is a property or the other way round, or that takes other parameters.
     """
-    family = family_of(recipe_class)
-    for part, own in overridden(recipe_class).items():
-        wrong = _misshapen(part, own, inspect.getattr_static(family, part))
-        if wrong:
-            where = f"{distribution}, {_place(own) or _class_place(recipe_class, part)}"
-            raise BrokenContract(f"The recipe '{name}' breaks the contract: {wrong[0]}", where=where, mend=wrong[1])
+    wrong = amiss(recipe_class, family_of(recipe_class))
+    if wrong:
+        what, mend, place = wrong
+        where = f"{distribution}, {place}"
+        raise BrokenContract(f"The recipe '{name}' breaks the contract: {what}", where=where, mend=mend)
     if inspect.isabstract(recipe_class):
         missing = ", ".join(sorted(recipe_class.__abstractmethods__))
         where = f"{distribution}, {_class_place(recipe_class, '')}"
         what = f"The recipe '{name}' breaks the contract: its class has no {missing}"
         raise BrokenContract(what, where=where, mend="derive it from one of tunebook's families, which have them all")
+
+
+def amiss(cls: type, asked: type) -> tuple[str, str, str] | None:
+    """The first part of a class that the class it derives from has otherwise: what is wrong, what to write, where."""
+    for name, own in overridden(cls, asked).items():
+        wrong = _misshapen(name, own, inspect.getattr_static(asked, name))
+        if wrong:
+            return *wrong, _place(own) or _class_place(cls, name)
+    return None
 
 
 def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
@@ -113,9 +121,9 @@ def _class_place(recipe_class: type, name: str) -> str:
     return f"{inspect.getsourcefile(recipe_class)}:{first + (words.index(name) if name in words else 0)}"
 
 
-def broken(recipe: Recipe[Any], part: str, what: str, mend: str) -> BrokenContract:
-    """The error for what a part of a recipe gave."""
+def broken(recipe: Recipe[Any], part: str, what: str, mend: str, place: str = "") -> BrokenContract:
+    """The error for what a part of a recipe gave; its place is that of the part, unless it is known better."""
     cls = type(recipe)
-    own = overridden(cls).get(part)
-    place = _place(own) or _class_place(cls, part)
+    own = overridden(cls, family_of(cls)).get(part)
+    place = place or _place(own) or _class_place(cls, part)
     return BrokenContract(f"The recipe '{recipe.name}' breaks the contract: {what}", where=place, mend=mend)

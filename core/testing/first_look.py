@@ -218,7 +218,7 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
     """The small run that the other checks share: its overrides, and rows that are few."""
     from tunebook.commands.setup import make_recipe, typed
     from tunebook.data.paths import resolve_paths
-    from tunebook.plugins.answers import columns_of
+    from tunebook.plugins.answers import columns_of, samples_of
 
     small = [f"recipe={found.name}", *_SMALL, f"data.cache_dir={folder / 'cache'}"]
     config = typed(compose_config([*small, *overrides]))
@@ -229,7 +229,7 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
     named = {name: value for name, value in given.items() if value is not None}
     for split, value in named.items():
         resolve_paths(value, f"data.{split}", folders=True)  # what is not there is no fault of the recipe
-    sources = named or {name: str(path) for name, path in recipe.samples(Path(config.data.cache_dir)).items()}
+    sources = named or {name: str(path) for name, path in samples_of(recipe, config.data.cache_dir).items()}
     if "train" not in sources:
         raise UserError(
             "The recipe has no sample rows to be verified with.",
