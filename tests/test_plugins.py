@@ -132,6 +132,12 @@ def test_a_plugin_shows_checks_keys_and_trains(plugin: Plugin, tunebook: Tuneboo
     assert "`legal_triage` (legal_triage 1.2)" in card
     done = tunebook("predict", "run", input="a letter\n", env=env)
     assert done.returncode == 0 and done.stdout.count("\n") == 2
+    # Where its code has changed for the worse since, its bundle says so.
+    code = tmp_path / "site_legal_triage" / "legal_triage" / "__init__.py"
+    code.write_text(RECIPE + "\n    watch = 'f1'\n")
+    fails(tunebook("evaluate", "bundle=run", f"data.test={rows}", env=env), "it watches 'f1'", "__init__.py:12")
+    code.write_text(RECIPE + "\n    def head(self, labels):\n        return None\n")
+    fails(tunebook("predict", "run", input="a letter\n", env=env), "its `head` returned None", "__init__.py:12")
     # Without the plugin its bundle says what is missing.
     fails(tunebook("predict", "run", input="a letter\n"), "There is no recipe named 'legal_triage'.")
 
@@ -254,7 +260,9 @@ def test_the_methods_of_an_own_head_are_looked_at(here: Plugin):
 """
     here(code=RECIPE + own)
     recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
-    with pytest.raises(BrokenContract, match=r"of its head Bent: it has loss\(self, logits\), and is called as") as caught:
+    with pytest.raises(
+        BrokenContract, match=r"of its head Bent: it has loss\(self, logits\), and is called as"
+    ) as caught:
         check_head(recipe, ("civil", "criminal"))
     assert f"__init__.py:{len(RECIPE.splitlines()) + 6}" in str(caught.value.where)
 
