@@ -119,7 +119,8 @@ def check_tunebook(arguments: list[str]) -> None:
     elif verb == "verify":
         from tunebook.commands.verify import _parser as verify_parser
 
-        assert verify_parser().parse_args(rest).name in {*find_recipes(), *OTHER_RECIPES}
+        (name,) = verify_parser().parse_args([word for word in rest if "=" not in word]).names
+        assert name in {*find_recipes(), *OTHER_RECIPES}
     elif verb == "new":
         from tunebook.commands.new import _parser as new_parser
         from tunebook.new_recipe.write import FAMILIES
