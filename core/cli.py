@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tunebook import __version__
 from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.plugins import Found
 
 USAGE = """\
 Tunebook: fine-tuning recipes with an honest report.
@@ -38,17 +40,6 @@ Tab completion: eval "$(tunebook -sc install=bash)"
 """
 
 _VERBS = tuple(["list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export", "new", "verify"])
-_OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NOT_WRITABLE = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-}
 
 
 def _task(verb: str) -> Callable[[Any, str], float | None]:
@@ -74,7 +65,7 @@ def _task(verb: str) -> Callable[[Any, str], float | None]:
     return evaluate_command
 
 
-def _run_task(verb: str, config: Any) -> float | None:
+def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | None:
     """Hydra's task function: the work, with the folder that Hydra chose for it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -89,14 +80,14 @@ def _run_task(verb: str, config: Any) -> float | None:
     assert isinstance(overrides, list)
     try:
         if verb != "rung":  # which no person types
-            check_keys(config, verb, overrides)
+            check_keys(config, verb, overrides, known)
         return _task(verb)(config, hydra.runtime.output_dir)
     except Exception as error:
         remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
         if hydra.mode == RunMode.MULTIRUN:
             raise  # the sweep decides what one failing job means
         if is_config_error(error):
-            error = explain(error, verb, overrides)
+            error = explain(error, verb, overrides, known)
         # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
         raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
 
@@ -116,18 +107,18 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     if nameless is not None:  # Hydra falls over it
         raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
     overrides = [readable(a) for a in overrides]
-    register_search_path(overrides)
+    known = register_search_path(overrides)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
 
     def task(config: Any) -> float | None:
-        return _run_task(verb, config)
+        return _run_task(verb, config, known)
 
     try:
         hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, verb, overrides) from error
+            raise explain(error, verb, overrides, known) from error
         raise
 
 
@@ -237,45 +228,13 @@ def _unknown_verb(verb: str) -> UserError:
     return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
 
 
-def _refusal(error: BaseException | None) -> OSError | None:
-    """The operating system's refusal behind an error; torch hides a full disk behind an error of its own."""
-    first = error
-    while error is not None:
-        if isinstance(error, OSError) and (error is first or _is_out_of_room(error)):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _is_out_of_room(error: OSError) -> bool:
-    # numpy passes no number on: "14496 requested and 12468 written" is all it says of a full disk.
-    return error.errno in _OUT_OF_ROOM or (error.errno is None and "requested and" in str(error))
-
-
-def _as_user_error(error: OSError, run_dir: str | None) -> UserError | None:
-    """An operating system's refusal that the user can mend; None for any other."""
-    where = str(error.filename) if error.filename else run_dir
-    if _is_out_of_room(error):
-        return UserError(
-            f"There is no room left to write: {error.strerror or error}.",
-            where=where,
-            mend="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
-            "what was written before is whole",
-        )
-    if error.errno in _NOT_WRITABLE:
-        return UserError(
-            f"This cannot be read or written: {error.strerror}.",
-            where=where,
-            mend="check its permissions, or choose another folder with run_dir=...",
-        )
-    return None
-
-
 def _report(error: BaseException, run_dir: str | None = None) -> int:
     """Print an error for a person; return the exit code. What is no user error is raised again."""
     if not isinstance(error, UserError):
-        refusal = _refusal(error)
-        error = (_as_user_error(refusal, run_dir) if refusal else None) or error
+        from tunebook.plugins.failures import recipe_failure
+        from tunebook.refusals import refusal
+
+        error = refusal(error, run_dir) or recipe_failure(error) or error
     if not isinstance(error, UserError):
         raise error
     print(f"{error.kind}{error.told()}", file=sys.stderr)

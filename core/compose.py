@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
@@ -12,10 +12,11 @@ from tunebook.compare_config import CompareConfig, RungConfig
 from tunebook.config import TrainConfig
 from tunebook.errors import UserError
 from tunebook.evaluate_config import EvaluateConfig
-from tunebook.overrides import ELSEWHERE, in_words
-from tunebook.plugins import find_recipes, unknown_recipe
+from tunebook.overrides import ELSEWHERE, in_words, typed_value, value_hint
+from tunebook.plugins import Found, find_recipes, unknown_recipe
 from tunebook.plugins.listed import listed_options
 
+Known = Mapping[str, Found] | None
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "check": TrainConfig,
@@ -53,10 +54,10 @@ def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _recipe_keys(overrides: Sequence[str]) -> Iterator[str]:
+def _recipe_keys(overrides: Sequence[str], known: Known) -> Iterator[str]:
     """The keys of the chosen recipe's own options, read from its YAML."""
     for name in (o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")):
-        found = find_recipes().get(name)
+        found = (find_recipes() if known is None else known).get(name)
         if found:
             yield from (f"recipe.{key}" for key in listed_options(found))
 
@@ -81,10 +82,10 @@ def _see_all(overrides: Sequence[str], verb: str) -> str:
     return f"`tunebook show {recipe}` shows all keys"
 
 
-def unknown_key(key: str, verb: str, overrides: Sequence[str]) -> UserError:
+def unknown_key(key: str, verb: str, overrides: Sequence[str], recipes: Known = None) -> UserError:
     """The error for a config key that does not exist."""
     groups = [] if verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
-    near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides), *groups])
+    near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides, recipes), *groups])
     hint = f"did you mean {near}? " if near else ""
     return UserError(f"There is no config key '{key}'.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
 
@@ -125,7 +126,8 @@ def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | 
         return None
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
-    return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=_see_all(overrides, verb))
+    hint = value_hint(key, reason, typed_value(key, overrides))
+    return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
 
 
 def _deleted(key: str) -> UserError:
@@ -169,8 +171,15 @@ def _broken_yaml(error: Any) -> UserError:
     )
 
 
-def explain(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
-    """Turn an error of Hydra or OmegaConf into one message for the person at the terminal."""
+def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Known = None) -> UserError:
+    """Turn an error of Hydra or OmegaConf into one message for the person at the terminal.
+
+    Args:
+        error: The error.
+        verb: Whose config it is.
+        overrides: What was typed.
+        recipes: All recipes by name, where they were found before.
+    """
     from hydra.errors import MissingConfigException
     from yaml import YAMLError
 
@@ -189,7 +198,7 @@ def explain(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
     key = _first_match(r"full_key: (\S+)", text)
     gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
     if gone:  # Hydra takes a key without a value for one that is not there
-        return _deleted(gone) if gone in known_keys(SCHEMAS[verb]) else unknown_key(gone, verb, overrides)
+        return _deleted(gone) if gone in known_keys(SCHEMAS[verb]) else unknown_key(gone, verb, overrides, recipes)
     if key and "does not support deletion" in text:
         return _deleted(key)
     wrong = _wrong_value(text, verb, overrides) if "not in" not in text else None
@@ -197,7 +206,7 @@ def explain(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
         return wrong
     key = _first_match(r"Could not (?:override|append to config.*?) '([^']+)'", text) or key
     if key and ("not in" in text or "Could not override" in text):
-        return unknown_key(key, verb, overrides)
+        return unknown_key(key, verb, overrides, recipes)
     mandatory = _first_match(r"Missing mandatory value: (\S+)", text)
     if "has missing mandatory value" in text:
         mandatory = _first_match(r"full_key: (\S+)", text)
@@ -206,14 +215,14 @@ def explain(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
     return _badly_written(error, verb, overrides)
 
 
-def check_keys(config: Any, verb: str, overrides: Sequence[str]) -> None:
+def check_keys(config: Any, verb: str, overrides: Sequence[str], recipes: Known = None) -> None:
     """Refuse what ``+key=`` added and ``~key`` took away: nothing would read the one or miss the other.
 
     Raises:
         UserError: A key that the schema lacks, or that the config lacks.
     """
     for key, known in _differences(config, SCHEMAS[verb]):
-        raise _deleted(key) if known else unknown_key(key, verb, overrides)
+        raise _deleted(key) if known else unknown_key(key, verb, overrides, recipes)
 
 
 def _differences(node: Any, schema: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
@@ -281,6 +290,7 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         known = sorted(get_type_hints(config_class))
         near = get_close_matches(key, known, n=1)
         hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
+        hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
         raise UserError(
             f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
             where=prefix + _page_that_says(name, key, options),

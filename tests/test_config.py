@@ -70,10 +70,15 @@ MISTAKES = {
     "optim.lr=": ["Wrong value for 'optim.lr'"],
     "data.batch_size=1.5": ["Wrong value for 'data.batch_size'", "is no Integer"],
     "model.name=null": ["Wrong value for 'model.name'"],
-    "data.labels=good": ["Wrong value for 'data.labels'", "not a list"],
+    "data.labels=good": ["Wrong value for 'data.labels'", "not a list", "write data.labels=[good]; "],
     "optim=3": ["Wrong value for 'optim'"],
+    "logger.names=csv": ["str is not a list", "write logger.names=[csv]; "],
     "data.leaks=ignore": ["Wrong value for 'data.leaks'", "expected one of [error, drop, allow]"],
-    "logger.names=[cvs]": ["'logger.names[0]'", "expected one of [csv, tensorboard, wandb, mlflow]"],
+    "logger.names=[cvs]": [
+        "'logger.names[0]'",
+        "expected one of [csv, tensorboard, wandb, mlflow]",
+        "did you mean csv?",
+    ],
     "optim.lr=${optim.lrr}": ["Wrong value for 'optim.lr'", "Interpolation key 'optim.lrr' not found"],
     "+optim.lrr=1": ["There is no config key 'optim.lrr'.", "did you mean optim.lr?"],
     "++optim.lrr=1": ["There is no config key 'optim.lrr'.", "did you mean optim.lr?"],
@@ -104,6 +109,7 @@ MISTAKES = {
     "recipe.hed=softmax": ["There is no config key 'recipe.hed'.", "did you mean recipe.head?", SEE_ALL],
     "+recipe.hed=softmax": ["'hed'", "where: recipe.hed", "did you mean recipe.head?", SEE_ALL],
     "recipe.head=logits": ["recipe.head", "expected one of [softmax, ordinal]", SEE_ALL],
+    "recipe.head=ordinl": ["recipe.head", "did you mean ordinal?", SEE_ALL],
     "recipe.descriptions=good": ["where: recipe.descriptions", SEE_ALL],
     "data.batch_size=0": ["data.batch_size must be at least 1, not 0.", "where: data.batch_size"],
     "trainer.max_epochs=-1": ["trainer.max_epochs must be at least 1"],
@@ -121,6 +127,14 @@ def test_a_mistake_names_the_key_and_how_to_mend_it(override: str):
     for phrase in MISTAKES[override]:
         assert phrase in told, told
     assert "\n  where: " in told
+
+
+def test_rungs_are_near_and_lists_have_brackets():
+    chosen = "recipe=review_sentiment"
+    assert "did you mean majority?" in message(chosen, "compare.rungs=[full,magority]", verb="compare")
+    assert "write compare.rungs=[majority]; " in message(chosen, "compare.rungs=majority", verb="compare")
+    assert "write compare.shots=[4]; " in message(chosen, "compare.shots=4", verb="compare")
+    assert "write recipe.subgroups=[site]; " in message("recipe=medical_diagnosis", "recipe.subgroups=site")
 
 
 def test_an_unknown_recipe_and_a_missing_one():

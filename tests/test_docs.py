@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import tunebook
 from tests.conftest import Tunebook, write_reviews
 from tunebook.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
@@ -117,7 +119,8 @@ def check_tunebook(arguments: list[str]) -> None:
     elif verb == "verify":
         from tunebook.commands.verify import _parser as verify_parser
 
-        assert verify_parser().parse_args(rest).name in {*find_recipes(), *OTHER_RECIPES}
+        (name,) = verify_parser().parse_args([word for word in rest if "=" not in word]).names
+        assert name in {*find_recipes(), *OTHER_RECIPES}
     elif verb == "new":
         from tunebook.commands.new import _parser as new_parser
         from tunebook.new_recipe.write import FAMILIES
@@ -296,6 +299,21 @@ def test_the_guide_tells_every_check() -> None:
     guide = (ROOT / "docs/write-a-recipe.md").read_text(encoding="utf-8")
     lines = [f"| `{name}` | {what} |" for name, what in CHECKS_OF_RECIPES.items()]
     assert "\n".join(lines) in guide
+
+
+@pytest.mark.parametrize("name", ["TextClassification", "ImageClassification", "TextGeneration"])
+def test_the_guide_tells_each_part_of_a_recipe_as_it_is_in_the_code(name: str) -> None:
+    guide = (ROOT / "docs/write-a-recipe.md").read_text(encoding="utf-8")
+    table = guide.partition(f"| from the family `{name}` |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    family, told = getattr(tunebook, name), [re.split(r" *(?<!\\)\| *", line)[1:3] for line in table]
+    for part, kind in told:
+        written = part.strip("`").replace("\\|", "|")
+        own = inspect.getattr_static(family, written.partition("(")[0])
+        assert kind == ("property" if isinstance(own, property) else "method" if inspect.isfunction(own) else "value")
+        function = own.fget if isinstance(own, property) else own
+        signature = str(inspect.signature(function)).replace("'", "") if kind != "value" else ""
+        assert written == (function.__name__ if kind != "value" else written) + signature
+    assert {"Config", "watch"} < {part.strip("`") for part, _ in told}
 
 
 def test_the_page_of_the_interface_is_made_of_the_docstrings() -> None:

@@ -61,7 +61,8 @@ def test_samples_are_the_same_every_time_and_on_one_side_of_a_split(family: str)
         (["review_sentiment"], ["a recipe named 'review_sentiment' already", "tunebook 0"]),
         (["json"], ["a Python module named 'json' already", "json_recipe", "--folder"]),
         (["tunebook"], ["a Python module named 'tunebook' already"]),
-        (["routing", "--into", "nowhere"], ["The folder to write into is missing"]),
+        (["routing", "--into", "nowhere"], ["The folder to write into is missing", "where: --into "]),
+        (["x" * 300], ["The name has 300 letters", "at most 64"]),
         (["taken"], ["There is such a folder already"]),
     ],
 )

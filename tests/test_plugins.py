@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tunebook, write_reviews
+from tunebook import TextClassificationConfig
+from tunebook.config import DataConfig
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers
+from tunebook.plugins.answers import check_head, check_metrics, columns_of, invalid_of, samples_of
+from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.trouble import trouble
 
 RECIPE = '''
@@ -128,6 +132,12 @@ def test_a_plugin_shows_checks_keys_and_trains(plugin: Plugin, tunebook: Tuneboo
     assert "`legal_triage` (legal_triage 1.2)" in card
     done = tunebook("predict", "run", input="a letter\n", env=env)
     assert done.returncode == 0 and done.stdout.count("\n") == 2
+    # Where its code has changed for the worse since, its bundle says so.
+    code = tmp_path / "site_legal_triage" / "legal_triage" / "__init__.py"
+    code.write_text(RECIPE + "\n    watch = 'f1'\n")
+    fails(tunebook("evaluate", "bundle=run", f"data.test={rows}", env=env), "it watches 'f1'", "__init__.py:12")
+    code.write_text(RECIPE + "\n    def head(self, labels):\n        return None\n")
+    fails(tunebook("predict", "run", input="a letter\n", env=env), "its `head` returned None", "__init__.py:12")
     # Without the plugin its bundle says what is missing.
     fails(tunebook("predict", "run", input="a letter\n"), "There is no recipe named 'legal_triage'.")
 
@@ -142,6 +152,9 @@ def test_a_plugin_that_raises_harms_only_itself(plugin: Plugin, tunebook: Tunebo
     # The last place in its own code, not the one in json.
     place = f"legal_triage 1.2, {tmp_path / 'site_legal_triage' / 'legal_triage' / '__init__.py'}:3"
     fails(done, "cannot be imported: JSONDecodeError: Expecting", place, "mend or reinstall legal_triage")
+    done = tunebook("show", "legal_triage", env=env)
+    fails(done, "cannot be imported: JSONDecodeError", place)
+    assert done.stdout == ""
     assert list((tmp_path / "work").iterdir()) == []
 
 
@@ -164,6 +177,134 @@ def test_a_plugin_that_cannot_be_loaded_is_named(code: str, phrases: list[str], 
         load_recipe_class("legal_triage")
     for phrase in [*phrases, "legal_triage 1.2"]:
         assert phrase in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "phrases"),
+    [
+        ("@property\n    def columns(self):\n        return []", ["`columns` is a property and must be a method"]),
+        ("columns = ()", ["`columns` is a value and must be a method", "def columns(self, data)"]),
+        ("def check_labels(self, labels):\n        pass", ["check_labels(self, labels)", "(self, labels, data)"]),
+        ("def invalid(row):\n        pass", ["it has invalid(row), and is called as invalid(self, row)"]),
+        ("def watch(self):\n        return 'accuracy'", ["`watch` is a method and must be a value"]),
+        ("watch_mode = 'highest'", ["`watch_mode` is 'highest'", 'write "max" or "min"']),
+        ("class Config:\n        name = 1", ["`Config` is no dataclass", "@dataclass"]),
+    ],
+)
+def test_a_class_that_breaks_the_contract_is_refused_with_its_line(own: str, phrases: list[str], here: Plugin):
+    here(code=f"{RECIPE}\n    {own}\n")
+    with pytest.raises(BrokenContract, match="'legal_triage' breaks the contract") as caught:
+        load_recipe_class("legal_triage")
+    for phrase in [*phrases, "legal_triage 1.2, ", f"__init__.py:{len(RECIPE.splitlines()) + 2}"]:
+        assert phrase in str(caught.value)
+
+
+def test_methods_may_take_more(here: Plugin):
+    here(
+        code=RECIPE
+        + """
+    def invalid(self, row, strict=False): pass
+    @staticmethod
+    def describe(labels): pass
+"""
+    )
+    assert load_recipe_class("legal_triage").watch == "macro_f1"
+
+
+def test_a_property_may_be_a_plain_value(here: Plugin):
+    cautions = "class LegalTriage(ImageClassification):\n    cautions = ('Not for diagnosis.',)\n"
+    here(code=f"from tunebook import ImageClassification\n{cautions}")
+    assert load_recipe_class("legal_triage").family == "image_classification"
+
+
+def test_what_methods_return_is_looked_at(here: Plugin):
+    labels = ("civil", "criminal")
+    broken = """
+    watch = "macro_f"
+
+    def columns(self, data): return ["text"]
+    def invalid(self, row): return 5
+    def head(self, labels): return labels
+    def describe(self, labels): return ["a crime"]
+    def verdicts(self, labels): return "civil or criminal".split(" or ") + [None]
+    def samples(self, cache_dir): return ["train.csv"]
+"""
+    here(code=RECIPE + broken)
+    recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
+    first = len(RECIPE.splitlines())
+    for work, place, what in (
+        (lambda: columns_of(recipe, DataConfig()), 4, "`columns` returned a list of str"),
+        (lambda: invalid_of(recipe)({"text": "a letter"}), 5, "`invalid` returned 5"),
+        (lambda: check_head(recipe, labels), 6, "`head` returned a tuple of str"),
+        (lambda: recipe.descriptions(labels), 7, "`describe` returned 1 texts for 2 labels (civil, criminal)"),
+        (lambda: recipe.descriptions(labels[:1] * 3, following=True), 8, "`verdicts` returned a list of str, NoneType"),
+        (lambda: samples_of(recipe, ""), 9, "`samples` returned a list of str"),
+        (lambda: check_metrics(recipe, labels), 2, "it watches 'macro_f', which is none of its metrics"),
+    ):
+        with pytest.raises(BrokenContract) as caught:
+            work()
+        assert what in caught.value.what and f"__init__.py:{first + place}" in str(caught.value.where)
+    assert caught.value.mend == "did you mean macro_f1? the metrics are: accuracy, macro_f1"
+
+
+def test_the_methods_of_an_own_head_are_looked_at(here: Plugin):
+    own = """
+    def head(self, labels):
+        from tunebook import SoftmaxHead
+
+        class Bent(SoftmaxHead):
+            def loss(self, logits):
+                return logits.sum()
+
+        return Bent(len(labels))
+"""
+    here(code=RECIPE + own)
+    recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
+    with pytest.raises(
+        BrokenContract, match=r"of its head Bent: it has loss\(self, logits\), and is called as"
+    ) as caught:
+        check_head(recipe, ("civil", "criminal"))
+    assert f"__init__.py:{len(RECIPE.splitlines()) + 6}" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("own", "line", "phrases"),
+    [
+        (
+            "watch = 'accurcy'",
+            2,
+            ["it watches 'accurcy'", "did you mean accuracy? the metrics are: accuracy, macro_f1"],
+        ),
+        # What a library raises is the fault of whoever called it.
+        (
+            "def metrics(self, labels):\n        from torchmetrics.classification import MulticlassAccuracy\n"
+            "        return MulticlassAccuracy(-1)",
+            4,
+            ["failed in its `metrics`: ValueError: Expected argument `num_classes`", "TUNEBOOK_TRACEBACK=1"],
+        ),
+        (
+            "def describe(self, labels):\n        return ['one']",
+            2,
+            ["`describe` returned 1 texts for 2 labels (bad, good)"],
+        ),
+    ],
+)
+def test_a_recipe_that_fails_is_one_message_before_anything_is_trained(
+    own: str, line: int, phrases: list[str], plugin: Plugin, tunebook: Tunebook, tmp_path: Path
+):
+    env = plugin(code=f"{RECIPE}\n    {own}\n")
+    command = ["train", "recipe=legal_triage", f"data.train={write_reviews(tmp_path / 'rows.csv', 40)}"]
+    done = tunebook(*command, env=env)
+    fails(done, *phrases, f"legal_triage/__init__.py:{len(RECIPE.splitlines()) + line}")
+    assert "training:" not in done.stdout and list((tmp_path / "work").iterdir()) == []
+
+
+def test_the_whole_traceback_can_be_asked_for(plugin: Plugin, tunebook: Tunebook, tmp_path: Path):
+    env = plugin(code=RECIPE + "\n    def invalid(self, row):\n        return row['txt']\n")
+    command = ["check", "recipe=legal_triage", f"data.train={write_reviews(tmp_path / 'rows.csv', 40)}"]
+    fails(tunebook(*command, env=env), "failed in its `invalid`: KeyError: 'txt'")
+    done = tunebook(*command, env={**env, "TUNEBOOK_TRACEBACK": "1"})
+    assert done.returncode == 1 and "Traceback" in done.stderr and "KeyError: 'txt'" in done.stderr
 
 
 def test_a_name_that_two_packages_offer_is_refused_only_when_it_is_used(
@@ -231,20 +372,19 @@ def test_a_recipe_is_verified_beside_broken_ones(plugin: Plugin, tunebook: Tuneb
     plugin("slow", name="slow", code="import time\ntime.sleep(3)\n" + RECIPE)
     plugin("later", name="later", code=RECIPE + "    contract = 2\n")
     plugin("torn", name="torn", page="# @package _global_\nrecipe: {name: torn\n")
+    plugin("pageless", name="pageless", page=None)
     env = plugin("copycat", name="medical_diagnosis")
     started = time.monotonic()
     done = tunebook("verify", "review_sentiment", "--only", "lazy,composes,options,typo", env=env)
     assert done.returncode == 0 and "4 of 4 checks passed" in done.stdout, done.stdout + done.stderr
     assert time.monotonic() - started < 30
-    for name, reason in (
-        ("raises", "RuntimeError: at import"),
-        ("later", "version 2 of the contract"),
-        ("torn", "is no YAML"),
-        ("medical_diagnosis", "offers a recipe named 'medical_diagnosis' too"),
-    ):
+    for name, reason in (("raises", "RuntimeError: at import"), ("torn", "is no YAML")):
         done = tunebook("verify", name, env=env)
         assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
         assert any(line.startswith("composes") and reason in line for line in done.stdout.splitlines()), done.stdout
+    for name in ("later", "medical_diagnosis", "pageless"):  # of which there is nothing to verify
+        done = tunebook("verify", name, env=env)
+        assert (done.returncode, done.stdout) == (2, "") and done.stderr == tunebook("show", name, env=env).stderr
 
 
 @pytest.mark.parametrize(
@@ -261,7 +401,12 @@ def test_a_recipe_is_verified_beside_broken_ones(plugin: Plugin, tunebook: Tuneb
         ),
         ("# @package _global_\nrecipe:\n  name: another_name\n", ["recipe.name to 'another_name'", ".yaml:3"]),
         ("# @package _global_\ndata:\n  label: label\n", ["its YAML sets no recipe.name"]),
-        ("# Without a package line.\nrecipe:\n  name: {name}\n", ["its YAML sets no recipe.name"]),
+        (
+            "# Without a package line.\nrecipe:\n  name: {name}\n",
+            ["the first line of its YAML is not `# @package _global_`", "legal_triage.yaml:1"],
+        ),
+        # Hydra reads such lines at the top alone.
+        ("# First a word.\n# @package _global_\ndata:\n  label: desk\n", ["the first line of its YAML is not"]),
         ("", ["its YAML sets no recipe.name"]),
         ("- a list\n", ["its YAML has no keys"]),
         ("42\n", ["its YAML cannot be read"]),
@@ -276,6 +421,57 @@ def test_a_broken_page_is_told_without_importing(page: str | None, phrases: list
     assert wrong is not None
     for phrase in [*phrases, "legal_triage 1.2"]:
         assert phrase in str(wrong.error(found))
+    assert not was_imported(tmp_path)
+
+
+OWN = """
+from tunebook import TextClassification, TextClassificationConfig
+
+
+class TriageConfig(TextClassificationConfig):
+    pass
+
+
+"""
+FAMILY = "# @package _global_\ndefaults:\n  - /family/{family}@recipe\n  - _self_\nrecipe:\n  name: {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("family", "code", "phrases"),
+    [
+        (
+            "image_classification",
+            RECIPE,
+            [
+                "its page takes in /family/image_classification@recipe, and its class derives from TextClassification",
+                "write /family/text_classification@recipe there",
+                "legal_triage.yaml:3",
+            ],
+        ),
+        (
+            "text_classification",
+            OWN + "class LegalTriage(TextClassification[TriageConfig]):\n    watch = 'accuracy'\n",
+            ["its class LegalTriage does not say that TriageConfig is its Config", "Config = TriageConfig", ".py:9"],
+        ),
+        (
+            "text_classification",
+            OWN + "class LegalTriage(TextClassification):\n    pass\n",
+            ["does not say that TriageConfig is its Config"],
+        ),
+        ("text_classification", RECIPE, []),
+        ("text_classification", OWN + "class LegalTriage(TextClassification):\n    Config = TriageConfig\n", []),
+        ("text_classification", RECIPE.replace("Classification)", "Classification[TextClassificationConfig])"), []),
+    ],
+)
+def test_page_and_class_must_be_of_one_family_and_the_class_have_its_config(
+    family: str, code: str, phrases: list[str], here: Plugin, tmp_path: Path
+):
+    here(code=code, page=FAMILY.replace("{family}", family))
+    found = find_recipes()["legal_triage"]
+    wrong = trouble(found)
+    assert (wrong is not None) == bool(phrases)
+    for phrase in phrases:
+        assert wrong is not None and phrase in str(wrong.error(found))
     assert not was_imported(tmp_path)
 
 

@@ -13,6 +13,7 @@ from tunebook.compose import typed_recipe_options
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource, check_folder
 from tunebook.plugins import load_recipe_class
+from tunebook.plugins.answers import check_head
 
 if TYPE_CHECKING:
     from tunebook.recipe import Head, Recipe
@@ -31,6 +32,7 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     manifest = read_manifest(folder)
     check_folder(folder)
     recipe = recipe_of(manifest)
+    check_head(recipe, manifest.labels)
     return manifest, recipe, recipe.open_bundle(folder, manifest)
 
 

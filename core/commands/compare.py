@@ -91,12 +91,15 @@ def _prepared(made: CompareConfig) -> Prepared:
     from tunebook.commands.train import check_devices
     from tunebook.config import Method
     from tunebook.ladder.rungs import train_config, with_method
+    from tunebook.plugins.answers import check_metrics
 
     own: TrainConfig = with_method(train_config(made), Method.full)
     check_devices(own)
     shown = replace(own, trainer=replace(own.trainer, progress=made.trainer.progress))
     with tempfile.TemporaryDirectory(prefix="tunebook-compare-") as scratch:
-        return replace(prepare(shown, Path(scratch) / "rejects.jsonl"), config=own)
+        prepared = prepare(shown, Path(scratch) / "rejects.jsonl")
+    check_metrics(prepared.recipe, prepared.labels)
+    return replace(prepared, config=own)
 
 
 def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     from tunebook.data.rejects import RejectLog
     from tunebook.errors import UserError
     from tunebook.evaluate_config import EvaluateConfig
+    from tunebook.plugins.answers import check_metrics
     from tunebook.run_folder import make_run_folder, nothing_half_written, save_config
     from tunebook.training.devices import choose_accelerator
 
@@ -34,6 +35,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     run = make_run_folder(run_dir)
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
+        check_metrics(recipe, manifest.labels)
         data = made.data
         rejects = RejectLog(run.rejects, data.max_rejects)
         # A label that the model does not know is a reject: no answer to that row could be right.

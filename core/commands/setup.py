@@ -18,6 +18,7 @@ from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.plugins import load_recipe_class
+from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
@@ -162,9 +163,9 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
     log = RejectLog(rejects, config.data.max_rejects)
     checked = open_gate(
         config.data,
-        recipe.columns(config.data),
-        samples=None if config.data.train is not None else recipe.samples(Path(config.data.cache_dir)),
-        invalid=recipe.invalid,
+        columns_of(recipe, config.data),
+        samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),
+        invalid=invalid_of(recipe),
         rejects=log,
         seed=config.seed,
         content=recipe.content(source, config),
@@ -172,5 +173,6 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
     )
     if checked.labels is not None:
         recipe.check_labels(checked.labels, config.data)
+    check_head(recipe, checked.labels.names if checked.labels else ())
     encoded = recipe.encode(checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

@@ -138,12 +138,12 @@ def print_recipe(arguments: Sequence[str]) -> None:
     wrong = trouble(known[name])
     if wrong:
         raise wrong.error(known[name])
+    config = load_recipe_class(name).Config  # a recipe that cannot be imported has nothing to show
     page = known[name].yaml
     if page:
         lines = page.read_text(encoding="utf-8").splitlines()
         header = [line[1:].removeprefix(" ") for line in lines if line.startswith("#")]
         print("\n".join(line for line in header if not line.startswith("@package")), "\n")
-    config = load_recipe_class(name).Config
     _print_options(f"options of {name}", list(schema_options(config, "recipe.")))
     defaults = _composed_defaults(name)
     options = [

@@ -17,6 +17,7 @@ from tunebook.commands.summary import data_facts, print_data
 from tunebook.config import Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.files import write_json
+from tunebook.plugins.answers import check_metrics
 from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, open_run_folder, save_config
 from tunebook.training.ranks import announce, started_by_torchrun, workers_join
 
@@ -114,6 +115,7 @@ def _train(config: TrainConfig, run: RunFolder, resumed: bool = False, main: boo
         torch.set_num_threads(config.trainer.threads)
     rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
     prepared = prepare(config, rejects)
+    check_metrics(prepared.recipe, prepared.labels)
     record = _record(prepared, run, resumed) if main else {}
     if main:
         print_data(prepared)

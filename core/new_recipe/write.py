@@ -21,6 +21,9 @@ FAMILIES = {
 }
 """Family -> what its recipe is said to do, until its author says it better."""
 
+LONGEST = 64
+"""Letters of a name; file systems take 255 bytes, of which a run's folders and files need some."""
+
 _ROWS = {"text_classification": "rows.csv", "image_classification": "images.csv", "text_generation": "chats.jsonl"}
 
 
@@ -94,7 +97,7 @@ def plan_recipe(name: str, family: str, private: bool, into: Path) -> NewRecipe:
     _check_name(name, private)
     folder = (into / (name if private else name.replace("_", "-"))).absolute()
     if not into.is_dir():
-        raise UserError("The folder to write into is missing.", where=str(into), mend="create it first")
+        raise UserError("The folder to write into is missing.", where=f"--into {into}", mend="create it first")
     if folder.exists():
         raise UserError(
             "There is such a folder already; nothing is written over.",
@@ -113,6 +116,12 @@ def _check_name(name: str, private: bool) -> None:
             f"'{name}' can be no recipe's name.",
             where=name,
             mend=f"small letters, digits and _, with a letter first and no word of Python: {hint}",
+        )
+    if len(name) > LONGEST:
+        raise UserError(
+            f"The name has {len(name)} letters, and files are called by it.",
+            where=f"{name[:20]}...",
+            mend=f"choose one of at most {LONGEST}",
         )
     taken = find_recipes().get(name)
     if taken is not None:

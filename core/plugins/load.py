@@ -12,6 +12,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
+from tunebook.plugins.contract import check_class
 from tunebook.plugins.find import Found, find_recipes, unknown_recipe
 from tunebook.plugins.private import PACKAGE
 from tunebook.plugins.trouble import code_trouble, newer
@@ -115,4 +116,5 @@ def _checked(found: Found, loaded: Any) -> type[Recipe[Any]]:
         )
     if not isinstance(loaded.contract, int) or loaded.contract > CONTRACT_VERSION:
         raise newer(loaded.contract, found.code).error(found)
+    check_class(loaded, found.name, found.distribution)
     return loaded

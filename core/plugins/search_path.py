@@ -15,11 +15,14 @@ def _chosen(overrides: Sequence[str], known: Mapping[str, Found]) -> list[Found]
     return [known[name.strip()] for value in values for name in value.split(",") if name.strip() in known]
 
 
-def register_search_path(overrides: Sequence[str] = ()) -> None:
+def register_search_path(overrides: Sequence[str] = ()) -> dict[str, Found]:
     """Let Hydra see the config folders of all recipes and our own.
 
     Args:
         overrides: Those of the command, which may choose a recipe.
+
+    Returns:
+        All recipes by name, which take a while to be found.
 
     Raises:
         UserError: The chosen recipe cannot be used. Hydra alone would take the first of two pages in silence.
@@ -48,3 +51,4 @@ def register_search_path(overrides: Sequence[str] = ()) -> None:
                 search_path.append(provider=distribution, path=f"file://{folder}")
 
     Plugins.instance().register(RecipeSearchPath)
+    return known

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tunebook.errors import UserError
+from tunebook.plugins.class_source import classes, config_fault, family_fault, parsed
 from tunebook.plugins.find import Found
 from tunebook.plugins.private import PACKAGE, VARIABLE
 
@@ -22,11 +26,13 @@ class Trouble:
         what: The reason in a few words.
         mend: What its author or its user can do.
         where: File and line, where there is one.
+        whole: Whether nothing of it can be checked: it is missing, or it is not known which one is meant.
     """
 
     what: str
     mend: str
     where: str = ""
+    whole: bool = False
 
     def error(self, found: Found) -> UserError:
         """The message for whoever chose the recipe."""
@@ -36,7 +42,19 @@ class Trouble:
 
 def trouble(found: Found) -> Trouble | None:
     """What is wrong with a recipe's name, code or page; None where nothing is to be seen."""
-    return code_trouble(found) or page_trouble(found)
+    return code_trouble(found) or page_trouble(found) or _class_trouble(found)
+
+
+def _class_trouble(found: Found) -> Trouble | None:
+    """What is wrong between a recipe's class, its options and its page."""
+    if found.source is None or found.yaml is None:
+        return None
+    tree = parsed(found.source)
+    amiss = family_fault(tree, found.attribute, found.yaml.read_text(encoding="utf-8"))
+    place = found.yaml
+    if amiss is None:
+        amiss, place = config_fault(tree, found.attribute), found.source
+    return Trouble(amiss[0], amiss[1], f"{place}:{amiss[2]}") if amiss else None
 
 
 def code_trouble(found: Found) -> Trouble | None:
@@ -44,7 +62,7 @@ def code_trouble(found: Found) -> Trouble | None:
     if found.rivals:
         others = ", ".join(sorted(r.distribution for r in found.rivals))
         mend = f"uninstall one of them, take a folder out of {VARIABLE}, or rename a recipe and its YAML"
-        return Trouble(f"{others} offers a recipe named '{found.name}' too", mend)
+        return Trouble(f"{others} offers a recipe named '{found.name}' too", mend, whole=True)
     if not all(part.isidentifier() for part in found.module.split(".")):
         private = found.module.startswith(PACKAGE)
         what = "its folder's name is no Python name" if private else f"'{found.code}' is no module"
@@ -52,7 +70,7 @@ def code_trouble(found: Found) -> Trouble | None:
             what, "rename it: letters, digits and _" if private else "write package.module:Class", found.code
         )
     if found.home is None and not _is_installed(found.module.split(".")[0]):
-        return Trouble(f"there is no package '{found.module.split('.')[0]}'", "reinstall it", found.code)
+        return Trouble(f"there is no package '{found.module.split('.')[0]}'", "reinstall it", found.code, whole=True)
     return _source_trouble(found.source, found.attribute) if found.source else None
 
 
@@ -67,7 +85,7 @@ def _source_trouble(source: Path, attribute: str) -> Trouble | None:
     from tunebook.recipe import CONTRACT_VERSION
 
     try:
-        tree = ast.parse(source.read_bytes())
+        tree = parsed(source)
     except SyntaxError as error:
         return Trouble(f"its code is no Python: {error.msg}", "correct it there", f"{source}:{error.lineno}")
     except (OSError, ValueError, RecursionError, MemoryError) as error:
@@ -83,14 +101,12 @@ def newer(version: int, where: str) -> Trouble:
     from tunebook.recipe import CONTRACT_VERSION
 
     what = f"it is written for version {version} of the contract, and this Tunebook has {CONTRACT_VERSION}"
-    return Trouble(what, "upgrade tunebook, or install an earlier version of the recipe", where)
+    return Trouble(what, "upgrade tunebook, or install an earlier version of the recipe", where, whole=True)
 
 
 def _contracts(tree: ast.Module, attribute: str) -> Iterator[tuple[int, int]]:
     """Each ``contract = <number>`` in the class of a recipe, and its line; in all classes where none is named."""
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef) or attribute not in ("", node.name):
-            continue
+    for node in classes(tree, attribute):
         for statement in node.body:
             targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
             value = getattr(statement, "value", None)
@@ -104,7 +120,7 @@ def page_trouble(found: Found) -> Trouble | None:
     page = found.yaml
     if page is None:
         missing = f"conf/recipe/{found.name}.yaml"
-        return Trouble(f"its {missing} is missing", f"add {missing} to its package")
+        return Trouble(f"its {missing} is missing", f"add {missing} to its package", whole=True)
     try:
         return _page_trouble(page, found.name)
     except Exception as error:  # a stranger's file may hold anything
@@ -117,18 +133,20 @@ def _page_trouble(page: Path, name: str) -> Trouble | None:
     from yaml import YAMLError
 
     from tunebook.compose import explain, is_config_error
-    from tunebook.config import TrainConfig
 
     text = page.read_text(encoding="utf-8")
     try:
         content: Any = OmegaConf.load(page)
         if not OmegaConf.is_dict(content):
             return Trouble("its YAML has no keys", "correct it there", str(page))
-        if "@package _global_" not in text:
+        if not _is_global(text):
+            if "recipe" in content or ("name" not in content and _schema().keys() & content.keys()):
+                first = "# @package _global_"
+                return Trouble(f"the first line of its YAML is not `{first}`", f"write {first} above all", f"{page}:1")
             content = OmegaConf.create({"recipe": content})
         for key in ("defaults", "hydra"):
             content.pop(key, None)
-        OmegaConf.merge(OmegaConf.structured(TrainConfig), content)
+        OmegaConf.merge(_schema(), content)
         plain = OmegaConf.to_container(content)
     except Exception as error:
         if not is_config_error(error):
@@ -144,6 +162,29 @@ def _page_trouble(page: Path, name: str) -> Trouble | None:
         what = f"its YAML sets recipe.name to '{said}'" if said else "its YAML sets no recipe.name"
         return Trouble(what, f"write recipe.name: {name}", f"{page}:{line_of(text, 'recipe.name')}")
     return None
+
+
+@cache
+def _schema() -> Any:
+    """The schema of a run, which a page must fit; made once, and not at all where Hydra was given it already."""
+    from omegaconf import OmegaConf
+
+    from tunebook.config import TrainConfig
+
+    hydra = sys.modules.get("hydra.core.config_store")  # `list` does without Hydra
+    stored = hydra.ConfigStore.instance().repo.get("base_train.yaml") if hydra else None
+    return stored.node if stored else OmegaConf.structured(TrainConfig)
+
+
+def _is_global(text: str) -> bool:
+    """Whether a page says that its keys are those of the whole config, as Hydra reads it."""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        header = re.match(r"#+\s*@(\w+)\s+(\S+)$", line)
+        if header is None:
+            return False
+        if header.groups() == ("package", "_global_"):
+            return True
+    return False
 
 
 def line_of(text: str, key: str) -> int:

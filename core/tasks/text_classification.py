@@ -110,7 +110,7 @@ class TextClassification(Recipe[ConfigT]):
 
         given: Mapping[str, str] | None = getattr(self.options, "descriptions", None)
         if given is None:
-            return self.verdicts(labels) if following else self.describe(labels)
+            return self._worded(labels, following)
         given = {str(k): v for k, v in given.items()}
         if set(given) != set(labels):
             missing, extra = sorted(set(labels) - set(given)), sorted(set(given) - set(labels))
@@ -124,10 +124,19 @@ class TextClassification(Recipe[ConfigT]):
 
     # What follows is the family's own work; a recipe has no need to change it.
 
+    def _worded(self, labels: Sequence[str], following: bool) -> list[str]:
+        from tunebook.plugins.answers import texts_of
+
+        texts = self.verdicts(labels) if following else self.describe(labels)
+        return texts_of(self, "verdicts" if following else "describe", texts, labels)
+
     def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Token ids and label numbers of all splits."""
         from tunebook.tasks.text_examples import encode_splits
 
+        if checked.labels is not None:
+            for following in (False, True):  # now, and not when a zero-shot model reads them after training
+                self._worded(checked.labels.names, following)
         return encode_splits(checked, source, config, rejects)
 
     def build_model(

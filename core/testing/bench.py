@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
+from tunebook.plugins.answers import invalid_of
+from tunebook.plugins.contract import BrokenContract
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
 from tunebook.testing.sample_rows import Slices, first_row
@@ -109,14 +111,17 @@ def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str
 def _odd_rows(recipe: Recipe[Any], config: TrainConfig, row: Mapping[str, Any], home: str) -> None:
     """The recipe's own check must have an answer to any text, and a reason where it refuses one."""
     columns = recipe.columns(config.data)
+    invalid = invalid_of(recipe)
     good = {column.role: str(row[column.name]) for column in columns if row.get(column.name)}
     for role in (column.role for column in columns if column.kind == "text"):
         for odd in ODD_TEXTS:
             try:
-                reason = recipe.invalid({**good, role: odd})
+                reason = invalid({**good, role: odd})
+            except BrokenContract as error:
+                raise Failed(in_a_line(error, home)) from error
             except Exception as error:  # a stranger's code may raise anything
                 raise Failed(f"`invalid` has no answer to the {role} {odd[:9]!r}: {in_a_line(error, home)}") from error
-            if reason is not None and not (isinstance(reason, str) and reason.strip()):
+            if reason is not None and not reason.strip():
                 raise Failed(f"`invalid` says {reason!r} of the {role} {odd[:9]!r}: None, or a reason in words")
 
 

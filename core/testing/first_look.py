@@ -13,8 +13,10 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.plugins import Found, find_recipes
+from tunebook.plugins.contract import BrokenContract
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
 from tunebook.testing.sample_rows import Slices, write_slices
+from tunebook.testing.zygote import in_a_line, watch_network
 
 HEAVY = ("torch", "lightning", "transformers", "torchmetrics", "torchvision", "timm", "peft", "sklearn", "pandas")
 _SMALL = (
@@ -53,15 +55,19 @@ def look(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
         return {**made, "refused": refused}
     if check("options", lambda: _options(found, overrides)):
         check("typo", lambda: _typo(found, overrides))
-        try:
-            made["plan"] = _plan(found, overrides, folder)
-        except UserError as error:
-            made["unplanned"] = str(error)
+        made |= _planned(found, overrides, folder, made["outcomes"])
     return made
 
 
-def _one_line(error: UserError) -> str:
-    return "; ".join(line.strip() for line in error.told().splitlines())
+def _planned(found: Found, overrides: Sequence[str], folder: Path, outcomes: dict[str, list[str]]) -> dict[str, Any]:
+    """The plan, or why there is none: what the user gave, or the recipe's own code, which then fails a check."""
+    try:
+        return {"plan": _plan(found, overrides, folder)}
+    except Exception as error:  # a stranger's code may raise anything
+        if isinstance(error, UserError) and not isinstance(error, BrokenContract):
+            return {"unplanned": str(error)}
+        outcomes["composes"] = [Status.failed.value, in_a_line(error, str(found.home or ""))]
+    return {}
 
 
 def compose_config(overrides: Sequence[str]) -> Any:
@@ -122,12 +128,12 @@ def _composes(found: Found) -> str:
 
     wrong = trouble(found)
     if wrong:
-        raise Failed(_one_line(wrong.error(found)))
+        raise Failed(in_a_line(wrong.error(found), ""))
     try:
         config = compose_config([f"recipe={found.name}"])
         loaded = load_recipe_class(found.name)
     except UserError as error:
-        raise Failed(_one_line(error)) from error
+        raise Failed(in_a_line(error, "")) from error
     return f"{loaded.__name__} of family {loaded.family}, model {config.model.name}"
 
 
@@ -157,7 +163,7 @@ def _options(found: Found, overrides: Sequence[str]) -> str:
     try:
         typed_recipe_options(node, config_class, found.name)
     except UserError as error:
-        raise Failed(_one_line(error)) from error
+        raise Failed(in_a_line(error, "")) from error
     helps = field_help(config_class)
     helpless = [name for name in sorted(known) if not helps.get(name, "").strip()]
     if helpless:
@@ -211,6 +217,8 @@ def _told_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
 def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     """The small run that the other checks share: its overrides, and rows that are few."""
     from tunebook.commands.setup import make_recipe, typed
+    from tunebook.data.paths import resolve_paths
+    from tunebook.plugins.answers import columns_of, samples_of
 
     small = [f"recipe={found.name}", *_SMALL, f"data.cache_dir={folder / 'cache'}"]
     config = typed(compose_config([*small, *overrides]))
@@ -219,14 +227,16 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
         small += ["recipe.max_new_tokens=8", "evaluation.answers=4"]
     given = {name: getattr(config.data, name) for name in ("train", "validation", "test")}
     named = {name: value for name, value in given.items() if value is not None}
-    sources = named or {name: str(path) for name, path in recipe.samples(Path(config.data.cache_dir)).items()}
+    for split, value in named.items():
+        resolve_paths(value, f"data.{split}", folders=True)  # what is not there is no fault of the recipe
+    sources = named or {name: str(path) for name, path in samples_of(recipe, config.data.cache_dir).items()}
     if "train" not in sources:
         raise UserError(
             "The recipe has no sample rows to be verified with.",
             where=f"recipe={recipe.name}",
             mend="put some in samples/train.csv beside its class, or name some: data.train=rows.csv",
         )
-    cut, broken = write_slices(sources, recipe.columns(config.data), folder)
+    cut, broken = write_slices(sources, columns_of(recipe, config.data), folder)
     rows = Slices({} if named else cut, broken.path if broken else None, cut.get("test"))
     # Where rows are named, those few take their place; the recipe's own stay unnamed, as it may know more of them.
     others = [o for o in overrides if not (named and o.startswith(tuple(f"data.{split}=" for split in named)))]
@@ -240,8 +250,6 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
 
 def main() -> None:
     """Answer a question on standard input: the sys.path, the recipe, the overrides and the folder."""
-    from tunebook.testing.zygote import watch_network
-
     asked = json.loads(sys.stdin.readline())
     watch_network(str(Path(asked["folder"]) / "network"))
     answers, sys.stdout = sys.stdout, sys.stderr

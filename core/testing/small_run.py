@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.outcome import Failed, Status, told
 from tunebook.testing.sample_rows import Slices
+from tunebook.testing.zygote import in_a_line
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
@@ -31,7 +32,7 @@ class Seen:
     outputs: Any = None
 
 
-def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str) -> dict[str, list[str]]:
+def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str, home: str) -> dict[str, list[str]]:
     """Train, and check what came of it: check -> status and reason."""
     from tunebook.commands.train import train_command
 
@@ -44,10 +45,10 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
     except BaseException as error:
         if seen.outputs is None:
             raise
-        failure = " ".join(str(error).split())
+        failure = in_a_line(error, home)
     made = {"trains": [Status.passed.value, _steps(run)]}
     try:
-        predictor = _reopened(run, seen, failure)
+        predictor = _reopened(run, seen, failure, home)
     except Failed as failed:
         return {**made, "save_load": [Status.failed.value, str(failed)]}
     made["save_load"] = [Status.passed.value, "the same outputs for validation rows, in memory and read back"]
@@ -108,7 +109,7 @@ def _steps(run: Path) -> str:
     return f"training loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last"
 
 
-def _reopened(run: Path, seen: Seen, failure: str) -> Any:
+def _reopened(run: Path, seen: Seen, failure: str, home: str) -> Any:
     """The bundle's model, which must answer as the one in memory did."""
     import numpy as np
 
@@ -119,7 +120,7 @@ def _reopened(run: Path, seen: Seen, failure: str) -> Any:
     try:
         _, recipe, predictor = open_bundle(run / "model")
     except Exception as error:
-        raise Failed(f"the bundle cannot be read back: {' '.join(str(error).split())}") from error
+        raise Failed(f"the bundle cannot be read back: {in_a_line(error, home)}") from error
     assert seen.prepared is not None
     again = _outputs(recipe, seen.prepared, predictor.model)
     if again.shape != seen.outputs.shape or not np.allclose(again, seen.outputs, atol=TOLERANCE):

@@ -14,6 +14,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, unknown_recipe
+from tunebook.plugins.trouble import trouble
 from tunebook.testing.outcome import CHECKS, Outcome, RecipeFailed, Status
 from tunebook.testing.workshop import Workshop, environment, open_workshop
 
@@ -72,6 +73,9 @@ def verify_recipe(
     known = find_recipes()
     if name not in known:
         raise unknown_recipe(name, known)
+    wrong = trouble(known[name])
+    if wrong and wrong.whole:
+        raise wrong.error(known[name])
     home = known[name].home
     with tempfile.TemporaryDirectory(prefix="tunebook-verify-") as scratch:
         folder = Path(scratch)
@@ -169,7 +173,7 @@ class _Jobs:
 
     def _run(self) -> dict[str, list[str]]:
         self.tell("a small run: training, bundle, scores")
-        done = self._do("tunebook.testing.small_run:train", **self.run)
+        done = self._do("tunebook.testing.small_run:train", **self.run, home=str(self.home or ""))
         return done.value or {"trains": [Status.failed.value, done.failure]}
 
     def _plain(self) -> list[str]:
@@ -223,6 +227,6 @@ def _outcome(check: str, told: Mapping[str, Sequence[str]]) -> Outcome:
 def _root(check: str, told: Mapping[str, Sequence[str]]) -> str:
     """The failed check that keeps another from being reached: the nearest of those that it needs."""
     for need in NEEDS.get(check, ("composes",)):
-        if need in told:
+        if told.get(need, [Status.passed.value])[0] != Status.passed.value:
             return need
     return _root(NEEDS[check][-1], told) if check in NEEDS else "composes"

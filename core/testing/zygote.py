@@ -119,10 +119,12 @@ def in_a_line(error: BaseException, home: str) -> str:
     """An error in one line, with the last place in the recipe's own code if it got there."""
     told = getattr(error, "told", None)
     if callable(told):  # Tunebook's own kind of error says where and how to mend it
-        return "; ".join(line.strip() for line in str(told()).splitlines())
+        return "; ".join(line.strip().removesuffix(".") for line in str(told()).splitlines())
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if home and f.filename.startswith(home)] or frames[-1:]
+    own = [f for f in frames if home and f.filename.startswith(home)]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    if home and frames and not own:  # it gave something that others stumble over
+        place = f" (over what the recipe in {home} gave: {frames[-1].filename}:{frames[-1].lineno})"
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
 
 

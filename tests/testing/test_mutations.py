@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tunebook.testing import CHECKS, RecipeFailed, Status, Workshop, check_recipe, open_workshop
+from tunebook.testing import CHECKS, RecipeFailed, Status, Workshop, check_recipe, open_workshop, verify_recipe
 
 RECIPE = '''
 from dataclasses import dataclass
@@ -202,3 +202,34 @@ def test_a_broken_recipe_fails_the_check_meant_for_it(
     failed = {outcome.check: outcome.reason for outcome in caught.value.outcomes if outcome.status is Status.failed}
     assert list(failed) == [check], failed
     assert f"{check}: failed: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("inside", "only", "check", "phrases"),
+    [
+        ("    def describe(self, labels):\n        return ['ajar']\n", "loss", "loss", ["1 texts for 2 labels"]),
+        ("    def invalid(self, row):\n        return 5\n", "bad_rows", "bad_rows", ["`invalid` returned 5"]),
+        ("    def columns(self, data):\n        return 'text'\n", "loss", "composes", ["`columns` returned 'text'"]),
+        (
+            "    def samples(self, cache_dir):\n        return nowhere\n",
+            "loss",
+            "composes",
+            ["NameError: name 'nowhere'"],
+        ),
+    ],
+)
+def test_what_breaks_the_contract_is_told_with_the_recipes_own_line(
+    inside: str,
+    only: str,
+    check: str,
+    phrases: list[str],
+    tmp_path: Path,
+    workshop: Workshop,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, Break(inside))))
+    told = {o.check: o for o in verify_recipe("doors", only={only, "composes"}, workshop=workshop)}
+    assert told[check].status is Status.failed and not told[only].good
+    line = len(RECIPE.splitlines()) + (2 if "nowhere" in inside else 1)
+    for phrase in [*phrases, f"doors/recipe.py:{line}"]:
+        assert phrase in told[check].reason

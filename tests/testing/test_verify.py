@@ -14,8 +14,9 @@ import pytest
 
 from tests.conftest import Tunebook
 from tests.testing.test_mutations import PAGE, Break, write_recipe
+from tunebook.commands.verify import _count
 from tunebook.errors import UserError
-from tunebook.testing import CHECKS, RecipeFailed, Status, check_recipe, open_workshop, verify_recipe
+from tunebook.testing import CHECKS, Outcome, RecipeFailed, Status, check_recipe, open_workshop, verify_recipe
 
 QUICK = "lazy,composes,options,typo"
 
@@ -33,18 +34,22 @@ def test_checks_are_listed(tunebook: Tunebook):
         (["review_sentiment", "--only", "resum"], ["no check named 'resum'", "did you mean resume?"]),
         (["review_sentiment", "data.colour=red"], ["There is no config key 'data.colour'"]),
         (["review_sentiment", "red"], ["This is no override"]),
+        (["data.colour=red", "review_sentiment", "--only", QUICK], ["There is no config key 'data.colour'"]),
+        (["data.colour=red"], ["takes one recipe"]),
+        (["review_sentiment", "--only", ""], ["No check is named", "they are: lazy, "]),
+        (["review_sentiment", "data.train=nowhere.csv"], ["nowhere.csv does not exist", "where: data.train"]),
     ],
 )
 def test_bad_input_ends_with_two(arguments: list[str], phrases: list[str], tunebook: Tunebook):
     done = tunebook("verify", *arguments)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout == ""
     for phrase in phrases:
-        assert phrase in done.stderr
+        assert done.stderr.count(phrase) == 1
 
 
 def test_some_checks_of_a_good_recipe_end_with_zero_and_load_no_torch(tunebook: Tunebook, tmp_path: Path):
     started = time.monotonic()
-    done = tunebook("verify", "review_sentiment", "--only", QUICK)
+    done = tunebook("verify", "seed=1", "review_sentiment", "--only", QUICK, "optim.lr=0.1")
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^(\w+) +ok  ", done.stdout, re.M) == QUICK.split(",")
     assert done.stdout.endswith("4 of 4 checks passed\n")
@@ -130,3 +135,10 @@ def _runs(process: int) -> bool:
     stat = Path(f"/proc/{process}/stat")
     # Killed, and not yet waited for by whoever inherits it.
     return not (stat.is_file() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_what_means_nothing_to_a_recipe_is_not_counted_as_passed():
+    means = [Outcome("labels", Status.not_applicable, "it has none"), Outcome("loss", Status.passed, "0.1")]
+    assert _count(means) == "1 of 2 checks passed, 1 not applicable"
+    failed = Outcome("trains", Status.failed, "it does not")
+    assert _count([*means, failed]) == "1 of 3 checks passed, 1 not applicable; these did not: trains"

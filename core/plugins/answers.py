@@ -1,0 +1,108 @@
+"""What a recipe's methods must return, looked at where they are called once; loops over batches stay untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.plugins.contract import amiss, broken
+
+if TYPE_CHECKING:
+    from tunebook.config import DataConfig
+    from tunebook.data.columns import Column
+    from tunebook.data.reading import Invalid
+    from tunebook.recipe import Recipe
+
+
+def given(recipe: Recipe[Any], part: str, value: Any, good: Callable[[Any], bool], asked: str) -> Any:
+    """What a part of a recipe gave, if it is what was asked for.
+
+    Args:
+        recipe: The recipe.
+        part: The name of its method.
+        value: What that returned.
+        good: Whether it may be so.
+        asked: What it must be, in words.
+    """
+    if good(value):
+        return value
+    inner = {type(each).__name__: 0 for each in value} if isinstance(value, (list, tuple)) else {}
+    said = f"a {type(value).__name__}{' of ' if inner else ''}{', '.join(inner)}"
+    said = repr(value)[:60] if isinstance(value, (str, int, float, type(None))) else said
+    raise broken(recipe, part, f"its `{part}` returned {said}", f"return {asked}")
+
+
+def columns_of(recipe: Recipe[Any], data: DataConfig) -> Sequence[Column]:
+    """The columns that a recipe reads."""
+    from tunebook.data.columns import Column
+
+    made = recipe.columns(data)
+    found: Sequence[Column] = given(
+        recipe,
+        "columns",
+        made,
+        lambda m: isinstance(m, (list, tuple)) and bool(m) and all(isinstance(c, Column) for c in m),
+        "a list of tunebook.data.columns.Column, such as those of super().columns(data) and more",
+    )
+    return found
+
+
+def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
+    """The sample rows that a recipe brings."""
+    made = recipe.samples(Path(cache_dir))
+    asked = "{split: path}, such as {'train': Path('train.csv')}; {} where there are none"
+    found: Mapping[str, Path] = given(recipe, "samples", made, lambda m: isinstance(m, Mapping), asked)
+    return found
+
+
+def invalid_of(recipe: Recipe[Any]) -> Invalid:
+    """The recipe's own check of a row, whose answer is looked at."""
+
+    def invalid(row: Mapping[str, str]) -> str | None:
+        reason = recipe.invalid(row)
+        if reason is not None and not isinstance(reason, str):
+            given(recipe, "invalid", reason, lambda r: False, "None, or in words why the row cannot be used")
+        return reason
+
+    return invalid
+
+
+def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) -> list[str]:
+    """One text for each label, as a recipe gave them."""
+    if isinstance(texts, (list, tuple)) and len(texts) != len(labels):
+        what = f"its `{part}` returned {len(texts)} texts for {len(labels)} labels ({', '.join(labels)})"
+        raise broken(recipe, part, what, "return a text for each label, in the order of the labels")
+    asked = "a list with a text for each label, in the order of the labels"
+    good = isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
+    return list(given(recipe, part, texts, lambda t: good, asked))
+
+
+def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
+    """Refuse a recipe whose head is none, or whose head's methods take other parameters."""
+    from tunebook.recipe import Head
+
+    head = given(recipe, "head", recipe.head(labels), lambda h: isinstance(h, Head), "a tunebook.Head")
+    wrong = amiss(type(head), Head)
+    if wrong:
+        what, mend, place = wrong
+        raise broken(recipe, "head", f"of its head {type(head).__name__}: {what}", mend, place)
+
+
+def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
+    """Refuse a recipe whose metrics are none, or which watches one that it does not have.
+
+    Raises:
+        BrokenContract: It is such a recipe; the message names the metrics that there are.
+    """
+    from torchmetrics import MetricCollection
+
+    metrics = recipe.metrics(labels)
+    given(recipe, "metrics", metrics, lambda m: isinstance(m, MetricCollection), "a torchmetrics.MetricCollection")
+    names = [str(name) for name in metrics]
+    if recipe.watch not in names:
+        near = get_close_matches(str(recipe.watch), names, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        what = f"it watches '{recipe.watch}', which is none of its metrics"
+        raise broken(recipe, "watch", what, f"{hint}the metrics are: {', '.join(names)}")

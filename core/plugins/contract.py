@@ -1,0 +1,129 @@
+"""What a recipe's class must look like: told with the recipe's own line where it does not."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.recipe import Recipe
+
+CORE = ("tunebook.recipe", "tunebook.tasks")
+
+
+class BrokenContract(UserError):
+    """A recipe that does not keep the contract: its author's to mend, not its user's."""
+
+
+def family_of(recipe_class: type) -> type:
+    """The class of Tunebook that a recipe derives from."""
+    return next(c for c in recipe_class.__mro__ if c.__module__.startswith(CORE))
+
+
+def overridden(cls: type, asked: type) -> dict[str, Any]:
+    """What a class says itself, of that which the class that it derives from says too: name -> its part."""
+    own: dict[str, Any] = {}
+    for each in reversed(cls.__mro__[: cls.__mro__.index(asked)]):
+        own |= vars(each)
+    return {name: part for name, part in own.items() if not name.startswith("_") and hasattr(asked, name)}
+
+
+def shape(part: Any) -> str:
+    """Whether a part of a class is a "method", a "property" or a "value"."""
+    if isinstance(part, (property, cached_property)):
+        return "property"
+    return "method" if isinstance(part, (FunctionType, staticmethod, classmethod)) else "value"
+
+
+def signature(name: str, method: FunctionType) -> str:
+    """A method as its first line has it, without its types."""
+    parameters = inspect.signature(method).parameters.values()
+    return f"{name}({', '.join(str(p.replace(annotation=p.empty)) for p in parameters)})"
+
+
+def check_class(recipe_class: type[Recipe[Any]], name: str, distribution: str) -> None:
+    """Refuse a class whose parts cannot be what the contract asks for, as far as it shows without calling them.
+
+    Raises:
+        BrokenContract: A method that is a property or the other way round, or that takes other parameters.
+    """
+    wrong = amiss(recipe_class, family_of(recipe_class))
+    if wrong:
+        what, mend, place = wrong
+        where = f"{distribution}, {place}"
+        raise BrokenContract(f"The recipe '{name}' breaks the contract: {what}", where=where, mend=mend)
+    if inspect.isabstract(recipe_class):
+        missing = ", ".join(sorted(recipe_class.__abstractmethods__))
+        where = f"{distribution}, {_class_place(recipe_class, '')}"
+        what = f"The recipe '{name}' breaks the contract: its class has no {missing}"
+        raise BrokenContract(what, where=where, mend="derive it from one of tunebook's families, which have them all")
+
+
+def amiss(cls: type, asked: type) -> tuple[str, str, str] | None:
+    """The first part of a class that the class it derives from has otherwise: what is wrong, what to write, where."""
+    for name, own in overridden(cls, asked).items():
+        wrong = _misshapen(name, own, inspect.getattr_static(asked, name))
+        if wrong:
+            return *wrong, _place(own) or _class_place(cls, name)
+    return None
+
+
+def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
+    """What is wrong with a part, and what to write instead; None where nothing is."""
+    is_, must = shape(own), shape(asked)
+    if must == "method":
+        written = signature(name, asked)
+        if is_ != "method":
+            undo = "take @property away and " if is_ == "property" else ""
+            return f"its `{name}` is a {is_} and must be a method", f"{undo}write def {written}"
+        if isinstance(own, FunctionType) and not _takes(own, asked):
+            return f"it has {signature(name, own)}, and is called as {written}", f"write def {written}"
+    elif is_ == "method":
+        mend = "write @property above it" if must == "property" else f"write {name} = ..."
+        return f"its `{name}` is a method and must be a {must}", mend
+    elif name == "watch_mode" and own not in ("max", "min"):
+        return f"its `watch_mode` is {own!r}", 'write "max" or "min"'
+    elif name == "Config" and not (isinstance(own, type) and "__dataclass_fields__" in vars(own)):
+        return "its `Config` is no dataclass", "write @dataclass above the class of its options"
+    return None
+
+
+def _takes(own: FunctionType, asked: FunctionType) -> bool:
+    """Whether a method can be called as its family's is."""
+    parameters = inspect.signature(asked).parameters.values()
+    given = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    try:
+        inspect.signature(own).bind(*given, **{p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY})
+    except TypeError:
+        return False
+    return True
+
+
+def _place(part: Any) -> str:
+    """File and line of a method or property; empty for anything else."""
+    for wrapped in ("__func__", "fget", "func"):
+        part = getattr(part, wrapped, part)
+    code = getattr(part, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+
+
+def _class_place(recipe_class: type, name: str) -> str:
+    """File and line where a class sets a name, or where it begins."""
+    try:
+        lines, first = inspect.getsourcelines(recipe_class)
+    except (OSError, TypeError):
+        return recipe_class.__module__
+    words = [line.split("=")[0].split(":")[0].strip().removeprefix("class ") for line in lines]
+    return f"{inspect.getsourcefile(recipe_class)}:{first + (words.index(name) if name in words else 0)}"
+
+
+def broken(recipe: Recipe[Any], part: str, what: str, mend: str, place: str = "") -> BrokenContract:
+    """The error for what a part of a recipe gave; its place is that of the part, unless it is known better."""
+    cls = type(recipe)
+    own = overridden(cls, family_of(cls)).get(part)
+    place = place or _place(own) or _class_place(cls, part)
+    return BrokenContract(f"The recipe '{recipe.name}' breaks the contract: {what}", where=place, mend=mend)

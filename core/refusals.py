@@ -1,0 +1,59 @@
+"""What an operating system refuses, told as a mistake that the user can mend."""
+
+from __future__ import annotations
+
+import errno
+
+from tunebook.errors import UserError
+
+_OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_WRITABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
+
+
+def refusal(error: BaseException, run_dir: str | None = None) -> UserError | None:
+    """The message for a full disk or a file that cannot be read or written; None for any other error."""
+    refused = _refusal(error)
+    return _as_user_error(refused, run_dir) if refused else None
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """The operating system's refusal behind an error; torch hides a full disk behind an error of its own."""
+    first = error
+    while error is not None:
+        if isinstance(error, OSError) and (error is first or _is_out_of_room(error)):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_out_of_room(error: OSError) -> bool:
+    # numpy passes no number on: "14496 requested and 12468 written" is all it says of a full disk.
+    return error.errno in _OUT_OF_ROOM or (error.errno is None and "requested and" in str(error))
+
+
+def _as_user_error(error: OSError, run_dir: str | None) -> UserError | None:
+    """An operating system's refusal that the user can mend; None for any other."""
+    where = str(error.filename) if error.filename else run_dir
+    if _is_out_of_room(error):
+        return UserError(
+            f"There is no room left to write: {error.strerror or error}.",
+            where=where,
+            mend="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
+            "what was written before is whole",
+        )
+    if error.errno in _NOT_WRITABLE:
+        return UserError(
+            f"This cannot be read or written: {error.strerror}.",
+            where=where,
+            mend="check its permissions, or choose another folder with run_dir=...",
+        )
+    return None
