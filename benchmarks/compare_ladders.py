@@ -109,14 +109,15 @@ def _given(
     return [f"data.{split}={cut(folder / f'{name}{ending}', rows, work)}" for split, (name, rows) in sizes.items()]
 
 
+METRICS = {"dialogues": (None, "perplexity")}  # the second is of the same runs
 LADDERS = {"clothing": clothing, "pneumonia": pneumonia, "briefs": briefs, "dialogues": dialogues}
 
 
-def compare(name: str, options: argparse.Namespace) -> Path:
+def compare(name: str, metric: str | None, options: argparse.Namespace) -> Path:
     """Run one ladder, or what is missing of it; returns its folder."""
     folder: Path = options.work / name
     words = ["compare", *LADDERS[name](options), f"compare.seeds={options.seeds}", f"compare.draws={options.draws}"]
-    words += [f"run_dir={folder}", "logger=csv"]
+    words += [f"run_dir={folder}", "logger=csv", *([f"compare.metric={metric}"] if metric else [])]
     began = time.monotonic()
     code = subprocess.run([sys.executable, "-m", "tunebook", *words], check=False).returncode
     if code:
@@ -171,10 +172,11 @@ def main() -> None:
     options.data, options.work = options.data.resolve(), options.work.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
     for name in options.only:
-        folder = compare(name, options)
-        print(f"{name}: {told(json.loads((folder / 'compare.json').read_text(encoding='utf-8')))}\n")
-        if options.figures:
-            save_figures(folder / "report.html", name, options.figures)
+        for metric in METRICS.get(name, (None,)):
+            folder = compare(name, metric, options)
+            print(f"{name}: {told(json.loads((folder / 'compare.json').read_text(encoding='utf-8')))}\n")
+            if options.figures:
+                save_figures(folder / "report.html", f"{name}_{metric}" if metric else name, options.figures)
 
 
 if __name__ == "__main__":
