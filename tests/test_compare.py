@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -278,3 +279,16 @@ def test_a_mistake_is_one_message_and_leaves_nothing(
     assert ended.stderr.startswith("error: ") and ended.stderr.count("error: ") == 1
     assert message in ended.stderr and "Traceback" not in ended.stderr
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["empty.csv"]
+
+
+def test_rejected_rows_are_kept_where_the_message_says(tmp_path: Path, tunebook: Tunebook) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 40)
+    with rows.open("a", encoding="utf-8") as stream:
+        stream.write(",good\n,bad\n")
+    usual = ["recipe=review_sentiment", f"data.train={rows}", "data.label=label", *QUICK, *ONCE]
+    refused = tunebook("compare", *usual, "compare.rungs=[majority]")
+    assert refused.returncode == 2
+    (place,) = re.findall(r"rejected rows: (\S+)", refused.stdout)
+    assert len(Path(place).read_text(encoding="utf-8").splitlines()) == 2
+    allowed = tunebook("compare", *usual, "compare.rungs=[majority]", "data.max_rejects=2")
+    assert allowed.returncode == 0 and "rejected rows: " in allowed.stdout, allowed.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,10 +55,10 @@ def compare_command(config: Any, output_dir: str) -> None:
     family = prepared.recipe.ladder()
     metric = _metric(made, family, prepared.labels)
     steps, left_out = planned_steps(made, prepared, family)
-    _say_plan(prepared, steps, left_out)
+    plan = make_plan(steps, prepared)
+    _say_plan(prepared, steps, plan, left_out)
     if not steps:
         raise UserError("No rung is left to run.", where="compare.rungs", mend="choose others: compare.rungs=[full]")
-    plan = make_plan(steps, prepared)
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
     stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
@@ -87,7 +86,7 @@ def _worth_telling(stopped: int, plan: Plan, folder: Path) -> bool:
 
 def _prepared(made: CompareConfig) -> Prepared:
     """All rows, checked and encoded as the runs will have them."""
-    from tunebook.commands.setup import prepare
+    from tunebook.commands.setup import prepare, rejects_apart
     from tunebook.commands.train import check_devices
     from tunebook.config import Method
     from tunebook.ladder.rungs import train_config, with_method
@@ -96,8 +95,8 @@ def _prepared(made: CompareConfig) -> Prepared:
     own: TrainConfig = with_method(train_config(made), Method.full)
     check_devices(own)
     shown = replace(own, trainer=replace(own.trainer, progress=made.trainer.progress))
-    with tempfile.TemporaryDirectory(prefix="tunebook-compare-") as scratch:
-        prepared = prepare(shown, Path(scratch) / "rejects.jsonl")
+    with rejects_apart("compare") as rejects:
+        prepared = prepare(shown, rejects)
     check_metrics(prepared.recipe, prepared.labels)
     return replace(prepared, config=own)
 
@@ -123,12 +122,12 @@ def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:
     return wanted
 
 
-def _say_plan(prepared: Prepared, steps: Sequence[Step], left_out: dict[str, tuple[str, str]]) -> None:
+def _say_plan(prepared: Prepared, steps: Sequence[Step], plan: Plan, left_out: dict[str, tuple[str, str]]) -> None:
     from tunebook.commands.summary import print_data
 
     print_data(prepared)
-    runs = sum(step.runs for step in steps)
-    print(f"ladder: {len(steps)} rungs and steps, {runs} runs: {', '.join(step.name for step in steps)}")
+    names = ", ".join(step.name for step in steps)
+    print(f"ladder: {len(steps)} rungs and steps, {len(plan.runs)} runs: {names}")
     for name, (_, reason) in left_out.items():
         print(f"left out: {name}: {reason}")
     sys.stdout.flush()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,6 +151,19 @@ def _check_unused(config: TrainConfig, recipe: Recipe[Any]) -> None:
             raise UserError(
                 f"{key} means nothing to recipe={recipe.name}.", where=key, mend=f"leave {key} out of the command"
             )
+
+
+@contextmanager
+def rejects_apart(verb: str) -> Iterator[Path]:
+    """A file for rejected rows of a verb that has no run folder: where any were rejected it stays, and is named."""
+    rejects = Path(tempfile.mkdtemp(prefix=f"tunebook-{verb}-")) / "rejects.jsonl"
+    try:
+        yield rejects
+    finally:
+        if rejects.is_file():
+            print(f"rejected rows: {rejects}")
+        else:
+            rejects.parent.rmdir()
 
 
 def prepare(config: TrainConfig, rejects: Path) -> Prepared:

@@ -41,8 +41,8 @@ def _ship(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
     if len(found) - len(comparison.left_out) == 1:
         return [start, "nothing else was there to compare it with."]
     if not any(pair.shown for pair in comparison.pairs):
-        which = "two rungs are" if len(comparison.pairs) == 1 else "rungs are all"
-        start += f" The {which} not distinguishable on these {best.score.n} test rows."
+        none = "The two rungs are not" if len(comparison.pairs) == 1 else "No two rungs are"
+        start += f" {none} distinguishable on these {best.score.n} test rows."
     if ship is not best:
         pair = comparison.between(ship.name, best.name)
         return [
@@ -62,7 +62,7 @@ def _as_good(found: dict[str, RungResult], comparison: Comparison) -> list[str]:
     ship, best = comparison.recommended, comparison.best
     unshown = [pair for pair in comparison.pairs if not pair.shown and {pair.first, pair.second} != {best, ship}]
     near = [pair for pair in unshown if ship in (pair.first, pair.second)]
-    sentences, others = [], len(unshown) - len(near)
+    sentences, others = [], len(unshown) - len(near) if any(pair.shown for pair in comparison.pairs) else 0
     if near:
         told = [_beside(pair, found[pair.second if pair.first == ship else pair.first], ship) for pair in near]
         sentences.append(
