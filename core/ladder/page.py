@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tunebook.evaluation.intervals import Score
@@ -9,7 +10,7 @@ from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quali
 from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_interval, show_name, show_number
 from tunebook.evaluation.tables import facts_tables
 from tunebook.evaluation.verdicts import capital
-from tunebook.ladder.told import COLUMNS, cells
+from tunebook.ladder.told import COLUMNS, added_in_words, cells
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
@@ -25,12 +26,14 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
 
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
-        _ladder(finished, told),
+        _ladder(finished),
         Figure(f"{metric} and its interval", ladder_figure(rungs, told.comparison), _DOTS),
         Figure(f"{metric} against cost", quality_against_cost(rungs, told.comparison), _COST),
     ]
     if told.budget is not None:
         sections.append(Figure("Learning curve", label_curve(told.budget), told.budget.words))
+    if told.added:
+        sections.append(_points(told))
     if finished.missing:
         rows: list[list[Cell]] = [[name, title, reason] for name, (title, reason) in finished.missing.items()]
         sections.append(Table("Without a result", ["rung", "what", "why"], rows))
@@ -43,15 +46,14 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
 
 
 _DOTS = "Bars are intervals over test rows; rings, where there are any, are single seeds or draws."
+_SIDE_BY_SIDE = 6  # rungs that a printed page has room for
 _COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
 
 
-def _ladder(finished: Finished, told: Told) -> Table:
+def _ladder(finished: Finished) -> Table:
     rows: list[list[Cell]] = []
     for rung in finished.rungs:
-        told_cells = cells(rung, finished, told)
-        amounts = [cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in told_cells[3:-1]]
-        rows.append([rung.name, rung.title, rung.score, told_cells[2], *amounts, told_cells[-1]])
+        rows.append([rung.name, rung.title, rung.score, *(_whole(cell) for cell in cells(rung, finished)[2:])])
     first = finished.rungs[0].score
     note = (
         f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
@@ -61,6 +63,20 @@ def _ladder(finished: Finished, told: Told) -> Table:
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
 
 
+def _points(told: Told) -> Table:
+    """What each rung added to the one before, and at what price."""
+    rows: list[list[Cell]] = [
+        [each.rung, each.before, f"{each.points:+.1f}", added_in_words(each)] for each in told.added.values()
+    ]
+    note = "Time is that of a run, rows are labelled training rows; where no added point is shown there is no price."
+    return Table("What an added point took", ["rung", "over", "points", "price"], rows, note)
+
+
+def _whole(cell: str) -> str:
+    """A cell that breaks nowhere but before brackets and after commas."""
+    return re.sub(r"(?<!,) (?!\()", "\N{NO-BREAK SPACE}", cell)
+
+
 def _classes(finished: Finished, prepared: Prepared) -> list[Section]:
     """Per rung the score of each class."""
     if not finished.by_class:
@@ -68,13 +84,18 @@ def _classes(finished: Finished, prepared: Prepared) -> list[Section]:
     rungs = list(finished.by_class)
     names = list(dict.fromkeys(name for scores in finished.by_class.values() for name in scores))
     counts = prepared.checked.labels.counts["test"] if prepared.checked.labels else {}
-    rows: list[list[Cell]] = []
-    for name in names:
-        scores: list[Score | None] = [finished.by_class[rung].get(name) for rung in rungs]
-        rows.append([name, counts.get(name, 0), *scores])
     of_class = show_name(next(iter(next(iter(finished.by_class.values())).values())).name)
     note = "The mean over seeds, with an interval over test rows. No difference between rungs is claimed here."
-    return [Table(f"{of_class} of each class", ["class", "test rows", *rungs], rows, note)]
+    tables: list[Section] = []
+    for start in range(0, len(rungs), _SIDE_BY_SIDE):
+        some = rungs[start : start + _SIDE_BY_SIDE]
+        rows: list[list[Cell]] = []
+        for name in names:
+            scores: list[Score | None] = [finished.by_class[rung].get(name) for rung in some]
+            rows.append([name, counts.get(name, 0), *scores])
+        title = f"{of_class} of each class" + (f": {some[0]} to {some[-1]}" if len(rungs) > len(some) else "")
+        tables.append(Table(title, ["class", "test rows", *some], rows, note))
+    return tables
 
 
 def _pairs(told: Told) -> Table:

@@ -160,11 +160,11 @@ def print_comparison(finished: Finished, told: Told) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, name in enumerate(COLUMNS[:-1]):
+    for number, name in enumerate(COLUMNS):
         table.add_column(name, justify="right" if number else "left", no_wrap=number < 2)
     for rung in finished.rungs:
         mark = "bold" if rung.name == told.comparison.recommended else ""
-        table.add_row(*(escape(cell) for cell in cells(rung, finished, told)[:-1]), style=mark)
+        table.add_row(*(escape(cell) for cell in cells(rung, finished)), style=mark)
     console.print(f"{finished.metric} on {finished.rungs[0].score.n} test rows")
     console.print(table)
     for name, (_, reason) in finished.missing.items():
@@ -176,12 +176,12 @@ def print_comparison(finished: Finished, told: Told) -> None:
         console.print(escape(sentence))
 
 
-COLUMNS = ("rung", "score", "seeds", "time", "memory", "trained", "saved", "an added point took")
+COLUMNS = ("rung", "score", "seeds", "time", "memory", "trained", "saved")
 
 
-def cells(rung: RungResult, finished: Finished, told: Told) -> list[str]:
+def cells(rung: RungResult, finished: Finished) -> list[str]:
     """A rung in words, by `COLUMNS`."""
-    cost, added = rung.cost, told.added.get(rung.name)
+    cost = rung.cost
     least, most = min(rung.by_seed), max(rung.by_seed)
     count = len(rung.by_seed)
     return [
@@ -192,7 +192,6 @@ def cells(rung: RungResult, finished: Finished, told: Told) -> list[str]:
         _memory(cost),
         "" if cost.trained_parameters is None else show_count(cost.trained_parameters),
         show_bytes(cost.saved_bytes),
-        "" if added is None else added_in_words(added),
     ]
 
 

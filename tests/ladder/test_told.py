@@ -10,7 +10,7 @@ from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.ladder.cost import PointCost
 from tunebook.evaluation.ladder.results import Cost, RungResult
 from tunebook.ladder.results import Finished
-from tunebook.ladder.told import COLUMNS, Told, added_in_words, cells
+from tunebook.ladder.told import COLUMNS, added_in_words, cells
 
 
 @pytest.fixture
@@ -19,18 +19,17 @@ def rung() -> RungResult:
     return RungResult("full", "all weights tuned", score, (0.79, 0.81), Cost(150.0, 1234.4, 2_400_000, 3 << 20), ())
 
 
-def told_of(rung: RungResult, added: PointCost | None = None) -> dict[str, str]:
+def told_of(rung: RungResult) -> dict[str, str]:
     """The cells of a rung by the names of their columns."""
     finished = Finished("accuracy", (rung,), (), {}, {}, {}, {}, "", {rung.name: True})
-    nothing = Told(None, {} if added is None else {rung.name: added}, None, ())  # type: ignore[arg-type]
-    return dict(zip(COLUMNS, cells(rung, finished, nothing), strict=True))
+    return dict(zip(COLUMNS, cells(rung, finished), strict=True))
 
 
 def test_a_rung_is_told_in_units_that_people_use(rung: RungResult) -> None:
     found = told_of(rung)
     assert found["score"] == "0.800 (0.750 to 0.850)" and found["seeds"] == "0.790 to 0.810 (2)"
     assert (found["time"], found["trained"], found["saved"]) == ("2.5 min", "2.4 M", "3.0 MiB")
-    assert found["memory"] == "1\N{NARROW NO-BREAK SPACE}234 MiB" and not found["an added point took"]
+    assert found["memory"] == "1\N{NARROW NO-BREAK SPACE}234 MiB"
 
 
 def test_memory_of_a_gpu_stands_beside_the_process_s_own(rung: RungResult) -> None:

@@ -45,7 +45,7 @@ class LabelBudget:
     """What is missing from `a` at one row: value = a - b rows^-c, or a + b rows^-c where lower is better."""
     c: tuple[float, float, float] | None = None
     grid: tuple[float, ...] = ()
-    """Sizes from the smallest step to four times the largest."""
+    """Sizes from the smallest step to four times the largest; none where no power law fits the steps."""
     curve: tuple[float, ...] = ()
     """The fitted curve on the grid."""
     low: tuple[float, ...] = ()
@@ -98,7 +98,7 @@ def label_budget(
     found = laws.more_rows(point)
     more = found if laws.fits and laws.rises else (float("nan"), found[1] if laws.fits else float("nan"), math.inf)
     seen = np.geomspace(sizes[0], sizes[-1], PLACES)
-    grid = np.append(seen[:-1], np.geomspace(sizes[-1], 4 * sizes[-1], PLACES // 2))
+    grid = np.append(seen[:-1], np.geomspace(sizes[-1], 4 * sizes[-1], PLACES // 2)) if laws.fits else np.zeros(0)
     bands = [_signed(laws.band(size), sign) for size in grid]
     value, allowed = laws.exponent()
     place = laws.best

@@ -87,6 +87,7 @@ def test_what_the_curve_cannot_tell_is_said_plainly() -> None:
     assert "if it comes at all" in levelled.words and levelled.more_labels[1] > 9000
     jump = budget([[0.50, 0.501, 0.499], [0.80, 0.801, 0.799], [0.60, 0.601, 0.599], [0.9, 0.901, 0.899]])
     assert "no power law" in jump.words and np.isnan(jump.more_labels[0])
+    assert not jump.grid and not jump.low, "no curve is drawn, or followed beyond, that does not fit"
     for few in (
         budget(steps(0.9, 2, 0.5, 0.01)[:2], rows=ROWS[:2]),
         budget([[v[0]] for v in steps(0.9, 2, 0.5, 0.01)]),
