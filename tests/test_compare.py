@@ -118,6 +118,30 @@ def test_a_rung_that_fails_fails_alone_and_says_why(untouched: tuple[Path, str])
     assert "lora: the run failed: The model has no layer named nothing" in said
 
 
+def test_rungs_that_all_fail_end_in_one_message(tmp_path: Path, rows: Path, cache_folder: Path) -> None:
+    arguments = [*ladder_of_reviews(rows), "compare.rungs=[lora]", "compare.curve=[]"]
+    process = start(arguments, tmp_path, cache_folder)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in said
+    assert "error: No rung has a result.\n  lora: the run failed: The model has no layer named nothing" in said
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "record.json", "cost.json", "predictions.csv", "plan.json"])
+def test_a_damaged_file_is_named_with_what_to_remove(
+    name: str, tmp_path: Path, untouched: tuple[Path, str], rows: Path, cache_folder: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(untouched[0], tmp_path / "out")
+    (damaged,) = tmp_path.glob(f"out/full/*/{name}" if name != "plan.json" else "out/plan.json")
+    damaged.write_bytes(b"\xff\xfe{")
+    arguments = [*ladder_of_reviews(rows), "compare.rungs=[majority,full]", "compare.curve=[]"]
+    process = start(arguments, tmp_path, cache_folder)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in said, said
+    assert str(damaged) in said and "remove" in said
+
+
 def test_the_same_command_redoes_nothing_but_what_failed(
     untouched: tuple[Path, str], rows: Path, cache_folder: Path
 ) -> None:

@@ -65,11 +65,11 @@ def compare_command(config: Any, output_dir: str) -> None:
     if stopped and not _worth_telling(stopped, plan, folder):
         raise Stopped(folder, stopped)
     from tunebook.ladder.results import read_finished
-    from tunebook.ladder.told import print_comparison, write_comparison
+    from tunebook.ladder.told import counted, print_comparison, write_comparison
 
     finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
     told = write_comparison(folder, finished, made, prepared)
-    print_comparison(finished, told)
+    print_comparison(finished, told, counted(finished, len(prepared.encoded.rows["test"])))
     print(f"report: {folder / 'report.html'}")
     if stopped:
         raise Stopped(folder, stopped)
@@ -149,6 +149,8 @@ def comparison_folder(run_dir: str, key: str) -> Path:
             raise UserError(
                 "This folder holds a comparison of something else.", where=str(folder), mend="choose another run_dir="
             )
+        return folder
+    if (folder / "compare.log").is_file():  # a comparison's whose plan is gone: its runs are known by their keys
         return folder
     if not made_empty(folder, "folder of the comparison"):
         raise UserError(

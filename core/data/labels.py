@@ -148,7 +148,7 @@ def absence_notes(labels: Labels) -> list[str]:
     for split in ("validation", "test"):
         absent = [name for name in labels.names if not labels.counts[split].get(name)]
         if absent:
-            notes.append(f"no {split} row has the label {_listed(absent)}: it is not measured there")
+            notes.append(f"no {split} row has the label {_listed(absent)}: the scores say nothing of it")
     return notes
 
 

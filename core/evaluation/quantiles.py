@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 
 _TERMS = (
@@ -16,12 +17,16 @@ _TERMS = (
 def student(confidence: float, freedom: float) -> float:
     """Reach of a two-sided interval in standard errors: the quantile of Student's t at (1 + confidence) / 2.
 
-    Fisher's expansion around the normal quantile (Abramowitz & Stegun, 1964, 26.7.5), within 0.5 % from 3 degrees
-    of freedom on at 95 %.
+    Exact for 1 and 2 degrees of freedom; else Fisher's expansion around the normal quantile (Abramowitz & Stegun,
+    1964, 26.7.5), within 0.5 % from 3 degrees of freedom on at 95 %.
 
     Raises:
-        ValueError: Fewer than 3 degrees of freedom.
+        ValueError: Fewer than 3 degrees of freedom, and neither 1 nor 2.
     """
+    if freedom == 1:
+        return math.tan(math.pi * confidence / 2)
+    if freedom == 2:
+        return confidence * math.sqrt(2 / (1 - confidence**2))
     if freedom < 3:
         raise ValueError("the expansion needs 3 degrees of freedom or more")
     z = NormalDist().inv_cdf(0.5 + confidence / 2)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook import __version__
 from tunebook.config import TrainConfig
 from tunebook.data.paths import resolve_paths
+from tunebook.errors import UserError
 from tunebook.files import write_json
 from tunebook.ladder.rungs import BASELINES, Step, seeds_of, with_method
 
@@ -66,7 +67,11 @@ class Plan:
 
 def read_plan(path: Path) -> Plan:
     """Read plan.json."""
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        mend = "remove that file and give the command again: finished runs are found by their keys"
+        raise UserError("The plan of the comparison is damaged.", where=str(path), mend=mend) from error
     runs = tuple(PlannedRun(**run) for run in found["runs"])
     return Plan(found["key"], runs, {name: tuple(numbers) for name, numbers in found["members"].items()})
 

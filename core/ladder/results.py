@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +51,7 @@ class Finished:
         folders: Rung or step -> the folders of its finished runs.
         fingerprint: Of the test rows.
         measured: Rungs of which all time is known.
+        failed: Rungs that were planned, of which no run is finished.
     """
 
     metric: str
@@ -63,6 +63,7 @@ class Finished:
     folders: Mapping[str, tuple[str, ...]]
     fingerprint: str
     measured: Mapping[str, bool] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
 
 
 def read_finished(
@@ -91,6 +92,8 @@ def read_finished(
     }
     rungs, by_class, curve = [], {}, []
     scored = list({run.run.path: run.run for step in steps for run in done[step.name]}.values())
+    for run in [run for each in done.values() for run in each]:
+        _check_answers(run)
     outcomes = dict(zip((run.path for run in scored), family.outcomes(metric, scored, prepared), strict=True))
     for step in steps:
         finished = done[step.name]
@@ -119,7 +122,17 @@ def read_finished(
         {name: tuple(run.planned.folder for run in each) for name, each in done.items() if each},
         fingerprint,
         {name: all(run.measured for run in each) for name, each in done.items()},
+        tuple(step.name for step in steps if step.curve is None and not done[step.name]),
     )
+
+
+def _check_answers(run: RungRun) -> None:
+    """Refuse answers that are gone or no text, and scores that cannot be read."""
+    metrics_of(run)
+    try:
+        run.run.predictions.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise run.damaged(run.run.predictions) from error
 
 
 def check_same_rows(runs: Sequence[RungRun]) -> str:
@@ -130,7 +143,9 @@ def check_same_rows(runs: Sequence[RungRun]) -> str:
     """
     found: dict[str, RungRun] = {}
     for run in runs:
-        record = json.loads(run.run.record.read_text(encoding="utf-8"))
+        record = run.read(run.run.record)
+        if "rows" not in record:
+            raise run.damaged(run.run.record)
         found.setdefault(record["rows"]["test"], run)
     if len(found) > 1:
         one, other = list(found.values())[:2]
@@ -173,7 +188,7 @@ def _rung(
 
 def cost_of(runs: Sequence[RungRun]) -> Cost:
     """What a typical run took."""
-    record = json.loads(runs[0].run.record.read_text(encoding="utf-8"))
+    record = runs[0].read(runs[0].run.record)
     rows = [_train_rows(run) for run in runs]
     return Cost(
         seconds=float(median(run.seconds for run in runs)),
@@ -186,7 +201,7 @@ def cost_of(runs: Sequence[RungRun]) -> Cost:
 
 
 def _train_rows(run: RungRun) -> int:
-    record = json.loads(run.run.record.read_text(encoding="utf-8"))
+    record = run.read(run.run.record)
     untrained = run.planned.kind == "train" and run.planned.config["adapt"]["method"] == "none"
     return 0 if untrained else int(record["row_counts"]["train"])
 
@@ -200,7 +215,9 @@ def saved_bytes(run: RungRun) -> int:
 
 def metrics_of(run: RungRun) -> dict[str, Any]:
     """The scores in a run's metrics.json, by metric."""
-    found: dict[str, Any] = json.loads(run.run.metrics.read_text(encoding="utf-8"))["test"]
+    found: dict[str, Any] = run.read(run.run.metrics).get("test")
+    if not found:
+        raise run.damaged(run.run.metrics)
     return found
 
 

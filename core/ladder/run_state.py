@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunebook.errors import UserError
 from tunebook.files import write_json
 from tunebook.ladder.plan import PlannedRun
 from tunebook.run_folder import RunFolder
@@ -54,10 +55,27 @@ class RungRun:
     @property
     def attempts(self) -> list[dict[str, Any]]:
         """What each process took: `seconds`, `peak_memory`, `device_memory`; without them of one that was killed."""
-        if not self.cost_file.is_file():
-            return []
-        found: list[dict[str, Any]] = json.loads(self.cost_file.read_text(encoding="utf-8"))
+        found: list[dict[str, Any]] = self.read(self.cost_file) if self.cost_file.is_file() else []
         return found
+
+    def read(self, file: Path) -> Any:
+        """Read a JSON file of the run.
+
+        Raises:
+            UserError: It is gone or damaged; a run is cheaper made once more than mended.
+        """
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError) as error:
+            raise self.damaged(file) from error
+
+    def damaged(self, file: Path) -> UserError:
+        """What is said of a file that was finished and cannot be read."""
+        return UserError(
+            "A file of a finished run is gone or damaged.",
+            where=str(file),
+            mend=f"remove the folder {self.run.path} and give the command again: that run alone is made once more",
+        )
 
     @property
     def begun(self) -> bool:

@@ -45,7 +45,12 @@ class Told:
     verdict: Sequence[str]
 
 
-def tell(finished: Finished, made: CompareConfig) -> Told:
+def counted(finished: Finished, rows: int) -> str:
+    """What was scored, where these are not the test rows: turns of conversations, briefs of several copies."""
+    return "test rows" if finished.rungs[0].score.n == rows else "answers"
+
+
+def tell(finished: Finished, made: CompareConfig, rows: int) -> Told:
     """Compare the rungs, and say what the test rows show."""
     settings: dict[str, Any] = {
         "confidence": made.evaluation.confidence,
@@ -55,9 +60,11 @@ def tell(finished: Finished, made: CompareConfig) -> Told:
     comparison = compare_rungs(finished.rungs, **settings)
     added = {each.rung: each for each in cost_of_points(finished.rungs, comparison)}
     budget = _budget(finished, settings)
-    verdict = [*ladder_verdict(finished.rungs, comparison), *_of_one_run(finished)]
+    verdict = [*ladder_verdict(finished.rungs, comparison, counted(finished, rows)), *_of_one_run(finished)]
+    if finished.failed:
+        verdict.append(f"Not compared, as runs failed or are not finished: {', '.join(finished.failed)}.")
     if budget is not None:
-        verdict = [*verdict, budget.words]
+        verdict.append(f"Learning curve of {made.compare.curve_rung.name}: {budget.words}")
     return Told(comparison, added, budget, verdict)
 
 
@@ -142,14 +149,14 @@ def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prep
     from tunebook.evaluation.report import render
     from tunebook.ladder.page import comparison_page
 
-    told = tell(finished, made)
+    told = tell(finished, made, len(prepared.encoded.rows["test"]))
     content = as_json(finished, told, made, prepared)
     write_text(folder / "compare.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(folder / "report.html", render(comparison_page(finished, told, made, prepared)))
     return told
 
 
-def print_comparison(finished: Finished, told: Told) -> None:
+def print_comparison(finished: Finished, told: Told, what: str) -> None:
     """The ladder as a table, what has no result and why, and the verdict."""
     import sys
 
@@ -165,13 +172,14 @@ def print_comparison(finished: Finished, told: Told) -> None:
     for rung in finished.rungs:
         mark = "bold" if rung.name == told.comparison.recommended else ""
         table.add_row(*(escape(cell) for cell in cells(rung, finished)), style=mark)
-    console.print(f"{finished.metric} on {finished.rungs[0].score.n} test rows")
+    console.print(f"{finished.metric} on {finished.rungs[0].score.n} {what}")
     console.print(table)
     for name, (_, reason) in finished.missing.items():
         console.print(escape(f"{name}: {reason}"))
     for added in told.added.values():
         if added.seconds is not None:
-            console.print(escape(f"{added.rung} over {added.before}: {added_in_words(added)}"))
+            told_points = f"{added.points:+.1f} points, {added_in_words(added)}"
+            console.print(escape(f"{added.rung} over {added.before}: {told_points}"))
     for sentence in told.verdict:
         console.print(escape(sentence))
 
@@ -217,4 +225,4 @@ def added_in_words(added: PointCost) -> str:
     if added.labels:
         count = f"{abs(added.labels):.2g}" if abs(added.labels) < 10 else show_number(round(abs(added.labels)))
         rows = f" and {count} {'rows' if added.labels > 0 else 'rows less'}"
-    return f"{time}{rows} a point, of which it added {added.points:.1f}"
+    return f"{time}{rows} a point"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -58,7 +57,7 @@ def _tell(runs: Sequence[RungRun], told: set[str], metric: str) -> None:
 
 def value_of(run: RungRun, metric: str) -> str:
     """The metric of one run in words."""
-    found = json.loads(run.run.metrics.read_text(encoding="utf-8"))["test"].get(metric)
+    found = run.read(run.run.metrics).get("test", {}).get(metric)
     return "done" if found is None or found["value"] is None else f"{metric} {found['value']:.3f}"
 
 

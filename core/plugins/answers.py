@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.plugins.contract import amiss, broken
+from tunebook.plugins.contract import amiss, broken, family_of
 
 if TYPE_CHECKING:
     from tunebook.config import DataConfig
@@ -101,6 +101,8 @@ def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     metrics = recipe.metrics(labels)
     given(recipe, "metrics", metrics, lambda m: isinstance(m, MetricCollection), "a torchmetrics.MetricCollection")
     names = [str(name) for name in metrics]
+    if family_of(type(recipe)).__module__ == "tunebook.recipe":
+        names.append("loss")  # measured with every validation; who reports in a way of their own may watch it
     if recipe.watch not in names:
         near = get_close_matches(str(recipe.watch), names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""

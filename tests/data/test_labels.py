@@ -67,4 +67,4 @@ def test_a_column_of_unique_values_is_not_taken_for_labels() -> None:
 
 def test_labels_absent_from_a_split_are_noted() -> None:
     counts = {"train": {"a": 3, "b": 3}, "validation": {"a": 1, "b": 1}, "test": {"a": 1}}
-    assert absence_notes(Labels(("a", "b"), counts)) == ["no test row has the label 'b': it is not measured there"]
+    assert absence_notes(Labels(("a", "b"), counts)) == ["no test row has the label 'b': the scores say nothing of it"]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.evaluation.compare import Difference, judged
+from tunebook.evaluation.ladder.ranking_outcome import RankingOutcome
 from tunebook.evaluation.ladder.results import RungResult
 from tunebook.evaluation.ladder.rung_score import FEWEST_UNITS
 from tunebook.evaluation.paired import observed, resampled, swap_test
@@ -178,7 +179,9 @@ def _difference(
     """The difference of two rungs and its standard error; without an interval where there are too few rows."""
     units, known = one.outcomes[0].units, drawn[~np.isnan(drawn)]
     grouped = "paired group bootstrap" if units < one.score.n else "paired bootstrap"
-    if units < FEWEST_UNITS or 2 * len(known) < len(drawn):
+    # A ranking of two positives says nothing, among however many negatives.
+    rankings = [run.evidence for run in (*one.outcomes, *other.outcomes) if isinstance(run, RankingOutcome)]
+    if min([units, *rankings]) < FEWEST_UNITS or 2 * len(known) < len(drawn):
         nan = float("nan")
         return judged(value, nan, nan, one.score.n, nan, confidence, grouped), nan
     error = float(known.std(ddof=1))

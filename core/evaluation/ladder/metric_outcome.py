@@ -75,6 +75,8 @@ def metric_outcomes(metric: Metric, runs: Sequence[Predictions]) -> list[Confusi
     Raises:
         ValueError: The runs are not about the same rows and labels.
     """
+    if not runs:
+        return []
     first = runs[0]
     if any(run.labels != first.labels or not np.array_equal(run.target, first.target) for run in runs):
         raise ValueError("a comparison needs the same test rows and labels for every run")

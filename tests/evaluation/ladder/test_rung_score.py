@@ -21,7 +21,7 @@ def score(outcomes: Any, metric: str = "accuracy", n: int = 300, **settings: Any
     return score_of_rung(outcomes, metric, n, higher_is_better=higher, **{"resamples": 400, **settings})
 
 
-@pytest.mark.parametrize("freedom", [3, 4, 10, 200])
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 10, 200])
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])
 def test_the_quantile_is_that_of_students_t(confidence: float, freedom: int) -> None:
     assert student(confidence, freedom) == pytest.approx(student_t.ppf(0.5 + confidence / 2, freedom), rel=5e-3)
