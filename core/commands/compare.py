@@ -62,26 +62,25 @@ def compare_command(config: Any, output_dir: str) -> None:
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
     stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
-    if stopped and not _worth_telling(stopped, plan, folder):
+    if stopped and not _worth_telling(stopped, steps, plan, folder):
         raise Stopped(folder, stopped)
     from tunebook.ladder.results import read_finished
-    from tunebook.ladder.told import counted, print_comparison, write_comparison
+    from tunebook.ladder.told import print_comparison, write_comparison
 
     finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
     told = write_comparison(folder, finished, made, prepared)
-    print_comparison(finished, told, counted(finished, len(prepared.encoded.rows["test"])))
+    print_comparison(finished, told)
     print(f"report: {folder / 'report.html'}")
     if stopped:
         raise Stopped(folder, stopped)
 
 
-def _worth_telling(stopped: int, plan: Plan, folder: Path) -> bool:
+def _worth_telling(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path) -> bool:
     """Whether who stopped it can be shown what is finished: a person who waits, and at least one rung."""
     from tunebook.ladder.run_state import RungRun
 
-    runs = [RungRun.of(planned, folder) for planned in plan.runs]
-    rungs = {number for name, numbers in plan.members.items() if not name.startswith("curve_") for number in numbers}
-    return stopped == signal.SIGINT and any(runs[number].finished for number in rungs)
+    rungs = {number for step in steps if step.curve is None for number in plan.members[step.name]}
+    return stopped == signal.SIGINT and any(RungRun.of(plan.runs[number], folder).finished for number in rungs)
 
 
 def _prepared(made: CompareConfig) -> Prepared:

@@ -57,28 +57,21 @@ def predict_command(arguments: Sequence[str]) -> None:
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
     from tunebook.bundle.read import recipe_of
-    from tunebook.data.rejects import RejectLog
+    from tunebook.data.rejects import RejectLog, log_apart
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
-    with _in_words_of_predict(), tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch, _log() as log:
+    with (
+        _in_words_of_predict(),
+        tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
+        log_apart("predict") as log,
+    ):
         columns = recipe.predict_columns(manifest, options.column, options.files)
         content = recipe.bundle_content(manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch))
         _label(folder, rows, content, options.accelerator, output, rejects)
-
-
-@contextmanager
-def _log() -> Iterator[Path]:
-    """Where rejected rows are told until there is an output to tell them beside; as of `check`, it stays if need be."""
-    folder = Path(tempfile.mkdtemp(prefix="tunebook-rejects-"))
-    try:
-        yield folder / "rejects.jsonl"
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def rejects_beside(output: Path) -> Path:

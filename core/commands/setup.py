@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from tunebook.compose import typed_recipe_options
 from tunebook.config import Method, TrainConfig
 from tunebook.data.conversations.template import TEMPLATES
 from tunebook.data.gate import Checked, open_gate
-from tunebook.data.rejects import RejectLog
+from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
@@ -156,14 +155,12 @@ def _check_unused(config: TrainConfig, recipe: Recipe[Any]) -> None:
 @contextmanager
 def rejects_apart(verb: str) -> Iterator[Path]:
     """A file for rejected rows of a verb that has no run folder: where any were rejected it stays, and is named."""
-    rejects = Path(tempfile.mkdtemp(prefix=f"tunebook-{verb}-")) / "rejects.jsonl"
-    try:
-        yield rejects
-    finally:
-        if rejects.is_file():
-            print(f"rejected rows: {rejects}")
-        else:
-            rejects.parent.rmdir()
+    with log_apart(verb) as rejects:
+        try:
+            yield rejects
+        finally:
+            if rejects.is_file():
+                print(f"rejected rows: {rejects}")
 
 
 def prepare(config: TrainConfig, rejects: Path) -> Prepared:

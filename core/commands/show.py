@@ -176,8 +176,9 @@ def _composed_defaults(name: str) -> dict[str, str]:
         if key == "data.cache_dir" or key.startswith("recipe"):
             continue
         if key == "run_dir":  # it has the time in it
-            raw = str(OmegaConf.to_container(config, resolve=False)[key])  # type: ignore[index,call-overload]
-            values[key] = re.sub(r"\$\{now:[^}]*\}", "<time>", raw.replace("${recipe.name}", name))
+            written: Any = OmegaConf.to_container(config, resolve=False)
+            folder = str(written[key]).replace("${recipe.name}", name)
+            values[key] = re.sub(r"\$\{now:[^}]*\}", "<time>", folder)
             continue
         node = OmegaConf.select(config, key)
         values[key] = _plain(OmegaConf.to_container(node) if OmegaConf.is_config(node) else node)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -112,3 +115,14 @@ def _sentence(entry: Reject) -> str:
 def _excerpt(text: str) -> str:
     """The start of a text, fit for UTF-8 whatever bytes it came from."""
     return text[:EXCERPT].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@contextmanager
+def log_apart(verb: str) -> Iterator[Path]:
+    """A place for the log where nothing else is written yet; it stays there if anything was rejected."""
+    folder = Path(tempfile.mkdtemp(prefix=f"tunebook-{verb}-"))
+    try:
+        yield folder / "rejects.jsonl"
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()

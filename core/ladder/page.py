@@ -10,7 +10,7 @@ from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quali
 from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_interval, show_name, show_number
 from tunebook.evaluation.tables import facts_tables
 from tunebook.evaluation.verdicts import capital
-from tunebook.ladder.told import COLUMNS, added_in_words, cells, counted
+from tunebook.ladder.told import COLUMNS, added_in_words, cells
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
@@ -26,7 +26,7 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
 
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
-        _ladder(finished, prepared),
+        _ladder(finished, told),
         Figure(f"{metric} and its interval", ladder_figure(rungs, told.comparison), _DOTS),
         Figure(f"{metric} against cost", quality_against_cost(rungs, told.comparison), _COST),
     ]
@@ -50,15 +50,15 @@ _SIDE_BY_SIDE = 6  # rungs that a printed page has room for
 _COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
 
 
-def _ladder(finished: Finished, prepared: Prepared) -> Table:
+def _ladder(finished: Finished, told: Told) -> Table:
     rows: list[list[Cell]] = []
     for rung in finished.rungs:
         rows.append([rung.name, rung.title, rung.score, *(_whole(cell) for cell in cells(rung, finished)[2:])])
-    first, what = finished.rungs[0].score, counted(finished, len(prepared.encoded.rows["test"]))
+    first = finished.rungs[0].score
     note = (
         f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
-        f"interval over {first.n} {what}. Next to it the least and the greatest of the runs. Time and memory are "
-        "those of a typical (median) run in a process of its own, once the libraries are loaded."
+        f"interval over {first.n} {told.counted}. Next to it the least and the greatest of the runs. Time and memory "
+        "are those of a typical (median) run in a process of its own, once the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
 

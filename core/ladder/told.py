@@ -37,17 +37,14 @@ class Told:
         added: What an added point cost, of each rung over the one before.
         budget: The learning curve; None without one.
         verdict: In words.
+        counted: What was scored: test rows, or answers (to turns of conversations, to briefs of several copies).
     """
 
     comparison: Comparison
     added: Mapping[str, PointCost]
     budget: LabelBudget | None
     verdict: Sequence[str]
-
-
-def counted(finished: Finished, rows: int) -> str:
-    """What was scored, where these are not the test rows: turns of conversations, briefs of several copies."""
-    return "test rows" if finished.rungs[0].score.n == rows else "answers"
+    counted: str
 
 
 def tell(finished: Finished, made: CompareConfig, rows: int) -> Told:
@@ -60,12 +57,13 @@ def tell(finished: Finished, made: CompareConfig, rows: int) -> Told:
     comparison = compare_rungs(finished.rungs, **settings)
     added = {each.rung: each for each in cost_of_points(finished.rungs, comparison)}
     budget = _budget(finished, settings)
-    verdict = [*ladder_verdict(finished.rungs, comparison, counted(finished, rows)), *_of_one_run(finished)]
+    counted = "test rows" if finished.rungs[0].score.n == rows else "answers"
+    verdict = [*ladder_verdict(finished.rungs, comparison, counted), *_of_one_run(finished)]
     if finished.failed:
         verdict.append(f"Not compared, as runs failed or are not finished: {', '.join(finished.failed)}.")
     if budget is not None:
         verdict.append(f"Learning curve of {made.compare.curve_rung.name}: {budget.words}")
-    return Told(comparison, added, budget, verdict)
+    return Told(comparison, added, budget, verdict, counted)
 
 
 def _of_one_run(finished: Finished) -> list[str]:
@@ -156,7 +154,7 @@ def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prep
     return told
 
 
-def print_comparison(finished: Finished, told: Told, what: str) -> None:
+def print_comparison(finished: Finished, told: Told) -> None:
     """The ladder as a table, what has no result and why, and the verdict."""
     import sys
 
@@ -172,7 +170,7 @@ def print_comparison(finished: Finished, told: Told, what: str) -> None:
     for rung in finished.rungs:
         mark = "bold" if rung.name == told.comparison.recommended else ""
         table.add_row(*(escape(cell) for cell in cells(rung, finished)), style=mark)
-    console.print(f"{finished.metric} on {finished.rungs[0].score.n} {what}")
+    console.print(f"{finished.metric} on {finished.rungs[0].score.n} {told.counted}")
     console.print(table)
     for name, (_, reason) in finished.missing.items():
         console.print(escape(f"{name}: {reason}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
 
-def given(recipe: Recipe[Any], part: str, value: Any, good: Callable[[Any], bool], asked: str) -> Any:
+def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) -> Any:
     """What a part of a recipe gave, if it is what was asked for.
 
     Args:
         recipe: The recipe.
         part: The name of its method.
         value: What that returned.
-        good: Whether it may be so.
+        good: Whether that may be so.
         asked: What it must be, in words.
     """
-    if good(value):
+    if good:
         return value
     inner = {type(each).__name__: 0 for each in value} if isinstance(value, (list, tuple)) else {}
     said = f"a {type(value).__name__}{' of ' if inner else ''}{', '.join(inner)}"
@@ -43,7 +43,7 @@ def columns_of(recipe: Recipe[Any], data: DataConfig) -> Sequence[Column]:
         recipe,
         "columns",
         made,
-        lambda m: isinstance(m, (list, tuple)) and bool(m) and all(isinstance(c, Column) for c in m),
+        isinstance(made, (list, tuple)) and bool(made) and all(isinstance(c, Column) for c in made),
         "a list of tunebook.data.columns.Column, such as those of super().columns(data) and more",
     )
     return found
@@ -53,7 +53,7 @@ def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
     """The sample rows that a recipe brings."""
     made = recipe.samples(Path(cache_dir))
     asked = "{split: path}, such as {'train': Path('train.csv')}; {} where there are none"
-    found: Mapping[str, Path] = given(recipe, "samples", made, lambda m: isinstance(m, Mapping), asked)
+    found: Mapping[str, Path] = given(recipe, "samples", made, isinstance(made, Mapping), asked)
     return found
 
 
@@ -63,7 +63,7 @@ def invalid_of(recipe: Recipe[Any]) -> Invalid:
     def invalid(row: Mapping[str, str]) -> str | None:
         reason = recipe.invalid(row)
         if reason is not None and not isinstance(reason, str):
-            given(recipe, "invalid", reason, lambda r: False, "None, or in words why the row cannot be used")
+            given(recipe, "invalid", reason, False, "None, or in words why the row cannot be used")
         return reason
 
     return invalid
@@ -76,14 +76,15 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
         raise broken(recipe, part, what, "return a text for each label, in the order of the labels")
     asked = "a list with a text for each label, in the order of the labels"
     good = isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
-    return list(given(recipe, part, texts, lambda t: good, asked))
+    return list(given(recipe, part, texts, good, asked))
 
 
 def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     """Refuse a recipe whose head is none, or whose head's methods take other parameters."""
     from tunebook.recipe import Head
 
-    head = given(recipe, "head", recipe.head(labels), lambda h: isinstance(h, Head), "a tunebook.Head")
+    head = recipe.head(labels)
+    given(recipe, "head", head, isinstance(head, Head), "a tunebook.Head")
     wrong = amiss(type(head), Head)
     if wrong:
         what, mend, place = wrong
@@ -99,7 +100,7 @@ def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     from torchmetrics import MetricCollection
 
     metrics = recipe.metrics(labels)
-    given(recipe, "metrics", metrics, lambda m: isinstance(m, MetricCollection), "a torchmetrics.MetricCollection")
+    given(recipe, "metrics", metrics, isinstance(metrics, MetricCollection), "a torchmetrics.MetricCollection")
     names = [str(name) for name in metrics]
     if family_of(type(recipe)).__module__ == "tunebook.recipe":
         names.append("loss")  # measured with every validation; who reports in a way of their own may watch it
