@@ -382,6 +382,18 @@ class Person:
         before, _, self.seen = self.seen.partition(wanted)
         return before + wanted
 
+    def waits_for_a_key(self, seconds: float = 60) -> None:
+        """Until the process sleeps, having shown all it had to show.
+
+        Python looks at signals where its wait for a key is broken off. One that comes between two waits, while a key
+        is echoed, is looked at only after the next line, so a test that interrupts there would wait for ever.
+        """
+        status = Path(f"/proc/{self.process.pid}/stat")
+        deadline = time.monotonic() + seconds
+        while status.read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < deadline, "the process does not wait for a key"
+            time.sleep(0.01)
+
     def leaves_with(self) -> int:
         return self.process.wait(30)
 
@@ -444,7 +456,8 @@ def test_ctrl_c_stops_an_answer_and_then_leaves(bundle: Path, tmp_path: Path) ->
         person.reads_until("there is nothing to take back")
         person.reads_until("you> ")
         person.types("half a question")
-        person.reads_until("half a question")  # the line is being edited: an earlier signal would wait for a key
+        person.reads_until("half a question")
+        person.waits_for_a_key()
         person.types("\x03")
         person.reads_until("interrupted")
         assert person.leaves_with() == 130
