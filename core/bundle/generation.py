@@ -30,6 +30,7 @@ from tunebook.models.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, re
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
+from tunebook.plugins.writing import generation_of
 from tunebook.tasks.writer import Writer
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
     """
     check_kind(manifest, recipe.head(()), folder)
     try:
-        generation = recipe.generation()
+        generation = generation_of(recipe)
     except ValueError as error:
         told = f"The bundle's {FILE} is damaged: {error}."
         raise UserError(told, where=str(folder), mend="write the bundle again") from error

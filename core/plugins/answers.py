@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.reading import Invalid
     from tunebook.recipe import Recipe
+    from tunebook.tasks.image_classification import ImageClassification
 
 
 def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) -> Any:
@@ -77,6 +78,15 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
     asked = "a list with a text for each label, in the order of the labels"
     good = isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
     return list(given(recipe, part, texts, good, asked))
+
+
+def check_use(recipe: ImageClassification[Any]) -> None:
+    """Refuse what a recipe of images says of its use, before an image is read."""
+    cautions, points = recipe.cautions, recipe.own_points
+    good = isinstance(cautions, (list, tuple)) and all(isinstance(each, str) for each in cautions)
+    given(recipe, "cautions", cautions, good, "a list of sentences, even of a single one")
+    good = isinstance(points, Mapping) and all(isinstance(part, str) for each in points.items() for part in each)
+    given(recipe, "own_points", points, good, "{name: rule}, such as {'screening': 'sensitivity 0.95'}; {} for none")
 
 
 def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:

@@ -12,7 +12,8 @@ from tunebook.errors import UserError
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
-CORE = ("tunebook.recipe", "tunebook.tasks")
+CORE = ("tunebook.recipe.", "tunebook.tasks.")
+"""Where the families are; the recipes that ship are beside them."""
 
 
 class BrokenContract(UserError):
@@ -21,7 +22,7 @@ class BrokenContract(UserError):
 
 def family_of(recipe_class: type) -> type:
     """The class of Tunebook that a recipe derives from."""
-    return next(c for c in recipe_class.__mro__ if c.__module__.startswith(CORE))
+    return next(c for c in recipe_class.__mro__ if f"{c.__module__}.".startswith(CORE))
 
 
 def overridden(cls: type, asked: type) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
+from tunebook.plugins.writing import learnt_of
 
 if TYPE_CHECKING:
     from tunebook.tasks.text_generation import TextGeneration
@@ -72,7 +73,7 @@ def encode_splits(
             max_length,
             config.data.too_long,
             Path(config.data.cache_dir),
-            recipe.learnt,
+            partial(learnt_of, recipe),
             recipe.learnt_by,
         )
         facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, config.data.too_long)

@@ -11,6 +11,7 @@ from tunebook.models.generate import Generation
 from tunebook.models.seq2seq import is_seq2seq
 from tunebook.models.source import ModelSource
 from tunebook.models.text import positions
+from tunebook.plugins.writing import check_properties, generation_of
 from tunebook.tasks.exchanges import check_tokenize
 from tunebook.tasks.writer import room_beside
 
@@ -33,6 +34,7 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     options: Any = recipe.options
     if options.max_new_tokens < 1:
         raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", mend="choose more")
+    check_properties(recipe)
     _check_candidates(recipe.candidates, _generation(recipe))
     check_quantized(source, config.adapt)
     _check_room(options.max_new_tokens, source)
@@ -56,7 +58,7 @@ def _check_room(max_new_tokens: int, source: ModelSource) -> None:
 
 def _generation(recipe: TextGeneration[Any]) -> Generation:
     try:
-        return recipe.generation()
+        return generation_of(recipe)
     except ValueError as error:
         raise UserError(f"Nothing can be written so: {error}.", where="recipe", mend="choose another number") from error
 

@@ -24,6 +24,7 @@ from tunebook.evaluation.generation.sums import RowSums, score
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.report import Report, render
 from tunebook.files import write_json, write_text
+from tunebook.plugins.writing import baselines_of, exchanges_of, generation_of, kept_of, measures_of
 from tunebook.run_folder import RunFolder
 from tunebook.score_config import ScoreConfig
 from tunebook.tasks.held_out import HeldOut, Performance, encoded_rows, perform, written
@@ -85,7 +86,7 @@ class Evidence:
         """Whether answers end, and what the recipe measures besides."""
         which = self.held_out.exchanges.rows.tolist()
         ends = {"unfinished": model.unfinished} if model.unfinished else {}
-        return {**ends, **self.recipe.measures(self.held_out.rows, which, model.drafts, self.train)}
+        return {**ends, **measures_of(self.recipe, self.held_out.rows, which, model.drafts, self.train)}
 
     def _scores(self, model: Performance) -> list[Score]:
         first = [score(model.perplexity, self.held_out.groups, **self.settings)] if model.perplexity else []
@@ -158,11 +159,11 @@ def finish(
     writer: Writer = recipe.open_bundle(run.bundle, manifest)
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows = encoded.rows["test"]
-    exchanges = recipe.exchanges(rows, config.evaluation.answers)
+    exchanges = exchanges_of(recipe, rows, config.evaluation.answers)
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
-    notes = [*prepared.checked.notes, *held_out.notes(len(recipe.exchanges(rows, None))), *tuned.notes()]
+    notes = [*prepared.checked.notes, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
     others = {}
     if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
@@ -170,7 +171,7 @@ def finish(
         before = _writer(recipe, recipe.untuned(prepared.source), prepared)
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
     train = encoded.rows["train"]
-    for name, texts in recipe.baselines(rows, held_out.exchanges.rows.tolist(), train).items():
+    for name, texts in baselines_of(recipe, rows, held_out.exchanges.rows.tolist(), train).items():
         others[name] = written(held_out, [[Draft(text)] for text in texts])
     evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train)
     report = evidence.report(
@@ -206,7 +207,7 @@ def _write_bundle(
     }
     writer = _writer(recipe, model, prepared)
     seen = _seen(recipe, prepared, fitted)
-    kept = recipe.kept(prepared.config, prepared.encoded.rows["train"])
+    kept = kept_of(recipe, prepared.config, prepared.encoded.rows["train"])
     write_generation_bundle(run.bundle, writer, prepared.config, kept, card, run.adapter, seen)
 
 
@@ -218,7 +219,7 @@ def _validated(recipe: TextGeneration[Any], fitted: Fitted | None) -> list[str]:
 
 def _writer(recipe: TextGeneration[Any], model: Any, prepared: Prepared) -> Writer:
     encoded = prepared.encoded
-    return Writer(model, encoded.tokenizer, encoded.max_length, recipe.generation(), recipe=recipe)
+    return Writer(model, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
 
 
 def evaluate(
@@ -233,11 +234,11 @@ def evaluate(
     """Score a bundle's model on new rows and report; returns the watched metric."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     rows, items, left_out = encoded_rows(rows, writer)
-    held_out = HeldOut.of(rows, items, recipe.exchanges(rows, config.evaluation.answers), writer)
+    held_out = HeldOut.of(rows, items, exchanges_of(recipe, rows, config.evaluation.answers), writer)
     tuned = perform(writer, held_out, "on test rows", True, device)
     evidence = Evidence(recipe, held_out, tuned, {}, config.evaluation, config.seed)
     subtitle = f"{Path(config.bundle)} on {config.data.test}"
-    told = [*notes, *left_out, *held_out.notes(len(recipe.exchanges(rows, None))), *tuned.notes()]
+    told = [*notes, *left_out, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
     report = evidence.report(subtitle=subtitle, data_facts=facts, notes=told)
     evidence.write(run, report)
     print_scores(evidence.scores, report.verdict)

@@ -20,6 +20,7 @@ from tunebook.evaluation.generation.perplexity import perplexity
 from tunebook.evaluation.generation.sums import RowSums
 from tunebook.evaluation.ladder.outcomes import Outcome, sums_outcome
 from tunebook.files import write_json
+from tunebook.plugins.writing import baselines_of, exchanges_of, generation_of
 from tunebook.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class GenerationLadder:
     def titles(self, prepared: Prepared) -> Mapping[str, str]:
         """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
-        own = list(self.recipe.baselines(rows, [0], train))
+        own = list(baselines_of(self.recipe, rows, [0], train))
         usual = ["the commonest training answer", "the nearest question's answer"]
         found = [f"the {name}" for name in own[:2]] if len(own) > 1 else usual
         return dict(zip(("majority", "classical"), found, strict=True))
@@ -69,11 +70,11 @@ class GenerationLadder:
 
         config, held_out = prepared.config, _held_out(self.recipe, prepared)
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
-        own = self.recipe.baselines(rows, held_out.exchanges.rows.tolist(), train)
+        own = baselines_of(self.recipe, rows, held_out.exchanges.rows.tolist(), train)
         if len(own) > 1:
             texts = own[list(own)[0 if rung == "majority" else 1]]
         else:
-            texts = _from_training(rung, self.recipe.exchanges(train, None), held_out.exchanges)
+            texts = _from_training(rung, exchanges_of(self.recipe, train, None), held_out.exchanges)
         run_folder = run.path / "baseline"
         run_folder.mkdir(exist_ok=True)
         write_json(run_folder / "answers.json", sorted(set(texts)))
@@ -90,7 +91,7 @@ class GenerationLadder:
             subtitle=self.titles(prepared)[rung],
             data_facts=facts,
             config_facts=config_facts(config),
-            notes=[*prepared.checked.notes, *held_out.notes(len(self.recipe.exchanges(rows, None)))],
+            notes=[*prepared.checked.notes, *held_out.notes(len(exchanges_of(self.recipe, rows, None)))],
         )
         evidence.write(run, report)
         return {"trained_parameters": 0}
@@ -117,7 +118,7 @@ class GenerationLadder:
 
     def _answers(self, run: RunFolder, prepared: Prepared) -> GeneratedAnswers:
         """What the run wrote, beside the references and groups of the rows."""
-        exchanges = self.recipe.exchanges(prepared.encoded.rows["test"], prepared.config.evaluation.answers)
+        exchanges = exchanges_of(self.recipe, prepared.encoded.rows["test"], prepared.config.evaluation.answers)
         turns = exchanges.turns or [0] * len(exchanges)
         places = {place: i for i, place in enumerate(zip(exchanges.files, exchanges.lines, turns, strict=True))}
         with run.predictions.open(encoding="utf-8", newline="") as stream:
@@ -139,8 +140,8 @@ def _held_out(recipe: TextGeneration[Any], prepared: Prepared) -> HeldOut:
 
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
     sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))
-    writer = Writer(sized, encoded.tokenizer, encoded.max_length, recipe.generation(), recipe=recipe)
-    exchanges = recipe.exchanges(rows, prepared.config.evaluation.answers)
+    writer = Writer(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
+    exchanges = exchanges_of(recipe, rows, prepared.config.evaluation.answers)
     items: Any = encoded.splits["test"].items
     return HeldOut.of(rows, items, exchanges, writer)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tunebook.errors import UserError
 from tunebook.evaluation.generation.answers import GeneratedAnswers
 from tunebook.evaluation.generation.perplexity import perplexity
 from tunebook.evaluation.generation.sums import RowSums
+from tunebook.plugins.writing import learnt_of, ranked_of
 from tunebook.progress import counting
 from tunebook.tasks.conversation_examples import scored_rows
 from tunebook.tasks.exchanges import Exchanges
@@ -131,7 +133,7 @@ def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device
     sums = scored_rows(items, losses, tokens, len(held_out.rows))
     with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
         drafts = writer.drafts(held_out.prompts, device, advance)
-    ranked = writer.recipe.ranked(held_out.rows, held_out.exchanges.rows.tolist(), drafts)
+    ranked = ranked_of(writer.recipe, held_out.rows, held_out.exchanges.rows.tolist(), drafts)
     return written(held_out, ranked, perplexity(sums[:, 0], sums[:, 1]))
 
 
@@ -145,7 +147,7 @@ def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems | PairIt
     if isinstance(writer.template, PairTemplate):
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
-        length, learnt = writer.max_length, writer.recipe.learnt
+        length, learnt = writer.max_length, partial(learnt_of, writer.recipe)
         found = encode_cached(rows, writer.template, length, TooLong.split_turns, Path(scratch), learnt)
         kept = found.kept
         if not len(kept):

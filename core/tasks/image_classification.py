@@ -199,9 +199,11 @@ class ImageClassification(Recipe[ConfigT]):
 
     def content(self, source: ModelSource, config: TrainConfig) -> Content:
         """The pictures at the size that the model sees."""
+        from tunebook.plugins.answers import check_use
         from tunebook.tasks.image_evidence import check_rules
         from tunebook.tasks.image_examples import training_content
 
+        check_use(self)
         check_rules(self.points, self.image_options.point)  # a typo there is told before any image is read
         return training_content(self.image_options, source, config)
 

@@ -20,6 +20,7 @@ from tunebook.errors import UserError
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest
+from tunebook.plugins.writing import learnt_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +83,7 @@ def encode_rows(
 ) -> tuple[PairItems, list[tuple[int, str]]]:
     """Token rows of prompts and answers, each with the row it is of; and rows with the reason why one is left out."""
     owners, prompts, answers = [], [], []
-    for number, conversations in enumerate(recipe.learnt(rows)):
+    for number, conversations in enumerate(learnt_of(recipe, rows)):
         for *asked, answer in conversations:
             owners.append(number)
             prompts.append(asked[-1].content)

@@ -26,6 +26,7 @@ from tunebook.models.generate import Generation, stream, write
 from tunebook.models.language_loss import supervised_losses
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.text import positions
+from tunebook.plugins.writing import answers_of, asked_of, ranked_of
 from tunebook.recipe import Batch
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Writer:
     def refused(self, rows: Rows) -> dict[int, str]:
         """The rows that the model cannot be asked, with the reason."""
         found, before = {}, self.truncated
-        for number, messages in enumerate(self.recipe.asked(rows)):
+        for number, messages in enumerate(asked_of(self.recipe, rows)):
             try:
                 self.asked(messages)
             except Unsupervisable as error:
@@ -150,12 +151,11 @@ class Writer:
         """Answer checked rows in order."""
         for start in range(0, len(rows), CHUNK):
             part = rows.take(np.arange(start, min(start + CHUNK, len(rows))))
-            asked = list(self.recipe.asked(part))
+            asked = list(asked_of(self.recipe, part))
             prompts = [self._asked(messages, part.where(number)) for number, messages in enumerate(asked)]
-            best = self.recipe.ranked(part, range(len(part)), self.drafts(prompts, device, advance))
+            best = ranked_of(self.recipe, part, range(len(part)), self.drafts(prompts, device, advance))
             self.unfinished += sum(several[0].stopped_at is not None for several in best)
-            for told in self.recipe.answers(part, asked, best):
-                yield dict(zip(self.columns, told, strict=True))
+            yield from answers_of(self.recipe, part, asked, best)
 
     def _asked(self, messages: Sequence[Message], where: str) -> np.ndarray:
         try:
