@@ -4,18 +4,20 @@
   ladder's of the mean of three seeds, and the ladder's of a difference; and on how many ladders of four equal systems
   with two seeds each any difference is called one (6 comparisons).
 - hard: the same for nearly perfect systems and small test sets, of one run.
+- apart: the same for the difference of two systems of which one is better, near the ends and on few rows.
 - power: how often a difference of the smallest detectable size is shown.
 - labels: how often the interval for "labels to one more point" holds the truth, with the answers to the test rows and
   with the scores alone.
 
     python benchmarks/compare_statistics.py intervals            all kinds; or name some: auroc bleu
-    python benchmarks/compare_statistics.py hard power labels
+    python benchmarks/compare_statistics.py hard apart power labels
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import simulated_rungs as simulated
@@ -117,6 +119,32 @@ def hard(draws: int) -> None:
         print(f"| {name} {true:.3f}, about 15 of 150 rows | {percent(held)} |", flush=True)
 
 
+def apart(draws: int) -> None:
+    """Pairs of systems of known difference, on the same rows."""
+    print("| case | held |\n|---|---:|")
+    cases: list[tuple[str, str, int, float, Callable[[np.random.Generator], list[Outcome]]]] = []
+    for n, shares in ((40, (0.8, 0.7)), (100, (0.8, 0.7)), (40, (0.99, 0.95)), (100, (0.99, 0.95)), (300, (0.99, 0.9))):
+        told = f"accuracy {shares[0]} and {shares[1]}, {n} rows"
+        make = partial(simulated.two_rights, n=n, shares=shares)
+        cases.append((told, "accuracy", n, shares[0] - shares[1], make))
+    for name in RANKINGS:
+        for positives in (5, 10, 30):
+            for shifts in ((1.81, 1.19), (2.66, 1.81)):
+                n = 200 + positives
+                true = [simulated.ranking_truth(name, positives / n, shift) for shift in shifts]
+                told = f"{name} {true[0]:.3f} and {true[1]:.3f}, {positives} of {n} rows"
+                make = partial(simulated.two_rankings, name, positives=positives, n=n, shifts=shifts)
+                cases.append((told, name, n, true[0] - true[1], make))
+    for told, name, n, true, make in cases:
+        rng, held = np.random.default_rng(7), []
+        for seed in range(draws):
+            rungs = rungs_of([[run] for run in make(rng)], Kind(name, n))
+            pair = compare_rungs(rungs, resamples=RESAMPLES, seed=seed).pairs[0]
+            low, high = pair.difference.low, pair.difference.high
+            held.append(low <= true <= high if pair.first == "system_0" else -high <= true <= -low)
+        print(f"| {told} | {percent(held)} |", flush=True)
+
+
 def power(draws: int) -> None:
     """Two systems, of which the second is better by what the first pair of draws calls detectable."""
     print("| rows | true difference | shown |\n|---:|---:|---:|")
@@ -124,9 +152,7 @@ def power(draws: int) -> None:
         rng = np.random.default_rng(5)
 
         def drawn(gain: float, n: int = n, rng: np.random.Generator = rng) -> list[list[Outcome]]:
-            shared, own = rng.standard_normal(n), rng.standard_normal((2, n))
-            places = simulated.normal_share(np.sqrt(0.5) * shared + np.sqrt(0.5) * own)
-            return [[simulated.right_or_wrong(p < s)] for p, s in zip(places, (0.7, 0.7 + gain), strict=True)]
+            return [[run] for run in simulated.two_rights(rng, n, (0.7, 0.7 + gain))]
 
         kind = Kind("accuracy", n)
         found = [compare_rungs(rungs_of(drawn(0.0), kind, 200), resamples=RESAMPLES, seed=i) for i in range(30)]
@@ -178,12 +204,12 @@ def labels(draws: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", help="intervals, hard, power, labels; or kinds of metrics")
+    parser.add_argument("what", nargs="+", help="intervals, hard, apart, power, labels; or kinds of metrics")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--ladders", type=int, default=400, help="of four systems")
     given = parser.parse_args()
     named = [kind for kind in KINDS if kind.name in given.what]
-    others: dict[str, Callable[[int], None]] = {"hard": hard, "power": power, "labels": labels}
+    others: dict[str, Callable[[int], None]] = {"hard": hard, "apart": apart, "power": power, "labels": labels}
     if "intervals" in given.what or named:
         intervals(named or KINDS, given.draws, given.ladders)
     for name, check in others.items():

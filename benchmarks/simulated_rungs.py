@@ -143,6 +143,23 @@ def ranking_run(name: str, rng: np.random.Generator, n: int, prevalence: float, 
     return _ranking(name, target, rng.standard_normal(n) + shift * target)
 
 
+def two_rankings(
+    name: str, rng: np.random.Generator, positives: int, n: int, shifts: tuple[float, float]
+) -> list[RankingOutcome]:
+    """Draw a run of each of two systems on the same rows; half of a row's score is common to both."""
+    target = (np.arange(n) < positives).astype(np.int64)
+    shared, own = rng.standard_normal(n), rng.standard_normal((2, n))
+    noise = np.sqrt(0.5) * shared + np.sqrt(0.5) * own
+    return [_ranking(name, target, noise[i] + shift * target) for i, shift in enumerate(shifts)]
+
+
+def two_rights(rng: np.random.Generator, n: int, shares: tuple[float, float]) -> list[ConfusionOutcome]:
+    """Draw a run of each of two systems on the same rows, right on these shares of all."""
+    shared, own = rng.standard_normal(n), rng.standard_normal((2, n))
+    places = normal_share(np.sqrt(0.5) * shared + np.sqrt(0.5) * own)
+    return [right_or_wrong(place < share) for place, share in zip(places, shares, strict=True)]
+
+
 def _ranking(name: str, target: np.ndarray, scores: np.ndarray) -> RankingOutcome:
     return RankingOutcome(target[:, None], scores[:, None], None, RANKINGS[name])
 

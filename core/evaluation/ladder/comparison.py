@@ -9,14 +9,11 @@ from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tunebook.evaluation.compare import Difference, judged
-from tunebook.evaluation.ladder.ranking_outcome import RankingOutcome
+from tunebook.evaluation.compare import Difference
+from tunebook.evaluation.ladder.differences import difference_of
 from tunebook.evaluation.ladder.results import RungResult
-from tunebook.evaluation.ladder.rung_score import FEWEST_UNITS
-from tunebook.evaluation.paired import observed, resampled, swap_test
-from tunebook.evaluation.quantiles import student
+from tunebook.evaluation.paired import observed, resampled
 
 POWER = 0.8
 """How often a difference of the smallest detectable size is shown."""
@@ -107,10 +104,7 @@ def compare_rungs(
     family = list(combinations(ordered, 2))
     swaps = max(resamples, math.ceil(SWAPS_A_STEP * len(family) / (1 - confidence)))
     drawn = dict(zip(values, resampled([rung.outcomes for rung in known], resamples, seed), strict=True))
-    found = [
-        _difference(a, b, values[a.name] - values[b.name], drawn[a.name] - drawn[b.name], confidence, swaps, seed)
-        for a, b in family
-    ]
+    found = [difference_of(a, b, (drawn[a.name], drawn[b.name]), confidence, swaps, seed) for a, b in family]
     adjusted = holm([difference.p_value for difference, _ in found])
     pairs = tuple(
         _pair(a, b, difference, error, p, len(family))
@@ -165,29 +159,6 @@ def smallest_detectable(error: float, comparisons: int, confidence: float, power
     normal = NormalDist()
     reach = normal.inv_cdf(1 - (1 - confidence) / (2 * max(comparisons, 1))) + normal.inv_cdf(power)
     return reach * error if error > 0 else float("nan")
-
-
-def _difference(
-    one: RungResult,
-    other: RungResult,
-    value: float,
-    drawn: NDArray[np.float64],
-    confidence: float,
-    swaps: int,
-    seed: int,
-) -> tuple[Difference, float]:
-    """The difference of two rungs and its standard error; without an interval where there are too few rows."""
-    units, known = one.outcomes[0].units, drawn[~np.isnan(drawn)]
-    grouped = "paired group bootstrap" if units < one.score.n else "paired bootstrap"
-    # A ranking of two positives says nothing, among however many negatives.
-    rankings = [run.evidence for run in (*one.outcomes, *other.outcomes) if isinstance(run, RankingOutcome)]
-    if min([units, *rankings]) < FEWEST_UNITS or 2 * len(known) < len(drawn):
-        nan = float("nan")
-        return judged(value, nan, nan, one.score.n, nan, confidence, grouped), nan
-    error = float(known.std(ddof=1))
-    reach = student(confidence, units - 1) * error
-    p_value = swap_test(one.outcomes, other.outcomes, value, swaps, seed)
-    return judged(value, value - reach, value + reach, one.score.n, p_value, confidence, grouped), error
 
 
 def _pair(one: RungResult, other: RungResult, difference: Difference, error: float, p_holm: float, family: int) -> Pair:

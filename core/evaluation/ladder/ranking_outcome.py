@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from tunebook.evaluation.draws import group_numbers
 from tunebook.evaluation.findings.predictions import FindingPredictions
 from tunebook.evaluation.findings.ranking import Counts, Ranking, midranks, ranked
 from tunebook.evaluation.findings.ranking_scores import STATISTICS, absent_class, mean_of_known
-from tunebook.evaluation.ladder.outcomes import DIFFERENT, Draws, Values, in_chunks, same_kind
+from tunebook.evaluation.ladder.outcomes import DIFFERENT, Draws, Outcome, Values, in_chunks, same_kind
 
 OfCounts = Callable[[Counts], Values]
 
@@ -75,6 +75,14 @@ class RankingOutcome:
 
     def _mean(self, rankings: list[Ranking], weights: Draws) -> Values:
         return mean_of_known(np.stack([self.of_counts(each.counts(weights)) for each in rankings], axis=1))
+
+
+def independent_units(runs: Sequence[Outcome]) -> int:
+    """Units that the spread of a score rests on: all, but in a ranking those of the rarer class.
+
+    A ranking of two positives says nothing, among however many negatives.
+    """
+    return min(run.evidence if isinstance(run, RankingOutcome) else run.units for run in runs)
 
 
 def ranking_outcome(predictions: FindingPredictions, statistic: str = "auroc") -> RankingOutcome:

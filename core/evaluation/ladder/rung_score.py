@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunebook.evaluation.intervals import UNDEFINED, Interval, Score, wilson
 from tunebook.evaluation.ladder.outcomes import Outcome
+from tunebook.evaluation.ladder.ranking_outcome import independent_units
 from tunebook.evaluation.paired import observed, resampled
 from tunebook.evaluation.quantiles import student
 
@@ -33,9 +34,10 @@ def score_of_rung(
 
     Rows, or whole groups where there are any, are resampled with the answers of all seeds to each kept together.
     The spread of the resamples is taken on a scale without ends (log-odds where the metric has two, the logarithm
-    where it has one) and reaches as far as Student's t of as many units: unlike percentiles this leaves out as many
-    true values on one side as on the other, and is not too narrow on few rows. Where many resamples lie at an end
-    (all answers right, say) it is at least Wilson's, of a share of as many units as an end rests on.
+    where it has one) and reaches as far as Student's t of as many units, in a ranking of those of the rarer class:
+    unlike percentiles this leaves out as many true values on one side as on the other, and is not too narrow on few
+    rows. Where many resamples lie at an end (all answers right, say) it is at least Wilson's, of a share of as many
+    units as an end rests on.
 
     Args:
         outcomes: What the test rows got, of each seed or draw.
@@ -50,15 +52,17 @@ def score_of_rung(
         The interval says nothing of what another seed would give: `RungResult.by_seed` does.
     """
     value = observed(outcomes)
-    units, limits = outcomes[0].units, outcomes[0].limits
+    units, limits, independent = outcomes[0].units, outcomes[0].limits, independent_units(outcomes)
     interval, reason = UNDEFINED, None
     if np.isnan(value):
         reason = "the metric is undefined on these rows"
     elif units < FEWEST_UNITS:
         reason = "too few rows or groups for an interval"
+    elif independent < FEWEST_UNITS:
+        reason = "too few rows of the rarer class for an interval"
     else:
         drawn = resampled([outcomes], resamples, seed)[0]
-        interval = stretched_interval(value, drawn, limits, units, outcomes[0].evidence, confidence)
+        interval = stretched_interval(value, drawn, limits, independent, outcomes[0].evidence, confidence)
         reason = "too few resamples have this metric" if np.isnan(interval[0]) else None
     name = "bootstrap" if units >= n else "group bootstrap"
     scale = "log-odds" if np.isfinite(limits[1]) else "logarithms"
@@ -78,13 +82,18 @@ def stretched_interval(
         return UNDEFINED
     reach = student(confidence, units - 1)
     low, high = limits
-    inside = (known > low) & (known < high)
-    if value in limits or inside.mean() < 1 - AT_LIMIT:
+    if rests_at_a_limit(value, known, limits):
         return _at_a_limit(value, known, limits, evidence, confidence)
-    error = float(_stretch(known[inside], limits).std(ddof=1))
+    error = float(_stretch(known[(known > low) & (known < high)], limits).std(ddof=1))
     middle = _stretch(np.array(value), limits)
     ends = _shrink(middle + np.array([-reach, reach]) * error, limits)
     return float(ends[0]), float(ends[1])
+
+
+def rests_at_a_limit(value: float, known: Values, limits: tuple[float, float]) -> bool:
+    """Whether a value, or many of its resamples `[resamples]`, lie at an end of the metric."""
+    low, high = limits
+    return value in limits or bool(((known > low) & (known < high)).mean() < 1 - AT_LIMIT)
 
 
 def _at_a_limit(value: float, known: Values, limits: tuple[float, float], evidence: int, confidence: float) -> Interval:
