@@ -19,9 +19,9 @@ from tunebook.ladder.rungs import BASELINES, Step, seeds_of, with_method
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
 
-# What does not shape a run's outcome.
+# What does not shape a run's outcome; a comparison bounds its scores anew, whatever the run's own report says.
 _ASIDE = ("run_dir", "resume", "logger")
-_ASIDE_IN = {"trainer": ("progress",), "data": ("cache_dir",)}
+_ASIDE_IN = {"trainer": ("progress",), "data": ("cache_dir",), "evaluation": ("confidence", "resamples")}
 _SHOWN = 12  # characters of a key in a folder's name
 
 

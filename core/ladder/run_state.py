@@ -56,6 +56,8 @@ class RungRun:
     def attempts(self) -> list[dict[str, Any]]:
         """What each process took: `seconds`, `peak_memory`, `device_memory`; without them of one that was killed."""
         found: list[dict[str, Any]] = self.read(self.cost_file) if self.cost_file.is_file() else []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise self.damaged(self.cost_file)
         return found
 
     def read(self, file: Path) -> Any:

@@ -81,6 +81,9 @@ def check_ladder(config: CompareConfig) -> None:
         raise UserError("compare.rungs names no rung.", where="compare.rungs", mend="leave it out for all of them")
     if len(set(wanted.rungs)) < len(wanted.rungs):
         raise UserError("compare.rungs names a rung twice.", where="compare.rungs", mend="name each once")
+    for key, of in (("shots", wanted.shots), ("curve", wanted.curve)):
+        if twice := [each for number, each in enumerate(of) if each in of[:number]]:
+            raise UserError(f"compare.{key} names {twice[0]:g} twice.", where=f"compare.{key}", mend="name each once")
     if bad := [k for k in wanted.shots if k < 1]:
         raise UserError(f"{bad[0]} rows are no few-shot rung.", where="compare.shots", mend="compare.shots=[4,16]")
     if bad_share := [s for s in wanted.curve if not 0 < s <= 1]:
@@ -152,7 +155,7 @@ def _rungs(config: CompareConfig, prepared: Prepared, family: Family) -> Iterato
 def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Family) -> Iterator[Step]:
     """Tuned as `adapt` says, on few rows."""
     method = Method.full if base.adapt.method is Method.none else base.adapt.method
-    for k in sorted(set(wanted.shots)):
+    for k in sorted(wanted.shots):
         drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
         few = replace(with_method(base, method), data=replace(base.data, **drawn))
         what = f"{k} {family.row}s of each class" if family.per_class else f"{k} {family.row}s"
@@ -167,7 +170,7 @@ def _curve(config: CompareConfig, prepared: Prepared, family: Family) -> Iterato
         return
     rows = len(prepared.encoded.rows["train"])
     method = METHODS.get(rung, base.adapt.method)
-    for share in sorted(set(wanted.curve)):
+    for share in sorted(wanted.curve):
         count = max(2, round(share * rows))
         tuned = with_method(base, method)
         if count < rows:

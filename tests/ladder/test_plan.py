@@ -70,6 +70,12 @@ def test_another_option_is_another_comparison_and_more_rungs_are_not(tmp_path: P
     assert first.key == more.key and set(keys(first)) < set(keys(more))
 
 
+def test_intervals_are_bounded_anew_without_another_run(tmp_path: Path, rows: Path) -> None:
+    first = plan_for(tmp_path, rows)
+    wider = plan_for(tmp_path, rows, "evaluation.confidence=0.99", "evaluation.resamples=77")
+    assert first.key == wider.key and keys(first) == keys(wider)
+
+
 def test_changed_rows_are_another_run_in_the_same_folder(tmp_path: Path, rows: Path) -> None:
     first = plan_for(tmp_path, rows)
     with rows.open("a", newline="", encoding="utf-8") as stream:

@@ -95,6 +95,8 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
         ("compare.rungs=[]", "compare.rungs"),
         ("compare.rungs=[full,full]", "compare.rungs"),
         ("compare.shots=[4,0]", "compare.shots"),
+        ("compare.shots=[4,8,4]", "compare.shots"),
+        ("compare.curve=[0.5,1.0,0.5]", "compare.curve"),
         ("compare.curve=[0.5,1.5]", "compare.curve"),
         ("data.shots=8", "data.shots"),
         ("resume=somewhere", "resume"),
