@@ -37,16 +37,17 @@ def classification_report(
     subtitle: str = "",
     resamples: int = 1000,
     seed: int = 0,
+    name: str = "tuned",
 ) -> Report:
     """Put the evidence about a classifier together.
 
     Args:
         title: Name of the recipe.
-        predictions: The tuned model on the test rows.
+        predictions: The model on the test rows.
         scores: Its scores.
         baselines: Baseline name ("majority", "zero-shot" ...) -> its scores and predictions on the same rows.
         watch: Name of the metric that the verdict speaks of.
-        differences: Baseline name -> metric -> tuned minus baseline.
+        differences: Baseline name -> metric -> model minus baseline.
         per_class: Scores of each label.
         history: Rows for `figures.learning_curve`.
         split_counts: Split name -> rows of each label `[labels]`.
@@ -56,9 +57,10 @@ def classification_report(
         subtitle: Model, adaptation, time: one line.
         resamples: Bootstrap resamples behind the calibration error's interval.
         seed: Seed of these resamples.
+        name: What the model is called.
     """
-    others = {name: each for name, (each, _) in baselines.items()}
-    models = {"tuned": scores, **others}
+    others = {other: each for other, (each, _) in baselines.items()}
+    models = {name: scores, **others}
     sections: list[Section] = [scores_table(models)]
     if any(score.defined for score in scores):
         sections.append(Figure("Scores beside the baselines", figures.scores_with_intervals(models)))

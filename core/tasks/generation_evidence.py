@@ -29,6 +29,7 @@ from tunebook.run_folder import RunFolder
 from tunebook.score_config import ScoreConfig
 from tunebook.tasks.held_out import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.tasks.run_facts import (
+    called,
     config_facts,
     data_without_folders,
     finished_record,
@@ -57,6 +58,7 @@ class Evidence:
         config: Confidence and resamples.
         seed: Seed of the bootstrap.
         train: The training rows, where they are at hand.
+        name: What the tuned model is called.
     """
 
     def __init__(
@@ -68,9 +70,10 @@ class Evidence:
         config: ScoreConfig,
         seed: int,
         train: Rows | None = None,
+        name: str = "tuned",
     ) -> None:
         self.recipe, self.held_out, self.tuned, self.others = recipe, held_out, tuned, others
-        self.train = train
+        self.train, self.name = train, name
         self.settings: dict[str, Any] = {
             "confidence": config.confidence,
             "resamples": config.resamples,
@@ -78,7 +81,7 @@ class Evidence:
         }
         self.texts = {"lowercase": recipe.options.lowercase, "tokenize": recipe.options.tokenize}
         self.scores: dict[str, list[Score]] = {
-            name: self._scores(each) for name, each in {"tuned": tuned, **others}.items()
+            name: self._scores(each) for name, each in {self.name: tuned, **others}.items()
         }
         self.differences = {name: self._differences(other) for name, other in others.items()}
 
@@ -109,7 +112,7 @@ class Evidence:
     @property
     def watched(self) -> float:
         """The watched metric of the tuned model."""
-        return next(s.value for s in self.scores["tuned"] if s.name == self.recipe.watch)
+        return next(s.value for s in self.scores[self.name] if s.name == self.recipe.watch)
 
     def report(self, **facts: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
@@ -123,15 +126,16 @@ class Evidence:
             watch=self.recipe.watch,
             histories=histories,
             signatures=signatures(self.tuned.answers, **self.texts),
+            name=self.name,
             **self.texts,
             **facts,
         )
 
     def write(self, run: RunFolder, report: Report) -> None:
         """metrics.json, predictions.csv and report.html."""
-        others = {name: scores for name, scores in self.scores.items() if name != "tuned"}
+        others = {name: scores for name, scores in self.scores.items() if name != self.name}
         more = {"signatures": signatures(self.tuned.answers, **self.texts)}
-        write_metrics(run.metrics, self.scores["tuned"], others, differences=self.differences, more=more)
+        write_metrics(run.metrics, self.scores[self.name], others, differences=self.differences, more=more)
         answers = {name: each.answers for name, each in self.others.items()}
         write_answers(run.predictions, self.tuned.answers, answers, self.held_out.exchanges.turns)
         if self.tuned.perplexity is not None:
@@ -173,7 +177,7 @@ def finish(
     train = encoded.rows["train"]
     for name, texts in baselines_of(recipe, rows, held_out.exchanges.rows.tolist(), train).items():
         others[name] = written(held_out, [[Draft(text)] for text in texts])
-    evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train)
+    evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config))
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
         history=learning_curve(run),

@@ -86,6 +86,7 @@ class GenerationLadder:
             config.evaluation,
             config.seed,
             train,
+            rung,
         )
         report = evidence.report(
             subtitle=self.titles(prepared)[rung],

@@ -250,10 +250,11 @@ def write_evidence(
     items: ImageItems,
     probabilities: NDArray[np.float64],
     run: RunFolder,
+    name: str = "tuned",
     **told: Any,
 ) -> float:
-    """Write metrics.json, predictions.csv and report.html; returns the watched metric."""
-    report = findings_report(recipe.name, evidence, watch=recipe.watch, cautions=recipe.cautions, **told)
+    """Write metrics.json, predictions.csv and report.html, of a model of that name; returns the watched metric."""
+    report = findings_report(recipe.name, evidence, watch=recipe.watch, cautions=recipe.cautions, name=name, **told)
     more = {
         "findings": {finding: by_name(scores) for finding, scores in evidence.by_finding.items()},
         "operating_points": [
@@ -269,7 +270,7 @@ def write_evidence(
     write_metrics(run.metrics, evidence.scores, evidence.baselines, (), evidence.differences, more)
     write_image_predictions(run.predictions, classifier, evidence.predictions, items, probabilities)
     write_text(run.report, render(report))
-    print_scores({"tuned": evidence.scores, **evidence.baselines}, report.verdict)
+    print_scores({name: evidence.scores, **evidence.baselines}, report.verdict)
     for scored in evidence.at_points:
         print(scores_in_words(scored))
     print(

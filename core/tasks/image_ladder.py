@@ -93,6 +93,7 @@ class ImageLadder:
             items,
             probabilities,
             run,
+            rung,
             subtitle=self.titles(prepared)[rung],
             notes=prepared.checked.notes,
             data_facts=facts,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.config import Method, TrainConfig
 from tunebook.models.optim import count_parameters
 from tunebook.models.source import licence
 from tunebook.run_folder import RunFolder
@@ -31,6 +32,11 @@ def _without_folders(source: str) -> str:
     """Paths by their last part: the folders of this machine do not belong in a bundle."""
     parts = [Path(p).name if Path(p).is_absolute() else p for p in source.split(", ")]
     return ", ".join(parts)
+
+
+def called(config: TrainConfig) -> str:
+    """What a run's model is called beside others."""
+    return "untuned" if config.adapt.method is Method.none else "tuned"
 
 
 def training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:

@@ -27,6 +27,7 @@ from tunebook.progress import counting
 from tunebook.run_folder import RunFolder
 from tunebook.score_config import ScoreConfig
 from tunebook.tasks.run_facts import (
+    called,
     config_facts,
     data_without_folders,
     finished_record,
@@ -70,6 +71,7 @@ class Evidence:
         baselines: Other predictions on the same rows, by name.
         config: Confidence and resamples.
         seed: Seed of the bootstrap.
+        name: What the model is called.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class Evidence:
         baselines: Mapping[str, Predictions],
         config: ScoreConfig,
         seed: int,
+        name: str = "tuned",
     ) -> None:
-        self.recipe = recipe
+        self.recipe, self.name = recipe, name
         self.tuned = tuned
         self.settings: dict[str, Any] = {
             "confidence": config.confidence,
@@ -99,8 +102,8 @@ class Evidence:
 
     @property
     def models(self) -> dict[str, Sequence[Score]]:
-        """Scores by model, the tuned one first."""
-        return {"tuned": self.scores, **{name: scores for name, (scores, _) in self.baselines.items()}}
+        """Scores by model, its own first."""
+        return {self.name: self.scores, **{name: scores for name, (scores, _) in self.baselines.items()}}
 
     @property
     def watched(self) -> float:
@@ -118,6 +121,7 @@ class Evidence:
             differences=self.differences,
             per_class=self.per_class,
             seed=self.settings["seed"],
+            name=self.name,
             **facts,
         )
 
@@ -167,7 +171,7 @@ def finish(
             notes.append("adapt=scratch uses no pre-trained weights, so there is no zero-shot score")
         else:
             baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
-    evidence = Evidence(recipe, tuned, baselines, config.evaluation, config.seed)
+    evidence = Evidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config))
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
         history=learning_curve(run),

@@ -60,7 +60,7 @@ class TextLadder:
         else:
             answers, trained = _classical(self.recipe, prepared, run)
         config = prepared.config
-        evidence = Evidence(self.recipe, answers, {}, config.evaluation, config.seed)
+        evidence = Evidence(self.recipe, answers, {}, config.evaluation, config.seed, rung)
         report = evidence.report(
             subtitle=self.titles(prepared)[rung],
             data_facts=facts,

@@ -288,6 +288,8 @@ def test_a_zero_shot_bundle_predicts(minilm: str, tmp_path: Path):
 
 def test_a_zero_shot_bundle_of_a_language_model_keeps_the_words_it_was_asked_with(tmp_path: Path):
     run = finished(tmp_path, "adapt=none", labels=("1", "5"))
+    page = run.report.read_text(encoding="utf-8")
+    assert ">untuned</th>" in page and ">tuned<" not in page
     manifest, _, classifier = open_bundle(run.bundle)
     assert manifest.head == "zero_shot" and manifest.options["descriptions"] == {"1": "1", "5": "5"}
     rows = predictions(run)

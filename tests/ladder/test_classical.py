@@ -88,6 +88,8 @@ def test_the_commonest_label_answers_every_row(reviews: Prepared, tmp_path: Path
     truth = reviews.encoded.rows["test"].texts("label")
     assert scores["accuracy"]["value"] == pytest.approx(truth.count(commonest) / len(truth))
     assert value_read_back("accuracy", run, reviews) == pytest.approx(scores["accuracy"]["value"])
+    page = run.report.read_text(encoding="utf-8")
+    assert ">majority</th>" in page and ">tuned<" not in page
 
 
 def write_pictures(folder: Path, split: str, count: int, seed: int) -> None:

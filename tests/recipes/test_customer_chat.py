@@ -375,6 +375,8 @@ def test_a_model_that_is_not_tuned_is_scored_as_it_is(tmp_path: Path, base: Path
     model, plain = opened(made)[0], AutoModelForCausalLM.from_pretrained(base)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True))
     assert not metrics(made)["baselines"] and not made.checkpoints.exists()
+    page = made.report.read_text(encoding="utf-8")
+    assert ">untuned</th>" in page and ">tuned<" not in page
     assert evaluated(
         tmp_path / "on-its-own", f"bundle={made.path}", f"data.test={rows}", "evaluation.answers=6"
     ).report.exists()

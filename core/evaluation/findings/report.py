@@ -63,6 +63,7 @@ def findings_report(
     split_counts: Mapping[str, Mapping[str, int]] | None = None,
     data_facts: Mapping[str, str] | None = None,
     config_facts: Mapping[str, str] | None = None,
+    name: str = "tuned",
 ) -> Report:
     """Put the evidence about an image classifier together.
 
@@ -77,12 +78,13 @@ def findings_report(
         split_counts: Split -> label -> rows.
         data_facts: What became of the rows: what -> how many.
         config_facts: Config key -> value.
+        name: What the model is called.
     """
     found = evidence.predictions
     sections: list[Section] = []
     if cautions:
         sections.append(Text("Use", cautions))
-    sections.append(_scores_table(evidence))
+    sections.append(_scores_table(evidence, name))
     if notes:
         sections.append(Text("Notes", notes))
     sections.append(_finding_table(evidence))
@@ -115,10 +117,10 @@ def findings_report(
     return Report(title, subtitle, [*said, *cautions[:1]], sections)
 
 
-def _scores_table(evidence: FindingEvidence) -> Table:
+def _scores_table(evidence: FindingEvidence, name: str) -> Table:
     several = len(evidence.predictions.findings) > 1
     notes = ["AUROC and average precision are means over the findings."] if several else []
-    return scores_table({"tuned": evidence.scores, **evidence.baselines}, notes)
+    return scores_table({name: evidence.scores, **evidence.baselines}, notes)
 
 
 def _finding_table(evidence: FindingEvidence) -> Table:

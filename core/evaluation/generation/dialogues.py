@@ -27,11 +27,16 @@ class Systems:
     """What several models wrote on the same rows, with the measures of each row alone."""
 
     answers: Mapping[str, GeneratedAnswers]
-    """Model -> its answers; the tuned one comes first."""
+    """Model -> its answers; the one that the report is about comes first."""
     by_row: Mapping[str, Mapping[str, NDArray[np.float64]]]
     """Model -> measure -> its value on each row, `[rows]`; chrF is always there."""
     histories: Sequence[History]
     """The turns before each answer, `[rows]`; where there are none the prompt stands in their place."""
+
+    @property
+    def first(self) -> str:
+        """The model that the report is about."""
+        return next(iter(self.answers))
 
     def chrf(self, model: str) -> NDArray[np.float64]:
         """ChrF of each answer of a model, `[rows]`, 0 to 100."""
@@ -39,7 +44,7 @@ class Systems:
 
     def dialogue(self, row: int, heading: str, note: str = "") -> Dialogue:
         """Show a row: what led to it, the reference, and the answer of each model."""
-        tuned = next(iter(self.answers.values()))
+        tuned = self.answers[self.first]
         history = self.histories[row] if self.histories else [("user", tuned.prompts[row])]
         cards = [_reference(tuned, row), *(self._card(model, row) for model in self.answers)]
         return Dialogue(f"{heading} \N{MIDDLE DOT} {_place(tuned, row)}", _last_turns(history), cards, note)

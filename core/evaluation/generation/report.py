@@ -35,9 +35,9 @@ from tunebook.evaluation.report import (
 from tunebook.evaluation.tables import counts_table, facts_tables, scores_table
 from tunebook.evaluation.verdicts import Differences, verdict
 
-TUNED, BASE = "tuned", "before tuning"
-"""Names of the model and of the same model before: the models that are always meant by these words."""
-SPELLED = {TUNED: "the tuned model", BASE: "the untuned model"}
+BASE = "before tuning"
+"""Name of the same model before: always meant by these words."""
+SPELLED = {"tuned": "the tuned model", "untuned": "the untuned model", BASE: "the untuned model"}
 EXTREMES, CHANGED = 4, 2
 """Rows shown as best and as worst, as helped and as hurt."""
 UNJUDGED = ("distinct_1", "distinct_2")
@@ -72,16 +72,17 @@ def generation_report(
     subtitle: str = "",
     lowercase: bool = False,
     tokenize: str = "13a",
+    name: str = "tuned",
 ) -> Report:
     """Put the evidence about a model that writes together.
 
     Args:
         title: Name of the recipe.
-        tuned: What the tuned model wrote on the test rows.
-        scores: Model -> its scores; "tuned" is among them, and perplexity among its scores.
+        tuned: What the model wrote on the test rows.
+        scores: Model -> its scores; its own are among them, under its ``name``.
         watch: Name of the metric that the verdict begins with.
         answers: Another model ("before tuning", "template" ...) -> what it wrote on the same rows.
-        differences: Another model -> metric -> tuned minus other.
+        differences: Another model -> metric -> its own minus the other's.
         histories: The turns before each answer, `[rows]`; without them the prompts are shown.
         signatures: Metric -> settings that give the same number elsewhere.
         history: Rows for `figures.learning_curve`.
@@ -92,17 +93,18 @@ def generation_report(
         subtitle: Model, adaptation, time: one line.
         lowercase: As for `overlap.bleu`; what the scores were made with.
         tokenize: As for `overlap.bleu`; what the scores were made with.
+        name: What the model is called.
 
     Raises:
         ValueError: The models did not answer the same rows, or there is not one history a row.
     """
-    ordered = {TUNED: scores[TUNED], **scores}
+    ordered = {name: scores[name], **scores}
     compared = differences or {}
-    systems = systems_of({TUNED: tuned, **(answers or {})}, histories, lowercase, tokenize)
+    systems = systems_of({name: tuned, **(answers or {})}, histories, lowercase, tokenize)
     sections: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned), "answers")]
     if any(score.defined for each in ordered.values() for score in each):
         sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
-    sections += [_changes(name, ordered, found) for name, found in compared.items() if found]
+    sections += [_changes(other, ordered, found) for other, found in compared.items() if found]
     if notes:
         sections.append(Text("Notes", notes))
     sections += _overlap_sections(systems, compared, lowercase, tokenize)
@@ -117,8 +119,8 @@ def generation_report(
 
 def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, watch: str) -> list[str]:
     """Speak of the watched metric, then of overlap (BLEU, or chrF where there is none) and of facts."""
-    tuned = scores[TUNED]
-    others = {name: each for name, each in scores.items() if name != TUNED}
+    (_, tuned), *rest = scores.items()
+    others = dict(rest)
     defined = {score.name for score in tuned if score.defined}
     overlap = "bleu" if "bleu" in defined else "chrf"
     more = [metric for metric in (overlap, "fact_recall") if metric in defined and metric != watch]
@@ -136,12 +138,13 @@ def _scores_notes(scores: Mapping[str, Sequence[Score]], signatures: Mapping[str
 
 
 def _changes(other: str, scores: Mapping[str, Sequence[Score]], differences: Mapping[str, Difference]) -> Table:
-    """Put tuned minus other for every metric in a table, with what the rows allow to be said of it."""
-    known = {model: {score.name: score for score in scores.get(model, ())} for model in (TUNED, other)}
+    """Put the first model minus another for every metric in a table, with what the rows allow to be said of it."""
+    first = next(iter(scores))
+    known = {model: {score.name: score for score in scores.get(model, ())} for model in (first, other)}
     rows: list[list[Cell]] = []
     for name, difference in differences.items():
-        score = known[TUNED].get(name)
-        values = [known[model][name].value if name in known[model] else None for model in (TUNED, other)]
+        score = known[first].get(name)
+        values = [known[model][name].value if name in known[model] else None for model in (first, other)]
         rows.append(
             [
                 show_name(name) + (show_hint(score) if score else ""),
@@ -153,7 +156,7 @@ def _changes(other: str, scores: Mapping[str, Sequence[Score]], differences: Map
             ]
         )
     title = "What tuning changed" if other == BASE else f"Against {other}"
-    columns = ["metric", TUNED, other, "difference", "interval", "p", "what the rows show"]
+    columns = ["metric", first, other, "difference", "interval", "p", "what the rows show"]
     return Table(title, columns, rows, _changes_note(differences))
 
 
@@ -189,14 +192,15 @@ def _unbroken(text: str) -> str:
 
 def _overlap_sections(systems: Systems, differences: Differences, lowercase: bool, tokenize: str) -> list[Section]:
     """Say what BLEU and ROUGE measure, and show where they contradict each other."""
-    tuned = systems.answers[TUNED]
+    tuned = systems.answers[systems.first]
     paragraphs = list(_OVERLAP)
     if any(tuned.facts or []):
         paragraphs[-1] += _FACTS
     spelled = {SPELLED.get(name, name): each for name, each in systems.answers.items()}
     opposed = disagreeing_systems(spelled, lowercase, tokenize)
     if opposed is not None:
-        paragraphs.append(" ".join([*opposed.explain(), _certainty(opposed, differences)]))
+        certainty = _certainty(opposed, SPELLED.get(systems.first, systems.first), differences)
+        paragraphs.append(" ".join([*opposed.explain(), certainty]))
     sections: list[Section] = [Text("What BLEU and ROUGE see", paragraphs)]
     found = disagreeing_row(tuned, lowercase, tokenize)
     if found is not None:
@@ -205,10 +209,10 @@ def _overlap_sections(systems: Systems, differences: Differences, lowercase: boo
     return sections
 
 
-def _certainty(opposed: SystemDisagreement, differences: Differences) -> str:
+def _certainty(opposed: SystemDisagreement, first: str, differences: Differences) -> str:
     """Say which of the two opposite gaps is more than chance, as far as that was tested."""
     pair = {opposed.by_bleu, opposed.by_rouge}
-    other = next((name for name in differences if pair == {SPELLED[TUNED], SPELLED.get(name, name)}), None)
+    other = next((name for name in differences if pair == {first, SPELLED.get(name, name)}), None)
     tested = differences[other] if other else {}
     if not {"bleu", "rouge_l"} <= set(tested):
         return "Whether these gaps are more than chance was not tested."
@@ -219,7 +223,7 @@ def _certainty(opposed: SystemDisagreement, differences: Differences) -> str:
 
 
 def _extremes(systems: Systems) -> list[Section]:
-    tuned, values = systems.answers[TUNED], systems.chrf(TUNED)
+    tuned, values = systems.answers[systems.first], systems.chrf(systems.first)
     note = (
         "By chrF of each answer alone (0 to 100): it counts runs of characters, reads any script and is steady on "
         "short answers, where BLEU is not. It too knows no meaning; read before you judge."
@@ -239,8 +243,8 @@ def _extremes(systems: Systems) -> list[Section]:
 def _helped(systems: Systems) -> list[Section]:
     if BASE not in systems.answers:
         return []
-    before, after = systems.chrf(BASE), systems.chrf(TUNED)
-    sides = helped_and_hurt(after - before, systems.answers[TUNED].groups, CHANGED)
+    before, after = systems.chrf(BASE), systems.chrf(systems.first)
+    sides = helped_and_hurt(after - before, systems.answers[systems.first].groups, CHANGED)
     shown = [
         systems.dialogue(row, f"{word}: chrF {before[row]:.1f} to {after[row]:.1f}")
         for word, rows in zip(("Helped", "Hurt"), sides, strict=True)
