@@ -159,6 +159,11 @@ def show_number(value: Any) -> str:
     return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def show_p(value: float) -> str:
+    """Write a p-value; none is zero."""
+    return "<\N{NO-BREAK SPACE}0.001" if value < 0.001 else show_number(value)
+
+
 def show_interval(low: float, high: float, show: Callable[[float], str] = show_number) -> str:
     """Write an interval, or that there is none; ``show`` writes its ends."""
     return "no interval" if math.isnan(low) or math.isnan(high) else f"{show(low)} to {show(high)}"

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from tunebook.evaluation.intervals import Score
 from tunebook.evaluation.ladder.figures import label_curve, ladder_figure, quality_against_cost
-from tunebook.evaluation.report import Cell, Figure, Report, Section, Table, Text, show_interval, show_name, show_number
+from tunebook.evaluation.report import (
+    Cell,
+    Figure,
+    Report,
+    Section,
+    Table,
+    Text,
+    show_interval,
+    show_name,
+    show_number,
+    show_p,
+)
 from tunebook.evaluation.tables import facts_tables
 from tunebook.evaluation.verdicts import capital
 from tunebook.ladder.told import COLUMNS, added_in_words, cells
@@ -110,7 +121,7 @@ def _pairs(told: Told) -> Table:
             [
                 f"{pair.first} over {pair.second}",
                 f"{show_number(d.value)} ({show_interval(d.low, d.high)})",
-                _p(pair.p_holm),
+                show_p(pair.p_holm),
                 "yes" if pair.shown else "no",
                 show_number(pair.smallest),
             ]
@@ -119,11 +130,6 @@ def _pairs(told: Told) -> Table:
     looked = f"All {len(rows)} pairs were looked at, and p is corrected for that. " if len(rows) > 1 else ""
     note = f"{looked}A difference of the smallest detectable size would be shown by such test rows four times in five."
     return Table("Each pair on the same rows", columns, rows, note)
-
-
-def _p(value: float) -> str:
-    """A p-value; none is zero."""
-    return "< 0.001" if value < 0.001 else show_number(value)
 
 
 def _how(finished: Finished, made: CompareConfig, prepared: Prepared) -> list[str]:

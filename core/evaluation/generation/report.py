@@ -31,6 +31,7 @@ from tunebook.evaluation.report import (
     show_interval,
     show_name,
     show_number,
+    show_p,
 )
 from tunebook.evaluation.tables import counts_table, facts_tables, scores_table
 from tunebook.evaluation.verdicts import Differences, verdict
@@ -151,7 +152,7 @@ def _changes(other: str, scores: Mapping[str, Sequence[Score]], differences: Map
                 *values,
                 _signed(difference.value),
                 _unbroken(show_interval(difference.low, difference.high, _signed)),
-                _unbroken("< 0.001") if difference.p_value < 0.001 else difference.p_value,
+                show_p(difference.p_value),
                 _judgement(name, difference, score is None or score.higher_is_better),
             ]
         )

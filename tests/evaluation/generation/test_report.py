@@ -116,7 +116,7 @@ def test_only_what_the_rows_show_is_called_a_change(make_answers: Make) -> None:
     }
     perplexity, bleu = ([str(cell).replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in table.rows[:2])
     assert perplexity[1:6] == ["40.0", "400.0", "-360.0", "-380.0 to -340.0", "< 0.001"]
-    assert bleu[3:6] == ["+2.000", "-1.000 to +5.000", "0.2"]
+    assert bleu[3:6] == ["+2.000", "-1.000 to +5.000", "0.200"]
     assert "Longer answers have a lower distinct-1, good or not." in table.note
 
 
