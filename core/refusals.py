@@ -27,10 +27,11 @@ def refusal(error: BaseException, run_dir: str | None = None) -> UserError | Non
 
 def _refusal(error: BaseException | None) -> OSError | None:
     """The operating system's refusal behind an error; torch hides a full disk behind an error of its own."""
-    first = error
-    while error is not None:
+    first, seen = error, set()
+    while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and (error is first or _is_out_of_room(error)):
             return error
+        seen.add(id(error))  # a library may have raised an error from itself
         error = error.__cause__ or error.__context__
     return None
 

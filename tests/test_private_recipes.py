@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chatted import write_chats
 from tests.conftest import Tunebook, write_reviews
 from tests.test_cli import complete
 from tunebook.errors import UserError
@@ -288,3 +289,43 @@ def test_no_other_folder_of_that_name_is_imported(write: Write, tmp_path: Path, 
     (folder / "plain" / "__init__.py").write_text("raise RuntimeError('the wrong folder')\n")
     monkeypatch.setenv("TUNEBOOK_RECIPES", os.pathsep.join([str(folder), str(alone)]))
     assert sys.modules[load_recipe_class("plain").__module__].__file__ == str(alone / "recipe.py")
+
+
+WRITING = '''
+from tunebook import TextGeneration
+
+from .words import greeting
+
+
+class HelpDesk(TextGeneration):
+    """Answers of a help desk."""
+
+    def learnt(self, rows):
+        from tunebook.data.conversations.message import Message
+
+        for conversations in super().learnt(rows):
+            yield [[Message("system", greeting()), *each] for each in conversations]
+'''
+WRITING_PAGE = """# @package _global_
+# Answers of a help desk.
+defaults:
+  - /family/text_generation@recipe
+  - _self_
+data:
+  too_long: split_turns
+recipe:
+  name: {name}
+"""
+
+
+def test_code_that_changed_teaches_what_it_says_now(write: Write, tunebook: Tunebook, tmp_path: Path):
+    """Rows are encoded once and cached; of a recipe that shapes them itself its code tells which."""
+    folder = write("help_desk", code=WRITING, page=WRITING_PAGE)
+    words = folder / "help_desk" / "words.py"
+    rows = write_chats(tmp_path / "chats.jsonl", 30)
+    check = ["check", "recipe=help_desk", f"data.train={rows}"]
+    for said in ("Be brief.", "Be kind.", "Be brief."):
+        words.write_text(f"def greeting():\n    return {said!r}\n")
+        done = tunebook(*check, env=given(folder))
+        assert done.returncode == 0, done.stderr
+        assert f"<|system|>{said}" in done.stdout, done.stdout

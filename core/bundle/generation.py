@@ -15,7 +15,7 @@ from tunebook.bundle.generation_card import generation_card
 from tunebook.bundle.manifest import FILE, LOSS, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import as_os_error
+from tunebook.bundle.write import system_refusals
 from tunebook.config import TrainConfig
 from tunebook.data.conversations.answers import Supervised
 from tunebook.data.conversations.message import Message
@@ -68,11 +68,8 @@ def write_generation_bundle(
     with folder_written_whole(folder) as beside:
         model: Any = writer.model.cpu()
         _stop_at_end_of_turn(model, writer)
-        try:
-            with quiet_transformers():
-                model.save_pretrained(beside)
-        except Exception as error:
-            raise as_os_error(error) from error
+        with system_refusals(), quiet_transformers():
+            model.save_pretrained(beside)
         writer.tokenizer.save_pretrained(beside)
         if adapter.is_dir():
             shutil.copytree(adapter, beside / ADAPTER)

@@ -15,7 +15,7 @@ from tunebook.bundle.image_card import image_card, timm_opening, torchvision_ope
 from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import as_os_error, golden
+from tunebook.bundle.write import golden, system_refusals
 from tunebook.config import TrainConfig
 from tunebook.data.images.content import ImageContent
 from tunebook.data.images.decoded import Decoding
@@ -75,10 +75,8 @@ def write_image_bundle(
     found = find_recipes().get(recipe.name)
     version = found.distribution if found else ""
     with folder_written_whole(folder) as beside:
-        try:
+        with system_refusals():
             write_image_model(beside, classifier.model.cpu(), source, pre, classifier.labels)
-        except Exception as error:
-            raise as_os_error(error) from error
         write_json(beside / FILE, _manifest(classifier, recipe, version, config).to_json())
         settings = json.loads((beside / "config.json").read_text(encoding="utf-8"))
         architecture, several = str(settings["architecture"]), classifier.findings.several

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,8 @@ def _write_into(
         # What the user or the recipe said at the time, whatever the recipe's defaults become.
         options["descriptions"] = dict(zip(classifier.labels, model.described, strict=True))
         plain = model.backbone
-    try:
-        with quiet_transformers():
-            plain.save_pretrained(folder)
-    except Exception as error:
-        raise as_os_error(error) from error
+    with system_refusals(), quiet_transformers():
+        plain.save_pretrained(folder)
     classifier.tokenizer.save_pretrained(folder)
     found = find_recipes().get(recipe.name)
     probabilities, _ = classifier.predict(_GOLDEN)
@@ -92,13 +90,17 @@ def golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
     return Golden(text, {label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)})
 
 
-def as_os_error(error: Exception) -> Exception:
-    """Safetensors wraps the system's refusal in an error of its own; find its number again."""
+@contextmanager
+def system_refusals() -> Iterator[None]:
+    """Safetensors wraps the system's refusal in an error of its own; raise it with its number again."""
     import errno
     import re
 
-    found = re.search(r"os error (\d+)", str(error))
-    if isinstance(error, OSError) or not found:
-        return error
-    number = int(found.group(1))
-    return OSError(number, os.strerror(number), "the model's weights") if number in errno.errorcode else error
+    try:
+        yield
+    except Exception as error:
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found.group(1)) if found else 0
+        if isinstance(error, OSError) or number not in errno.errorcode:
+            raise
+        raise OSError(number, os.strerror(number), "the model's weights") from error

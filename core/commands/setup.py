@@ -20,7 +20,7 @@ from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.plugins import load_recipe_class
-from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
+from tunebook.plugins.answers import check_head, columns_of, content_of, invalid_of, samples_of
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
@@ -181,7 +181,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         invalid=invalid_of(recipe),
         rejects=log,
         seed=config.seed,
-        content=recipe.content(source, config),
+        content=content_of(recipe, source, config),
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
     if checked.labels is not None:

@@ -15,6 +15,7 @@ from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
 from tunebook.files import write_json
 from tunebook.ladder.rungs import BASELINES, Step, seeds_of, with_method
+from tunebook.plugins.answers import samples_of
 
 if TYPE_CHECKING:
     from tunebook.commands.setup import Prepared
@@ -138,7 +139,7 @@ def _files_digest(prepared: Prepared) -> str:
     data = prepared.config.data
     given = {name: getattr(data, name) for name in ("train", "validation", "test")}
     if data.train is None:
-        given = dict(prepared.recipe.samples(Path(data.cache_dir)))
+        given = dict(samples_of(prepared.recipe, data.cache_dir))
     digest = hashlib.sha256()
     for name, spec in given.items():
         if spec is None:

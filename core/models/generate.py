@@ -5,9 +5,11 @@ Prompts of like length share a batch. What a batch does is in `decoding`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -17,6 +19,10 @@ from tunebook.models.decoding import beams, decode
 from tunebook.models.language_loss import plain_model
 from tunebook.models.seq2seq import decoder_prefix, reads_apart
 from tunebook.models.text import positions
+
+
+class UnusableGeneration(ValueError):
+    """Answers cannot be chosen so; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,19 @@ class Generation:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "num_beams", "seed"):
+            try:  # of numpy's too
+                object.__setattr__(self, name, operator.index(getattr(self, name)))
+            except TypeError:
+                raise UnusableGeneration(f"{name} is a whole number, not {getattr(self, name)!r}") from None
         if self.max_new_tokens < 1 or self.num_beams < 1:
-            raise ValueError("max_new_tokens and num_beams start at 1")
+            raise UnusableGeneration("max_new_tokens and num_beams start at 1")
+        if not all(isinstance(each, Real) for each in (self.temperature, self.top_p)):
+            raise UnusableGeneration("temperature and top_p are numbers")
         if not (self.temperature > 0 and 0 < self.top_p <= 1):
-            raise ValueError("temperature must be above 0, and top_p above 0 and at most 1")
+            raise UnusableGeneration("temperature must be above 0, and top_p above 0 and at most 1")
         if self.do_sample and self.num_beams > 1:
-            raise ValueError("beams are not drawn: do_sample goes with num_beams=1")
+            raise UnusableGeneration("beams are not drawn: do_sample goes with num_beams=1")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tunebook.plugins.contract import amiss, broken, family_of
 
 if TYPE_CHECKING:
-    from tunebook.config import DataConfig
+    from tunebook.config import DataConfig, TrainConfig
     from tunebook.data.columns import Column
+    from tunebook.data.compare import Content
     from tunebook.data.reading import Invalid
+    from tunebook.models.source import ModelSource
     from tunebook.recipe import Recipe
     from tunebook.tasks.image_classification import ImageClassification
 
@@ -29,7 +31,8 @@ def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) ->
     """
     if good:
         return value
-    inner = {type(each).__name__: 0 for each in value} if isinstance(value, (list, tuple)) else {}
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    inner = {type(each).__name__: 0 for each in parts}
     said = f"a {type(value).__name__}{' of ' if inner else ''}{', '.join(inner)}"
     said = repr(value)[:60] if isinstance(value, (str, int, float, type(None))) else said
     raise broken(recipe, part, f"its `{part}` returned {said}", f"return {asked}")
@@ -58,12 +61,21 @@ def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
     return found
 
 
+def content_of(recipe: Recipe[Any], source: ModelSource, config: TrainConfig) -> Content | None:
+    """What a recipe makes of rows that are no plain texts."""
+    made = recipe.content(source, config)
+    plain = made is None and recipe.family == "text_classification"
+    asked = "a tunebook.data.compare.Content, such as super().content(source, config)"
+    found: Content | None = given(recipe, "content", made, plain or hasattr(made, "inspect"), asked)
+    return found
+
+
 def invalid_of(recipe: Recipe[Any]) -> Invalid:
     """The recipe's own check of a row, whose answer is looked at."""
 
     def invalid(row: Mapping[str, str]) -> str | None:
         reason = recipe.invalid(row)
-        if reason is not None and not isinstance(reason, str):
+        if reason is not None and not (isinstance(reason, str) and reason.strip()):
             given(recipe, "invalid", reason, False, "None, or in words why the row cannot be used")
         return reason
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Number
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tunebook.plugins.answers import given
-from tunebook.plugins.contract import broken
+from tunebook.plugins.code import own_code
+from tunebook.plugins.contract import broken, family_of, overridden
 
 if TYPE_CHECKING:
     from tunebook.config import TrainConfig
@@ -22,7 +25,17 @@ if TYPE_CHECKING:
 
     Writing = TextGeneration[Any]
 
-_CONVERSATION = "a list of tunebook.data.conversations.message.Message"
+PLACE = ("file", "line")
+"""Columns that `predict` writes before a recipe's own."""
+MODELS = ("tuned", "untuned", "before tuning")
+"""What models are called in a report."""
+TAKEN = (
+    *("perplexity", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "fact_recall", "exact_match", "empty"),
+    *("length_ratio", "repetition", "distinct_1", "distinct_2", "unfinished"),
+)
+"""Measures of all answers."""
+CELL = (str, Real, np.bool_)
+_CONVERSATION = "a list of tunebook.data.conversations.message.Message, each with its text"
 
 
 def check_properties(recipe: Writing) -> None:
@@ -32,8 +45,14 @@ def check_properties(recipe: Writing) -> None:
         BrokenContract: One of its properties is of another kind.
     """
     candidates, columns, by = recipe.candidates, recipe.answer_columns, recipe.learnt_by
-    given(recipe, "candidates", candidates, isinstance(candidates, int), "a whole number, at least 1")
+    whole = isinstance(candidates, Integral) and not isinstance(candidates, bool)
+    given(recipe, "candidates", candidates, whole, "a whole number, at least 1")
     given(recipe, "answer_columns", columns, _texts(columns) and bool(columns), "a list of names")
+    for number, name in enumerate(columns):
+        if name in (*PLACE, *columns[:number]):
+            what = f"its `answer_columns` name '{name}' twice"
+            what += " (every answer has its place)" if name in PLACE else ""
+            raise broken(recipe, "answer_columns", what, f"name each once, and leave out {' and '.join(PLACE)}")
     given(recipe, "learnt_by", by, isinstance(by, str), "a text; an empty one where the rows alone count")
 
 
@@ -51,8 +70,15 @@ def learnt_of(recipe: Writing, rows: Rows) -> Iterator[list[list[Message]]]:
     """The conversations to learn from, of each row."""
     asked = f"for each row a list of conversations, each {_CONVERSATION}"
     for conversations in _one_a_row(recipe, "learnt", recipe.learnt(rows), len(rows)):
-        good = isinstance(conversations, (list, tuple)) and all(_conversation(each) for each in conversations)
+        good = isinstance(conversations, (list, tuple)) and bool(conversations)
+        good = good and all(_conversation(each) for each in conversations)
         yield given(recipe, "learnt", conversations, good, asked)
+
+
+def learnt_by(recipe: Writing) -> str:
+    """What shapes `learnt` besides the rows: what the recipe names, and its code where it has one of its own."""
+    cls = type(recipe)
+    return f"{recipe.learnt_by}\n{own_code(cls)}" if "learnt" in overridden(cls, family_of(cls)) else recipe.learnt_by
 
 
 def asked_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
@@ -68,6 +94,14 @@ def exchanges_of(recipe: Writing, rows: Rows, wanted: int | None) -> Exchanges:
     made = recipe.exchanges(rows, wanted)
     asked = "tunebook.tasks.exchanges.Exchanges, such as super().exchanges(rows, wanted)"
     found: Exchanges = given(recipe, "exchanges", made, isinstance(made, Exchanges), asked)
+    counted = {len(each) for each in (found.references, found.rows, found.files, found.lines, found.groups)}
+    if counted != {len(found)}:
+        what = f"its `exchanges` have {len(found)} histories, and not as many of everything else"
+        raise broken(recipe, "exchanges", what, "give each history its references, row, file, line and group")
+    good = all(_conversation(history) for history in found.histories)
+    if not good or not all(each and _texts(each) for each in found.references):
+        what = "its `exchanges` have an empty history, or references that are no texts"
+        raise broken(recipe, "exchanges", what, "give each a conversation that waits for an answer, and good answers")
     return found
 
 
@@ -78,11 +112,15 @@ def ranked_of(
     from tunebook.tasks.writer import Draft
 
     made = recipe.ranked(rows, which, drafts)
-    good = isinstance(made, (list, tuple)) and len(made) == len(drafts)
-    good = good and all(
-        isinstance(each, (list, tuple)) and each and all(isinstance(draft, Draft) for draft in each) for each in made
-    )
-    found: list[list[Draft]] = given(recipe, "ranked", made, good, "the drafts of each row, a list of lists")
+    asked = "the drafts of each row, a list of lists"
+    found: list[list[Draft]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
+    if len(found) != len(drafts):
+        what = f"its `ranked` returned drafts of {len(found)} rows, and was asked for {len(drafts)}"
+        raise broken(recipe, "ranked", what, f"return {asked}")
+    for each in found:
+        if not (isinstance(each, (list, tuple)) and each and all(isinstance(draft, Draft) for draft in each)):
+            what = f"its `ranked` returned {repr(each)[:60]} for a row"
+            raise broken(recipe, "ranked", what, "return at least one of its drafts, the best first")
     return found
 
 
@@ -93,26 +131,52 @@ def measures_of(
     from tunebook.evaluation.generation.sums import RowSums
 
     made = recipe.measures(rows, which, drafts, train)
-    good = isinstance(made, dict) and all(isinstance(each, RowSums) for each in made.values())
+    good = isinstance(made, Mapping) and all(isinstance(each, RowSums) for each in made.values())
     asked = "{name: tunebook.evaluation.generation.sums.RowSums}; {} for none"
-    found: dict[str, RowSums] = given(recipe, "measures", made, good, asked)
+    found: Mapping[str, RowSums] = given(recipe, "measures", made, good, asked)
     for name, measure in found.items():
-        if len(measure.sums) != len(which):
-            what = f"its `measures` returned {len(measure.sums)} rows of '{name}' for {len(which)} answers"
-            raise broken(recipe, "measures", what, "return a row of sums for each of `which`")
-    return found
+        if wrong := _misses(name, measure, len(which)):
+            raise broken(recipe, "measures", f"its `measures` returned of '{name}' {wrong[0]}", wrong[1])
+    return dict(found)
+
+
+def _misses(name: str, measure: RowSums, rows: int) -> tuple[str, str] | None:
+    """What is wrong with a measure, and what to write instead."""
+    from tunebook.evaluation.generation.sums import ratio
+
+    if name != measure.name or name in TAKEN:
+        return f"one that is called '{measure.name}'", "call it the same twice, and as no measure that all answers have"
+    sums: Any = measure.sums
+    if not isinstance(sums, np.ndarray) or sums.ndim != 2 or not np.issubdtype(sums.dtype, np.number):
+        return f"sums that are a {type(sums).__name__}", "give numbers in a numpy array `[answers, columns]`"
+    if len(sums) != rows:
+        return f"{len(sums)} rows for {rows} answers", "give a row of sums for each of `which`"
+    if not np.isfinite(sums).all():
+        return "sums that are not finite", "give a row of zeros for an answer of which nothing can be said"
+    if measure.formula is ratio and sums.shape[1] != 2:
+        return f"{sums.shape[1]} columns", "give two for the formula `ratio`: what is divided, and by what"
+    if measure.share and not ((sums[:, 0] >= 0) & (sums[:, 0] <= sums[:, 1])).all():
+        return "a share beyond 0 and 1", "leave share=True out, or count among as many as there are"
+    if np.shape(measure.formula(np.stack([sums.sum(0)] * 3))) != (3,):
+        return (
+            "a formula that does not map sums `[..., columns]` to `[...]`",
+            "write it for the last axis: sums[..., 0]",
+        )
+    return None
 
 
 def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
     """A recipe's answers without a model."""
     made = recipe.baselines(rows, which, train)
-    good = isinstance(made, dict) and all(_texts(each) for each in made.values())
-    found: dict[str, list[str]] = given(recipe, "baselines", made, good, "{name: a list of texts}; {} for none")
+    good = isinstance(made, Mapping) and all(_texts(each) for each in made.values())
+    found: Mapping[str, list[str]] = given(recipe, "baselines", made, good, "{name: a list of texts}; {} for none")
     for name, texts in found.items():
+        if not isinstance(name, str) or name in MODELS:
+            raise broken(recipe, "baselines", f"its `baselines` call one {name!r}", "call it as no model is called")
         if len(texts) != len(which):
             what = f"its `baselines` returned {len(texts)} texts of '{name}' for {len(which)} questions"
             raise broken(recipe, "baselines", what, "return a text for each of `which`")
-    return found
+    return dict(found)
 
 
 def answers_of(
@@ -121,7 +185,7 @@ def answers_of(
     """What `predict` tells of each row, by column."""
     columns = recipe.answer_columns
     for told in _one_a_row(recipe, "answers", recipe.answers(rows, asked, drafts), len(rows)):
-        good = isinstance(told, (list, tuple)) and all(isinstance(value, (str, Number)) for value in told)
+        good = isinstance(told, (list, tuple)) and all(isinstance(each, CELL) for each in told)
         given(recipe, "answers", told, good, f"for each row a text or number for each of: {', '.join(columns)}")
         if len(told) != len(columns):
             what = f"its `answers` returned {len(told)} values of a row for the columns {', '.join(columns)}"
@@ -135,8 +199,8 @@ def kept_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]
     asked = "{name: value} of plain values, such as JSON has them; {} for nothing"
     found: dict[str, Any] = given(recipe, "kept", made, isinstance(made, Mapping), asked)
     try:
-        json.dumps(dict(found), allow_nan=False)
-    except (TypeError, ValueError) as error:
+        json.dumps(dict(found), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:  # among the latter what no file can hold
         raise broken(recipe, "kept", f"its `kept` returned what JSON has not: {error}", f"return {asked}") from error
     return found
 
@@ -156,7 +220,8 @@ def _one_a_row(recipe: Writing, part: str, made: Any, rows: int) -> Iterator[Any
 def _conversation(value: Any) -> bool:
     from tunebook.data.conversations.message import Message
 
-    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(each, Message) for each in value)
+    good = isinstance(value, (list, tuple)) and bool(value)
+    return good and all(isinstance(each, Message) and isinstance(each.content, str) for each in value)
 
 
 def _texts(value: Any) -> bool:

@@ -13,6 +13,7 @@ from tunebook.data.conversations.formats import detect_format, format_columns
 from tunebook.data.conversations.peek import column_names
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
+from tunebook.plugins.answers import samples_of
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
@@ -23,7 +24,7 @@ def training_files(data: DataConfig, recipe: Recipe[Any]) -> list[Path]:
     named = {name: getattr(data, name) for name in ("train", "validation", "test")}
     given = {name: value for name, value in named.items() if value is not None}
     if not given:
-        return list(recipe.samples(Path(data.cache_dir)).values())
+        return list(samples_of(recipe, data.cache_dir).values())
     return [path for name, value in given.items() for path in resolve_paths(value, f"data.{name}")]
 
 

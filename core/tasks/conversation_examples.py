@@ -25,7 +25,7 @@ from tunebook.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
-from tunebook.plugins.writing import learnt_of
+from tunebook.plugins.writing import learnt_by, learnt_of
 
 if TYPE_CHECKING:
     from tunebook.tasks.text_generation import TextGeneration
@@ -74,7 +74,7 @@ def encode_splits(
             config.data.too_long,
             Path(config.data.cache_dir),
             partial(learnt_of, recipe),
-            recipe.learnt_by,
+            learnt_by(recipe),
         )
         facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
         facts |= _logged(found, part, rejects)
@@ -84,7 +84,7 @@ def encode_splits(
         rows[name] = part if len(found.kept) == len(part) else part.take(found.kept)
         items = _one_each(found)
         splits[name] = Examples(items, items.lengths, items.units)
-        identity[name] = f"{part.fingerprint}\n{key}\n{recipe.learnt_by}"
+        identity[name] = f"{part.fingerprint}\n{key}\n{learnt_by(recipe)}"
     rejects.write()
     rejects.check()
     for name, examples in splits.items():

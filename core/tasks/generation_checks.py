@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from tunebook.config import Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.models.causal import check_quantized
-from tunebook.models.generate import Generation
+from tunebook.models.generate import Generation, UnusableGeneration
 from tunebook.models.seq2seq import is_seq2seq
 from tunebook.models.source import ModelSource
 from tunebook.models.text import positions
+from tunebook.plugins.contract import broken
 from tunebook.plugins.writing import check_properties, generation_of
 from tunebook.tasks.exchanges import check_tokenize
 from tunebook.tasks.writer import room_beside
@@ -35,9 +36,16 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     if options.max_new_tokens < 1:
         raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", mend="choose more")
     check_properties(recipe)
-    _check_candidates(recipe.candidates, _generation(recipe))
+    generation = _generation(recipe)
+    _check_candidates(recipe.candidates, generation)
     check_quantized(source, config.adapt)
     _check_room(options.max_new_tokens, source)
+    if generation.max_new_tokens != options.max_new_tokens:
+        try:
+            _check_room(generation.max_new_tokens, source)
+        except UserError as error:
+            what = f"its `generation` asks for {generation.max_new_tokens} tokens. {error.what}"
+            raise broken(recipe, "generation", what, "ask for fewer") from error
     check_tokenize(options.tokenize)
 
 
@@ -59,7 +67,7 @@ def _check_room(max_new_tokens: int, source: ModelSource) -> None:
 def _generation(recipe: TextGeneration[Any]) -> Generation:
     try:
         return generation_of(recipe)
-    except ValueError as error:
+    except UnusableGeneration as error:
         raise UserError(f"Nothing can be written so: {error}.", where="recipe", mend="choose another number") from error
 
 

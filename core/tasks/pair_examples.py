@@ -20,7 +20,7 @@ from tunebook.errors import UserError
 from tunebook.models.seq2seq import decoder_prefix
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest
-from tunebook.plugins.writing import learnt_of
+from tunebook.plugins.writing import learnt_by, learnt_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ def encode_splits(
             facts[f"{name} left out by the encoder"] = f"{len(lost):,} prompts with their answers"
         rows[name] = part if len(kept) == len(part) else part.take(kept)
         splits[name] = Examples(numbered, numbered.lengths, numbered.units)
-        identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{recipe.learnt_by}"
+        identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{learnt_by(recipe)}"
     rejects.write()
     rejects.check()
     for name, examples in splits.items():

@@ -179,10 +179,11 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.models.seq2seq import is_seq2seq
         from tunebook.tasks import conversation_examples, pair_examples
         from tunebook.tasks.generation_checks import check_options
+        from tunebook.tasks.rehearsal import rehearsed
 
         check_options(self, source, config)
         encode = pair_examples.encode_splits if is_seq2seq(source) else conversation_examples.encode_splits
-        return encode(self, checked, source, config, rejects)
+        return rehearsed(self, encode(self, checked, source, config, rejects), config)
 
     def preview(self, encoded: Encoded) -> Sequence[Any]:
         """Three conversations with the learnt tokens in colour."""
