@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import metadata
@@ -19,7 +20,9 @@ import pytest
 import tunebook
 from tests.conftest import Tunebook, write_reviews
 from tunebook.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
+from tunebook.data.conversations.message import Message
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
+from tunebook.tasks.writer import Draft
 from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -293,6 +296,21 @@ def test_the_recipe_of_the_guide_is_made_checks_rows_and_is_sound(tunebook: Tune
     assert "ready to train" in checked.stdout
     verified = tunebook("verify", "intent_routing", env=environment)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_the_methods_that_the_guide_shows_for_answers_do_what_it_says() -> None:
+    given = [b for b in blocks(ROOT / "docs/write-a-recipe.md", "py") if b.startswith(("def measures", "@property"))]
+    assert len(given) == 2
+    indented = textwrap.indent("\n".join(given), "    ")
+    known: dict[str, Any] = {"TextGeneration": tunebook.TextGeneration, "Any": Any}
+    code = f"from collections.abc import Iterator, Sequence\nclass HelpDesk(TextGeneration):\n{indented}"
+    exec(code, known)
+    recipe = known["HelpDesk"](tunebook.TextGenerationConfig(name="help_desk"))
+    drafts = [[Draft("Thank you!")], [Draft("A refund is on its way.")]]
+    assert recipe.measures(None, [0, 1], drafts, None)["thanks"].value() == 0.5
+    asked = [[Message("user", "Where is it?")]] * 2
+    assert recipe.answer_columns == ["prompt", "answer", "promises"]
+    assert [told[2] for told in recipe.answers(None, asked, drafts)] == ["no", "yes"]
 
 
 def test_the_guide_tells_every_check() -> None:
