@@ -159,8 +159,12 @@ def test_what_numpy_and_other_mappings_give_is_taken(rows: list[str], tmp_path: 
     told = json.loads(made.metrics.read_text())
     assert told["test"]["warmth"]["value"] == 0.5 and set(told["baselines"]) == {"before tuning", "silence"}
     asked = write_jsonl(tmp_path / "asked.jsonl", [{"messages": [{"role": "user", "content": "Hello."}]}])
-    predict_command([str(made.path), str(asked), "-o", str(tmp_path / "out.csv")])
-    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "file,line,answer,polite,length"
+    predict_command([str(made.path), str(asked), "-o", str(tmp_path / "out.jsonl")])
+    told = json.loads((tmp_path / "out.jsonl").read_text())
+    assert list(told) == ["file", "line", "answer", "polite", "length"] and (told["polite"], told["length"]) == (
+        True,
+        3,
+    )
 
 
 @pytest.mark.parametrize(("part", "own", "said"), named(IN_PREDICT))

@@ -190,7 +190,8 @@ def answers_of(
         if len(told) != len(columns):
             what = f"its `answers` returned {len(told)} values of a row for the columns {', '.join(columns)}"
             raise broken(recipe, "answers", what, "return a value for each column of `answer_columns`, in that order")
-        yield dict(zip(columns, told, strict=True))
+        plain = (each.item() if isinstance(each, np.generic) else each for each in told)
+        yield dict(zip(columns, plain, strict=True))
 
 
 def kept_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tunebook.evaluation.generation.plain import empty, exact_match, fact_recall
 from tunebook.evaluation.generation.scripts import words
 from tunebook.evaluation.generation.sums import RowSums, score
 from tunebook.evaluation.intervals import bootstrap_rows, wilson
+from tunebook.plugins.writing import TAKEN
 
 Make = Callable[..., GeneratedAnswers]
 
@@ -200,3 +201,7 @@ def test_every_measure_has_its_own_name(make_answers: Make) -> None:
     found = measures(make_answers(8))
     assert list(found) == [measure.name for measure in found.values()] and len(found) == 12
     assert all(isinstance(measure, RowSums) or measure.name.startswith("distinct") for measure in found.values())
+
+
+def test_a_recipe_cannot_call_a_measure_as_one_that_all_answers_have(make_answers: Make) -> None:
+    assert {*measures(make_answers(30)), "perplexity", "unfinished"} == set(TAKEN)
