@@ -267,6 +267,20 @@ def test_the_methods_of_an_own_head_are_looked_at(here: Plugin):
     assert f"__init__.py:{len(RECIPE.splitlines()) + 6}" in str(caught.value.where)
 
 
+def test_a_head_of_other_labels_is_told_before_anything_is_trained(here: Plugin):
+    here(
+        code=RECIPE
+        + "\n    def head(self, labels):\n        from tunebook import SoftmaxHead\n        return SoftmaxHead(5)\n"
+    )
+    recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
+    with pytest.raises(
+        BrokenContract, match=r"SoftmaxHead: `probabilities` of 2 rows of 5 outputs are \[2, 5\]"
+    ) as caught:
+        check_head(recipe, ("civil", "criminal"))
+    assert caught.value.mend == "make [2, 2] of them: one for each label (civil, criminal)"
+    assert f"__init__.py:{len(RECIPE.splitlines()) + 2}" in str(caught.value.where)
+
+
 @pytest.mark.parametrize(
     ("own", "line", "phrases"),
     [

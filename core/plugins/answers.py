@@ -102,7 +102,9 @@ def check_use(recipe: ImageClassification[Any]) -> None:
 
 
 def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
-    """Refuse a recipe whose head is none, or whose head's methods take other parameters."""
+    """Refuse a recipe whose head is none, whose methods take other parameters, or that is of other labels."""
+    import torch
+
     from tunebook.recipe import Head
 
     head = recipe.head(labels)
@@ -111,6 +113,11 @@ def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     if wrong:
         what, mend, place = wrong
         raise broken(recipe, "head", f"of its head {type(head).__name__}: {what}", mend, place)
+    if labels and (made := tuple(head.probabilities(torch.zeros(2, head.outputs)).shape)) != (2, len(labels)):
+        what = (
+            f"of its head {type(head).__name__}: `probabilities` of 2 rows of {head.outputs} outputs are {list(made)}"
+        )
+        raise broken(recipe, "head", what, f"make [2, {len(labels)}] of them: one for each label ({', '.join(labels)})")
 
 
 def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
