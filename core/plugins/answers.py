@@ -63,8 +63,10 @@ def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
 
 def content_of(recipe: Recipe[Any], source: ModelSource, config: TrainConfig) -> Content | None:
     """What a recipe makes of rows that are no plain texts."""
+    from tunebook.recipe import Recipe
+
     made = recipe.content(source, config)
-    plain = made is None and recipe.family == "text_classification"
+    plain = made is None and family_of(type(recipe)).content is Recipe.content  # type: ignore[attr-defined]
     asked = "a tunebook.data.compare.Content, such as super().content(source, config)"
     found: Content | None = given(recipe, "content", made, plain or hasattr(made, "inspect"), asked)
     return found
