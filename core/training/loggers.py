@@ -11,7 +11,11 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tunebook.config import LoggerConfig, LoggerName
 from tunebook.errors import UserError
+from tunebook.files import written_whole
 from tunebook.training.ranks import rank
+
+_BEFORE = ".metrics.before.csv"
+"""Beside the folder of the logs: the rows of before, while a run that goes on writes them again."""
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
@@ -21,7 +25,8 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 
 def _rows(folder: Path) -> list[dict[str, str]]:
     """The rows of ``metrics.csv`` as they stand there, without empty cells."""
-    file = folder / "metrics.csv"
+    before = folder.parent / _BEFORE
+    file = before if before.is_file() else folder / "metrics.csv"
     if not file.is_file():
         return []
     with file.open(newline="", encoding="utf-8") as stream:
@@ -41,14 +46,27 @@ def make_loggers(config: LoggerConfig, folder: Path, name: str, step: int) -> li
 def _csv(folder: Path, step: int) -> Logger:
     """Lightning's CSV logger, which deletes the file of the run it goes on with: give it the rows back.
 
-    Rows after the step that the run resumes from were logged by steps that are now done again.
+    Rows after the step that the run resumes from were logged by steps that are now done again. The others lie in a file
+    beside until they are written again, so that a kill in between loses none.
     """
     logger = CSVLogger(folder.parent, name="", version=folder.name, flush_logs_every_n_steps=1)
     if rank() == 0:  # the others write nothing
         kept = [row for row in _rows(folder) if int(row["step"]) < step]
+        before = folder.parent / _BEFORE
+        if kept:
+            _keep(before, kept)
         (folder / "metrics.csv").unlink(missing_ok=True)
         logger.experiment.metrics.extend(kept)
+        logger.experiment.save()
+        before.unlink(missing_ok=True)
     return logger
+
+
+def _keep(file: Path, rows: Sequence[dict[str, str]]) -> None:
+    with written_whole(file) as stream:
+        writer = csv.DictWriter(stream, sorted({key for row in rows for key in row}))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _other(which: LoggerName, config: LoggerConfig, folder: Path, name: str, step: int) -> Logger:

@@ -67,8 +67,10 @@ def read_log(folder: Path) -> list[dict[str, str]]:
 
 
 def logged_step(folder: Path) -> int:
-    file = folder / "logs" / "metrics.csv"
-    rows = read_log(folder) if file.is_file() else []
+    try:
+        rows = read_log(folder)
+    except FileNotFoundError:  # not there yet, or written anew by a run that goes on
+        return 0
     return max((int(row["step"]) for row in rows if row.get("step")), default=0)
 
 
