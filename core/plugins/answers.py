@@ -38,6 +38,11 @@ def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) ->
     raise broken(recipe, part, f"its `{part}` returned {said}", f"return {asked}")
 
 
+def are_texts(value: Any) -> bool:
+    """Whether it is a list of texts; a single text is none."""
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
+
+
 def columns_of(recipe: Recipe[Any], data: DataConfig) -> Sequence[Column]:
     """The columns that a recipe reads."""
     from tunebook.data.columns import Column
@@ -66,7 +71,7 @@ def content_of(recipe: Recipe[Any], source: ModelSource, config: TrainConfig) ->
     from tunebook.recipe import Recipe
 
     made = recipe.content(source, config)
-    plain = made is None and family_of(type(recipe)).content is Recipe.content  # type: ignore[attr-defined]
+    plain = made is None and family_of(type(recipe)).content is Recipe.content
     asked = "a tunebook.data.compare.Content, such as super().content(source, config)"
     found: Content | None = given(recipe, "content", made, plain or hasattr(made, "inspect"), asked)
     return found
@@ -90,15 +95,13 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
         what = f"its `{part}` returned {len(texts)} texts for {len(labels)} labels ({', '.join(labels)})"
         raise broken(recipe, part, what, "return a text for each label, in the order of the labels")
     asked = "a list with a text for each label, in the order of the labels"
-    good = isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
-    return list(given(recipe, part, texts, good, asked))
+    return list(given(recipe, part, texts, are_texts(texts), asked))
 
 
 def check_use(recipe: ImageClassification[Any]) -> None:
     """Refuse what a recipe of images says of its use, before an image is read."""
     cautions, points = recipe.cautions, recipe.own_points
-    good = isinstance(cautions, (list, tuple)) and all(isinstance(each, str) for each in cautions)
-    given(recipe, "cautions", cautions, good, "a list of sentences, even of a single one")
+    given(recipe, "cautions", cautions, are_texts(cautions), "a list of sentences, even of a single one")
     good = isinstance(points, Mapping) and all(isinstance(part, str) for each in points.items() for part in each)
     given(recipe, "own_points", points, good, "{name: rule}, such as {'screening': 'sensitivity 0.95'}; {} for none")
 

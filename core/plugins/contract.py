@@ -20,7 +20,7 @@ class BrokenContract(UserError):
     """A recipe that does not keep the contract: its author's to mend, not its user's."""
 
 
-def family_of(recipe_class: type) -> type:
+def family_of(recipe_class: type) -> type[Any]:
     """The class of Tunebook that a recipe derives from."""
     return next(c for c in recipe_class.__mro__ if f"{c.__module__}.".startswith(CORE))
 

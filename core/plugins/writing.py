@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.plugins.answers import given
+from tunebook.plugins.answers import are_texts, given
 from tunebook.plugins.code import own_code
 from tunebook.plugins.contract import broken, family_of, overridden
 
@@ -47,7 +47,7 @@ def check_properties(recipe: Writing) -> None:
     candidates, columns, by = recipe.candidates, recipe.answer_columns, recipe.learnt_by
     whole = isinstance(candidates, Integral) and not isinstance(candidates, bool)
     given(recipe, "candidates", candidates, whole, "a whole number, at least 1")
-    given(recipe, "answer_columns", columns, _texts(columns) and bool(columns), "a list of names")
+    given(recipe, "answer_columns", columns, are_texts(columns) and bool(columns), "a list of names")
     for number, name in enumerate(columns):
         if name in (*PLACE, *columns[:number]):
             what = f"its `answer_columns` name '{name}' twice"
@@ -99,7 +99,7 @@ def exchanges_of(recipe: Writing, rows: Rows, wanted: int | None) -> Exchanges:
         what = f"its `exchanges` have {len(found)} histories, and not as many of everything else"
         raise broken(recipe, "exchanges", what, "give each history its references, row, file, line and group")
     good = all(_conversation(history) for history in found.histories)
-    if not good or not all(each and _texts(each) for each in found.references):
+    if not good or not all(each and are_texts(each) for each in found.references):
         what = "its `exchanges` have an empty history, or references that are no texts"
         raise broken(recipe, "exchanges", what, "give each a conversation that waits for an answer, and good answers")
     return found
@@ -168,7 +168,7 @@ def _misses(name: str, measure: RowSums, rows: int) -> tuple[str, str] | None:
 def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
     """A recipe's answers without a model."""
     made = recipe.baselines(rows, which, train)
-    good = isinstance(made, Mapping) and all(_texts(each) for each in made.values())
+    good = isinstance(made, Mapping) and all(are_texts(each) for each in made.values())
     found: Mapping[str, list[str]] = given(recipe, "baselines", made, good, "{name: a list of texts}; {} for none")
     for name, texts in found.items():
         if not isinstance(name, str) or name in MODELS:
@@ -223,7 +223,3 @@ def _conversation(value: Any) -> bool:
 
     good = isinstance(value, (list, tuple)) and bool(value)
     return good and all(isinstance(each, Message) and isinstance(each.content, str) for each in value)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)

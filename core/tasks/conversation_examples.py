@@ -64,7 +64,7 @@ def encode_splits(
     max_length = longest(source, tokenizer, config.data.max_length, _USUAL_LENGTH)
     key = encoding_key(tokenizer, template, max_length, config.data.too_long)
     splits, rows, identity = {}, {}, {}
-    facts = template.facts()
+    facts, shaped_by = template.facts(), learnt_by(recipe)
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         found = encode_cached(
@@ -74,7 +74,7 @@ def encode_splits(
             config.data.too_long,
             Path(config.data.cache_dir),
             partial(learnt_of, recipe),
-            learnt_by(recipe),
+            shaped_by,
         )
         facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
         facts |= _logged(found, part, rejects)
@@ -84,7 +84,7 @@ def encode_splits(
         rows[name] = part if len(found.kept) == len(part) else part.take(found.kept)
         items = _one_each(found)
         splits[name] = Examples(items, items.lengths, items.units)
-        identity[name] = f"{part.fingerprint}\n{key}\n{learnt_by(recipe)}"
+        identity[name] = f"{part.fingerprint}\n{key}\n{shaped_by}"
     rejects.write()
     rejects.check()
     for name, examples in splits.items():

@@ -41,7 +41,7 @@ def encode_splits(
     check_whole(config.data.too_long)
     template = PairTemplate(load_tokenizer(source))
     max_length = longest(source, template.tokenizer, config.data.max_length)
-    facts = template.facts()
+    facts, shaped_by = template.facts(), learnt_by(recipe)
     splits, rows, identity = {}, {}, {}
     for name in SPLITS:
         part: Rows = getattr(checked, name)
@@ -52,7 +52,7 @@ def encode_splits(
             facts[f"{name} left out by the encoder"] = f"{len(lost):,} prompts with their answers"
         rows[name] = part if len(kept) == len(part) else part.take(kept)
         splits[name] = Examples(numbered, numbered.lengths, numbered.units)
-        identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{learnt_by(recipe)}"
+        identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{shaped_by}"
     rejects.write()
     rejects.check()
     for name, examples in splits.items():

@@ -13,7 +13,7 @@ import numpy as np
 from tunebook.evaluation.compare import Difference
 from tunebook.evaluation.ladder.differences import difference_of
 from tunebook.evaluation.ladder.results import RungResult
-from tunebook.evaluation.paired import observed, resampled
+from tunebook.evaluation.paired import resampled
 
 POWER = 0.8
 """How often a difference of the smallest detectable size is shown."""
@@ -99,7 +99,7 @@ def compare_rungs(
     if not known:
         raise ValueError("no rung has a defined metric")
     sign = 1 if known[0].score.higher_is_better else -1
-    values = {rung.name: observed(rung.outcomes) for rung in known}
+    values = {rung.name: rung.score.value for rung in known}
     ordered = sorted(known, key=lambda rung: (-sign * values[rung.name], rung.cost.seconds))
     family = list(combinations(ordered, 2))
     swaps = max(resamples, math.ceil(SWAPS_A_STEP * len(family) / (1 - confidence)))

@@ -12,7 +12,7 @@ from tunebook.evaluation.intervals import UNDEFINED, Interval
 from tunebook.evaluation.ladder.ranking_outcome import RankingOutcome, independent_units
 from tunebook.evaluation.ladder.results import RungResult
 from tunebook.evaluation.ladder.rung_score import FEWEST_UNITS, rests_at_a_limit
-from tunebook.evaluation.paired import observed, swap_test
+from tunebook.evaluation.paired import swap_test
 from tunebook.evaluation.quantiles import student
 
 Values = NDArray[np.float64]
@@ -35,7 +35,7 @@ def difference_of(
         One minus other, and its standard error; neither has an interval where there are too few rows.
     """
     runs = (*one.outcomes, *other.outcomes)
-    value, rows = observed(one.outcomes) - observed(other.outcomes), one.score.n
+    value, rows = one.score.value - other.score.value, one.score.n
     method = "paired group bootstrap" if runs[0].units < rows else "paired bootstrap"
     known = ~np.isnan(drawn[0] - drawn[1])
     if independent_units(runs) < FEWEST_UNITS or 2 * known.sum() < len(known):
@@ -43,7 +43,7 @@ def difference_of(
     first, second = drawn[0][known], drawn[1][known]
     error = float((first - second).std(ddof=1))
     lopsided = isinstance(runs[0], RankingOutcome) or any(
-        rests_at_a_limit(observed(rung.outcomes), values, rung.outcomes[0].limits)
+        rests_at_a_limit(rung.score.value, values, rung.outcomes[0].limits)
         for rung, values in ((one, first), (other, second))
     )
     if lopsided:
