@@ -23,18 +23,18 @@ import numpy as np
 import simulated_rungs as simulated
 from simulated_rungs import CONFUSIONS, KINDS, RANKINGS, Kind
 
-from tunebook.evaluation import confusion
-from tunebook.evaluation.findings.predictions import FindingPredictions
-from tunebook.evaluation.findings.ranking_scores import ranking_scores
-from tunebook.evaluation.generation.sums import RowSums, score
-from tunebook.evaluation.intervals import bootstrap_units, wilson
-from tunebook.evaluation.ladder.comparison import compare_rungs
-from tunebook.evaluation.ladder.label_budget import label_budget
-from tunebook.evaluation.ladder.outcomes import Outcome
-from tunebook.evaluation.ladder.results import Cost, RungResult
-from tunebook.evaluation.ladder.rung_score import score_of_rung
-from tunebook.evaluation.paired import observed
-from tunebook.evaluation.resampling import units_of_confusion
+from tunebook.compare.statistics.comparison import compare_rungs
+from tunebook.compare.statistics.label_budget import label_budget
+from tunebook.compare.statistics.outcomes import Outcome
+from tunebook.compare.statistics.results import Cost, RungResult
+from tunebook.compare.statistics.rung_score import score_of_rung
+from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.families.image_classification.metrics.ranking_scores import ranking_scores
+from tunebook.families.text_generation.metrics.sums import RowSums, score
+from tunebook.statistics import confusion
+from tunebook.statistics.intervals import bootstrap_units, wilson
+from tunebook.statistics.paired import observed
+from tunebook.statistics.resampling import units_of_confusion
 
 RESAMPLES = 1000
 LOWER = ("perplexity", "mean_absolute_error")

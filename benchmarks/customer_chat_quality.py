@@ -25,19 +25,19 @@ from typing import Any
 import numpy as np
 
 from tunebook.bundle.read import open_bundle
-from tunebook.config import ConversationFormat, TooLong
-from tunebook.data.conversations.content import ConversationContent
-from tunebook.data.conversations.encoded import encode_cached
-from tunebook.data.conversations.formats import format_columns
-from tunebook.data.packing import PackedItems, one_each
+from tunebook.config.schema import ConversationFormat, TooLong
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
-from tunebook.evaluation.generation.answers import GeneratedAnswers
-from tunebook.evaluation.generation.compare import paired_differences, sums_difference
-from tunebook.evaluation.generation.measures import score_answers, signatures
-from tunebook.evaluation.generation.perplexity import perplexity
-from tunebook.evaluation.generation.sums import RowSums, score
-from tunebook.tasks.conversation_examples import scored_rows
+from tunebook.families.text_generation.batches_chat import scored_rows
+from tunebook.families.text_generation.data.content import ConversationContent
+from tunebook.families.text_generation.data.encoded import encode_cached
+from tunebook.families.text_generation.data.formats import format_columns
+from tunebook.families.text_generation.data.packing import PackedItems, one_each
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
+from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
+from tunebook.families.text_generation.metrics.measures import score_answers, signatures
+from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.metrics.sums import RowSums, score
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SEEDS = (0, 1, 2)

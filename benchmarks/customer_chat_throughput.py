@@ -185,8 +185,7 @@ def memory(what: str) -> float:
 
 def prepared(folder: Path) -> Any:
     """The run before its training, as `tunebook train recipe=customer_chat` makes it."""
-    from tunebook.commands.setup import prepare
-    from tunebook.config import (
+    from tunebook.config.schema import (
         DataConfig,
         LoggerConfig,
         LoggerName,
@@ -198,6 +197,7 @@ def prepared(folder: Path) -> Any:
         TrainConfig,
         TrainerConfig,
     )
+    from tunebook.pipeline.prepare import prepare
 
     files: dict[str, Any] = {name: str(folder / f"{name}.jsonl") for name in ("train", "validation", "test")}
     config = TrainConfig(
@@ -226,7 +226,7 @@ def built(ready: Any) -> tuple[Any, Any]:
 
 
 def train_tunebook(folder: Path, work: Path, meter: Meter) -> None:
-    from tunebook.finetuner import FineTuner
+    from tunebook.training.finetuner import FineTuner
     from tunebook.training.fit import fit, planned_steps
 
     class Watched(FineTuner):
@@ -256,7 +256,7 @@ def train_full_logits(folder: Path, meter: Meter) -> dict[str, float]:
     import torch
     from torch.nn import functional as F
 
-    from tunebook.models.optim import parameter_groups
+    from tunebook.training.optim import parameter_groups
 
     def summed(logits: Any, target: Any) -> Any:
         return F.cross_entropy(logits.flatten(0, -2), target.flatten(), reduction="sum", ignore_index=-100)

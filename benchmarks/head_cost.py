@@ -44,8 +44,7 @@ def write_rows(data: Path, rows: int, folder: Path) -> dict[str, Any]:
 
 def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
     """The rows of a run, checked and tokenised."""
-    from tunebook.commands.setup import prepare
-    from tunebook.config import (
+    from tunebook.config.schema import (
         AdaptConfig,
         DataConfig,
         Leaks,
@@ -57,6 +56,7 @@ def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
         TrainConfig,
         TrainerConfig,
     )
+    from tunebook.pipeline.prepare import prepare
 
     files = write_rows(data, rows, folder)
     config = TrainConfig(
@@ -72,7 +72,7 @@ def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
 
 
 def head_run(ready: Any, model: Any, folder: Path) -> float:
-    from tunebook.finetuner import FineTuner
+    from tunebook.training.finetuner import FineTuner
     from tunebook.training.fit import fit, planned_steps
 
     config, recipe = ready.config, ready.recipe
@@ -88,7 +88,7 @@ def head_run(ready: Any, model: Any, folder: Path) -> float:
 def forward_pass(ready: Any, model: Any) -> float:
     import torch
 
-    from tunebook.tasks.text_examples import token_data
+    from tunebook.families.text_classification.batches import token_data
 
     data = token_data(ready.encoded, ready.config)
     model.eval()

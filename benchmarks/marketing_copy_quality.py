@@ -26,8 +26,8 @@ import sys
 import time
 from pathlib import Path
 
-from tunebook.evaluation.generation.answers import GeneratedAnswers
-from tunebook.evaluation.generation.compare import paired_differences
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
+from tunebook.families.text_generation.metrics.differences import paired_differences
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SHOWN = ("perplexity", "bleu", "rouge_l", "chrf", "field_coverage", "invented_numbers_share", "copied_whole")

@@ -38,8 +38,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from tunebook.commands.setup import Prepared, make_recipe, prepare
-from tunebook.config import (
+from tunebook.config.schema import (
     AdaptConfig,
     DataConfig,
     Leaks,
@@ -51,13 +50,14 @@ from tunebook.config import (
     TrainConfig,
     TrainerConfig,
 )
-from tunebook.data.gate import open_gate
+from tunebook.data.load_and_validate import open_gate
 from tunebook.data.rejects import RejectLog
-from tunebook.finetuner import FineTuner
+from tunebook.families.image_classification.batches import pixel_data
+from tunebook.families.image_classification.preprocessing import moved
 from tunebook.models.source import STARTERS
+from tunebook.pipeline.prepare import Prepared, make_recipe, prepare
 from tunebook.recipes.medical_diagnosis.synthetic import write
-from tunebook.tasks.image_examples import pixel_data
-from tunebook.tasks.image_preparation import moved
+from tunebook.training.finetuner import FineTuner
 from tunebook.training.fit import fit, planned_steps
 
 LABELS = ("finding", "no_finding")

@@ -97,11 +97,11 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 
 def answer_otherwise(system: str, like: Path, work: Path) -> None:
     """Train another system on exactly the rows of a finished run, and score it on the same test rows."""
-    from tunebook.commands.setup import prepare
-    from tunebook.commands.train import read_config
-    from tunebook.evaluation.predictions import Predictions
-    from tunebook.evaluation.scores import score_predictions
-    from tunebook.run_folder import open_run_folder
+    from tunebook.cli.train import read_config
+    from tunebook.pipeline.prepare import prepare
+    from tunebook.pipeline.run_folder import open_run_folder
+    from tunebook.statistics.predictions import Predictions
+    from tunebook.statistics.scores import score_predictions
 
     prepared = prepare(read_config(open_run_folder(str(like))), work / "rejects.jsonl")
     rows, labels = prepared.encoded.rows, list(prepared.labels)

@@ -79,12 +79,12 @@ def train_tunebook(model: str, rows: dict[str, Any], epochs: int, folder: Path) 
     from torchmetrics import MetricCollection
     from torchmetrics.classification import MulticlassF1Score
 
-    from tunebook.config import LoggerConfig, LoggerName, ModelConfig, OptimConfig, TrainConfig, TrainerConfig
+    from tunebook.config.schema import LoggerConfig, LoggerName, ModelConfig, OptimConfig, TrainConfig, TrainerConfig
     from tunebook.data.module import Examples, FineTuneData
-    from tunebook.data.tokens import tokenize
-    from tunebook.finetuner import FineTuner
-    from tunebook.tasks.heads import SoftmaxHead
-    from tunebook.tasks.text_examples import TextItems, pad_batch
+    from tunebook.families.heads import SoftmaxHead
+    from tunebook.families.text_classification.batches import TextItems, pad_batch
+    from tunebook.families.text_classification.tokens import tokenize
+    from tunebook.training.finetuner import FineTuner
     from tunebook.training.fit import fit, planned_steps
 
     network, tokenizer = load(model, rows)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tunebook.evaluation.generation.answers import GeneratedAnswers
-from tunebook.evaluation.generation.measures import score_answers
-from tunebook.evaluation.intervals import Score
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
+from tunebook.families.text_generation.metrics.measures import score_answers
+from tunebook.statistics.intervals import Score
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 METRICS = ("bleu", "chrf", "rouge_1", "rouge_2", "rouge_l")

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "BriefOptions": "tunebook.tasks.brief_writing",
-    "BriefWriting": "tunebook.tasks.brief_writing",
+    "BriefOptions": "tunebook.families.brief_to_text.family",
+    "BriefWriting": "tunebook.families.brief_to_text.family",
     "FamilyConfig": "tunebook.recipe",
     "FineTuneData": "tunebook.data.module",
-    "FineTuner": "tunebook.finetuner",
+    "FineTuner": "tunebook.training.finetuner",
     "Head": "tunebook.recipe",
-    "ImageClassification": "tunebook.tasks.image_classification",
-    "ImageClassificationConfig": "tunebook.tasks.image_classification",
-    "LabelDistance": "tunebook.evaluation.metrics",
+    "ImageClassification": "tunebook.families.image_classification.family",
+    "ImageClassificationConfig": "tunebook.families.image_classification.family",
+    "LabelDistance": "tunebook.statistics.metrics",
     "Recipe": "tunebook.recipe",
-    "SoftmaxHead": "tunebook.tasks.heads",
-    "TextClassification": "tunebook.tasks.text_classification",
-    "TextClassificationConfig": "tunebook.tasks.text_classification",
-    "TextGeneration": "tunebook.tasks.text_generation",
-    "TextGenerationConfig": "tunebook.tasks.generation_config",
+    "SoftmaxHead": "tunebook.families.heads",
+    "TextClassification": "tunebook.families.text_classification.family",
+    "TextClassificationConfig": "tunebook.families.text_classification.family",
+    "TextGeneration": "tunebook.families.text_generation.family",
+    "TextGenerationConfig": "tunebook.families.text_generation.config",
     "UserError": "tunebook.errors",
 }
 
@@ -35,20 +35,20 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 if TYPE_CHECKING:
     from tunebook.data.module import FineTuneData as FineTuneData
     from tunebook.errors import UserError as UserError
-    from tunebook.evaluation.metrics import LabelDistance as LabelDistance
-    from tunebook.finetuner import FineTuner as FineTuner
+    from tunebook.families.brief_to_text.family import BriefOptions as BriefOptions
+    from tunebook.families.brief_to_text.family import BriefWriting as BriefWriting
+    from tunebook.families.heads import SoftmaxHead as SoftmaxHead
+    from tunebook.families.image_classification.family import ImageClassification as ImageClassification
+    from tunebook.families.image_classification.family import ImageClassificationConfig as ImageClassificationConfig
+    from tunebook.families.text_classification.family import TextClassification as TextClassification
+    from tunebook.families.text_classification.family import TextClassificationConfig as TextClassificationConfig
+    from tunebook.families.text_generation.config import TextGenerationConfig as TextGenerationConfig
+    from tunebook.families.text_generation.family import TextGeneration as TextGeneration
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
-    from tunebook.tasks.brief_writing import BriefOptions as BriefOptions
-    from tunebook.tasks.brief_writing import BriefWriting as BriefWriting
-    from tunebook.tasks.generation_config import TextGenerationConfig as TextGenerationConfig
-    from tunebook.tasks.heads import SoftmaxHead as SoftmaxHead
-    from tunebook.tasks.image_classification import ImageClassification as ImageClassification
-    from tunebook.tasks.image_classification import ImageClassificationConfig as ImageClassificationConfig
-    from tunebook.tasks.text_classification import TextClassification as TextClassification
-    from tunebook.tasks.text_classification import TextClassificationConfig as TextClassificationConfig
-    from tunebook.tasks.text_generation import TextGeneration as TextGeneration
+    from tunebook.statistics.metrics import LabelDistance as LabelDistance
+    from tunebook.training.finetuner import FineTuner as FineTuner
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """``python -m tunebook``."""
 
-from tunebook.cli import main
+from tunebook.cli.main import main
 
 if __name__ == "__main__":
     main()

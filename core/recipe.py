@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from omegaconf import MISSING
 
-from tunebook.config import AdaptConfig, DataConfig, TrainConfig
+from tunebook.config.schema import AdaptConfig, DataConfig, TrainConfig
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
     from tunebook.bundle.manifest import Manifest
-    from tunebook.commands.setup import Prepared
-    from tunebook.config import ModelConfig
+    from tunebook.compare.protocol import Family
+    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+    from tunebook.config.schema import ModelConfig
     from tunebook.data.columns import Column
-    from tunebook.data.compare import Content
-    from tunebook.data.gate import Checked
+    from tunebook.data.content import Content
     from tunebook.data.labels import Labels
+    from tunebook.data.load_and_validate import Checked
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
-    from tunebook.encoded import Encoded
-    from tunebook.evaluate_config import EvaluateConfig, EvaluateDataConfig
-    from tunebook.ladder.family import Family
     from tunebook.models.source import ModelSource
-    from tunebook.predictor import Predictor
-    from tunebook.run_folder import RunFolder
+    from tunebook.pipeline.encoded import Encoded
+    from tunebook.pipeline.predictor import Predictor
+    from tunebook.pipeline.prepare import Prepared
+    from tunebook.pipeline.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 
 # A batch is {"inputs": what the model's forward takes, "target": [batch], "row": [batch], "normalizer": float}.
@@ -99,7 +99,7 @@ class Head(ABC):
 
     def measure(self, metrics: MetricCollection, logits: Tensor, losses: Tensor, batch: Batch) -> None:
         """Count a batch into the metrics: by its probabilities and answers, unless the head knows better."""
-        from tunebook.evaluation.metrics import update_metrics
+        from tunebook.statistics.metrics import update_metrics
 
         probabilities = self.probabilities(logits)
         update_metrics(metrics, probabilities, self.decide(probabilities), batch["target"])
@@ -111,7 +111,7 @@ ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
 class Recipe(ABC, Generic[ConfigT]):
     """A task: which columns a row has, the head, the metrics, what it must beat and what it reports.
 
-    A recipe derives from one of the families in ``tunebook.tasks``, which fill in all of this with
+    A recipe derives from one of the families in ``tunebook.families``, which fill in all of this with
     defaults, and overrides what its task knows better.
 
     Attributes:

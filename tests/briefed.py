@@ -13,12 +13,12 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.chatted import STARTER
-from tunebook.commands.setup import Prepared, prepare, typed
-from tunebook.commands.train import train_command
-from tunebook.compose import register_schemas
-from tunebook.config import TrainConfig
+from tunebook.cli.train import train_command
+from tunebook.config.compose import register_schemas
+from tunebook.config.schema import TrainConfig
+from tunebook.pipeline.prepare import Prepared, prepare, typed
+from tunebook.pipeline.run_folder import RunFolder
 from tunebook.plugins import register_search_path
-from tunebook.run_folder import RunFolder
 
 QUICK = [
     "recipe=marketing_copy",
@@ -126,7 +126,7 @@ def briefed(folder: Path, *overrides: str) -> RunFolder:
 
 def evaluated(folder: Path, *overrides: str) -> RunFolder:
     """Evaluate a bundle in this process."""
-    from tunebook.commands.evaluate import evaluate_command
+    from tunebook.cli.evaluate import evaluate_command
 
     evaluate_command(composed(*overrides, f"run_dir={folder}", verb="evaluate"), str(folder))
     return RunFolder(folder)

@@ -12,13 +12,13 @@ import torch
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
-from tunebook.commands.setup import typed
-from tunebook.commands.train import train_command
-from tunebook.compose import register_schemas
-from tunebook.config import TrainConfig
+from tunebook.cli.train import train_command
+from tunebook.config.compose import register_schemas
+from tunebook.config.schema import TrainConfig
 from tunebook.models.source import STARTERS
+from tunebook.pipeline.prepare import typed
+from tunebook.pipeline.run_folder import RunFolder
 from tunebook.plugins import register_search_path
-from tunebook.run_folder import RunFolder
 
 STARTER = STARTERS / "starter_text"
 STORIES = Path(__file__).parents[2] / "shared/data/weights/stories260k_llama_hf"
@@ -120,7 +120,7 @@ def chatted(folder: Path, *overrides: str) -> RunFolder:
 
 def evaluated(folder: Path, *overrides: str) -> RunFolder:
     """Evaluate a bundle in this process."""
-    from tunebook.commands.evaluate import evaluate_command
+    from tunebook.cli.evaluate import evaluate_command
 
     evaluate_command(_composed([*overrides, f"run_dir={folder}"], "evaluate"), str(folder))
     return RunFolder(folder)

@@ -13,9 +13,9 @@ from hydra.core.global_hydra import GlobalHydra
 from numpy.typing import NDArray
 from PIL import Image
 
-from tunebook.commands.train import train_command
-from tunebook.compose import register_schemas
-from tunebook.run_folder import RunFolder
+from tunebook.cli.train import train_command
+from tunebook.config.compose import register_schemas
+from tunebook.pipeline.run_folder import RunFolder
 
 SMALL = (
     "recipe=medical_diagnosis",

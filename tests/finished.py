@@ -8,9 +8,9 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
-from tunebook.commands.train import train_command
-from tunebook.compose import register_schemas
-from tunebook.run_folder import RunFolder
+from tunebook.cli.train import train_command
+from tunebook.config.compose import register_schemas
+from tunebook.pipeline.run_folder import RunFolder
 
 
 def finished(folder: Path, *overrides: str, labels: tuple[str, str] = ("bad", "good")) -> RunFolder:

@@ -8,10 +8,10 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
-from tunebook.commands.compare import _prepared
-from tunebook.commands.setup import Prepared, typed
-from tunebook.compare_config import CompareConfig
-from tunebook.compose import register_schemas
+from tunebook.cli.compare import _prepared
+from tunebook.config.compare import CompareConfig
+from tunebook.config.compose import register_schemas
+from tunebook.pipeline.prepare import Prepared, typed
 from tunebook.plugins import register_search_path
 
 

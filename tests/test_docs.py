@@ -19,10 +19,10 @@ import pytest
 
 import tunebook
 from tests.conftest import Tunebook, write_reviews
-from tunebook.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
-from tunebook.data.conversations.message import Message
+from tunebook.config.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
+from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.predictor import Draft
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
-from tunebook.tasks.writer import Draft
 from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ def check_composing(verb: str, arguments: list[str]) -> None:
 
 
 def check_tunebook(arguments: list[str]) -> None:
-    from tunebook.commands.predict import _parser
+    from tunebook.cli.predict import _parser
 
     verb, rest = arguments[0], arguments[1:]
     if verb in ("train", "check", "compare", "evaluate"):
@@ -112,20 +112,20 @@ def check_tunebook(arguments: list[str]) -> None:
     elif verb == "predict":
         _parser().parse_args(rest)
     elif verb == "chat":
-        from tunebook.commands.chat import _parser as chat_parser
+        from tunebook.cli.chat import _parser as chat_parser
 
         chat_parser().parse_args(rest)
     elif verb == "export":
-        from tunebook.commands.export import _parser as export_parser
+        from tunebook.cli.export import _parser as export_parser
 
         export_parser().parse_args(rest)
     elif verb == "verify":
-        from tunebook.commands.verify import _parser as verify_parser
+        from tunebook.cli.verify import _parser as verify_parser
 
         (name,) = verify_parser().parse_args([word for word in rest if "=" not in word]).names
         assert name in {*find_recipes(), *OTHER_RECIPES}
     elif verb == "new":
-        from tunebook.commands.new import _parser as new_parser
+        from tunebook.cli.new import _parser as new_parser
         from tunebook.new_recipe.write import FAMILIES
 
         assert new_parser().parse_args(rest).family in FAMILIES
@@ -274,7 +274,7 @@ def test_the_recipe_of_the_guide_is_made_checks_rows_and_is_sound(tunebook: Tune
             (project / name).write_text(content, encoding="utf-8")
     for file in (project / "intent_routing/samples").iterdir():
         file.write_text(file.read_text(encoding="utf-8").replace("text,label", "text,category", 1), encoding="utf-8")
-    # As `pip install -e .` would leave it; tests/test_installed_plugins.py has pip do it.
+    # As `pip install -e .` would leave it; tests/plugins/test_installed.py has pip do it.
     info = project / "intent_routing-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: intent-routing\nVersion: 0.1.0\n")

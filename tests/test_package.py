@@ -68,7 +68,7 @@ def test_every_file_of_the_package_is_in_the_wheel(names: set[str]) -> None:
         "tunebook/new_recipe/templates/pyproject.toml.jinja",
         "tunebook/testing/zygote.py",
         "tunebook/recipes/review_sentiment/samples/train.csv",
-        "tunebook/evaluation/report.html.jinja",
+        "tunebook/report/report.html.jinja",
         "tunebook/models/starters/starter_text/tokenizer.json",
     ],
 )

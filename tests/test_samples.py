@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tunebook.config import DataConfig
+from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
-from tunebook.data.gate import Checked, open_gate
+from tunebook.data.load_and_validate import Checked, open_gate
 from tunebook.data.rejects import RejectLog
 
 RECIPES = Path(__file__).parent.parent / "recipes"

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
-from tunebook.compose import typed_recipe_options
+from tunebook.config.compose import typed_recipe_options
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource, check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import check_head
 
 if TYPE_CHECKING:
+    from tunebook.families.text_classification.family import TextClassification
+    from tunebook.families.text_classification.predictor import TextClassifier
     from tunebook.recipe import Head, Recipe
-    from tunebook.tasks.text_classification import TextClassification
-    from tunebook.tasks.text_classifier import TextClassifier
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
 
@@ -57,9 +57,9 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     Raises:
         UserError: Its files contradict each other, or its answers are not those it gave when written.
     """
-    from tunebook.models.text import load_saved_classifier, load_tokenizer
-    from tunebook.models.zero_shot import load_zero_shot
-    from tunebook.tasks.text_classifier import TextClassifier
+    from tunebook.families.text_classification.model import load_saved_classifier, load_tokenizer
+    from tunebook.families.text_classification.predictor import TextClassifier
+    from tunebook.families.text_classification.zero_shot import load_zero_shot
 
     source = ModelSource(str(folder), folder)
     tokenizer = load_tokenizer(source)

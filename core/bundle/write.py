@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from tunebook.bundle.card import text_card
 from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.bundle.seen import write_seen
-from tunebook.config import TrainConfig
+from tunebook.config.schema import TrainConfig
+from tunebook.families.text_classification.card import text_card
+from tunebook.families.text_classification.model import quiet_transformers
+from tunebook.families.text_classification.zero_shot import ZeroShotClassifier
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.text import quiet_transformers
-from tunebook.models.zero_shot import ZeroShotClassifier
 from tunebook.plugins import find_recipes
 
 if TYPE_CHECKING:
+    from tunebook.families.text_classification.predictor import TextClassifier
     from tunebook.recipe import Recipe
-    from tunebook.tasks.text_classifier import TextClassifier
 
 # Inputs that any text model can be asked: short, empty of content, and far from the training rows.
 _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]

@@ -14,10 +14,10 @@ from tunebook.data.chunks import Chunk, Reject
 from tunebook.data.columnar import read_dataset, read_parquet
 from tunebook.data.columns import Column
 from tunebook.data.delimited import read_delimited
-from tunebook.data.images.sources import holds_images, read_images
 from tunebook.data.jsonlines import read_jsonlines
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.errors import UserError
+from tunebook.families.image_classification.data.sources import holds_images, read_images
 
 __all__ = ["KNOWN", "Chunk", "Reject", "read_batches", "resolve_paths", "short_names"]
 

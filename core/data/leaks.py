@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from tunebook.config import Leaks
-from tunebook.data.compare import Compared, Layout
+from tunebook.config.schema import Leaks
+from tunebook.data.content import Compared, Layout
 from tunebook.data.duplicates import Duplicates
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, LINE

@@ -16,10 +16,10 @@ from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
 from tunebook.data.delimited import UNDECODED
 from tunebook.data.formats import read_batches
-from tunebook.data.images.sources import image_path
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows, RowWriter, row_schema
+from tunebook.families.image_classification.data.sources import image_path
 
 Invalid = Callable[[Mapping[str, str]], str | None]
 """A recipe's own row check: role to text in, the reason for a reject or None out."""

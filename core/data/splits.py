@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tunebook.config import DataConfig
+from tunebook.config.schema import DataConfig
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from tunebook.config import AdaptConfig, Method
+from tunebook.config.schema import AdaptConfig, Method
 from tunebook.errors import UserError
-from tunebook.models.optim import is_head
+from tunebook.training.optim import is_head
 
 
 def adapt(model: nn.Module, config: AdaptConfig) -> nn.Module:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from tunebook.config import ModelConfig
+from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 
 STARTERS = Path(__file__).parent / "starters"

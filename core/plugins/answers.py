@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from tunebook.plugins.contract import amiss, broken, family_of
 
 if TYPE_CHECKING:
-    from tunebook.config import DataConfig, TrainConfig
+    from tunebook.config.schema import DataConfig, TrainConfig
     from tunebook.data.columns import Column
-    from tunebook.data.compare import Content
+    from tunebook.data.content import Content
     from tunebook.data.reading import Invalid
+    from tunebook.families.image_classification.family import ImageClassification
     from tunebook.models.source import ModelSource
     from tunebook.recipe import Recipe
-    from tunebook.tasks.image_classification import ImageClassification
 
 
 def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) -> Any:
@@ -72,7 +72,7 @@ def content_of(recipe: Recipe[Any], source: ModelSource, config: TrainConfig) ->
 
     made = recipe.content(source, config)
     plain = made is None and family_of(type(recipe)).content is Recipe.content
-    asked = "a tunebook.data.compare.Content, such as super().content(source, config)"
+    asked = "a tunebook.data.content.Content, such as super().content(source, config)"
     found: Content | None = given(recipe, "content", made, plain or hasattr(made, "inspect"), asked)
     return found
 

@@ -12,7 +12,7 @@ from tunebook.errors import UserError
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
-CORE = ("tunebook.recipe.", "tunebook.tasks.")
+CORE = ("tunebook.recipe.", "tunebook.families.")
 """Where the families are; the recipes that ship are beside them."""
 
 

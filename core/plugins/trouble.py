@@ -132,7 +132,7 @@ def _page_trouble(page: Path, name: str) -> Trouble | None:
     from omegaconf import OmegaConf
     from yaml import YAMLError
 
-    from tunebook.compose import explain, is_config_error
+    from tunebook.config.compose import explain, is_config_error
 
     text = page.read_text(encoding="utf-8")
     try:
@@ -169,7 +169,7 @@ def _schema() -> Any:
     """The schema of a run, which a page must fit; made once, and not at all where Hydra was given it already."""
     from omegaconf import OmegaConf
 
-    from tunebook.config import TrainConfig
+    from tunebook.config.schema import TrainConfig
 
     hydra = sys.modules.get("hydra.core.config_store")  # `list` does without Hydra
     stored = hydra.ConfigStore.instance().repo.get("base_train.yaml") if hydra else None

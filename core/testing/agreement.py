@@ -13,7 +13,7 @@ from tunebook.testing.outcome import Failed, NotApplicable
 from tunebook.testing.sample_rows import is_sliced
 
 if TYPE_CHECKING:
-    from tunebook.commands.setup import Prepared
+    from tunebook.pipeline.prepare import Prepared
 
 CLOSE = 1e-4
 """Largest difference between a score and the same from probabilities of six decimals."""
@@ -52,7 +52,7 @@ def _labelled_again(prepared: Prepared, rows: Rows) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from tunebook.evaluation.metrics import update_metrics
+    from tunebook.statistics.metrics import update_metrics
 
     labels = list(prepared.labels)
     unknown = {row["prediction"] for row in rows if _several(row["prediction"], labels) is None}
@@ -195,7 +195,7 @@ def _probabilities(file: Path) -> list[str]:
 
 def _answered_again(run: Path, test: Any) -> Path | None:
     """The test rows through `predict`; None where they are in no file of their own."""
-    from tunebook.commands.predict import predict_command
+    from tunebook.cli.predict import predict_command
 
     output = run.parent / "answered.csv"
     if not is_sliced(test):

@@ -20,8 +20,8 @@ from tunebook.testing.zygote import in_a_line
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tunebook.commands.setup import Prepared
-    from tunebook.config import TrainConfig
+    from tunebook.config.schema import TrainConfig
+    from tunebook.pipeline.prepare import Prepared
     from tunebook.recipe import Batch, Head, Recipe
 
 ODD_TEXTS = ("?", "0", "N/A", "\U0001f600", "two\nlines", "word " * 2000)
@@ -60,7 +60,7 @@ def examine(
     name: str, overrides: Sequence[str], rows: Mapping[str, Any], broken: Mapping[str, str], folder: str, home: str
 ) -> dict[str, list[str]]:
     """Check what is rejected, the loss, and whether a batch can be learnt: check -> status and reason."""
-    from tunebook.commands.setup import prepare, typed
+    from tunebook.pipeline.prepare import prepare, typed
 
     slices = Slices(**rows)
     slices.with_broken().take_the_place_of_samples(name)
@@ -80,7 +80,7 @@ def examine(
 
 def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str], folder: Path, home: str) -> str:
     """The training rows with broken ones among them go through the gate that every run's rows go through."""
-    from tunebook.commands.setup import make_recipe, prepare, typed
+    from tunebook.pipeline.prepare import make_recipe, prepare, typed
 
     if slices.broken is None:
         raise NotApplicable("the rows are in no CSV or JSON Lines file that broken ones could be added to")

@@ -79,8 +79,8 @@ def compose_config(overrides: Sequence[str]) -> Any:
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
 
-    from tunebook.compose import check_keys, explain, is_config_error, register_schemas
-    from tunebook.overrides import readable
+    from tunebook.config.compose import check_keys, explain, is_config_error, register_schemas
+    from tunebook.config.overrides import readable
     from tunebook.plugins import register_search_path
 
     register_schemas()
@@ -100,7 +100,7 @@ def compose_config(overrides: Sequence[str]) -> Any:
 
 def _listed(found: Found) -> list[str]:
     """What `list` imported that it should not have."""
-    from tunebook.commands.show import print_recipes
+    from tunebook.cli.show import print_recipes
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         print_recipes([])
@@ -147,8 +147,8 @@ def _refusal(name: str, overrides: Sequence[str]) -> str:
 
 
 def _options(found: Found, overrides: Sequence[str]) -> str:
-    from tunebook.commands.show import field_help
-    from tunebook.compose import typed_recipe_options
+    from tunebook.cli.show import field_help
+    from tunebook.config.compose import typed_recipe_options
     from tunebook.plugins import load_recipe_class
 
     config_class = load_recipe_class(found.name).Config
@@ -179,7 +179,7 @@ def _misspelt(option: str) -> str:
 
 
 def _typo(found: Found, overrides: Sequence[str]) -> str:
-    from tunebook.compose import unknown_key
+    from tunebook.config.compose import unknown_key
     from tunebook.plugins import load_recipe_class
 
     chosen = [f"recipe={found.name}", *overrides]
@@ -203,7 +203,7 @@ def _typo(found: Found, overrides: Sequence[str]) -> str:
 def _told_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
     from hydra.core.global_hydra import GlobalHydra
 
-    from tunebook.cli import main
+    from tunebook.cli.main import main
 
     GlobalHydra.instance().clear()
     said = io.StringIO()
@@ -216,8 +216,8 @@ def _told_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
 
 def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     """The small run that the other checks share: its overrides, and rows that are few."""
-    from tunebook.commands.setup import make_recipe, typed
     from tunebook.data.paths import resolve_paths
+    from tunebook.pipeline.prepare import make_recipe, typed
     from tunebook.plugins.answers import columns_of, samples_of
 
     small = [f"recipe={found.name}", *_SMALL, f"data.cache_dir={folder / 'cache'}"]

@@ -15,7 +15,7 @@ from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
 
 if TYPE_CHECKING:
-    from tunebook.commands.setup import Prepared
+    from tunebook.pipeline.prepare import Prepared
     from tunebook.recipe import Batch
 
 TOLERANCE = 1e-4
@@ -34,7 +34,7 @@ class Seen:
 
 def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str, home: str) -> dict[str, list[str]]:
     """Train, and check what came of it: check -> status and reason."""
-    from tunebook.commands.train import train_command
+    from tunebook.cli.train import train_command
 
     run, seen, failure, slices = Path(folder) / "run", Seen(), "", Slices(**rows)
     slices.take_the_place_of_samples(name)
@@ -147,8 +147,8 @@ def _write_example(folder: Path, predictor: Any, seen: Seen) -> None:
 
 def killed(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str) -> None:
     """The same run, killed by the operating system in the midst of training."""
-    from tunebook.commands.train import train_command
-    from tunebook.finetuner import FineTuner
+    from tunebook.cli.train import train_command
+    from tunebook.training.finetuner import FineTuner
 
     def kill(module: Any, batch: Any, batch_idx: int) -> None:
         if module.global_step == KILLED_AFTER:
@@ -167,7 +167,7 @@ def resumed(name: str, rows: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def _same_weights(run: Path, whole: Path) -> str:
-    from tunebook.commands.train import resume_command
+    from tunebook.cli.train import resume_command
     from tunebook.training.checkpoints import step_checkpoints
 
     checkpoints = [path.stem for path in step_checkpoints(run / "checkpoints")]

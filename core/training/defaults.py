@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from tunebook.config import Method, TrainConfig
+from tunebook.config.schema import Method, TrainConfig
 
 _STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery (Mosbach et al. 2021, arXiv:2006.04884)
 _EPOCHS = 3

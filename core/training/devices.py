@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tunebook.config import Accelerator, Precision, Strategy, TrainerConfig
+from tunebook.config.schema import Accelerator, Precision, Strategy, TrainerConfig
 from tunebook.errors import UserError
 
 

@@ -14,12 +14,12 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
-from tunebook.config import TrainConfig
+from tunebook.config.schema import TrainConfig
 from tunebook.data.module import FineTuneData
 from tunebook.errors import UserError
-from tunebook.finetuner import FineTuner
 from tunebook.training.checkpoints import AtomicCheckpointIO, Checkpoints, read_checkpoint
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
+from tunebook.training.finetuner import FineTuner
 from tunebook.training.interrupts import StopOnSignal
 from tunebook.training.loggers import make_loggers
 from tunebook.training.progress import progress_callbacks

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from tunebook.config import LoggerConfig, LoggerName
+from tunebook.config.schema import LoggerConfig, LoggerName
 from tunebook.errors import UserError
 from tunebook.files import written_whole
 from tunebook.training.ranks import rank

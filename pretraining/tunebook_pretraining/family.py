@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunebook import Recipe, UserError
-from tunebook.config import Method
+from tunebook.config.schema import Method
 from tunebook.recipe import ConfigT
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from tunebook import FineTuneData
     from tunebook.bundle.manifest import Manifest
-    from tunebook.config import TrainConfig
-    from tunebook.encoded import Encoded
+    from tunebook.config.schema import TrainConfig
     from tunebook.models.source import ModelSource
-    from tunebook.predictor import Predictor
+    from tunebook.pipeline.encoded import Encoded
+    from tunebook.pipeline.predictor import Predictor
 
 
 class Pretraining(Recipe[ConfigT]):

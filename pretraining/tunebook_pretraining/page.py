@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from tunebook.evaluation.figures import learning_curve
 from tunebook.files import write_text
+from tunebook.report.figures import learning_curve
 from tunebook.training.loggers import read_history
 
 if TYPE_CHECKING:
-    from tunebook.run_folder import RunFolder
+    from tunebook.pipeline.run_folder import RunFolder
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{name}</title>

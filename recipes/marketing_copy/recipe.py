@@ -10,17 +10,17 @@ from tunebook import BriefOptions, BriefWriting, TextGeneration
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
-    from tunebook.config import DataConfig, TrainConfig
+    from tunebook.config.evaluate import EvaluateDataConfig
+    from tunebook.config.schema import DataConfig, TrainConfig
     from tunebook.data.columns import Column
-    from tunebook.data.compare import Content
-    from tunebook.data.conversations.message import Message
+    from tunebook.data.content import Content
     from tunebook.data.rows import Rows
-    from tunebook.evaluate_config import EvaluateDataConfig
-    from tunebook.evaluation.generation.sums import RowSums
-    from tunebook.models.generate import Generation
+    from tunebook.families.text_generation.data.message import Message
+    from tunebook.families.text_generation.metrics.sums import RowSums
+    from tunebook.families.text_generation.model.generate import Generation
+    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.models.source import ModelSource
-    from tunebook.tasks.exchanges import Exchanges
-    from tunebook.tasks.writer import Draft
 
 SAMPLE_FIELDS = ("name", "audience", "features", "tone")
 """The columns that make up a brief in the rows that ship."""

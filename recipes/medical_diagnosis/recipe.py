@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tunebook import ImageClassification, ImageClassificationConfig
 
 if TYPE_CHECKING:
-    from tunebook.config import DataConfig
+    from tunebook.config.schema import DataConfig
     from tunebook.data.columns import Column
 
 # The sample pictures are drawn when they are first asked for. Another number, other pictures.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
     from tunebook import Head
-    from tunebook.config import DataConfig
+    from tunebook.config.schema import DataConfig
     from tunebook.data.labels import Labels
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tunebook.config import Leaks
+from tunebook.config.schema import Leaks
 from tunebook.data.columns import Column
-from tunebook.data.compare import Compared, compare
+from tunebook.data.content import Compared, compare
 from tunebook.data.duplicates import clusters, find_duplicates
 from tunebook.data.leaks import guard
 from tunebook.data.near import LARGE_GROUP

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tunebook.config import DataConfig
+from tunebook.config.schema import DataConfig
 from tunebook.data.rows import Rows, RowWriter, row_schema
 from tunebook.data.splits import split
 from tunebook.errors import UserError

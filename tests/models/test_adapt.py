@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, BertConfig, DistilBertConfig, LlamaConfig
 
-from tunebook.config import AdaptConfig, Method
+from tunebook.config.schema import AdaptConfig, Method
 from tunebook.errors import UserError
 from tunebook.models.adapt import adapt, add_lora, backbone_linears, merge
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tunebook.config import ModelConfig
+from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import STARTERS, check_folder, check_safetensors, find_model, weight_files
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from tunebook.config import ModelConfig
+from tunebook.config.schema import ModelConfig
 from tunebook.models.source import STARTERS, find_model
 
 NAMES = ["starter_text", "starter_image"]

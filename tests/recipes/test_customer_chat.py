@@ -21,9 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.chatted import STARTER, chatted, evaluated, tiny_llama, write_chats, write_jsonl
 from tests.conftest import Tunebook
-from tunebook.commands.predict import predict_command
+from tunebook.cli.predict import predict_command
 from tunebook.errors import UserError
-from tunebook.run_folder import RunFolder
+from tunebook.pipeline.run_folder import RunFolder
 
 SAMPLES = Path(__file__).parents[2] / "recipes/customer_chat/samples"
 TOKENS = 14

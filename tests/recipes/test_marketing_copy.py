@@ -23,11 +23,11 @@ from tests.briefed import BRIEF, TOKENS, briefed, briefs, evaluated, in_brackets
 from tests.chatted import STARTER, tiny_llama, write_jsonl
 from tests.conftest import Tunebook
 from tests.training.test_resume import equal, last_state, weights
-from tunebook.commands.predict import predict_command
-from tunebook.commands.train import _train, read_config
-from tunebook.data.briefs.template import SHIPPED
+from tunebook.cli.predict import predict_command
+from tunebook.cli.train import _train, read_config
 from tunebook.errors import UserError
-from tunebook.run_folder import RunFolder
+from tunebook.families.brief_to_text.data.template import SHIPPED
+from tunebook.pipeline.run_folder import RunFolder
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
 

@@ -32,12 +32,12 @@ from sklearn.metrics import (
 
 from tests.conftest import Tunebook
 from tests.diagnosed import SMALL, diagnosed, picture, read_table, write_patients, write_table
-from tunebook.commands.evaluate import evaluate_command
-from tunebook.commands.predict import predict_command
-from tunebook.compose import register_schemas
+from tunebook.cli.evaluate import evaluate_command
+from tunebook.cli.predict import predict_command
+from tunebook.config.compose import register_schemas
 from tunebook.errors import UserError
+from tunebook.pipeline.run_folder import RunFolder
 from tunebook.recipes.medical_diagnosis.recipe import MedicalDiagnosis  # noqa: TID251
-from tunebook.run_folder import RunFolder
 
 ROWS = {"train": (48, 0), "validation": (24, 10**6), "test": (40, 2 * 10**6)}
 
@@ -254,7 +254,7 @@ def test_the_cards_code_works_as_written(run: RunFolder, several: RunFolder) -> 
 def test_onnx_gives_the_probabilities_of_the_run(run: RunFolder, several: RunFolder, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("onnx", reason="onnx is not installed")
-    from tunebook.commands.export import export_command
+    from tunebook.cli.export import export_command
 
     for made in (run, several):
         file = tmp_path / f"{made.path.parent.name}.onnx"

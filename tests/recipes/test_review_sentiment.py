@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from tunebook import UserError
-from tunebook.compose import typed_recipe_options
-from tunebook.config import DataConfig
-from tunebook.data.gate import SAMPLES, Checked, open_gate
+from tunebook.config.compose import typed_recipe_options
+from tunebook.config.schema import DataConfig
 from tunebook.data.labels import Labels
+from tunebook.data.load_and_validate import SAMPLES, Checked, open_gate
 from tunebook.data.rejects import RejectLog
 from tunebook.plugins import load_recipe_class
 

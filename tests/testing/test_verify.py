@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Tunebook
 from tests.testing.test_mutations import PAGE, Break, write_recipe
-from tunebook.commands.verify import _count
+from tunebook.cli.verify import _count
 from tunebook.errors import UserError
 from tunebook.testing import CHECKS, Outcome, RecipeFailed, Status, check_recipe, open_workshop, verify_recipe
 

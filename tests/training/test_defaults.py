@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tunebook.config import Method, OptimConfig, TrainConfig, TrainerConfig
+from tunebook.config.schema import Method, OptimConfig, TrainConfig, TrainerConfig
 from tunebook.training.defaults import Situation, with_defaults
 
 SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tunebook.config import LoggerConfig, LoggerName
+from tunebook.config.schema import LoggerConfig, LoggerName
 from tunebook.training.loggers import make_loggers, read_history
 
 KILLED = """
 import os, sys
 from pathlib import Path
 from lightning.fabric.loggers.csv_logs import _ExperimentWriter
-from tunebook.config import LoggerConfig, LoggerName
+from tunebook.config.schema import LoggerConfig, LoggerName
 from tunebook.training.loggers import make_loggers
 
 _ExperimentWriter.save = lambda writer: os.kill(os.getpid(), 9)

@@ -16,11 +16,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
-from tunebook.commands.setup import typed
-from tunebook.commands.train import _train, read_config
-from tunebook.compose import register_schemas
+from tunebook.cli.train import _train, read_config
+from tunebook.config.compose import register_schemas
 from tunebook.models.source import STARTERS
-from tunebook.run_folder import RunFolder, save_config
+from tunebook.pipeline.prepare import typed
+from tunebook.pipeline.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
 

@@ -18,10 +18,10 @@ from tests.chatted import QUICK, composed, tiny_llama, write_chats
 from tests.training.test_kill import finish, resume, signal_at, wait_killed
 from tests.training.test_kill import start as start_process
 from tests.training.test_resume import equal, last_state, weights
-from tunebook.commands.train import _train, read_config
-from tunebook.data.conversations.template import TEMPLATES
+from tunebook.cli.train import _train, read_config
 from tunebook.errors import UserError
-from tunebook.run_folder import RunFolder, save_config
+from tunebook.families.text_generation.data.template import TEMPLATES
+from tunebook.pipeline.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import newest_valid, read_checkpoint, step_checkpoints
 

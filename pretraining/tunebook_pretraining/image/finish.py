@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from tunebook.evaluation.intervals import wilson
 from tunebook.files import folder_written_whole, write_json
-from tunebook.models.optim import count_parameters
 from tunebook.progress import counting
+from tunebook.statistics.intervals import wilson
 from tunebook.training.devices import choose_accelerator
+from tunebook.training.optim import count_parameters
 
 from ..page import write_page
 from .model import write_network
 
 if TYPE_CHECKING:
-    from tunebook.commands.setup import Prepared
+    from tunebook.pipeline.prepare import Prepared
+    from tunebook.pipeline.run_folder import RunFolder
     from tunebook.recipe import Recipe
-    from tunebook.run_folder import RunFolder
 
 
 def _right(recipe: Recipe[Any], prepared: Prepared, model: nn.Module, size: int = 64) -> int:

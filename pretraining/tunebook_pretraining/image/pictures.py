@@ -15,15 +15,15 @@ import torch
 
 from tunebook import UserError
 from tunebook.data.module import Examples
-from tunebook.encoded import Encoded
+from tunebook.pipeline.encoded import Encoded
 from tunebook.progress import counting
 from tunebook.recipe import Batch
 
 from . import formulas
 
 if TYPE_CHECKING:
-    from tunebook.config import TrainConfig
-    from tunebook.data.gate import Checked
+    from tunebook.config.schema import TrainConfig
+    from tunebook.data.load_and_validate import Checked
     from tunebook.data.rows import Rows
 
 MEAN, STD = 0.5, 0.5

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from torch import nn
     from torchmetrics import MetricCollection
 
-    from tunebook.commands.setup import Prepared
-    from tunebook.config import DataConfig, TrainConfig
+    from tunebook.config.schema import DataConfig, TrainConfig
     from tunebook.data.columns import Column
-    from tunebook.data.gate import Checked
+    from tunebook.data.load_and_validate import Checked
     from tunebook.data.rejects import RejectLog
-    from tunebook.encoded import Encoded
     from tunebook.models.source import ModelSource
-    from tunebook.run_folder import RunFolder
+    from tunebook.pipeline.encoded import Encoded
+    from tunebook.pipeline.prepare import Prepared
+    from tunebook.pipeline.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 
 

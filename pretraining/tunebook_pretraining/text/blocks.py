@@ -12,14 +12,14 @@ import torch
 
 from tunebook import UserError
 from tunebook.data.module import Examples
-from tunebook.data.tokens import TokenRows, tokenize_cached, tokenizer_key
-from tunebook.encoded import Encoded
-from tunebook.models.text import load_tokenizer, longest
+from tunebook.families.text_classification.model import load_tokenizer, longest
+from tunebook.families.text_classification.tokens import TokenRows, tokenize_cached, tokenizer_key
+from tunebook.pipeline.encoded import Encoded
 from tunebook.recipe import Batch
 
 if TYPE_CHECKING:
-    from tunebook.config import TrainConfig
-    from tunebook.data.gate import Checked
+    from tunebook.config.schema import TrainConfig
+    from tunebook.data.load_and_validate import Checked
     from tunebook.data.rows import Rows
     from tunebook.models.source import ModelSource
 

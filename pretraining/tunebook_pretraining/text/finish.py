@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.evaluation.intervals import percentile
+from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.files import folder_written_whole, write_json
-from tunebook.models.optim import count_parameters
-from tunebook.models.text import quiet_transformers
 from tunebook.progress import counting
+from tunebook.statistics.intervals import percentile
 from tunebook.training.devices import choose_accelerator
+from tunebook.training.optim import count_parameters
 
 from ..page import write_page
 
 if TYPE_CHECKING:
-    from tunebook.commands.setup import Prepared
-    from tunebook.encoded import Encoded
+    from tunebook.pipeline.encoded import Encoded
+    from tunebook.pipeline.prepare import Prepared
+    from tunebook.pipeline.run_folder import RunFolder
     from tunebook.recipe import Recipe
-    from tunebook.run_folder import RunFolder
 
 
 def block_losses(recipe: Recipe[Any], model: nn.Module, encoded: Encoded, device: Any, size: int = 8) -> np.ndarray:

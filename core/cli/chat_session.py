@@ -1,0 +1,193 @@
+"""A conversation between a person and a model: its turns, what the model is asked, and where it is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunebook.errors import UserError
+from tunebook.families.text_generation.data.check import check
+from tunebook.families.text_generation.data.message import Message, UnusableConversation
+
+if TYPE_CHECKING:
+    from tunebook.pipeline.predictor import Chatting
+
+
+@dataclass
+class Chat:
+    """What was said so far, and the model that answers.
+
+    Attributes:
+        model: Set to choose its words as asked.
+        device: Where it computes.
+        tell: Takes a line for the person.
+        save: File that every conversation is appended to when it ends; None keeps none.
+        system: The system prompt; "" is none.
+        turns: Questions and their whole answers, in turn.
+        shortened: Whether the last question was asked without the earliest turns.
+        cut: Of each exchange, whether its answer was cut off at the most tokens allowed.
+    """
+
+    model: Chatting
+    device: str
+    tell: Callable[[str], None]
+    save: Path | None = None
+    system: str = ""
+    turns: list[Message] = field(default_factory=list)
+    shortened: bool = False
+    cut: list[bool] = field(default_factory=list)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation so far."""
+        return [Message("system", self.system)] * bool(self.system) + self.turns
+
+    def begin(self, system: str) -> None:
+        """Start anew under a system prompt; where the model refuses it, all stays as it was.
+
+        Raises:
+            UnusableConversation: It does.
+        """
+        system = _normal(system.strip())
+        if system:
+            self._check([Message("system", system), Message("user", "?")])
+        self.end()
+        self.system, self.shortened = system, False
+
+    def end(self) -> None:
+        """Forget the conversation; save it first where that is wanted."""
+        if self.save and self.turns:
+            self.tell(self.saved(self.save))
+        self.turns.clear()
+        self.cut.clear()
+
+    def undo(self) -> str | None:
+        """Take back the last exchange; tells its question, or None where there is none."""
+        if not self.turns:
+            return None
+        question = self.turns[-2].content
+        del self.turns[-2:], self.cut[-1:]
+        return question
+
+    def answer(self, text: str) -> Iterator[str]:
+        """Ask, and hand on the answer as it is made; the exchange is kept once the answer is whole.
+
+        Raises:
+            UnusableConversation: The model cannot be asked so; at once, not with the first piece.
+        """
+        from tunebook.families.text_generation.data.rendering import Unsupervisable
+
+        question = Message("user", _normal(text))
+        check([question], answered=False)
+        before, generation = self.model.truncated, self.model.generation
+        try:
+            pieces = self.model.stream([*self.messages, question], self.device)
+        except Unsupervisable as error:
+            raise UnusableConversation(str(error)) from error
+        # So that a question asked once more may get another answer; the same session still gets the same ones.
+        self.model.generation = replace(generation, seed=generation.seed + 1)
+        shortened = self.model.truncated > before
+        if shortened and not self.shortened:
+            self.tell("note: earlier turns no longer fit and are left out")
+        self.shortened = shortened
+        return self._kept(question, pieces)
+
+    def saved(self, file: Path) -> str:
+        """Append the conversation to a file, and tell so; half an answer is no example of a good one, and counted.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        told = f"saved: {self.append_to(file)}"
+        if any(self.cut):
+            one = sum(self.cut) == 1
+            told += f"; {sum(self.cut)} of its {len(self.cut)} answers {'is' if one else 'are'} unfinished: "
+            told += f"mend {'it' if one else 'them'} before you train on {'it' if one else 'them'}"
+        return told
+
+    def append_to(self, file: Path) -> Path:
+        """Append the conversation as a line of ``{"messages": [...]}``.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        turns = [{"role": turn.role, "content": turn.content} for turn in self.messages]
+        line = json.dumps({"messages": turns}, ensure_ascii=False) + "\n"
+        try:
+            unended = file.exists() and file.stat().st_size and not file.read_bytes().endswith(b"\n")
+            with file.open("ab") as stream:
+                stream.write(b"\n" * bool(unended) + line.encode("utf-8"))
+        except OSError as error:
+            raise _cannot(file, error.strerror) from error
+        return file
+
+    def _check(self, messages: list[Message]) -> None:
+        from tunebook.families.text_generation.data.rendering import Unsupervisable
+
+        check(messages, answered=False)
+        try:
+            self.model.asked(messages)
+        except Unsupervisable as error:
+            raise UnusableConversation(str(error)) from error
+
+    def _kept(self, question: Message, pieces: Iterator[str]) -> Iterator[str]:
+        answer, before = "", self.model.unfinished
+        for piece in pieces:
+            answer += piece
+            yield piece
+        if answer:
+            self.turns += [question, Message("assistant", _normal(answer))]
+            self.cut.append(self.model.unfinished > before)
+        else:  # a turn without words can neither be learnt from nor asked after
+            self.tell("note: the model says nothing to this; the question is taken back")
+
+
+def _normal(text: str) -> str:
+    """In Unicode normal form C, as all that was trained on."""
+    return unicodedata.normalize("NFC", text)
+
+
+def saving_place(name: str) -> Path:
+    """A file that conversations can be appended to.
+
+    Raises:
+        UserError: It would be no .jsonl, it holds something else, or it cannot be written.
+    """
+    file = Path(name).expanduser().absolute()
+    if file.suffix != ".jsonl":
+        raise UserError(
+            "Conversations are saved as .jsonl.", where=name or "no name", mend="give a name that ends in .jsonl"
+        )
+    if not file.parent.is_dir():
+        raise UserError("The folder to save in is missing.", where=str(file.parent), mend="create it first")
+    try:
+        content = file.read_bytes() if file.exists() else b""
+    except OSError as error:
+        raise _cannot(file, error.strerror) from error
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise _cannot(file, "there is no permission to write")
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip() and not _is_conversation(line):
+            raise UserError(
+                "This file holds something else than conversations, and is left as it is.",
+                where=f"{file}:{number}",
+                mend="save under another name",
+            )
+    return file
+
+
+def _is_conversation(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and isinstance(record.get("messages"), list)
+
+
+def _cannot(file: Path, reason: str | None) -> UserError:
+    return UserError(f"Conversations cannot be saved here: {reason}.", where=str(file), mend="save elsewhere")

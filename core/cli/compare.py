@@ -1,0 +1,204 @@
+"""`tunebook compare`: what tuning buys on these rows, beside everything that is cheaper."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.compare.plan import Plan
+    from tunebook.compare.protocol import Family
+    from tunebook.compare.rungs import Step
+    from tunebook.config.compare import CompareConfig
+    from tunebook.config.schema import TrainConfig
+    from tunebook.pipeline.prepare import Prepared
+
+
+class Stopped(UserError):
+    """The comparison was told to stop; its runs are saved.
+
+    Args:
+        folder: Folder of the comparison.
+        number: The signal.
+    """
+
+    kind = ""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        super().__init__(
+            f"Stopped by {signal.Signals(number).name}; what is finished stays, and the run at work is saved.",
+            where=str(folder),
+            mend="give the same command again to go on",
+        )
+        self.exit_code = 128 + number
+
+
+def compare_command(config: Any, output_dir: str) -> None:
+    """Plan a ladder, do the runs that are not finished, and tell what the test rows show."""
+    from tunebook.compare.plan import make_plan
+    from tunebook.compare.rungs import check_ladder, planned_steps
+    from tunebook.config.compare import CompareConfig
+    from tunebook.pipeline.prepare import typed
+    from tunebook.pipeline.run_folder import remove_empty
+
+    remove_empty(Path(output_dir))  # Hydra's; the comparison's own folder has its key for a name
+    made = typed(config)
+    assert isinstance(made, CompareConfig)
+    check_ladder(made)
+    prepared = _prepared(made)
+    family = prepared.recipe.ladder()
+    metric = _metric(made, family, prepared.labels)
+    steps, left_out = planned_steps(made, prepared, family)
+    plan = make_plan(steps, prepared)
+    _say_plan(prepared, steps, plan, left_out)
+    if not steps:
+        raise UserError("No rung is left to run.", where="compare.rungs", mend="choose others: compare.rungs=[full]")
+    folder = comparison_folder(made.run_dir, plan.key)
+    plan.write(folder / "plan.json")
+    stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
+    if stopped and not _worth_telling(stopped, steps, plan, folder):
+        raise Stopped(folder, stopped)
+    from tunebook.compare.read_runs import read_finished
+    from tunebook.compare.summary import print_comparison, write_comparison
+
+    finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
+    told = write_comparison(folder, finished, made, prepared)
+    print_comparison(finished, told)
+    print(f"report: {folder / 'report.html'}")
+    if stopped:
+        raise Stopped(folder, stopped)
+
+
+def _worth_telling(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path) -> bool:
+    """Whether who stopped it can be shown what is finished: a person who waits, and at least one rung."""
+    from tunebook.compare.run_state import RungRun
+
+    rungs = {number for step in steps if step.curve is None for number in plan.members[step.name]}
+    return stopped == signal.SIGINT and any(RungRun.of(plan.runs[number], folder).finished for number in rungs)
+
+
+def _prepared(made: CompareConfig) -> Prepared:
+    """All rows, checked and encoded as the runs will have them."""
+    from tunebook.cli.train import check_devices
+    from tunebook.compare.rungs import train_config, with_method
+    from tunebook.config.schema import Method
+    from tunebook.pipeline.prepare import prepare, rejects_apart
+    from tunebook.plugins.answers import check_metrics
+
+    own: TrainConfig = with_method(train_config(made), Method.full)
+    check_devices(own)
+    shown = replace(own, trainer=replace(own.trainer, progress=made.trainer.progress))
+    with rejects_apart("compare") as rejects:
+        prepared = prepare(shown, rejects)
+    check_metrics(prepared.recipe, prepared.labels)
+    return replace(prepared, config=own)
+
+
+def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:
+    """What is compared by.
+
+    Raises:
+        UserError: There is no such metric.
+    """
+    from difflib import get_close_matches
+
+    known = family.metrics(labels)
+    wanted = made.compare.metric or known[0]
+    if wanted not in known:
+        near = get_close_matches(wanted, known, n=1)
+        hint = f"did you mean compare.metric={near[0]}? " if near else ""
+        raise UserError(
+            f"Runs of {made.recipe['name']} are not scored by '{wanted}'.",
+            where="compare.metric",
+            mend=f"{hint}choose from: {', '.join(known)}",
+        )
+    return wanted
+
+
+def _say_plan(prepared: Prepared, steps: Sequence[Step], plan: Plan, left_out: dict[str, tuple[str, str]]) -> None:
+    from tunebook.cli.output import print_data
+
+    print_data(prepared)
+    names = ", ".join(step.name for step in steps)
+    print(f"ladder: {len(steps)} rungs and steps, {len(plan.runs)} runs: {names}")
+    for name, (_, reason) in left_out.items():
+        print(f"left out: {name}: {reason}")
+    sys.stdout.flush()
+
+
+def comparison_folder(run_dir: str, key: str) -> Path:
+    """The folder of a comparison, made unless it is there.
+
+    Raises:
+        UserError: It holds another comparison, or something else.
+    """
+    from tunebook.compare.plan import read_plan
+    from tunebook.pipeline.run_folder import made_empty
+
+    folder = Path(run_dir.replace("{key}", key)).absolute()
+    plan = folder / "plan.json"
+    if plan.is_file():
+        if read_plan(plan).key != key:
+            raise UserError(
+                "This folder holds a comparison of something else.", where=str(folder), mend="choose another run_dir="
+            )
+        return folder
+    if (folder / "compare.log").is_file():  # a comparison's whose plan is gone: its runs are known by their keys
+        return folder
+    if not made_empty(folder, "folder of the comparison"):
+        raise UserError(
+            "The folder of the comparison holds other files already.", where=str(folder), mend="choose another run_dir="
+        )
+    return folder
+
+
+def _launcher() -> list[str]:
+    """The overrides that choose and set up a launcher of Hydra's, for the runs."""
+    from hydra.core.hydra_config import HydraConfig
+
+    given = [str(override) for override in HydraConfig.get().overrides.hydra]
+    return [o for o in given if o.lstrip("+").startswith(("hydra/launcher=", "hydra.launcher."))]
+
+
+def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Sequence[str]) -> int:
+    """Do the runs that are not finished.
+
+    Returns:
+        The signal that stopped them, 0 for none.
+
+    Raises:
+        UserError: They could not be started.
+    """
+    from tunebook.compare.launch import signals_passed_on, start_all
+    from tunebook.compare.run_state import RungRun
+    from tunebook.compare.watching import watch
+
+    runs = [RungRun.of(planned, folder) for planned in plan.runs]
+    left = [number for number, run in enumerate(runs) if not run.finished]
+    if len(left) < len(runs):
+        print(f"{len(runs) - len(left)} of {len(runs)} runs are finished already", flush=True)
+    if not left:
+        return 0
+    for number in left:
+        runs[number].forget_failure()
+    log = folder / "compare.log"
+    before = log.stat().st_size if log.is_file() else 0
+    process = start_all(folder / "plan.json", left, launcher, log)
+    with signals_passed_on(process) as received:
+        watch(process, [runs[number] for number in left], metric, shown)
+    if received:
+        return received[0]
+    if process.returncode:
+        said = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
+        raise UserError(
+            f"The runs could not be started: {said[-1] if said else f'exit code {process.returncode}'}",
+            where=str(log),
+            mend="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
+        )
+    return 0

@@ -1,0 +1,104 @@
+"""`tunebook evaluate`: score a finished model on new rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunebook.config.schema import Leaks
+    from tunebook.data.rejects import RejectLog
+    from tunebook.data.rows import Rows
+    from tunebook.recipe import Recipe
+
+
+def evaluate_command(config: Any, run_dir: str) -> float:
+    """Write metrics.json, predictions.csv and report.html; returns the watched metric."""
+    from omegaconf import OmegaConf
+
+    from tunebook.bundle.manifest import find_bundle
+    from tunebook.bundle.read import open_bundle
+    from tunebook.config.evaluate import EvaluateConfig
+    from tunebook.config.schema import TrainerConfig
+    from tunebook.data.reading import read_rows
+    from tunebook.data.rejects import RejectLog
+    from tunebook.errors import UserError
+    from tunebook.pipeline.run_folder import make_run_folder, nothing_half_written, save_config
+    from tunebook.plugins.answers import check_metrics
+    from tunebook.training.devices import choose_accelerator
+
+    made = OmegaConf.to_object(config)
+    assert isinstance(made, EvaluateConfig)
+    folder = find_bundle(made.bundle)
+    choose_accelerator(TrainerConfig(accelerator=made.accelerator))
+    run = make_run_folder(run_dir)
+    with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
+        manifest, recipe, predictor = open_bundle(folder)
+        check_metrics(recipe, manifest.labels)
+        data = made.data
+        rejects = RejectLog(run.rejects, data.max_rejects)
+        # A label that the model does not know is a reject: no answer to that row could be right.
+        rows = read_rows(
+            data.test,
+            "data.test",
+            recipe.evaluate_columns(manifest, data),
+            rejects,
+            split="test",
+            labels=manifest.labels,
+            image_root=data.image_root,
+        )
+        content = recipe.bundle_content(manifest, Path(scratch), answered=True)
+        if content is not None:
+            rows = content.inspect(rows, rejects)
+        rejects.write()
+        rejects.check()
+        rows, note = _unseen(recipe, rows, folder, data.leaks, rejects)
+        rejects.write()
+        if not len(rows):
+            raise UserError("There is no row to score.", where=str(data.test), mend="give data.test=<rows>")
+        save_config(made, run)
+        predictor.truncated = 0
+        facts = {
+            "source": str(data.test),
+            "rows read": f"{rejects.read}",
+            "kept": f"{len(rows)}",
+            "rejected": f"{rejects.count}",
+            "dropped as seen in training": f"{rejects.dropped}",
+        }
+        if note:
+            print(f"note: {note}")
+        watched = recipe.evaluate(predictor, rows, content, made, run, facts, [note] if note else [])
+    print(f"report: {run.report}")
+    return watched
+
+
+def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, rejects: RejectLog) -> tuple[Rows, str]:
+    """The rows that the model has not seen, and what to tell of the others.
+
+    Raises:
+        UserError: There are such rows, and nobody said what to do with them.
+    """
+    import numpy as np
+
+    from tunebook.bundle.seen import seen_before
+    from tunebook.config.schema import Leaks
+    from tunebook.errors import UserError
+
+    seen = seen_before(folder, recipe.keys(rows))
+    if not len(seen):
+        return rows, ""
+    told = f"{len(seen)} of {len(rows)} rows are such as the model was trained or chosen on"
+    if policy is Leaks.error:
+        places = ", ".join(rows.where(int(i)) for i in seen[:3]) + (" ..." if len(seen) > 3 else "")
+        raise UserError(
+            f"{told}: its score on them says nothing.",
+            where=places,
+            mend="data.leaks=drop leaves them out, data.leaks=allow scores them all the same",
+        )
+    if policy is Leaks.allow:
+        return rows, f"{told}; they were scored all the same (data.leaks=allow)."
+    for i in seen:
+        line = rows.column("line")[int(i)].as_py()
+        rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "the model was trained or chosen on it")
+    return rows.take(np.setdiff1d(np.arange(len(rows)), seen)), f"{told}; they were left out (data.leaks=drop)."

@@ -1,0 +1,258 @@
+"""The command line: a verb, then what it works on. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tunebook import __version__
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.plugins import Found
+
+USAGE = """\
+Tunebook: fine-tuning recipes with an honest report.
+
+usage: tunebook <verb> ...
+
+  list                            the recipes there are
+  show <recipe>                   every option of a recipe: type, default, help
+  check recipe=<name> [key=value ...]     look at the rows and the config; train nothing
+  train recipe=<name> [key=value ...]     tune, score, report, and write a bundle
+  train resume=<run folder>       go on with an interrupted run, exactly where it was
+  compare recipe=<name> [key=value ...]     what tuning buys: baselines, few shots, head, LoRA, full, on the same rows
+  evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
+  predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
+  chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
+  export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
+  new <name> --family <family>    write a recipe to start from: text_classification, image_classification ...
+  verify <recipe> [key=value ...] check that a recipe keeps the contract
+
+Hydra's own options work with check, train, compare and evaluate: -m (sweeps), --cfg job, --info ...
+Tab completion: eval "$(tunebook -sc install=bash)"
+
+  tunebook train recipe=review_sentiment
+  tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
+"""
+
+_VERBS = tuple(["list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export", "new", "verify"])
+
+
+def _task(verb: str) -> Callable[[Any, str], float | None]:
+    """The function behind a composing verb; imported late, because it may import torch."""
+    if verb == "train":
+        from tunebook.cli.train import train_command
+
+        return train_command
+    if verb == "check":
+        from tunebook.cli.check import check_command
+
+        return check_command
+    if verb == "compare":
+        from tunebook.cli.compare import compare_command
+
+        return compare_command
+    if verb == "rung":
+        from tunebook.compare.launch import rung_command
+
+        return rung_command
+    from tunebook.cli.evaluate import evaluate_command
+
+    return evaluate_command
+
+
+def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | None:
+    """Hydra's task function: the work, with the folder that Hydra chose for it."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from tunebook.config.compose import check_keys, explain, is_config_error
+    from tunebook.pipeline.run_folder import remove_empty
+
+    hydra = HydraConfig.get()
+    # Not resolved: an interpolation in it may be the very mistake to tell of.
+    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
+    try:
+        if verb != "rung":  # which no person types
+            check_keys(config, verb, overrides, known)
+        return _task(verb)(config, hydra.runtime.output_dir)
+    except Exception as error:
+        remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
+        if hydra.mode == RunMode.MULTIRUN:
+            raise  # the sweep decides what one failing job means
+        if is_config_error(error):
+            error = explain(error, verb, overrides, known)
+        # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
+        raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
+
+
+def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
+    import hydra
+
+    from tunebook.config.compose import explain, is_config_error, register_schemas
+    from tunebook.config.overrides import readable
+    from tunebook.plugins import register_search_path
+
+    register_schemas(verb)
+    # Errors come to us whole, and leave as one message.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    overrides = [a for a in arguments if _is_override(a)]
+    nameless = next((a for a in overrides if a.startswith("=")), None)
+    if nameless is not None:  # Hydra falls over it
+        raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
+    overrides = [readable(a) for a in overrides]
+    known = register_search_path(overrides)
+    # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
+    sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
+
+    def task(config: Any) -> float | None:
+        return _run_task(verb, config, known)
+
+    try:
+        hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
+    except Exception as error:
+        if is_config_error(error):
+            raise explain(error, verb, overrides, known) from error
+        raise
+
+
+def _is_override(argument: str) -> bool:
+    return argument.startswith("~") or (not argument.startswith("-") and "=" in argument)
+
+
+def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
+    if any(a in ("-h", "--help") for a in arguments):
+        from tunebook.cli.show import print_verb_help
+
+        print_verb_help(verb)
+        return
+    if verb == "train":
+        from tunebook.training.ranks import follow, follows_another_rank
+
+        if follows_another_rank():
+            follow()
+            return
+        if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
+            from tunebook.cli.train import resume_command
+
+            resume_command(arguments)
+            return
+    _compose_and_run(verb, arguments)
+
+
+def _complete(arguments: Sequence[str]) -> None:
+    """Tab completion: the verb is ours, the rest of the line is Hydra's."""
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()
+    if not any(a.startswith("query=") for a in arguments):
+        _compose_and_run("train", arguments)  # (un)installs the shell's function
+        return
+    verb = words[1] if len(words) > 2 or (len(words) == 2 and line.endswith(" ")) else None
+    if verb is None:
+        print(" ".join(_VERBS))
+    elif verb in ("show", "verify"):
+        from tunebook.plugins import find_recipes
+
+        print(" ".join(find_recipes()))
+    elif verb in ("check", "train", "compare", "evaluate"):
+        os.environ["COMP_LINE"] = line.replace(f" {verb}", "", 1)
+        _compose_and_run(verb, arguments)
+
+
+def _dispatch(arguments: Sequence[str]) -> None:
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if verb in ("-h", "--help", "help"):
+        print(USAGE, end="")
+    elif verb == "--version":
+        print(f"tunebook {__version__}")
+    elif verb in ("-sc", "--shell-completion", "--shell_completion"):
+        _complete(arguments)
+    elif verb == "list":
+        from tunebook.cli.show import print_recipes
+
+        print_recipes(rest)
+    elif verb == "show":
+        from tunebook.cli.show import print_recipe
+
+        print_recipe(rest)
+    elif verb in ("check", "train", "compare", "evaluate"):
+        _composing_verb(verb, rest)
+    elif verb == "_rung":
+        from tunebook.compare.run_process import end_with_parent
+
+        end_with_parent()
+        _compose_and_run("rung", rest)
+    elif verb == "predict":
+        from tunebook.cli.predict import predict_command
+
+        predict_command(rest)
+    elif verb == "chat":
+        from tunebook.cli.chat import chat_command
+
+        chat_command(rest)
+    elif verb == "export":
+        from tunebook.cli.export import export_command
+
+        export_command(rest)
+    elif verb == "new":
+        from tunebook.cli.new import new_command
+
+        new_command(rest)
+    elif verb == "verify":
+        from tunebook.cli.verify import verify_command
+
+        sys.exit(verify_command(rest))
+    elif verb == "_worker":
+        from tunebook.training.ranks import work_in
+
+        work_in(rest[0])
+    elif verb == "_member":
+        from tunebook.compare.run_process import member_command
+
+        member_command(rest[0])
+    else:
+        raise _unknown_verb(verb)
+
+
+def _unknown_verb(verb: str) -> UserError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(verb, _VERBS, n=1)
+    hint = f"did you mean `tunebook {near[0]}`? " if near else ""
+    return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
+
+
+def _report(error: BaseException, run_dir: str | None = None) -> int:
+    """Print an error for a person; return the exit code. What is no user error is raised again."""
+    if not isinstance(error, UserError):
+        from tunebook.cli.refusals import refusal
+        from tunebook.plugins.failures import recipe_failure
+
+        error = refusal(error, run_dir) or recipe_failure(error) or error
+    if not isinstance(error, UserError):
+        raise error
+    print(f"{error.kind}{error.told()}", file=sys.stderr)
+    return error.exit_code
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of the ``tunebook`` command; always ends in an exit code."""
+    try:
+        _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) left; silence the interpreter's own complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(_report(error))
+    sys.exit(0)

@@ -1,0 +1,92 @@
+"""What a run says on the terminal: its rows before training, its scores after."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunebook.pipeline.prepare import Prepared
+    from tunebook.statistics.intervals import Score
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+
+
+def data_facts(prepared: Prepared) -> dict[str, str]:
+    """What was read and what became of it."""
+    checked = prepared.checked
+    # What is too long for the model is only seen when it is encoded.
+    late = sum(len(getattr(checked, name)) - len(rows) for name, rows in prepared.encoded.rows.items())
+    facts = {
+        "source": checked.source,
+        "rows read": f"{checked.read}",
+        "kept": f"{checked.kept - late}",
+        "rejected": f"{checked.rejected + late}",
+        "dropped as leaks": f"{checked.dropped}",
+    }
+    if checked.unused:
+        facts["not drawn (data.shots, data.max_rows)"] = f"{checked.unused}"
+    return {**facts, **prepared.encoded.facts}
+
+
+def print_data(prepared: Prepared) -> None:
+    """Rows, labels in their order with counts, texts over the length, and notes."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = _console()
+    for what, value in data_facts(prepared).items():
+        console.print(f"{what}: {escape(value)}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("label" if prepared.labels else "rows")
+    splits = ("train", "validation", "test")
+    for split in splits:
+        table.add_column(split, justify="right")
+    counts = prepared.checked.labels.counts if prepared.checked.labels else {}
+    for name in prepared.labels:
+        table.add_row(escape(name), *(str(counts[split].get(name, 0)) for split in splits))
+    table.add_row("all", *(str(len(prepared.encoded.rows[split])) for split in splits), style="bold")
+    console.print(table)
+    for note in prepared.checked.notes:
+        console.print(f"note: {escape(note)}")
+
+
+def print_preview(prepared: Prepared) -> None:
+    """A few training rows as the model takes them, where the family shows any."""
+    console = _console()
+    for shown in prepared.recipe.preview(prepared.encoded):
+        console.print(shown)
+
+
+def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) -> None:
+    """All scores with their intervals, and the verdict in words."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("test metric")
+    for name in models:
+        table.add_column(name, justify="right")
+    first = next(iter(models.values()))
+    for score in first:
+        same = [next((s for s in scores if s.name == score.name), None) for scores in models.values()]
+        table.add_row(score.name, *(_cell(s) for s in same))
+    console = _console()
+    console.print(table)
+    for sentence in verdict:
+        console.print(escape(sentence))
+
+
+def _cell(score: Score | None) -> str:
+    if score is None or not score.defined:
+        return "undefined"
+    from tunebook.report.report import show_interval
+
+    return f"{score.value:.3f} ({show_interval(score.low, score.high, '{:.3f}'.format)})"

@@ -1,0 +1,140 @@
+"""Planned runs on their way: one process each, one after the other or spread by a launcher of Hydra's."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tunebook.compare.plan import read_plan
+from tunebook.compare.run_process import PARENT
+from tunebook.compare.run_state import RungRun
+from tunebook.files import write_text
+from tunebook.pipeline.run_folder import remove_empty
+
+
+def rung_command(planned: Any, output_dir: str) -> None:
+    """Do one run of a plan in a process of its own, unless it is finished; its failure is its own.
+
+    Hydra's launchers call this, perhaps many at once, perhaps on other machines.
+    """
+    remove_empty(Path(output_dir))  # Hydra's, for this job
+    path = Path(planned.plan)
+    run = RungRun.of(read_plan(path).runs[planned.rung], path.parent)
+    run.run.path.mkdir(parents=True, exist_ok=True)
+    with _locked(run.run.path / ".lock") as handle:
+        if run.finished:
+            return
+        if not run.run.config.is_file():
+            config = OmegaConf.create({**run.planned.config, "run_dir": str(run.run.path)})
+            write_text(run.run.config, OmegaConf.to_yaml(config))
+        run.forget_failure()
+        before = run.log.stat().st_size if run.log.is_file() else 0
+        code, stopped = _in_process(f"{path}#{planned.rung}", run.log, handle)
+    if stopped:
+        raise SystemExit(128 + stopped)
+    if code:
+        run.fail(_reason(code, run.log.read_bytes()[before:].decode("utf-8", "replace")))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Hold a folder; waits while another process does, such as a run whose comparison was killed."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _in_process(asked: str, log: Path, lock: int) -> tuple[int, int]:
+    """Run the member and wait; it keeps the lock where this process is killed. SIGTERM and Ctrl-C are passed on once.
+
+    Returns:
+        Its exit code, and the signal that came for this process; 0 for none.
+    """
+    environment = {**os.environ, PARENT: str(os.getpid())}
+    with log.open("ab") as said:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tunebook", "_member", asked],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            pass_fds=[lock],
+            start_new_session=True,  # Ctrl-C comes to it from here, once
+        )
+        with signals_passed_on(child) as received:
+            return child.wait(), next(iter(received), 0)
+
+
+@contextmanager
+def signals_passed_on(child: subprocess.Popen[Any]) -> Iterator[list[int]]:
+    """Send a child SIGTERM for each SIGTERM or SIGINT that comes; yields the signals that came.
+
+    The first has training save and stop, a second ends it at once.
+    """
+    received: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+
+    try:
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # a launcher's thread, which cannot be signalled
+        before = {}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _reason(code: int, said: str) -> str:
+    """Why a run failed: its own message, or the last line it said."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"killed by {name}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
+    lines = [line for line in said.splitlines() if line.strip()]
+    told = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
+    return told.removeprefix("error: ") or f"exit code {code}"
+
+
+def _quoted(path: Path) -> str:
+    """A path as Hydra reads it as one text, whatever is in it."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{escaped}'"
+
+
+def start_all(plan: Path, numbers: Sequence[int], launcher: Sequence[str], log: Path) -> subprocess.Popen[Any]:
+    """Start Hydra's multirun over the runs of a plan.
+
+    Args:
+        plan: plan.json.
+        numbers: Which runs.
+        launcher: Overrides that choose a launcher of Hydra's and set it up; none: one run after the other.
+        log: Takes what it says.
+    """
+    overrides = [f"plan={_quoted(plan)}", f"rung={','.join(map(str, numbers))}"]
+    overrides.append(f"hydra.sweep.dir={_quoted(plan.parent / 'jobs')}")
+    with log.open("ab") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tunebook", "_rung", *overrides, *launcher, "-m"],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, PARENT: str(os.getpid())},
+            start_new_session=True,
+        )

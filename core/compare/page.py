@@ -1,0 +1,146 @@
+"""The page of a comparison: the verdict, quality against cost, the ladder, the curve, the classes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tunebook.compare.statistics.figures import label_curve, ladder_figure, quality_against_cost
+from tunebook.compare.summary import COLUMNS, added_in_words, cells
+from tunebook.report.report import (
+    Cell,
+    Figure,
+    Report,
+    Section,
+    Table,
+    Text,
+    show_interval,
+    show_name,
+    show_number,
+    show_p,
+)
+from tunebook.report.tables import facts_tables
+from tunebook.report.verdicts import capital
+from tunebook.statistics.intervals import Score
+
+if TYPE_CHECKING:
+    from tunebook.compare.read_runs import Finished
+    from tunebook.compare.summary import Told
+    from tunebook.config.compare import CompareConfig
+    from tunebook.pipeline.prepare import Prepared
+
+
+def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared) -> Report:
+    """Put the page together."""
+    from tunebook.cli.output import data_facts
+    from tunebook.pipeline.facts import config_facts
+
+    metric, rungs = capital(show_name(finished.metric)), finished.rungs
+    sections: list[Section] = [
+        _ladder(finished, told),
+        Figure(f"{metric} and its interval", ladder_figure(rungs, told.comparison), _DOTS),
+        Figure(f"{metric} against cost", quality_against_cost(rungs, told.comparison), _COST),
+    ]
+    if told.budget is not None:
+        sections.append(Figure("Learning curve", label_curve(told.budget), told.budget.words))
+    if told.added:
+        sections.append(_points(told))
+    if finished.missing:
+        rows: list[list[Cell]] = [[name, title, reason] for name, (title, reason) in finished.missing.items()]
+        sections.append(Table("Without a result", ["rung", "what", "why"], rows))
+    sections += _classes(finished, prepared)
+    sections.append(_pairs(told))
+    sections.append(Text("How it was compared", _how(finished, made, prepared)))
+    sections += facts_tables(data_facts(prepared), config_facts(made))
+    subtitle = f"{prepared.recipe.name}, {prepared.source.name}"
+    return Report("What tuning buys on these rows", subtitle, list(told.verdict), sections)
+
+
+_DOTS = "Bars are intervals over test rows; rings, where there are any, are single seeds or draws."
+_SIDE_BY_SIDE = 6  # rungs that a printed page has room for
+_COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
+
+
+def _ladder(finished: Finished, told: Told) -> Table:
+    rows: list[list[Cell]] = []
+    for rung in finished.rungs:
+        rows.append([rung.name, rung.title, rung.score, *(_whole(cell) for cell in cells(rung, finished)[2:])])
+    first = finished.rungs[0].score
+    note = (
+        f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
+        f"interval over {first.n} {told.counted}. Next to it the least and the greatest of the runs. Time and memory "
+        "are those of a typical (median) run in a process of its own, once the libraries are loaded."
+    )
+    return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
+
+
+def _points(told: Told) -> Table:
+    """What each rung added to the one before, and at what price."""
+    rows: list[list[Cell]] = [
+        [each.rung, each.before, f"{each.points:+.1f}", added_in_words(each)] for each in told.added.values()
+    ]
+    note = (
+        "A point is 0.01 of a metric from 0 to 1, 1 of one from 0 to 100, 1 % of one without an upper end. Time is "
+        "that of a run, rows are labelled training rows; where no added point is shown there is no price."
+    )
+    return Table("What an added point took", ["rung", "over", "points", "price"], rows, note)
+
+
+def _whole(cell: str) -> str:
+    """A cell that breaks nowhere but before brackets and after commas."""
+    return re.sub(r"(?<!,) (?!\()", "\N{NO-BREAK SPACE}", cell)
+
+
+def _classes(finished: Finished, prepared: Prepared) -> list[Section]:
+    """Per rung the score of each class."""
+    if not finished.by_class:
+        return []
+    rungs = list(finished.by_class)
+    names = list(dict.fromkeys(name for scores in finished.by_class.values() for name in scores))
+    counts = prepared.checked.labels.counts["test"] if prepared.checked.labels else {}
+    of_class = show_name(next(iter(next(iter(finished.by_class.values())).values())).name)
+    note = "The mean over seeds, with an interval over test rows. No difference between rungs is claimed here."
+    tables: list[Section] = []
+    for start in range(0, len(rungs), _SIDE_BY_SIDE):
+        some = rungs[start : start + _SIDE_BY_SIDE]
+        rows: list[list[Cell]] = []
+        for name in names:
+            scores: list[Score | None] = [finished.by_class[rung].get(name) for rung in some]
+            rows.append([name, counts.get(name, 0), *scores])
+        title = f"{of_class} of each class" + (f": {some[0]} to {some[-1]}" if len(rungs) > len(some) else "")
+        tables.append(Table(title, ["class", "test rows", *some], rows, note))
+    return tables
+
+
+def _pairs(told: Told) -> Table:
+    """Every comparison that was made."""
+    rows: list[list[Cell]] = []
+    for pair in told.comparison.pairs:
+        d = pair.difference
+        rows.append(
+            [
+                f"{pair.first} over {pair.second}",
+                f"{show_number(d.value)} ({show_interval(d.low, d.high)})",
+                show_p(pair.p_holm),
+                "yes" if pair.shown else "no",
+                show_number(pair.smallest),
+            ]
+        )
+    columns = ["rungs", "difference", "p (Holm)", "shown", "smallest detectable"]
+    looked = f"All {len(rows)} pairs were looked at, and p is corrected for that. " if len(rows) > 1 else ""
+    note = f"{looked}A difference of the smallest detectable size would be shown by such test rows four times in five."
+    return Table("Each pair on the same rows", columns, rows, note)
+
+
+def _how(finished: Finished, made: CompareConfig, prepared: Prepared) -> list[str]:
+    """What a reader must know of the runs."""
+    rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
+    told = [
+        f"Every run was scored on the same {rows} test rows. What was split off was split with seed {split_seed} for "
+        "all; other seeds are other fresh weights, another order, and other rows where few are drawn.",
+        "Every tuned run, few-shot ones too, chose its best epoch by the validation rows; the classical rung chose its "
+        "penalty by them.",
+    ]
+    if made.optim.lr is not None:
+        told.append(f"optim.lr={made.optim.lr:g} was set, and is that of every tuned rung.")
+    return [*told, *prepared.checked.notes]

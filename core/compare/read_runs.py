@@ -1,0 +1,241 @@
+"""Finished runs read back: the rungs that the statistics compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tunebook.compare.plan import Plan
+from tunebook.compare.protocol import Family
+from tunebook.compare.run_state import RungRun
+from tunebook.compare.rungs import Step
+from tunebook.compare.statistics.outcomes import Outcome
+from tunebook.compare.statistics.results import Cost, RungResult
+from tunebook.compare.statistics.rung_score import score_of_rung
+from tunebook.errors import UserError
+from tunebook.pipeline.prepare import Prepared
+from tunebook.statistics.intervals import Score
+
+
+@dataclass(frozen=True)
+class CurveStep:
+    """A size of the learning curve.
+
+    Attributes:
+        rows: Training rows.
+        scores: The metric of each run.
+        outcomes: What the test rows got in each.
+        score: Over all its runs.
+    """
+
+    rows: int
+    scores: tuple[float, ...]
+    outcomes: tuple[Outcome, ...]
+    score: Score
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a comparison.
+
+    Attributes:
+        metric: What is compared by.
+        rungs: Those with at least one finished run, in the order of the ladder.
+        curve: The steps of the learning curve.
+        missing: Rung or step without a result, or without one of its runs -> title and why.
+        by_class: Rung -> class -> score.
+        seeds: Rung or step -> the seeds of its finished runs.
+        folders: Rung or step -> the folders of its finished runs.
+        fingerprint: Of the test rows.
+        measured: Rungs of which all time is known.
+        failed: Rungs that were planned, of which no run is finished.
+    """
+
+    metric: str
+    rungs: tuple[RungResult, ...]
+    curve: tuple[CurveStep, ...]
+    missing: Mapping[str, tuple[str, str]]
+    by_class: Mapping[str, Mapping[str, Score]]
+    seeds: Mapping[str, tuple[int, ...]]
+    folders: Mapping[str, tuple[str, ...]]
+    fingerprint: str
+    measured: Mapping[str, bool] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+
+
+def read_finished(
+    steps: Sequence[Step],
+    plan: Plan,
+    folder: Path,
+    prepared: Prepared,
+    family: Family,
+    metric: str,
+    left_out: Mapping[str, tuple[str, str]],
+) -> Finished:
+    """Read the finished runs of a plan.
+
+    Raises:
+        UserError: No run is finished, or runs were scored on different test rows.
+    """
+    runs = [RungRun.of(planned, folder) for planned in plan.runs]
+    members = {step.name: [runs[number] for number in plan.members[step.name]] for step in steps}
+    done = {name: [run for run in each if run.finished] for name, each in members.items()}
+    fingerprint = check_same_rows([run for each in done.values() for run in each])
+    missing = {**left_out, **_failures(steps, members)}
+    settings = {
+        "confidence": prepared.config.evaluation.confidence,
+        "resamples": prepared.config.evaluation.resamples,
+        "seed": prepared.config.seed,
+    }
+    rungs, by_class, curve = [], {}, []
+    scored = list({run.run.path: run.run for step in steps for run in done[step.name]}.values())
+    for run in [run for each in done.values() for run in each]:
+        _check_answers(run)
+    outcomes = dict(zip((run.path for run in scored), family.outcomes(metric, scored, prepared), strict=True))
+    for step in steps:
+        finished = done[step.name]
+        if not finished:
+            continue
+        known = tuple(o for run in finished if (o := outcomes[run.run.path]) is not None)
+        if not known:
+            missing[step.name] = (step.title, f"it has no {metric}")
+            continue
+        rung = _rung(step, finished, known, metric, settings)
+        if step.curve is not None:
+            curve.append(CurveStep(step.curve, rung.by_seed, known, rung.score))
+            continue
+        rungs.append(rung)
+        by_class[step.name] = _by_class(finished, prepared, family, settings)
+    if not rungs:
+        why = "\n".join(f"  {name}: {reason}" for name, (_, reason) in missing.items())
+        raise UserError(f"No rung has a result.\n{why}", where=str(folder), mend="look into the rung.log files there")
+    return Finished(
+        metric,
+        tuple(rungs),
+        tuple(curve),
+        missing,
+        {name: scores for name, scores in by_class.items() if scores},
+        {name: tuple(run.planned.seed for run in each) for name, each in done.items() if each},
+        {name: tuple(run.planned.folder for run in each) for name, each in done.items() if each},
+        fingerprint,
+        {name: all(run.measured for run in each) for name, each in done.items()},
+        tuple(step.name for step in steps if step.curve is None and not done[step.name]),
+    )
+
+
+def _check_answers(run: RungRun) -> None:
+    """Refuse answers that are gone or no text, and scores that cannot be read."""
+    metrics_of(run)
+    try:
+        run.run.predictions.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise run.damaged(run.run.predictions) from error
+
+
+def check_same_rows(runs: Sequence[RungRun]) -> str:
+    """The fingerprint of the test rows of all runs.
+
+    Raises:
+        UserError: They were scored on different ones: no table can be built of them.
+    """
+    found: dict[str, RungRun] = {}
+    for run in runs:
+        record = run.read(run.run.record)
+        if "rows" not in record:
+            raise run.damaged(run.run.record)
+        found.setdefault(record["rows"]["test"], run)
+    if len(found) > 1:
+        one, other = list(found.values())[:2]
+        raise UserError(
+            "Runs of this comparison were scored on different test rows.",
+            where=f"{one.run.record} and {other.run.record}",
+            mend="remove the folder of the one that is wrong, and give the command again",
+        )
+    return next(iter(found), "")
+
+
+def _failures(steps: Sequence[Step], members: Mapping[str, Sequence[RungRun]]) -> dict[str, tuple[str, str]]:
+    found = {}
+    for step in steps:
+        failed = [run for run in members[step.name] if not run.finished]
+        if failed:
+            share = f"{len(failed)} of {len(members[step.name])} runs" if len(members[step.name]) > 1 else "the run"
+            reasons = [run.failure for run in failed if run.failure]
+            are = "are" if len(failed) > 1 else "is"
+            told = f"{share} failed: {reasons[0]}" if reasons else f"{share} {are} not finished"
+            found[step.name] = (step.title, told)
+    return found
+
+
+def _rung(
+    step: Step, runs: Sequence[RungRun], outcomes: tuple[Outcome, ...], metric: str, settings: Mapping[str, Any]
+) -> RungResult:
+    first = metrics_of(runs[0])[metric]
+    by_seed = [value_in(metrics_of(run), metric) for run in runs]
+    score = score_of_rung(outcomes, metric, first["n"], higher_is_better=first["higher_is_better"], **settings)
+    return RungResult(
+        name=step.name,
+        title=step.title,
+        score=score,
+        by_seed=tuple(value for value in by_seed if value is not None),
+        cost=cost_of(runs),
+        outcomes=outcomes,
+    )
+
+
+def cost_of(runs: Sequence[RungRun]) -> Cost:
+    """What a typical run took."""
+    record = runs[0].read(runs[0].run.record)
+    rows = [_train_rows(run) for run in runs]
+    return Cost(
+        seconds=float(median(run.seconds for run in runs)),
+        peak_memory=float(median(run.peak_memory for run in runs)),
+        device_memory=float(median(run.device_memory for run in runs)),
+        trained_parameters=record.get("trained_parameters"),
+        saved_bytes=max(saved_bytes(run) for run in runs),
+        training_rows=round(median(rows)),
+    )
+
+
+def _train_rows(run: RungRun) -> int:
+    record = run.read(run.run.record)
+    untrained = run.planned.kind == "train" and run.planned.config["adapt"]["method"] == "none"
+    return 0 if untrained else int(record["row_counts"]["train"])
+
+
+def saved_bytes(run: RungRun) -> int:
+    """Size of what answers: the bundle's weights, or what a baseline keeps."""
+    folder = run.run.path / "baseline"
+    files = folder.rglob("*") if folder.is_dir() else run.run.bundle.rglob("*.safetensors")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def metrics_of(run: RungRun) -> dict[str, Any]:
+    """The scores in a run's metrics.json, by metric."""
+    found: dict[str, Any] = run.read(run.run.metrics).get("test")
+    if not found:
+        raise run.damaged(run.run.metrics)
+    return found
+
+
+def value_in(metrics: Mapping[str, Any], metric: str) -> float | None:
+    """A metric's value; None where it is undefined."""
+    value = metrics.get(metric, {}).get("value")
+    return None if value is None else float(value)
+
+
+def _by_class(
+    runs: Sequence[RungRun], prepared: Prepared, family: Family, settings: Mapping[str, Any]
+) -> dict[str, Score]:
+    """The score of each class over all runs of a rung."""
+    found = [family.class_outcomes(run.run, prepared) for run in runs]
+    rows = len(prepared.encoded.rows["test"])
+    return {
+        name: score_of_rung(
+            tuple(each[name] for each in found), family.of_class, rows, higher_is_better=True, **settings
+        )
+        for name in found[0]
+    }

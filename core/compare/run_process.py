@@ -1,0 +1,116 @@
+"""The process of one run of a ladder: an ordinary training, or a baseline, that measures what it took."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tunebook.compare.plan import read_plan
+from tunebook.compare.run_state import RungRun
+from tunebook.files import write_json
+
+PARENT = "TUNEBOOK_PARENT"
+"""Environment variable with the process that started this one."""
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+
+def member_command(asked: str) -> None:
+    """Do the run ``<plan.json>#<number>``, or go on with it where its folder says how far it is."""
+    path, _, number = asked.rpartition("#")
+    plan = Path(path)
+    run = RungRun.of(read_plan(plan).runs[int(number)], plan.parent)
+    end_with_parent()
+    _load_libraries()
+    with _measured(run):
+        if run.planned.kind == "train":
+            _train(run)
+        else:
+            _answer(run)
+
+
+def _load_libraries() -> None:
+    """Load what every run needs before the clock runs: it takes as long for a baseline as for a model."""
+    for name in ("torch", "transformers", "tunebook.training.fit", "tunebook.report.figures", "matplotlib.figure"):
+        importlib.import_module(name)
+
+
+def end_with_parent() -> None:
+    """Ask the kernel for SIGTERM once the parent is gone, however it went: a killed comparison leaves nobody behind.
+
+    Only Linux knows how; elsewhere the run ends when it is done, and who starts the comparison again waits for it.
+    """
+    parent = os.environ.get(PARENT)
+    if sys.platform != "linux" or parent is None:
+        return
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it went before it could be asked for
+        sys.exit(128 + signal.SIGTERM)
+
+
+@contextmanager
+def _measured(run: RungRun) -> Iterator[None]:
+    """Write cost.json: an open attempt now, and what it took at the end, unless it is killed."""
+    started = time.monotonic()
+    before = run.attempts
+    write_json(run.cost_file, [*before, {}])
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        took: dict[str, Any] = {"seconds": round(time.monotonic() - started, 3), "peak_memory": round(_peak(), 1)}
+        took["device_memory"] = round(_device_peak(), 1)
+        write_json(run.cost_file, [*before, {**took, "finished": finished}])
+
+
+def _peak() -> float:
+    """Most resident memory of this process or of one that it started, MiB."""
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return most / (1024 if sys.platform != "darwin" else 1024**2)
+
+
+def _device_peak() -> float:
+    """Most memory that torch held on any GPU, MiB; 0 where none was used."""
+    import torch
+
+    if not torch.cuda.is_initialized():
+        return 0.0
+    return max(torch.cuda.max_memory_reserved(device) for device in range(torch.cuda.device_count())) / 1024**2
+
+
+def _train(run: RungRun) -> None:
+    """As `tunebook train resume=<folder>` does it; the folder of a new run holds its config alone."""
+    from tunebook.cli.train import resume_command
+
+    if run.run.report.is_file() and (run.run.bundle / "tunebook.json").is_file():
+        return  # all but its time was written
+    resume_command([f"resume={run.run.path}"])
+
+
+def _answer(run: RungRun) -> None:
+    """A baseline's answers to the same rows."""
+    from tunebook.cli.output import data_facts
+    from tunebook.cli.train import read_config
+    from tunebook.pipeline.prepare import prepare
+    from tunebook.pipeline.record import make_record
+    from tunebook.training.devices import choose_accelerator
+
+    folder = run.run
+    config = read_config(folder)
+    folder.rejects.unlink(missing_ok=True)
+    prepared = prepare(config, folder.rejects)
+    record = make_record(
+        config, prepared.checked, prepared.encoded, prepared.source, choose_accelerator(config.trainer)
+    )
+    told = prepared.recipe.ladder().answer(run.planned.kind, prepared, folder, data_facts(prepared))
+    write_json(folder.record, json.loads(json.dumps({**record, **told})))

@@ -1,0 +1,121 @@
+"""How far one run of a ladder is: not begun, interrupted, failed or finished, and what it took so far."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunebook.compare.plan import PlannedRun
+from tunebook.errors import UserError
+from tunebook.files import write_json
+from tunebook.pipeline.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RungRun:
+    """A planned run and its folder.
+
+    Attributes:
+        planned: What was planned.
+        run: The folder.
+    """
+
+    planned: PlannedRun
+    run: RunFolder
+
+    @classmethod
+    def of(cls, planned: PlannedRun, folder: Path) -> RungRun:
+        """The run in the folder of its comparison."""
+        return cls(planned, RunFolder(folder / planned.folder))
+
+    @property
+    def cost_file(self) -> Path:
+        """What each of its processes took."""
+        return self.run.path / "cost.json"
+
+    @property
+    def log(self) -> Path:
+        """What its processes said."""
+        return self.run.path / "rung.log"
+
+    @property
+    def failed_file(self) -> Path:
+        """Why it failed."""
+        return self.run.path / "failed.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that the comparison reads is there; cost.json says so last."""
+        attempts = self.attempts
+        return self.run.metrics.is_file() and bool(attempts) and bool(attempts[-1].get("finished"))
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """What each process took: `seconds`, `peak_memory`, `device_memory`; without them of one that was killed."""
+        found: list[dict[str, Any]] = self.read(self.cost_file) if self.cost_file.is_file() else []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise self.damaged(self.cost_file)
+        return found
+
+    def read(self, file: Path) -> Any:
+        """Read a JSON file of the run.
+
+        Raises:
+            UserError: It is gone or damaged; a run is cheaper made once more than mended.
+        """
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError) as error:
+            raise self.damaged(file) from error
+
+    def damaged(self, file: Path) -> UserError:
+        """What is said of a file that was finished and cannot be read."""
+        return UserError(
+            "A file of a finished run is gone or damaged.",
+            where=str(file),
+            mend=f"remove the folder {self.run.path} and give the command again: that run alone is made once more",
+        )
+
+    @property
+    def begun(self) -> bool:
+        """Whether a process was at work on it."""
+        return bool(self.attempts)
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, where it did."""
+        if self.finished or not self.failed_file.is_file():
+            return None
+        return str(json.loads(self.failed_file.read_text(encoding="utf-8"))["reason"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of all its processes that ended by themselves."""
+        return float(sum(attempt.get("seconds", 0.0) for attempt in self.attempts))
+
+    @property
+    def peak_memory(self) -> float:
+        """Most resident memory of any of them, MiB."""
+        return float(max((attempt.get("peak_memory", 0.0) for attempt in self.attempts), default=0.0))
+
+    @property
+    def device_memory(self) -> float:
+        """Most memory of a GPU that any of them held, MiB; 0 where none was used."""
+        return float(max((attempt.get("device_memory", 0.0) for attempt in self.attempts), default=0.0))
+
+    @property
+    def measured(self) -> bool:
+        """Whether no part of its time is unknown."""
+        return all("seconds" in attempt for attempt in self.attempts)
+
+    def fail(self, reason: str) -> None:
+        """Keep the reason."""
+        write_json(self.failed_file, {"reason": reason})
+
+    def forget_failure(self) -> None:
+        """It is tried again."""
+        with suppress(FileNotFoundError):
+            self.failed_file.unlink()

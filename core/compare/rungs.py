@@ -1,0 +1,205 @@
+"""The rungs of a ladder: what each is, with which options it runs, and which make no sense here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from tunebook.config.compare import CompareConfig, LadderConfig, Rung
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.compare.protocol import Family
+    from tunebook.pipeline.prepare import Prepared
+
+METHODS = {
+    Rung.zero_shot: Method.none,
+    Rung.head: Method.head,
+    Rung.lora: Method.lora,
+    Rung.full: Method.full,
+    Rung.scratch: Method.scratch,
+}
+BASELINES = (Rung.majority, Rung.classical)
+_TITLES = {
+    Rung.zero_shot: "the model before any training",
+    Rung.head: "the frozen model with a tuned head",
+    Rung.lora: "low-rank adapters (LoRA)",
+    Rung.full: "all weights tuned",
+    Rung.scratch: "all weights from scratch",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rung, or a step of the learning curve: one config but for its seeds.
+
+    Attributes:
+        name: Short and unique, as its folder is called.
+        title: In words for a reader.
+        rung: What kind it is.
+        config: Of its first run; the others differ in the seed.
+        runs: How many there are.
+        curve: Training rows of a step of the curve; None for a rung.
+    """
+
+    name: str
+    title: str
+    rung: Rung
+    config: TrainConfig
+    runs: int
+    curve: int | None = None
+
+
+def train_config(config: CompareConfig) -> TrainConfig:
+    """What every run has in common: the same splits whatever its seed, and no baseline of its own."""
+    own = TrainConfig(**{f.name: getattr(config, f.name) for f in fields(TrainConfig)})
+    split_seed = config.seed if own.data.split_seed is None else own.data.split_seed
+    return replace(
+        own,
+        data=replace(own.data, split_seed=split_seed),
+        evaluation=replace(own.evaluation, zero_shot=False),
+        trainer=replace(own.trainer, progress=False),
+    )
+
+
+def check_ladder(config: CompareConfig) -> None:
+    """Refuse ladders that cannot be run.
+
+    Raises:
+        UserError: As it says.
+    """
+    wanted = config.compare
+    for key, least in (("seeds", 1), ("draws", 1)):
+        if getattr(wanted, key) < least:
+            value = getattr(wanted, key)
+            raise UserError(
+                f"compare.{key} must be at least {least}, not {value}.", where=f"compare.{key}", mend=f"compare.{key}=3"
+            )
+    if not wanted.rungs:
+        raise UserError("compare.rungs names no rung.", where="compare.rungs", mend="leave it out for all of them")
+    if len(set(wanted.rungs)) < len(wanted.rungs):
+        raise UserError("compare.rungs names a rung twice.", where="compare.rungs", mend="name each once")
+    for key, of in (("shots", wanted.shots), ("curve", wanted.curve)):
+        if twice := [each for number, each in enumerate(of) if each in of[:number]]:
+            raise UserError(f"compare.{key} names {twice[0]:g} twice.", where=f"compare.{key}", mend="name each once")
+    if bad := [k for k in wanted.shots if k < 1]:
+        raise UserError(f"{bad[0]} rows are no few-shot rung.", where="compare.shots", mend="compare.shots=[4,16]")
+    if bad_share := [s for s in wanted.curve if not 0 < s <= 1]:
+        raise UserError(
+            f"A share of the training rows lies above 0 and up to 1, and {bad_share[0]:g} does not.",
+            where="compare.curve",
+            mend="compare.curve=[0.1,0.25,0.5,1.0]",
+        )
+    if config.data.shots is not None:
+        raise UserError(
+            "The few-shot rungs set data.shots themselves.",
+            where="data.shots",
+            mend=f"compare.shots=[{config.data.shots}]",
+        )
+    if config.resume is not None:
+        raise UserError(
+            "A comparison goes on by itself: give the same command again.", where="resume", mend="leave resume= out"
+        )
+
+
+def with_method(config: TrainConfig, method: Method) -> TrainConfig:
+    """The config of another adaptation, without what is only for one: 4 bits for LoRA, unfreezing for full."""
+    adapt = replace(config.adapt, method=method)
+    if method is not Method.lora:
+        adapt = replace(adapt, quantize=False)
+    if method is not Method.full:
+        adapt = replace(adapt, unfreeze_epochs=0.0)
+    return replace(config, adapt=adapt)
+
+
+def planned_steps(
+    config: CompareConfig, prepared: Prepared, family: Family
+) -> tuple[list[Step], dict[str, tuple[str, str]]]:
+    """The rungs to run, cheapest first, and those left out.
+
+    Returns:
+        Steps, and the name of each left out with its title and the reason.
+    """
+    left_out: dict[str, tuple[str, str]] = {}
+    steps = []
+    candidates = [*_rungs(config, prepared, family), *_curve(config, prepared, family)]
+    if config.compare.curve and _curve_rung(config) not in config.compare.rungs:
+        name = config.compare.curve_rung.name
+        left_out["curve"] = ("the learning curve", f"compare.curve_rung={name} is not among the rungs")
+    for step in candidates:
+        try:
+            _check_rows(step, prepared, family)
+            family.refuse(prepared, step.config)
+        except UserError as error:
+            left_out[step.name] = (step.title, error.what.rstrip("."))
+            continue
+        steps.append(step)
+    return steps, left_out
+
+
+def _rungs(config: CompareConfig, prepared: Prepared, family: Family) -> Iterator[Step]:
+    base, wanted = train_config(config), config.compare
+    titles = family.titles(prepared)
+    for rung in (rung for rung in Rung if rung in wanted.rungs):
+        if rung in BASELINES:
+            yield Step(rung.name, titles[rung.name], rung, with_method(base, Method.full), 1)
+        elif rung is Rung.few_shot:
+            yield from _few_shot(base, wanted, family)
+        else:
+            runs = 1 if rung is Rung.zero_shot else wanted.seeds
+            yield Step(rung.name, _TITLES[rung], rung, with_method(base, METHODS[rung]), runs)
+
+
+def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Family) -> Iterator[Step]:
+    """Tuned as `adapt` says, on few rows."""
+    method = Method.full if base.adapt.method is Method.none else base.adapt.method
+    for k in sorted(wanted.shots):
+        drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
+        few = replace(with_method(base, method), data=replace(base.data, **drawn))
+        what = f"{k} {family.row}s of each class" if family.per_class else f"{k} {family.row}s"
+        how = "" if method is Method.full else f", adapt={method.name}"
+        yield Step(f"few_shot_{k}", f"{what}{how}", Rung.few_shot, few, wanted.draws)
+
+
+def _curve(config: CompareConfig, prepared: Prepared, family: Family) -> Iterator[Step]:
+    """Steps of the learning curve of a rung; all rows are the rung itself, with its own seeds."""
+    base, wanted, rung = train_config(config), config.compare, _curve_rung(config)
+    if rung not in wanted.rungs:
+        return
+    rows = len(prepared.encoded.rows["train"])
+    method = METHODS.get(rung, base.adapt.method)
+    for share in sorted(wanted.curve):
+        count = max(2, round(share * rows))
+        tuned = with_method(base, method)
+        if count < rows:
+            tuned = replace(tuned, data=replace(tuned.data, max_rows=count))
+        title = f"{count} {family.row}s ({share:.0%}), adapt={method.name}"
+        runs = wanted.draws if count < rows else wanted.seeds
+        yield Step(f"curve_{count}", title, rung, tuned, runs, curve=count)
+
+
+def _curve_rung(config: CompareConfig) -> Rung:
+    return Rung[config.compare.curve_rung.name]
+
+
+def _check_rows(step: Step, prepared: Prepared, family: Family) -> None:
+    """Refuse more rows than there are."""
+    data, labels = step.config.data, prepared.checked.labels
+    train = len(prepared.encoded.rows["train"])
+    if data.shots is not None and labels is not None and prepared.checked.train.roles.count("label"):
+        least = min(labels.names, key=lambda name: labels.counts["train"][name])
+        if labels.counts["train"][least] < data.shots:
+            raise UserError(f"the class {least!r} has {labels.counts['train'][least]} training {family.row}s")
+    elif data.shots is not None:
+        raise UserError(f"a {family.row} may have several findings, so that there are no {family.row}s of one class")
+    elif step.rung is Rung.few_shot and (data.max_rows or 0) > train:
+        raise UserError(f"there are {train} training {family.row}s")
+    elif data.max_rows is not None and labels is not None and data.max_rows < len(labels.names):
+        raise UserError(f"{data.max_rows} {family.row}s are fewer than there are classes ({len(labels.names)})")
+
+
+def seeds_of(step: Step) -> Sequence[int]:
+    """The seeds of a step's runs."""
+    return range(step.config.seed, step.config.seed + step.runs)

@@ -1,0 +1,226 @@
+"""What a comparison tells: compare.json, the table on the terminal, the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook import __version__
+from tunebook.compare.read_runs import Finished
+from tunebook.compare.statistics.amounts import show_bytes, show_count, show_time
+from tunebook.compare.statistics.comparison import Comparison, compare_rungs
+from tunebook.compare.statistics.cost import PointCost, cost_of_points
+from tunebook.compare.statistics.label_budget import LabelBudget, label_budget
+from tunebook.compare.statistics.points import point_of
+from tunebook.compare.statistics.results import Cost, RungResult
+from tunebook.compare.statistics.verdict import ladder_verdict
+from tunebook.config.compare import Rung
+from tunebook.files import write_text
+from tunebook.report.files import by_name, without_nan
+from tunebook.report.report import show_interval, show_number
+from tunebook.statistics.intervals import Score
+
+if TYPE_CHECKING:
+    from tunebook.config.compare import CompareConfig
+    from tunebook.pipeline.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that is said of finished runs.
+
+    Attributes:
+        comparison: Which rungs the test rows tell apart.
+        added: What an added point cost, of each rung over the one before.
+        budget: The learning curve; None without one.
+        verdict: In words.
+        counted: What was scored: test rows, or answers (to turns of conversations, to briefs of several copies).
+    """
+
+    comparison: Comparison
+    added: Mapping[str, PointCost]
+    budget: LabelBudget | None
+    verdict: Sequence[str]
+    counted: str
+
+
+def tell(finished: Finished, made: CompareConfig, rows: int) -> Told:
+    """Compare the rungs, and say what the test rows show."""
+    settings: dict[str, Any] = {
+        "confidence": made.evaluation.confidence,
+        "resamples": made.evaluation.resamples,
+        "seed": made.seed,
+    }
+    comparison = compare_rungs(finished.rungs, **settings)
+    added = {each.rung: each for each in cost_of_points(finished.rungs, comparison)}
+    budget = _budget(finished, settings)
+    counted = "test rows" if finished.rungs[0].score.n == rows else "answers"
+    verdict = [*ladder_verdict(finished.rungs, comparison, counted), *_of_one_run(finished)]
+    if finished.failed:
+        verdict.append(f"Not compared, as runs failed or are not finished: {', '.join(finished.failed)}.")
+    if budget is not None:
+        verdict.append(f"Learning curve of {made.compare.curve_rung.name}: {budget.words}")
+    return Told(comparison, added, budget, verdict, counted)
+
+
+def _of_one_run(finished: Finished) -> list[str]:
+    """Say where nothing is known of other seeds."""
+    drawn = any(rung.cost.trained_parameters and rung.name != Rung.classical.name for rung in finished.rungs)
+    if not drawn or any(len(rung.by_seed) > 1 for rung in finished.rungs):
+        return []
+    return [
+        "Each rung was run once, so that nothing is known of what another seed would give: compare.seeds=3 "
+        "compare.draws=3 adds runs to these."
+    ]
+
+
+def _budget(finished: Finished, settings: Mapping[str, Any]) -> LabelBudget | None:
+    """The learning curve, where there is one of several steps."""
+    steps = [step for step in finished.curve if len(step.scores) == len(step.outcomes)]
+    if len(steps) < 2:
+        return None
+    score = max(steps, key=lambda step: step.rows).score
+    return label_budget(
+        [step.rows for step in steps],
+        [step.scores for step in steps],
+        score=score,
+        point=point_of(score),
+        higher_is_better=score.higher_is_better,
+        outcomes=[step.outcomes for step in steps],
+        **settings,
+    )
+
+
+def as_json(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared) -> dict[str, Any]:
+    """All figures of a comparison as plain values; what is undefined is null."""
+    record: dict[str, Any] = {
+        "recipe": prepared.recipe.name,
+        "model": prepared.source.name,
+        "metric": finished.metric,
+        "higher_is_better": finished.rungs[0].score.higher_is_better,
+        "test_rows": len(prepared.encoded.rows["test"]),
+        "test_fingerprint": finished.fingerprint,
+        "split_seed": prepared.config.data.split_seed,
+        "confidence": made.evaluation.confidence,
+        "tunebook": __version__,
+        "rungs": [_rung_json(rung, finished, told) for rung in finished.rungs],
+        "without_result": [
+            {"name": name, "title": title, "reason": reason} for name, (title, reason) in finished.missing.items()
+        ],
+        "comparison": asdict(told.comparison),
+        "per_class": {
+            rung: {name: next(iter(by_name([score]).values())) for name, score in scores.items()}
+            for rung, scores in finished.by_class.items()
+        },
+        "curve": None if told.budget is None else asdict(told.budget),
+        "curve_runs": [{"rows": step.rows, "scores": list(step.scores)} for step in finished.curve],
+        "verdict": list(told.verdict),
+    }
+    plain: dict[str, Any] = without_nan(json.loads(json.dumps(record, default=_listed)))
+    return plain
+
+
+def _listed(value: Any) -> Any:
+    """Arrays and tuples of numpy as lists."""
+    return value.tolist()
+
+
+def _rung_json(rung: RungResult, finished: Finished, told: Told) -> dict[str, Any]:
+    added = told.added.get(rung.name)
+    return {
+        "name": rung.name,
+        "title": rung.title,
+        "score": next(iter(by_name([rung.score]).values())),
+        "by_seed": list(rung.by_seed),
+        "seeds": list(finished.seeds[rung.name]),
+        "cost": {**asdict(rung.cost), "whole": finished.measured[rung.name]},
+        "added_point": None if added is None else asdict(added),
+        "runs": list(finished.folders[rung.name]),
+    }
+
+
+def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared) -> Told:
+    """Write compare.json and report.html."""
+    from tunebook.compare.page import comparison_page
+    from tunebook.report.report import render
+
+    told = tell(finished, made, len(prepared.encoded.rows["test"]))
+    content = as_json(finished, told, made, prepared)
+    write_text(folder / "compare.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "report.html", render(comparison_page(finished, told, made, prepared)))
+    return told
+
+
+def print_comparison(finished: Finished, told: Told) -> None:
+    """The ladder as a table, what has no result and why, and the verdict."""
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, name in enumerate(COLUMNS):
+        table.add_column(name, justify="right" if number else "left", no_wrap=number < 2)
+    for rung in finished.rungs:
+        mark = "bold" if rung.name == told.comparison.recommended else ""
+        table.add_row(*(escape(cell) for cell in cells(rung, finished)), style=mark)
+    console.print(f"{finished.metric} on {finished.rungs[0].score.n} {told.counted}")
+    console.print(table)
+    for name, (_, reason) in finished.missing.items():
+        console.print(escape(f"{name}: {reason}"))
+    for added in told.added.values():
+        if added.seconds is not None:
+            told_points = f"{added.points:+.1f} points, {added_in_words(added)}"
+            console.print(escape(f"{added.rung} over {added.before}: {told_points}"))
+    for sentence in told.verdict:
+        console.print(escape(sentence))
+
+
+COLUMNS = ("rung", "score", "seeds", "time", "memory", "trained", "saved")
+
+
+def cells(rung: RungResult, finished: Finished) -> list[str]:
+    """A rung in words, by `COLUMNS`."""
+    cost = rung.cost
+    least, most = min(rung.by_seed), max(rung.by_seed)
+    count = len(rung.by_seed)
+    return [
+        rung.name,
+        shown_score(rung.score),
+        f"{show_number(least)} to {show_number(most)} ({count})" if count > 1 else "1 run",
+        ("" if finished.measured[rung.name] else "over ") + show_time(cost.seconds),
+        _memory(cost),
+        "" if cost.trained_parameters is None else show_count(cost.trained_parameters),
+        show_bytes(cost.saved_bytes),
+    ]
+
+
+def _memory(cost: Cost) -> str:
+    """Most memory, that of a GPU beside it."""
+    own = f"{show_number(round(cost.peak_memory))} MiB"
+    return f"{own}, GPU {show_number(round(cost.device_memory))} MiB" if cost.device_memory else own
+
+
+def shown_score(score: Score) -> str:
+    """A score with its interval."""
+    if not score.defined:
+        return "undefined"
+    return f"{show_number(score.value)} ({show_interval(score.low, score.high)})"
+
+
+def added_in_words(added: PointCost) -> str:
+    """What a point more than on the rung before took: time, and labelled rows."""
+    if added.seconds is None:
+        return added.reason or ""
+    time = ("-" if added.seconds < 0 else "") + show_time(abs(added.seconds))
+    rows = ""
+    if added.labels:
+        count = f"{abs(added.labels):.2g}" if abs(added.labels) < 10 else show_number(round(abs(added.labels)))
+        rows = f" and {count} {'rows' if added.labels > 0 else 'rows less'}"
+    return f"{time}{rows} a point"

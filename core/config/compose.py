@@ -1,0 +1,298 @@
+"""Hydra's errors, told in one message: the key, the nearest known one, and how to see all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from typing import Any, get_args, get_type_hints
+
+from tunebook.config.compare import CompareConfig, RungConfig
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.overrides import ELSEWHERE, in_words, typed_value, value_hint
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.plugins import Found, find_recipes, unknown_recipe
+from tunebook.plugins.listed import listed_options
+
+Known = Mapping[str, Found] | None
+SCHEMAS: dict[str, type] = {
+    "train": TrainConfig,
+    "check": TrainConfig,
+    "compare": CompareConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+def register_schemas(verb: str | None = None) -> None:
+    """Put the typed configs where the YAML's ``base_*`` defaults find them: that of one verb, or all."""
+    from hydra.core.config_store import ConfigStore
+
+    named = {"train": TrainConfig, "compare": CompareConfig, "evaluate": EvaluateConfig, "rung": RungConfig}
+    wanted = "train" if verb == "check" else verb
+    for name, schema in named.items():
+        if wanted in (None, name):  # storing one costs as much time as a page of YAML
+            ConfigStore.instance().store(name=f"base_{name}", node=schema)
+
+
+def nested(kind: Any) -> type | None:
+    """The dataclass in a field's type, if there is one (``X | None`` counts)."""
+    for candidate in (kind, *get_args(kind)):
+        if isinstance(candidate, type) and is_dataclass(candidate):
+            return candidate
+    return None
+
+
+def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
+    """All dotted keys of a typed config."""
+    for name, kind in get_type_hints(schema).items():
+        inner = nested(kind)
+        if inner:
+            yield from known_keys(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _recipe_keys(overrides: Sequence[str], known: Known) -> Iterator[str]:
+    """The keys of the chosen recipe's own options, read from its YAML."""
+    for name in (o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")):
+        found = (find_recipes() if known is None else known).get(name)
+        if found:
+            yield from (f"recipe.{key}" for key in listed_options(found))
+
+
+def _nearest(key: str, known: Sequence[str]) -> str | None:
+    """The known key that was probably meant: another tool's name of it, or alike as a whole or in its last part."""
+    elsewhere = ELSEWHERE.get(key.rsplit(".", 1)[-1])
+    if elsewhere in known:
+        return elsewhere
+    near = get_close_matches(key, known, n=1, cutoff=0.75)
+    if near:
+        return near[0]
+    by_leaf = {k.rsplit(".", 1)[-1]: k for k in known}
+    leaf = get_close_matches(key.rsplit(".", 1)[-1], list(by_leaf), n=1, cutoff=0.75)
+    return by_leaf[leaf[0]] if leaf else None
+
+
+def _see_all(overrides: Sequence[str], verb: str) -> str:
+    if verb in ("evaluate", "compare"):
+        return f"`tunebook {verb} --help` shows all keys"
+    recipe = next((o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")), "<recipe>")
+    return f"`tunebook show {recipe}` shows all keys"
+
+
+def unknown_key(key: str, verb: str, overrides: Sequence[str], recipes: Known = None) -> UserError:
+    """The error for a config key that does not exist."""
+    groups = [] if verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
+    near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides, recipes), *groups])
+    hint = f"did you mean {near}? " if near else ""
+    return UserError(f"There is no config key '{key}'.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
+
+
+def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
+    """The error for a group option that has no file; ``path`` is "group/option" as Hydra looked for it."""
+    # A hub id has a slash too: only Hydra's own groups are nested.
+    inner = path.removeprefix("hydra/")
+    group, _, option = inner.partition("/")
+    group = path[: len(path) - len(inner)] + group
+    if group == "recipe" and option in (known := find_recipes()):
+        return UserError(
+            f"The recipe '{option}' has no page.",
+            where=known[option].distribution,
+            mend=f"add conf/recipe/{option}.yaml to its package",
+        )
+    if group == "recipe":
+        return unknown_recipe(option, options)
+    near = get_close_matches(option, options, n=1)
+    hint = f"did you mean {group}={near[0]}? " if near else ""
+    extra = f"for a folder or a hub id write {group}.name={option}; " if group == "model" and option else ""
+    return UserError(
+        f"There is no option '{option}' of the group '{group}'.",
+        where=f"{group}={option}",
+        mend=f"{hint}{extra}the options are: {', '.join(options)}",
+    )
+
+
+def _first_match(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, text)
+    return found.group(1) if found else None
+
+
+def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | None:
+    key = _first_match(r"full_key: (\S+)", text)
+    reason = _first_match(r"(Value '.*|Invalid (?:value|type) .*|Cannot convert .*|field '.*|Interpolation .*)", text)
+    if not (key and reason):
+        return None
+    reason = reason.replace("could not be converted to", "is no").rstrip(".")
+    reason = reason.replace("a ListConfig, list or tuple", "a list")
+    hint = value_hint(key, reason, typed_value(key, overrides))
+    return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
+
+
+def _deleted(key: str) -> UserError:
+    return UserError(
+        f"'{key}' cannot be deleted: a config always has all its keys.",
+        where=f"~{key}",
+        mend=f"leave it out to keep its default, or write {key}=null where it may be empty",
+    )
+
+
+def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
+    """Whatever Hydra cannot read or does not allow."""
+    said = str(error).strip().splitlines()[0]
+    unread = getattr(error, "override", None)
+    written = unread or next((o for o in overrides if o in said), " ".join(overrides))
+    what, hint = (
+        said,
+        "overrides are written key=value, without spaces; quote what has ,=[]{} in it: \"key='a=b'\"",
+    )
+    group = _first_match(r"Multiple values for (\S+)\. ", said)
+    if "Ambiguous value" in said:
+        what = f"'{written}' has several values"
+        hint = "key=[a,b] is a list, \"key='a,b'\" one text, and -m runs once for each"
+    elif group:
+        written = next((o for o in overrides if o.startswith(f"+{group}=")), written)
+        what, hint = (
+            f"The group '{group}' has its option already",
+            f"leave out the plus: {written.lstrip('+')}",
+        )
+    elif unread is not None:
+        what = f"The override '{unread}' cannot be read"
+    return UserError(what, where=written or verb, mend=f"{hint}; {_see_all(overrides, verb)}")
+
+
+def _broken_yaml(error: Any) -> UserError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return UserError(
+        f"A page of the config is no YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
+        where=f"{mark.name}:{mark.line + 1}" if mark else None,
+        mend="correct it there; a value with a colon, a bracket or a # in it needs quotes",
+    )
+
+
+def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Known = None) -> UserError:
+    """Turn an error of Hydra or OmegaConf into one message for the person at the terminal.
+
+    Args:
+        error: The error.
+        verb: Whose config it is.
+        overrides: What was typed.
+        recipes: All recipes by name, where they were found before.
+    """
+    from hydra.errors import MissingConfigException
+    from yaml import YAMLError
+
+    if isinstance(error, YAMLError):
+        return _broken_yaml(error)
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)  # type: ignore[arg-type]
+    text = "\n".join(str(e) for e in chain)
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        return _unknown_option(str(error.missing_cfg_file), error.options, verb)
+    if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
+        names = ", ".join(find_recipes())
+        return UserError("No recipe was chosen.", where="recipe", mend=f"add recipe=<name>; the recipes are: {names}")
+    key = _first_match(r"full_key: (\S+)", text)
+    gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
+    if gone:  # Hydra takes a key without a value for one that is not there
+        return _deleted(gone) if gone in known_keys(SCHEMAS[verb]) else unknown_key(gone, verb, overrides, recipes)
+    if key and "does not support deletion" in text:
+        return _deleted(key)
+    wrong = _wrong_value(text, verb, overrides) if "not in" not in text else None
+    if wrong:
+        return wrong
+    key = _first_match(r"Could not (?:override|append to config.*?) '([^']+)'", text) or key
+    if key and ("not in" in text or "Could not override" in text):
+        return unknown_key(key, verb, overrides, recipes)
+    mandatory = _first_match(r"Missing mandatory value: (\S+)", text)
+    if "has missing mandatory value" in text:
+        mandatory = _first_match(r"full_key: (\S+)", text)
+    if mandatory:
+        return UserError(f"'{mandatory}' has no value.", where=mandatory, mend=f"add {mandatory}=...")
+    return _badly_written(error, verb, overrides)
+
+
+def check_keys(config: Any, verb: str, overrides: Sequence[str], recipes: Known = None) -> None:
+    """Refuse what ``+key=`` added and ``~key`` took away: nothing would read the one or miss the other.
+
+    Raises:
+        UserError: A key that the schema lacks, or that the config lacks.
+    """
+    for key, known in _differences(config, SCHEMAS[verb]):
+        raise _deleted(key) if known else unknown_key(key, verb, overrides, recipes)
+
+
+def _differences(node: Any, schema: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Keys that are in a config or in its schema, but not in both, and whether the schema has them."""
+    kinds = get_type_hints(schema)
+    present = list(node.keys())  # `in` would say no to a key whose value is still missing
+    yield from ((f"{prefix}{key}", False) for key in present if key not in kinds)
+    for name, kind in kinds.items():
+        inner = nested(kind)
+        if name not in present:
+            yield f"{prefix}{name}", True
+        elif inner:
+            yield from _differences(node[name], inner, f"{prefix}{name}.")
+
+
+def is_config_error(error: Exception) -> bool:
+    """Whether an exception comes from composing a config and not from our own code."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    return isinstance(error, (HydraException, OmegaConfBaseException, YAMLError))
+
+
+def _text_keys(options: Any) -> Any:
+    """Labels that are numbers are typed as numbers, {1: ..., 2: ...}; the names of labels are text."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(options, resolve=True) if OmegaConf.is_config(options) else options
+    if not isinstance(plain, dict):
+        return plain
+    return {str(key): _text_keys(value) for key, value in plain.items()}
+
+
+def _page_that_says(name: str, key: str, options: Any) -> str:
+    """The recipe's page and its author, where the option's value is theirs and not one that was typed; or nothing."""
+    from omegaconf import OmegaConf
+
+    from tunebook.plugins.trouble import line_of
+
+    found = find_recipes().get(name)
+    if found is None or found.yaml is None or not key:
+        return ""
+    said = OmegaConf.select(OmegaConf.load(found.yaml), f"recipe.{key}")
+    if said is None or said != OmegaConf.select(OmegaConf.create(_text_keys(options)), key):
+        return ""
+    return f" in {found.yaml}:{line_of(found.yaml.read_text(encoding='utf-8'), f'recipe.{key}')} ({found.distribution})"
+
+
+def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
+    """Check the ``recipe:`` node against the recipe's own dataclass.
+
+    Raises:
+        UserError: A key the dataclass lacks, or a value of another type.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(config_class), _text_keys(options))
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", "") or "")
+        prefix = f"recipe.{key}" if key else "recipe"
+        known = sorted(get_type_hints(config_class))
+        near = get_close_matches(key, known, n=1)
+        hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
+        hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
+        raise UserError(
+            f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
+            where=prefix + _page_that_says(name, key, options),
+            mend=f"{hint}`tunebook show {name}` shows all keys",
+        ) from error

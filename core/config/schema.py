@@ -1,0 +1,291 @@
+"""The typed schema of every config: names, types, defaults and a line of help for each option.
+
+YAML under ``conf/`` only sets values. The string beneath a field is its help text: ``tunebook show`` prints it.
+Members of enums are named as they are typed. Nothing heavy is imported, so that a typo is answered at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+from tunebook.config.score import EvaluationConfig
+
+
+class TooLong(Enum):
+    """What happens to a text or a conversation over ``data.max_length``; no conversation is ever cut in an answer."""
+
+    truncate = "truncate"
+    split_turns = "split_turns"
+    reject = "reject"
+    error = "error"
+
+
+class ConversationFormat(Enum):
+    """How the rows of a file hold conversations."""
+
+    messages = "messages"
+    """OpenAI: ``messages``, a list of ``{"role", "content"}``."""
+    sharegpt = "sharegpt"
+    """ShareGPT: ``conversations``, a list of ``{"from", "value"}``, and ``system``."""
+    alpaca = "alpaca"
+    """Alpaca: ``instruction`` and ``output``, perhaps ``input``, ``system``, ``history``."""
+    prompt_completion = "prompt_completion"
+    """TRL: ``prompt`` and ``completion``, each a text or a list of messages."""
+
+
+class Leaks(Enum):
+    """What happens when rows are shared between splits."""
+
+    error = "error"
+    drop = "drop"
+    allow = "allow"
+
+
+class Method(Enum):
+    """How the backbone is adapted to the task."""
+
+    full = "full"
+    lora = "lora"
+    head = "head"
+    scratch = "scratch"
+    none = "none"
+
+
+class Schedule(Enum):
+    """How the learning rate falls after the warm-up."""
+
+    cosine = "cosine"
+    linear = "linear"
+    constant = "constant"
+
+
+class Accelerator(Enum):
+    """The device to train on."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+    mps = "mps"
+
+
+class Strategy(Enum):
+    """How several devices share the work."""
+
+    auto = "auto"
+    ddp = "ddp"
+    fsdp = "fsdp"
+
+
+class Precision(Enum):
+    """Number format of training. ``auto`` is bf16 on a GPU that has it and float32 elsewhere."""
+
+    auto = "auto"
+    float32 = "float32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class LoggerName(Enum):
+    """Where training curves are written besides the screen."""
+
+    csv = "csv"
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    mlflow = "mlflow"
+
+
+@dataclass
+class DataConfig:
+    """Rows: where they are, what their columns are called, how they are checked, split and batched."""
+
+    train: Any = None
+    """Training rows: a file, a glob, a list of them or a `datasets` folder (default: the recipe's sample rows)."""
+    validation: Any = None
+    """Validation rows; without it they are split off the training rows."""
+    test: Any = None
+    """Test rows; without it they are split off the training rows."""
+    text: str = "text"
+    """Column that holds the text."""
+    image: str = "path"
+    """Column that holds the path of the image."""
+    image_root: str | None = None
+    """Folder that image paths are relative to (default: the folder of the file that names them)."""
+    label: str = "label"
+    """Column that holds the label."""
+    format: ConversationFormat | None = None
+    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    facts: str | None = None
+    """Column with the facts that answers must state, a list of texts: each is asked of the turn whose given answer
+    states it (default: `facts`, where there is such a column)."""
+    group: str | None = None
+    """Column whose equal values must stay on one side of a split (customer, product, patient ...)."""
+    labels: list[str] | None = None
+    """Label names in the order wanted (default: sorted, numbers by value)."""
+    validation_fraction: float = 0.1
+    """Share of the rows split off for validation when no validation rows are given."""
+    test_fraction: float = 0.1
+    """Share of the rows split off for testing when no test rows are given."""
+    split_seed: int | None = None
+    """Seed of the splits (default: `seed`): runs with other seeds then share their test rows."""
+    shots: int | None = None
+    """Keep only this many training rows per class (few-shot)."""
+    max_rows: int | None = None
+    """Keep only this many training rows, drawn with the seed and stratified by label."""
+    max_rejects: int = 0
+    """Stop when more rows than this are rejected."""
+    leaks: Leaks = Leaks.error
+    """Rows or groups shared between given splits: error, drop (the training side) or allow."""
+    near_duplicate: float = 0.9
+    """Similarity from which two rows count as near duplicates: of texts Jaccard's of their word 3-grams, of images
+    the correlation of their thumbnails (1.0: exact only)."""
+    max_length: int | None = None
+    """Longest text in tokens (default: what the model takes, at most 512; of conversations at most 1024)."""
+    too_long: TooLong = TooLong.truncate
+    """Texts over max_length: truncate (counted and shown), reject or error; conversations: split_turns, reject or
+    error."""
+    pack: bool = True
+    """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
+    batch_size: int = 32
+    """Rows in a batch, over all devices together."""
+    group_by_length: bool = True
+    """Put texts of like length into one batch, so that little of it is padding."""
+    num_workers: int = 0
+    """Processes that prepare batches."""
+    cache_dir: str = '${oc.env:TUNEBOOK_CACHE,"~/.cache/tunebook"}'
+    """Folder for encoded rows and frozen features; safe to delete."""
+
+
+@dataclass
+class ModelConfig:
+    """The pre-trained model that is tuned."""
+
+    name: str = MISSING
+    """A local folder, a hub id, or the name of a starter that ships with Tunebook."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    dropout: float | None = None
+    """Dropout while training (default: the model's own)."""
+    weights: str | None = None
+    """Local safetensors file with the weights of the architecture in model.name (image models)."""
+    args: Any = None
+    """Arguments of the architecture, as timm takes them: {pad_type: same} (image models)."""
+    chat_template: str | None = None
+    """Jinja file that writes conversations as the model reads them, or `plain`, which ships (default: the model's)."""
+
+
+@dataclass
+class AdaptConfig:
+    """How the model is adapted: which of its weights learn."""
+
+    method: Method = Method.full
+    """full (all weights), lora (low-rank adapters), head (frozen backbone), scratch (fresh weights), none."""
+    lora_rank: int = 8
+    """Rank of the LoRA matrices: higher learns more and costs more memory."""
+    lora_alpha: int = 16
+    """LoRA scaling; the update is multiplied by lora_alpha / lora_rank."""
+    lora_dropout: float = 0.0
+    """Dropout on the input of the LoRA matrices."""
+    lora_targets: list[str] | None = None
+    """Names of the layers that get adapters (default: every linear layer of the backbone)."""
+    quantize: bool = False
+    """Hold the frozen weights of a language model in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
+    unfreeze_epochs: float = 0.0
+    """Epochs over which the backbone is unfrozen from the top, one layer group after the other (0: all learn from the
+    start)."""
+
+
+@dataclass
+class OptimConfig:
+    """AdamW, its parameter groups and its schedule."""
+
+    lr: float | None = None
+    """Peak learning rate (default: full 5e-5, lora 5e-4, head 2e-3, scratch 2e-4; more below 10 M weights)."""
+    head_lr: float | None = None
+    """Learning rate of the freshly initialised head (default: lr)."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay; biases, norms and other vectors are never decayed."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate from each layer to the one below it (1.0: none)."""
+    beta1: float = 0.9
+    """AdamW beta 1."""
+    beta2: float = 0.999
+    """AdamW beta 2."""
+    eps: float = 1e-8
+    """AdamW epsilon."""
+    schedule: Schedule = Schedule.linear
+    """Learning rate after the warm-up: cosine, linear or constant."""
+    warmup: float = 0.1
+    """Share of all steps in which the learning rate rises from zero to its peak."""
+
+
+@dataclass
+class TrainerConfig:
+    """How long and on what the model is trained."""
+
+    max_epochs: int | None = None
+    """Passes over the training rows (default: 3; on few rows as many as make 500 steps, up to 10; head: up to 20)."""
+    max_steps: int | None = None
+    """Stop after this many optimizer steps, if that comes first."""
+    accelerator: Accelerator = Accelerator.auto
+    """Device: auto, cpu, gpu or mps."""
+    devices: int = 1
+    """Number of devices (processes on the CPU)."""
+    num_nodes: int = 1
+    """Number of machines, when started by torchrun or SLURM."""
+    strategy: Strategy = Strategy.auto
+    """auto (ddp for more than one device), ddp or fsdp."""
+    precision: Precision = Precision.auto
+    """auto, float32, bf16 or fp16."""
+    accumulate_grad_batches: int = 1
+    """Batches whose gradients are summed before each optimizer step."""
+    gradient_clip: float | None = 1.0
+    """Largest norm of the gradient (null: no clipping)."""
+    gradient_checkpointing: bool = False
+    """Compute activations a second time instead of keeping them: less memory, a third slower (language models)."""
+    early_stop: int | None = None
+    """Stop after this many validations without a better watched metric (null: never)."""
+    validate_every: float = 1.0
+    """Epochs between two validations, at most 1.0."""
+    checkpoint_every: int | None = None
+    """Optimizer steps between two checkpoints (default: ten a run, and one at each validation)."""
+    threads: int | None = None
+    """CPU threads of torch (default: torch's own choice)."""
+    progress: bool = True
+    """Show progress bars on a terminal."""
+
+
+@dataclass
+class LoggerConfig:
+    """Where training curves go."""
+
+    names: list[LoggerName] = field(default_factory=lambda: [LoggerName.csv, LoggerName.tensorboard])
+    """Any of csv, tensorboard, wandb, mlflow."""
+    project: str = "tunebook"
+    """Project (W&B) or experiment (MLflow) name."""
+    uri: str | None = None
+    """Tracking address (MLflow; default: a folder inside the run)."""
+
+
+@dataclass
+class TrainConfig:
+    """Everything a training run is made of (`tunebook train`, `tunebook check`)."""
+
+    recipe: Any = MISSING
+    """The recipe and its own options; `tunebook list` names the recipes."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    seed: int = 0
+    """Seed of everything random: splits (unless data.split_seed), fresh weights, order, dropout."""
+    run_dir: str = MISSING
+    """Folder that this run writes to; it must not exist yet."""
+    resume: str | None = None
+    """Run folder to go on with; it takes that run's own config, so nothing else may be given."""

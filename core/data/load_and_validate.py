@@ -1,0 +1,230 @@
+"""The data gate: rows come out read, checked, compared and split, or the run stops here, before any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunebook.config.schema import DataConfig
+from tunebook.data.columns import Column, first_role
+from tunebook.data.content import Content, compare
+from tunebook.data.labels import Labels, absence_notes, count_flags, count_labels, find_labels, mixtures
+from tunebook.data.leaks import Leak, guard
+from tunebook.data.paths import resolve_paths, short_names
+from tunebook.data.reading import Invalid, read_rows
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.data.splits import split
+from tunebook.errors import UserError
+from tunebook.families.image_classification.data.sources import official_splits
+
+__all__ = ["SAMPLES", "Checked", "open_gate", "read_rows"]
+
+SPLITS = ("train", "validation", "test")
+SAMPLES = "sample rows of the recipe"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Everything the gate lets through, and what it found: kept + rejected + dropped = read.
+
+    Attributes:
+        train: Training rows, after ``data.shots`` or ``data.max_rows``.
+        validation: Validation rows, given or split off.
+        test: Test rows, given or split off.
+        labels: Label names and counts; None for a recipe without labels.
+        read: Rows read from all sources.
+        kept: Good rows, among them the ``unused``.
+        rejected: Rows that cannot be used.
+        dropped: Good rows left out by the leak guard.
+        leaks: What the given splits share, dropped or not.
+        notes: What was done and seen, to be shown.
+        source: Where the rows are from: `SAMPLES` or the paths.
+        unused: Good training rows that ``data.shots`` or ``data.max_rows`` does not take.
+        content: What the rows hold beside their text.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    labels: Labels | None
+    read: int
+    kept: int
+    rejected: int
+    dropped: int
+    leaks: tuple[Leak, ...]
+    notes: tuple[str, ...]
+    source: str
+    unused: int = 0
+    content: Any = None
+
+    def __post_init__(self) -> None:
+        """Hold the books together: no row goes in silence."""
+        assert self.kept + self.rejected + self.dropped == self.read
+        assert len(self.train) + len(self.validation) + len(self.test) + self.unused == self.kept
+
+
+def open_gate(
+    config: DataConfig,
+    columns: Sequence[Column],
+    *,
+    samples: Mapping[str, Path] | None,
+    invalid: Invalid | None,
+    rejects: RejectLog,
+    seed: int,
+    content: Content | None = None,
+    progress: bool = False,
+) -> Checked:
+    """Read, check, compare and split the rows of a run.
+
+    Args:
+        config: The ``data`` part of the config.
+        columns: What the recipe reads. The first required "text" column makes two rows alike, splits are
+            stratified by the first required "label" column or by which "flag" columns say yes, rows alike in the
+            role "group" stay together.
+        samples: The recipe's own rows by split, used when ``data.train`` is not set.
+        invalid: The recipe's own check of a row.
+        rejects: Takes the bad rows; written whenever there are any.
+        seed: Of the split and of the rows drawn.
+        content: What the rows hold beside their text: looked at, and compared in its place.
+        progress: Show on a terminal how far it is.
+
+    Raises:
+        UserError: Anything about the rows that the user must mend first.
+    """
+    sources, source, brought = _sources(config, samples, columns)
+    text, label = first_role(columns, "text"), first_role(columns, "label")
+    flags = {column.role: column.name for column in columns if column.kind == "flag"}
+    group = next((column.role for column in columns if column.role == "group"), None)
+    with _shown(progress) as show:
+        given = _read_all(sources, config, columns, invalid, rejects, content, show)
+        _label_names(given, label, config)  # before the slow part; again after rows were dropped
+        show(f"comparing {content.what if content else 'text'}s")
+        compared = compare(given, text, group, config.near_duplicate, content)
+        kept, leaks, notes = guard(compared, config.leaks, rejects)
+        rejects.write()
+        given = {name: rows if len(kept[name]) == len(rows) else rows.take(kept[name]) for name, rows in given.items()}
+        names = _label_names(given, label, config)
+        show("splitting")
+        strata = mixtures(given["train"], list(flags)) if flags else None
+        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata)
+    labels = count_flags(rows, flags) if flags else _labels(rows, label, names)
+    absent = absence_notes(labels) if labels is not None else []
+    if group is not None and drawn:
+        drawn.append(f"all rows of one {config.group or group} are on one side")
+    alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
+    good = sum(len(part) for part in given.values())
+    return Checked(
+        rows["train"],
+        rows["validation"],
+        rows["test"],
+        labels,
+        rejects.read,
+        good,
+        rejects.count,
+        rejects.dropped,
+        leaks,
+        (*brought, *compared.notes(label), *notes, *drawn, *absent, *alone),
+        source,
+        unused=good - sum(len(part) for part in rows.values()),
+        content=content,
+    )
+
+
+def _sources(
+    config: DataConfig, samples: Mapping[str, Path] | None, columns: Sequence[Column]
+) -> tuple[dict[str, Any], str, list[str]]:
+    """Split to what names its rows, for the splits that are given; a word on where they are from; and notes."""
+    given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
+    notes = []
+    if list(given) == ["train"] and any(column.kind == "image" for column in columns):
+        brought = official_splits(given["train"])
+        if brought:
+            notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
+            given = {name: brought[name] for name in SPLITS if name in brought}
+    if "train" in given:
+        listed = (value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values())
+        return given, ", ".join(dict.fromkeys(map(str, listed))), notes
+    if given:
+        raise UserError(
+            f"data.{next(iter(given))} is set and data.train is not",
+            where="data.train",
+            mend="data.train=rows.csv",
+        )
+    if not samples:
+        raise UserError("no training rows are named", where="data.train", mend="data.train=rows.csv")
+    return dict(samples), SAMPLES, notes
+
+
+def _read_all(
+    sources: Mapping[str, Any],
+    config: DataConfig,
+    columns: Sequence[Column],
+    invalid: Invalid | None,
+    rejects: RejectLog,
+    content: Content | None,
+    show: Callable[[str], None],
+) -> dict[str, Rows]:
+    folders = any(column.kind == "image" for column in columns)
+    paths = {name: resolve_paths(spec, f"data.{name}", folders) for name, spec in sources.items()}
+    names = short_names(path for part in paths.values() for path in part)
+    given = {}
+    for name, part in paths.items():
+
+        def tell(read: int, name: str = name) -> None:
+            show(f"reading {name}: {read:,} rows")
+
+        given[name] = read_rows(
+            part,
+            f"data.{name}",
+            columns,
+            rejects,
+            split=name,
+            labels=config.labels,
+            invalid=invalid,
+            image_root=config.image_root,
+            names=names,
+            tell=tell,
+        )
+        if content is not None:
+            show(f"looking at the {content.what}s of {name}")
+            given[name] = content.inspect(given[name], rejects)
+    rejects.write()
+    rejects.check()
+    for name, rows in given.items():
+        if not len(rows):
+            raise UserError(
+                f"no {name} row can be used",
+                where=str(rejects.path),
+                mend=f"give other rows: data.{name}=rows.csv",
+            )
+    return given
+
+
+def _label_names(given: Mapping[str, Rows], label: str | None, config: DataConfig) -> tuple[str, ...]:
+    if label is None:
+        return ()
+    return find_labels(count_labels(given, label), config.labels, will_split=len(given) < len(SPLITS))
+
+
+def _labels(rows: Mapping[str, Rows], label: str | None, names: tuple[str, ...]) -> Labels | None:
+    if label is None:
+        return None
+    counts = count_labels(rows, label)
+    return Labels(names, {name: {each: part.get(each, 0) for each in names} for name, part in counts.items()})
+
+
+@contextmanager
+def _shown(progress: bool) -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that says what is being done, and goes when it is."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not (progress and console.is_terminal):
+        yield lambda message: None
+        return
+    with console.status("reading rows") as status:
+        yield status.update

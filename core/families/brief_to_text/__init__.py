@@ -1,0 +1,1 @@
+"""Copy that is written from briefs."""

@@ -1,0 +1,107 @@
+"""Copy checked against its brief: candidates ranked by it, and told with what was found in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+from tunebook.families.brief_to_text.data.brief import Brief, flat_text, to_plain
+from tunebook.families.brief_to_text.metrics.candidates import rank
+from tunebook.families.brief_to_text.metrics.check import CopyCheck, check
+from tunebook.families.brief_to_text.metrics.constraints import Constraints, channel_name, impossible, limits_of
+from tunebook.families.brief_to_text.metrics.names import ordinary_words
+
+if TYPE_CHECKING:
+    from tunebook.data.rows import Rows
+    from tunebook.families.text_generation.predictor import Draft
+
+_NUMBERS = ("max_characters", "max_words")
+
+
+class CopyChecker:
+    """Checks copy against briefs.
+
+    Args:
+        limits: Limits of channels that the user gives, ``recipe.limits``.
+
+    Attributes:
+        ordinary: Words that are no names though they may have a capital.
+
+    Raises:
+        UserError: The limits are not such.
+    """
+
+    def __init__(self, limits: Any = None) -> None:
+        self.limits = _checked(limits)
+        self.ordinary: frozenset[str] = frozenset()
+
+    def learn(self, train: Rows) -> None:
+        """Take ordinary words from the training copies."""
+        self.ordinary = ordinary_words(copy for copies in train.texts("copy") for copy in json.loads(copies))
+
+    def constraints(self, brief: Brief) -> Constraints:
+        """What copy for a brief has to keep to, its channel's limits among it."""
+        own = Constraints(brief.must_mention, brief.must_avoid, brief.max_characters, brief.max_words)
+        return own.within(limits_of(brief.channel, self.limits))
+
+    def check(self, brief: Brief, draft: Draft) -> CopyCheck:
+        """What is found in a copy."""
+        return check(draft.text, _said(brief), self.constraints(brief), self.ordinary, draft.stopped_at)
+
+    def ranked(self, brief: Brief, drafts: Sequence[Draft]) -> list[Draft]:
+        """Drafts, the best first."""
+        texts = [each.text for each in drafts]
+        order = rank(texts, [self.check(brief, draft) for draft in drafts], [each.score for each in drafts])
+        return [drafts[i] for i in order]
+
+    def told(self, brief: Brief, drafts: Sequence[Draft], candidates: int) -> list[str | float]:
+        """The brief, then each of its drafts with what was found in it; and with each what no copy could meet."""
+        never = [f"cannot be met: {each}" for each in impossible(self.constraints(brief))]
+        row: list[str | float] = [to_plain(brief)]
+        for draft in drafts:
+            found = self.check(brief, draft)
+            clean = "yes" if found.clean else "no"
+            score = draft.score if candidates > 1 else ""
+            row += [draft.text, clean, "; ".join([*found.problems, *never]), score]
+        return row
+
+
+def _said(brief: Brief) -> str:
+    """All that copy may take from a brief: its values, and what its fields are called."""
+    return "\n".join([flat_text(brief), *(name for name, _ in brief.fields)])
+
+
+def candidate_columns(candidates: int) -> list[str]:
+    """Columns of all candidates, the first without a number."""
+    return [
+        f"{name}{f'_{i}' if i > 1 else ''}"
+        for i in range(1, candidates + 1)
+        for name in ("copy", "clean", "problems", "score")
+    ]
+
+
+def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
+    given = limits or {}
+    right = isinstance(given, Mapping) and all(
+        isinstance(each, Mapping) and all(k in _NUMBERS and (v is None or _counts(v)) for k, v in each.items())
+        for each in given.values()
+    )
+    if not right:
+        raise UserError(
+            f"Limits of channels are {' and '.join(_NUMBERS)}, whole numbers, by channel.",
+            where=f"recipe.limits={limits}",
+            mend="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
+        )
+    names: dict[str, str] = {}
+    for name in map(str, given):
+        other = names.setdefault(channel_name(name), name)
+        if other != name:
+            what = f"{other} and {name} are names of one channel."
+            raise UserError(what, where=f"recipe.limits={limits}", mend="give its limits once")
+    return {str(k): dict(v) for k, v in given.items()}
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

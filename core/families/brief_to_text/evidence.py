@@ -1,0 +1,60 @@
+"""What the brief makes checkable without a judge, and what any model must beat."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tunebook.families.brief_to_text.data.brief import Brief, flat_text
+from tunebook.families.brief_to_text.metrics.baseline import NearestCopy, fill_template
+from tunebook.families.brief_to_text.metrics.measures import brief_measures, field_coverage
+from tunebook.families.brief_to_text.metrics.variety import candidate_distinct, self_bleu
+from tunebook.families.brief_to_text.metrics.verbatim import TrainingCopies
+from tunebook.families.brief_to_text.rows import briefs_of
+from tunebook.families.text_generation.metrics.sums import RowSums
+
+if TYPE_CHECKING:
+    from tunebook.data.rows import Rows
+    from tunebook.families.brief_to_text.checks import CopyChecker
+    from tunebook.families.brief_to_text.family import BriefOptions
+    from tunebook.families.text_generation.predictor import Draft
+
+
+def copy_measures(
+    checker: CopyChecker,
+    briefs: Sequence[Brief],
+    drafts: Sequence[Sequence[Draft]],
+    train: Rows | None,
+    options: BriefOptions,
+) -> dict[str, RowSums]:
+    """Measures of the first candidate of each brief, and of how different the candidates are.
+
+    Args:
+        checker: Finds what a copy breaks and invents.
+        briefs: What was asked.
+        drafts: What was written for each, the best first.
+        train: Training rows, to find what was copied from them; None where they are not at hand.
+        options: Say how texts are compared.
+    """
+    texts = [[draft.text for draft in several] for several in drafts]
+    first = [each[0] for each in texts]
+    found = brief_measures([checker.check(brief, each[0]) for brief, each in zip(briefs, drafts, strict=True)])
+    found["field_coverage"] = field_coverage(first, [dict(brief.fields) for brief in briefs])
+    if train is not None:
+        copies = TrainingCopies(copy for texts in train.texts("copy") for copy in json.loads(texts))
+        found |= {sums.name: sums for sums in (copies.share(first), copies.whole(first))}
+    if any(len(each) > 1 for each in texts):
+        variety = [self_bleu(texts, options.lowercase, options.tokenize), candidate_distinct(texts, 2)]
+        found |= {sums.name: sums for sums in variety}
+    return {name: sums for name, sums in found.items() if sums.reason is None}
+
+
+def plain_baselines(briefs: Sequence[Brief], train: Rows | None) -> dict[str, list[str]]:
+    """Copy that needs no model: the brief read out, and that of the nearest training brief."""
+    made = {"template": [fill_template(dict(brief.fields)) for brief in briefs]}
+    if train is not None:
+        sources, copies = [flat_text(brief) for brief in briefs_of(train)], train.texts("copy")
+        nearest = NearestCopy(sources, [json.loads(each)[0] for each in copies])
+        made["nearest training brief"] = nearest.write([flat_text(brief) for brief in briefs])
+    return made

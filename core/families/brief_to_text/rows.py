@@ -1,0 +1,91 @@
+"""Briefs of rows: how they stand there, what is asked for each, and what people wrote from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.brief_to_text.data.brief import Brief, from_text
+from tunebook.families.brief_to_text.data.content import BRIEF
+from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints, brief_form
+from tunebook.families.brief_to_text.data.merge import merge_references
+from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.prompts import Exchanges, drawn
+
+if TYPE_CHECKING:
+    from tunebook.families.brief_to_text.data.template import PromptTemplate
+    from tunebook.families.brief_to_text.family import BriefOptions
+
+
+def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:
+    """How rows hold briefs, as the options tell it, or the files themselves.
+
+    Args:
+        options: The recipe's own.
+        samples: The fields of the sample rows, where these are used.
+        files: The files of all splits.
+    """
+    constraints = Constraints(
+        options.must_mention, options.must_avoid, options.channel, options.max_characters, options.max_words
+    )
+    return brief_form(options.fields or samples, options.brief, options.copy, constraints, files)
+
+
+def renamed(form: BriefForm, column: str | None) -> BriefForm:
+    """The form with another name of the column that holds briefs whole.
+
+    Raises:
+        UserError: Briefs are made up of several columns.
+    """
+    if column is None:
+        return form
+    if form.brief is None:
+        raise UserError(
+            "The model was trained on briefs of several columns, which keep their names.",
+            where="--text",
+            mend=f"leave --text out, and call the columns {', '.join(form.fields)}",
+        )
+    return replace(form, brief=column)
+
+
+def prompt_of(template: PromptTemplate, brief: Brief, rows: Rows, number: int) -> str:
+    """The prompt of a brief.
+
+    Raises:
+        UserError: The template fails on it; the row is named.
+    """
+    try:
+        return template.render(brief).rstrip("\n")
+    except UserError as error:
+        raise UserError(error.what, where=f"{rows.where(number)}, {error.where}", mend=error.mend) from error
+
+
+def briefs_of(rows: Rows) -> list[Brief]:
+    """The brief of each row."""
+    return [from_text(text) for text in rows.texts(BRIEF)]
+
+
+def merged_exchanges(rows: Rows, asked: Sequence[list[Message]], wanted: int | None) -> Exchanges:
+    """One exchange for each different brief: its prompt, and every copy that people wrote from it."""
+    merged = merge_references(rows)
+    chosen = drawn([1] * len(merged.first), wanted)
+    first = merged.first[chosen]
+    files, lines = rows.texts("file"), rows.column("line").to_pylist()
+    mentions = [list(brief.must_mention) for brief in briefs_of(rows)]
+    groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
+    return Exchanges(
+        histories=[asked[i] for i in first],
+        references=[merged.references[i] for i in chosen],
+        rows=first,
+        turns=None,
+        files=[files[i] for i in first],
+        lines=[int(lines[i]) for i in first],
+        groups=groups[first],
+        facts=[mentions[i] for i in first] if any(mentions) else None,
+    )

@@ -1,0 +1,232 @@
+"""How image classifiers are compared: the labels' shares, logistic regression on pixels, and runs read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.compare.classical import believed, chosen, fitted, save_linear
+from tunebook.compare.statistics.metric_outcome import metric_outcomes
+from tunebook.compare.statistics.outcomes import Outcome, label_outcomes
+from tunebook.compare.statistics.ranking_outcome import ranking_outcome
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.families.image_classification.findings import Findings
+from tunebook.families.image_classification.metrics.ranking_scores import mean_ranking_scores
+from tunebook.pipeline.run_folder import RunFolder
+from tunebook.report.files import read_predictions
+from tunebook.statistics.predictions import Predictions
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.family import ImageClassification
+    from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+    from tunebook.families.image_classification.predictor import ImageClassifier
+    from tunebook.pipeline.prepare import Prepared
+
+SIDE = 32
+"""Height and width to which pictures are shrunk, in grey, for logistic regression."""
+_RANKINGS = ("auroc", "average_precision")
+_CHUNK = 256
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ImageLadder:
+    """The part of image classifiers in `compare`."""
+
+    recipe: ImageClassification[Any]
+    per_class: bool = True
+    row: str = "image"
+
+    @property
+    def of_class(self) -> str:
+        """F1 of each label; where an image may have several findings the AUROC of each."""
+        return "auroc" if self.recipe.image_options.findings is not None else "f1"
+
+    def metrics(self, labels: Sequence[str]) -> Sequence[str]:
+        """Those of the recipe, the watched one first."""
+        names = [str(name) for name, _ in self.recipe.metrics(labels).items(keep_base=True)]
+        return [self.recipe.watch, *(name for name in names if name != self.recipe.watch)]
+
+    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+        """No answer before training; no adapters in convolutions."""
+        from tunebook.families.image_classification.batches import check_trains
+        from tunebook.families.image_classification.model.image_build import build
+        from tunebook.models.adapt import backbone_linears, check_linears
+
+        check_trains(config)
+        if config.adapt.method is Method.lora:
+            pre = prepared.encoded.tokenizer.preprocessing
+            model = build(prepared.source, 1, pre.channels, pre.size)
+            check_linears(model, backbone_linears(model))
+
+    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+        """The labels' shares of the training rows; pixels."""
+        return {
+            "majority": "the labels' shares for all images",
+            "classical": "logistic regression on pixels",
+        }
+
+    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
+        """Answer the test rows without a network, and report."""
+        from tunebook.families.image_classification.evidence import finding_predictions, write_evidence
+        from tunebook.families.image_classification.scores import score_findings
+        from tunebook.pipeline.facts import config_facts
+
+        config, items = prepared.config, _items(prepared, "test")
+        trained = 0
+        if rung == "majority":
+            probabilities = np.tile(_shares(prepared), (len(items), 1))
+        else:
+            probabilities, trained = _classical(self.recipe, prepared, run)
+        classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
+        seen = finding_predictions(classifier, rows, items, probabilities, self.recipe.image_options.subgroups)
+        evidence = score_findings(self.recipe, classifier, seen, items, probabilities, config.evaluation, config.seed)
+        write_evidence(
+            self.recipe,
+            classifier,
+            evidence,
+            items,
+            probabilities,
+            run,
+            rung,
+            subtitle=self.titles(prepared)[rung],
+            notes=prepared.checked.notes,
+            data_facts=facts,
+            config_facts=config_facts(config),
+        )
+        return {"trained_parameters": trained}
+
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+        """The runs' rankings of findings, or their answers by any metric of the recipe."""
+        if metric in _RANKINGS:
+            return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
+        found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
+        return metric_outcomes(found, [self._read(run, prepared) for run in runs])
+
+    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+        """F1 of each label; AUROC of each finding where an image may have several."""
+        if self.of_class == "f1":
+            return label_outcomes(self._read(run, prepared))
+        seen = self._believed(run, prepared)
+        both = {name: _only(seen, i) for i, name in enumerate(seen.findings) if 0 < seen.target[:, i].sum() < len(seen)}
+        return {name: ranking_outcome(one, "auroc") for name, one in both.items()}
+
+    def _read(self, run: RunFolder, prepared: Prepared) -> Predictions:
+        return read_predictions(run.predictions, _unanswered(prepared))
+
+    def _believed(self, run: RunFolder, prepared: Prepared) -> FindingPredictions:
+        from tunebook.families.image_classification.evidence import finding_predictions
+
+        classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
+        probabilities = self._read(run, prepared).probabilities
+        return finding_predictions(classifier, rows, _items(prepared, "test"), probabilities, ())
+
+
+def _only(seen: FindingPredictions, column: int) -> FindingPredictions:
+    from dataclasses import replace
+
+    one = slice(column, column + 1)
+    return replace(
+        seen,
+        findings=seen.findings[one],
+        target=seen.target[:, one],
+        probabilities=seen.probabilities[:, one],
+    )
+
+
+def _items(prepared: Prepared, split: str) -> Any:
+    return prepared.encoded.splits[split].items
+
+
+def _findings(recipe: ImageClassification[Any], prepared: Prepared) -> Findings:
+    return recipe.findings(prepared.labels)
+
+
+def _shares(prepared: Prepared) -> Floats:
+    """Of each label among the training rows, `[labels]`."""
+    targets = _items(prepared, "train").targets
+    if targets.ndim == 2:
+        shares: Floats = targets.mean(axis=0)
+        return shares
+    return np.bincount(targets, minlength=len(prepared.labels)) / len(targets)
+
+
+def _without_network(recipe: ImageClassification[Any], prepared: Prepared) -> ImageClassifier:
+    """What decides by probabilities, whoever gives them."""
+    from torch import nn
+
+    from tunebook.families.image_classification.predictor import ImageClassifier
+
+    findings = _findings(recipe, prepared)
+    head, labels = recipe.head(prepared.labels), tuple(prepared.labels)
+    return ImageClassifier(nn.Identity(), head, labels, findings, prepared.encoded.tokenizer)
+
+
+def _unanswered(prepared: Prepared) -> Predictions:
+    """The test rows with their truth; where images have several findings the truth is not in one column: 0."""
+    rows, targets = prepared.encoded.rows["test"], _items(prepared, "test").targets
+    return Predictions(
+        labels=tuple(prepared.labels),
+        target=targets if targets.ndim == 1 else np.zeros(len(rows), dtype=np.int64),
+        probabilities=np.zeros((len(rows), len(prepared.labels))),
+        predicted=np.zeros(len(rows), dtype=np.int64),
+        files=rows.texts("file"),
+        lines=[int(line) for line in rows.column("line").to_pylist()],
+        texts=rows.texts("image"),
+        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
+    )
+
+
+def pixels(prepared: Prepared, split: str) -> Floats:
+    """The pictures in grey, 0 to 1, shrunk by averaging, `[rows, 1024]`."""
+    from torch.nn import functional
+
+    from tunebook.families.image_classification.preprocessing import stack_images
+
+    items, parts = _items(prepared, split), [np.zeros((0, SIDE * SIDE))]
+    for start in range(0, len(items), _CHUNK):
+        batch = stack_images([items[i] for i in range(start, min(start + _CHUNK, len(items)))])
+        light = prepared.encoded.tokenizer.brightness(batch["pixels"], batch["peak"]).mean(1, keepdim=True)
+        parts.append(functional.adaptive_avg_pool2d(light, SIDE).flatten(1).double().numpy())
+    return np.concatenate(parts)
+
+
+def _classical(recipe: ImageClassification[Any], prepared: Prepared, run: RunFolder) -> tuple[Floats, int]:
+    """Fit on the training pixels, choose the penalty by the validation images, answer the test images.
+
+    Returns:
+        Probabilities `[rows, labels]`, and how many numbers were learnt.
+    """
+    from tunebook.families.image_classification.evidence import finding_predictions
+
+    findings, labels = _findings(recipe, prepared), len(prepared.labels)
+    seen = {split: pixels(prepared, split) for split in ("train", "validation", "test")}
+    middle = seen["train"].mean(axis=0)
+    targets = _items(prepared, "train").targets
+    columns = [targets] if targets.ndim == 1 else list(targets.T)
+
+    def models(strength: float) -> list[Any]:
+        return [fitted(seen["train"] - middle, column, strength) for column in columns]
+
+    def answered(found: Sequence[Any], split: str) -> Floats:
+        if not findings.several:
+            return believed(found[0], seen[split] - middle, labels, int(targets[0]))
+        each = [
+            believed(model, seen[split] - middle, 2, int(column[0]))[:, 1]
+            for model, column in zip(found, columns, strict=True)
+        ]
+        return np.stack(each, axis=1)
+
+    def score(strength: float) -> float:
+        probabilities = answered(models(strength), "validation")
+        rows, items = prepared.encoded.rows["validation"], _items(prepared, "validation")
+        seen_ = finding_predictions(_without_network(recipe, prepared), rows, items, probabilities, ())
+        return float(mean_ranking_scores(seen_, resamples=1)[0].value)
+
+    found = models(chosen(score))
+    return answered(found, "test"), save_linear(run.path / "baseline", found)

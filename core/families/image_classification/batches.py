@@ -1,0 +1,297 @@
+"""Images made into batches: stored pixels, or the stored features of a frozen backbone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.load_and_validate import Checked
+from tunebook.data.module import Examples, FineTuneData
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.image_classification.columns import LABEL, finding_role
+from tunebook.families.image_classification.data.augment import Augmentation
+from tunebook.families.image_classification.data.content import ImageContent
+from tunebook.families.image_classification.data.decoded import Decoding
+from tunebook.families.image_classification.findings import find_findings
+from tunebook.families.image_classification.heads import start_logits
+from tunebook.families.image_classification.model.image import Preprocessing, check_memory, own_preprocessing
+from tunebook.families.image_classification.preprocessing import (
+    ImageItems,
+    ImagePreparation,
+    moved,
+    square_of,
+    stack_images,
+)
+from tunebook.models.source import ModelSource
+from tunebook.pipeline.encoded import Encoded
+from tunebook.recipe import Batch, Head
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.family import ImageClassificationConfig
+
+SPLITS = ("train", "validation", "test")
+_SMALLEST = 16  # pixels
+_LEAST = 2  # batch normalisation cannot learn from one image
+
+
+def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) -> Preprocessing:
+    """What the model sees of an image: the weights' own, but for what the options say."""
+    if options.size is not None and options.size < _SMALLEST:
+        raise UserError(
+            f"images of {options.size} x {options.size} pixels show nothing",
+            where="recipe.size",
+            mend=f"at least {_SMALLEST}, such as recipe.size=64",
+        )
+    for name, values in (("mean", options.mean), ("std", options.std)):
+        if values is not None and not all(0 <= value <= 1 for value in values):
+            raise UserError(
+                f"recipe.{name} is of brightness from 0 to 1, and {values} is not",
+                where=f"recipe.{name}",
+                mend=f"divide what is meant for 0 to 255 by 255: recipe.{name}=[0.5]",
+            )
+    return own_preprocessing(
+        source,
+        size=options.size,
+        channels=options.channels,
+        mean=options.mean,
+        std=options.std,
+        fit=options.fit.name,
+    )
+
+
+def decoding_of(options: ImageClassificationConfig) -> Decoding:
+    """How a file's values become a picture."""
+    if options.window is None:
+        return Decoding()
+    if len(options.window) != 2 or not options.window[1] > 0:
+        raise UserError(
+            f"a window has a centre and a width above 0, not {options.window}",
+            where="recipe.window",
+            mend="recipe.window=[40,400]",
+        )
+    return Decoding(window=(options.window[0], options.window[1]))
+
+
+def check_trains(config: TrainConfig) -> None:
+    """Refuse to ask an image model before it is trained.
+
+    Raises:
+        UserError: That is asked for.
+    """
+    if config.adapt.method is Method.none:
+        raise UserError(
+            "An image model has no answer before training: adapt=none needs words to compare with.",
+            where="adapt.method",
+            mend="adapt=head trains the final layer alone",
+        )
+
+
+def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:
+    """The pictures at the size that the model sees."""
+    check_trains(config)
+    pre = preprocessing_of(options, source)
+    if config.adapt.method is not Method.head:
+        check_memory(source, pre, config.data.batch_size)
+    augmentation_of(options)
+    cache, full = Path(config.data.cache_dir), None if options.bits is None else _full_brightness(0, options.bits)[0]
+    return ImageContent(square_of(pre), decoding_of(options), cache, config.data.image, config.trainer.progress, full)
+
+
+def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
+    """What training images are changed by."""
+    if not options.augment:
+        return None
+    ranges = {"rotate": 180.0, "shift": 0.5, "zoom": 0.9, "brightness": 1.0, "contrast": 1.0}
+    for name, most in ranges.items():
+        if not 0 <= getattr(options, name) <= most:
+            raise UserError(
+                f"recipe.{name} must be from 0 to {most:g}, not {getattr(options, name):g}",
+                where=f"recipe.{name}",
+                mend=f"recipe.{name}=0 for none",
+            )
+    return Augmentation(flip=options.flip.name, **{name: getattr(options, name) for name in ranges})
+
+
+def targets_of(rows: Rows, labels: Sequence[str], several: bool) -> NDArray[np.int64]:
+    """Label numbers ``[rows]``, or flags ``[rows, findings]``."""
+    if several:
+        columns = [rows.texts(finding_role(i)) for i in range(len(labels))]
+        return np.array([[int(flag) for flag in row] for row in zip(*columns, strict=True)], dtype=np.int64)
+    index = {name: i for i, name in enumerate(labels)}
+    return np.array([index[label] for label in rows.texts(LABEL)], dtype=np.int64)
+
+
+def encode_images(
+    options: ImageClassificationConfig, checked: Checked, source: ModelSource, config: TrainConfig
+) -> Encoded:
+    """Pixels and targets of all splits, and how they become the model's inputs."""
+    assert checked.labels is not None and isinstance(checked.content, ImageContent)
+    pre = preprocessing_of(options, source)
+    several = options.findings is not None
+    items, rows, identity = {}, {}, {}
+    for name in SPLITS:
+        part: Rows = getattr(checked, name)
+        items[name] = ImageItems.of(part, checked.content, targets_of(part, checked.labels.names, several))
+        rows[name] = part
+    full, depth = _full_brightness(max(part.largest() for part in items.values()), options.bits)
+    _check_channels(pre, checked.content)
+    for name, part in rows.items():
+        identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding_of(options)}\n{pre}\n{full}"
+    augmentation = None if config.adapt.method is Method.head else augmentation_of(options)
+    preparation = ImagePreparation(pre, full, augmentation, config.seed)
+    splits = {name: Examples(part, np.ones(len(part), dtype=np.int64)) for name, part in items.items()}
+    findings = find_findings(checked.labels.names, several, options.negative)
+    facts = {
+        "findings": findings.told,
+        "images": f"{pre.size} x {pre.size} pixels ({pre.fit}), {pre.channels} channels",
+        "augmentation": "none" if augmentation is None else _told(augmentation),
+        **({"16-bit images": depth} if depth else {}),
+    }
+    return Encoded(splits, rows, stack_images, preparation, pre.size, facts, identity)
+
+
+def _told(augmentation: Augmentation) -> str:
+    return (
+        f"flip {augmentation.flip}, rotate {augmentation.rotate:g} degrees, shift {augmentation.shift:g}, "
+        f"zoom {augmentation.zoom:g}, brightness {augmentation.brightness:g}, contrast {augmentation.contrast:g}"
+    )
+
+
+def _full_brightness(largest: int, bits: int | None) -> tuple[int, str]:
+    """The value of full brightness of 16-bit files, and how it was found."""
+    if bits is not None:
+        if not 8 <= bits <= 16:
+            raise UserError(f"recipe.bits must be from 8 to 16, not {bits}", where="recipe.bits", mend="recipe.bits=12")
+        return 2**bits - 1, f"{bits} bits (recipe.bits)"
+    if not largest:
+        return 0, ""
+    used = max(8, math.ceil(math.log2(largest + 1)))
+    used += used % 2  # detectors have 8, 10, 12, 14 or 16 bits
+    return 2**used - 1, f"{used} bits: the largest value in the images is {largest}"
+
+
+def _check_channels(pre: Preprocessing, content: ImageContent) -> None:
+    """Refuse colours for a model that takes neither grey nor colours."""
+    if pre.channels not in (1, 3) and any(store.pixels.shape[-1] == 3 for store in content.stores):
+        raise UserError(
+            f"colour images have 3 channels, and the model takes {pre.channels}",
+            where="recipe.channels",
+            mend="recipe.channels=3, or 1 for grey",
+        )
+
+
+def fresh_model(
+    head: Head, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+) -> nn.Module:
+    """The backbone with one output a label, which begins with the labels' shares of the training rows."""
+    from tunebook.families.image_classification.model.image import clips_outputs, load_image_model, start_image_at
+
+    preparation = encoded.tokenizer
+    model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
+    if head.kind == "findings" and clips_outputs(model):
+        raise UserError(
+            f"'{source.name}' gives no output below 0, so that no finding could have a probability under one half.",
+            where="model.name",
+            mend="choose another architecture for recipe.findings",
+        )
+    _check_batches(model, config)
+    targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    start_image_at(model, start_logits(head, targets, len(labels)))
+    return model
+
+
+def _check_batches(model: nn.Module, config: TrainConfig) -> None:
+    """Refuse batches of one image for a model that normalises over its batch."""
+    processes = config.trainer.devices * config.trainer.num_nodes
+    normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    if normalises and config.adapt.method is not Method.head and config.data.batch_size < _LEAST * processes:
+        raise UserError(
+            "A model with batch normalisation cannot learn from one image at a time.",
+            where="data.batch_size",
+            mend=f"data.batch_size={_LEAST * processes} or more, or adapt=head",
+        )
+
+
+def pixel_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
+    """Batches of stored pixels, augmented and normalised on the model's device."""
+    splits = {name: encoded.splits[name] for name in ("train", "validation")}
+    return _module(splits, encoded.collate, config, encoded.tokenizer)
+
+
+def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig, finish: Any = None) -> FineTuneData:
+    return FineTuneData(
+        splits,
+        collate,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+        group_by_length=False,
+        accumulate=config.trainer.accumulate_grad_batches,
+        num_workers=config.data.num_workers,
+        least=_LEAST,
+        finish=finish,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureItems(Sequence[Any]):
+    """Rows of a frozen backbone: feature ``[features]``, target, row number."""
+
+    features: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, row: Any) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+        return self.features[row], self.targets[row], int(row)
+
+
+def stack_features(items: Sequence[tuple[NDArray[np.float32], NDArray[np.int64], int]]) -> Batch:
+    """Stored features, ``[batch, features]``."""
+    return {
+        "inputs": {"x": torch.from_numpy(np.stack([feature for feature, _, _ in items]))},
+        "target": torch.from_numpy(np.stack([target for _, target, _ in items])),
+        "row": torch.tensor([row for _, _, row in items]),
+    }
+
+
+def feature_data(
+    model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+) -> tuple[nn.Module, FineTuneData]:
+    """The model's final layer alone, and batches of stored features: the backbone runs once, or not at all."""
+    from tunebook.families.image_classification.model.image_features import (
+        HeadOnFeatures,
+        features_of,
+        image_features_key,
+    )
+    from tunebook.families.text_classification.features import cached_features
+    from tunebook.progress import counting
+    from tunebook.training.devices import choose_accelerator
+
+    device = torch.device(choose_accelerator(config.trainer))
+    splits = {}
+    for name in ("train", "validation"):
+        examples = encoded.splits[name]
+
+        def compute(name: str = name, examples: Examples = examples) -> NDArray[np.float32]:
+            with counting(f"features of {name} rows", len(examples), config.trainer.progress) as advance:
+                loader = _module({name: examples}, encoded.collate, config).loader(name, shuffle=False)
+                batches = (encoded.tokenizer(moved(batch, device)) for batch in loader)
+                return features_of(model, batches, len(examples), device, advance)
+
+        key = image_features_key(source, encoded.identity[name])
+        features = cached_features(Path(config.data.cache_dir), key, compute)
+        targets = examples.items.targets  # type: ignore[attr-defined]
+        splits[name] = Examples(FeatureItems(features, targets), np.ones(len(examples), dtype=np.int64))
+    model.cpu()
+    return HeadOnFeatures(model), _module(splits, stack_features, config)

@@ -1,0 +1,200 @@
+"""Write and open the bundle of an image model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from tunebook.bundle.manifest import FILE, Manifest
+from tunebook.bundle.read import check_golden, check_kind
+from tunebook.bundle.seen import write_seen
+from tunebook.bundle.write import golden, system_refusals
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.image_classification.card import image_card, timm_opening, torchvision_opening
+from tunebook.families.image_classification.data.content import ImageContent
+from tunebook.families.image_classification.data.decoded import Decoding
+from tunebook.families.image_classification.metrics.operating import OperatingPoint
+from tunebook.families.image_classification.model.image import Preprocessing
+from tunebook.families.image_classification.model.image_files import load_saved_image_model, write_image_model
+from tunebook.families.image_classification.predictor import ImageClassifier
+from tunebook.families.image_classification.preprocessing import ImagePreparation, square_of
+from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.source import ModelSource
+from tunebook.plugins import find_recipes
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.family import ImageClassification
+
+_PATTERNS = ("stripes", "disc", "slope")
+"""Test pictures that any image model can be asked, far from the training images and drawn by formula."""
+
+
+def pattern(name: str, size: int) -> NDArray[np.uint8]:
+    """A grey test picture ``[size, size]``."""
+    down, right = np.mgrid[0:size, 0:size] / max(1, size - 1)
+    if name == "stripes":
+        light = 0.5 + 0.5 * np.sin(2 * np.pi * 4 * (right + 0.5 * down))
+    elif name == "disc":
+        light = (np.hypot(down - 0.5, right - 0.5) < 0.3) * 0.8 + 0.1
+    else:
+        light = 0.25 * down + 0.75 * right
+    drawn: NDArray[np.uint8] = np.rint(255 * light).astype(np.uint8)
+    return drawn
+
+
+def write_image_bundle(
+    folder: Path,
+    classifier: ImageClassifier,
+    recipe: ImageClassification[Any],
+    source: ModelSource,
+    config: TrainConfig,
+    card: Mapping[str, Any],
+    points: Sequence[str],
+    seen: Iterable[str] = (),
+) -> None:
+    """Write model, manifest and card beside the target, then rename.
+
+    Args:
+        folder: The bundle; must not exist.
+        classifier: The tuned model.
+        recipe: Its recipe.
+        source: What it was tuned from.
+        config: The run's config.
+        card: Facts for the model card: ``data``, ``training``, ``scores``.
+        points: The operating points in words.
+        seen: Digests of the images that the model was trained or chosen on.
+    """
+    pre = classifier.preparation.preprocessing
+    found = find_recipes().get(recipe.name)
+    version = found.distribution if found else ""
+    with folder_written_whole(folder) as beside:
+        with system_refusals():
+            write_image_model(beside, classifier.model.cpu(), source, pre, classifier.labels)
+        write_json(beside / FILE, _manifest(classifier, recipe, version, config).to_json())
+        settings = json.loads((beside / "config.json").read_text(encoding="utf-8"))
+        architecture, several = str(settings["architecture"]), classifier.findings.several
+        if settings.get("library") == "torchvision":
+            outputs, args = classifier.head.outputs, settings.get("model_args")
+            opening = torchvision_opening(architecture, outputs, pre, several, classifier.temperature, args)
+        else:
+            opening = timm_opening(architecture, pre, several, classifier.temperature)
+        text = image_card(
+            recipe.name,
+            version,
+            Path(source.name).name if Path(source.name).exists() else source.name,
+            config.adapt.method.name,
+            classifier.labels,
+            opening,
+            card,
+            recipe.cautions,
+            points,
+        )
+        write_text(beside / "README.md", text)
+        write_seen(beside, seen)
+
+
+def _manifest(
+    classifier: ImageClassifier, recipe: ImageClassification[Any], version: str, config: TrainConfig
+) -> Manifest:
+    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
+    assert isinstance(options, dict)
+    answered = ask_patterns(classifier)
+    columns = {"image": config.data.image, "label": config.data.label}
+    return Manifest(
+        recipe=recipe.name,
+        recipe_version=version,
+        options={str(k): v for k, v in options.items()},
+        head=classifier.head.kind,
+        labels=list(classifier.labels),
+        max_length=classifier.preparation.preprocessing.size,
+        columns=columns,
+        golden=[golden(name, classifier.labels, row) for name, row in zip(_PATTERNS, answered, strict=True)],
+        image={
+            "preprocessing": classifier.preparation.preprocessing.to_json(),
+            "full": classifier.preparation.full,
+            "window": classifier.decoding.window,
+            "max_pixels": classifier.decoding.max_pixels,
+            "temperature": classifier.temperature,
+            "points": [point.to_json() for point in classifier.points],
+            "point": classifier.point,
+        },
+    )
+
+
+def ask_patterns(classifier: ImageClassifier) -> NDArray[np.float64]:
+    """What the model says of the test pictures, ``[patterns, labels]``."""
+    import torch
+
+    size = classifier.preparation.preprocessing.size
+    stacked = torch.from_numpy(np.stack([pattern(name, size) for name in _PATTERNS]))[..., None]
+    batch = {"pixels": stacked, "peak": torch.full((len(_PATTERNS),), 255.0)}
+    with torch.no_grad():
+        out = classifier.head.forward(classifier.model.cpu().eval(), classifier.preparation(batch))
+    return classifier.probabilities(out.double().numpy())
+
+
+def read_image_classifier(recipe: ImageClassification[Any], folder: Path, manifest: Manifest) -> ImageClassifier:
+    """The model of a bundle with all that it answers by.
+
+    Raises:
+        UserError: Its files contradict each other, or its answers are not those it gave when written.
+    """
+    kept = _kept(manifest, folder)
+    head = recipe.head(manifest.labels)
+    check_kind(manifest, head, folder)
+    classifier = ImageClassifier(
+        load_saved_image_model(folder),
+        head,
+        tuple(manifest.labels),
+        recipe.findings(manifest.labels),
+        ImagePreparation(kept["preprocessing"], kept["full"]),
+        kept["decoding"],
+        kept["temperature"],
+        kept["points"],
+        kept["point"],
+    )
+    check_golden(manifest, ask_patterns(classifier), folder)
+    return classifier
+
+
+def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
+    """The image part of a manifest as values.
+
+    Raises:
+        UserError: It was edited to something that it cannot be.
+    """
+    image = manifest.image or {}
+    try:
+        window = image["window"]
+        temperature, full = float(image["temperature"]), int(image["full"])
+        points = tuple(OperatingPoint.from_json(point) for point in image["points"])
+        if not (0 < temperature < 1e6 and (full == 0 or 255 <= full <= 65535)):
+            raise ValueError("temperature or full brightness is out of range")
+        if not {point.finding for point in points} <= set(manifest.labels):
+            raise ValueError("an operating point is of no label")
+        return {
+            "preprocessing": Preprocessing.from_json(image["preprocessing"]),
+            "full": full,
+            "decoding": Decoding((float(window[0]), float(window[1])) if window else None, int(image["max_pixels"])),
+            "temperature": temperature,
+            "points": points,
+            "point": None if image["point"] is None else str(image["point"]),
+        }
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UserError(
+            f"The bundle's {FILE} is damaged: {error}.", where=str(folder), mend="write the bundle again"
+        ) from error
+
+
+def bundle_content(manifest: Manifest, cache_dir: Path) -> ImageContent:
+    """Pictures made as the bundle's model was trained on them."""
+    kept = _kept(manifest, FILE)
+    square = square_of(kept["preprocessing"])
+    return ImageContent(square, kept["decoding"], cache_dir, manifest.columns["image"], full=kept["full"])

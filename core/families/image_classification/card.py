@@ -1,0 +1,201 @@
+"""The model card of an image bundle: what it is, how to open it without Tunebook, and what it was not tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook import __version__
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.model.image import Preprocessing
+
+_TIMM = """\
+import numpy as np
+import timm
+import torch
+from PIL import Image
+
+model = timm.create_model("local-dir:path/to/this/folder", pretrained=True{channels}).eval()  # {architecture}
+"""
+
+_TORCHVISION = """\
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torchvision import models
+
+model = models.get_model("{architecture}", num_classes={outputs}{args}).eval()
+model.load_state_dict(load_file("path/to/this/folder/model.safetensors"))
+"""
+
+_PICTURE = """\
+
+picture = Image.open("picture.png").convert("{mode}")
+{square}
+pixels = torch.from_numpy(np.array(picture)).float().reshape({size}, {size}, {planes}).permute(2, 0, 1){repeated} / 255
+mean, std = torch.tensor({mean}), torch.tensor({std})
+pixels = (pixels - mean[:, None, None]) / std[:, None, None]
+with torch.no_grad():
+    probabilities = (model(pixels[None]){temperature}).{last}[0]  # in the order of the labels above
+"""
+
+_SQUARES = {
+    "stretch": "picture = picture.resize(({size}, {size}), {how})",
+    "crop": """\
+side = min(picture.size)
+left, top = (picture.width - side) // 2, (picture.height - side) // 2
+picture = picture.crop((left, top, left + side, top + side)).resize(({size}, {size}), {how})""",
+    "pad": """\
+fitted = [max(1, round(side * {size} / max(picture.size))) for side in picture.size]
+inner, picture = picture.resize(fitted, {how}), Image.new("{mode}", ({size}, {size}))
+picture.paste(inner, (({size} - inner.width) // 2, ({size} - inner.height) // 2))""",
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Code that opens a bundle's model in the library that it comes from, and asks it about one picture.
+
+    Attributes:
+        library: timm or torchvision.
+        code: Python; the folder is called path/to/this/folder, the picture picture.png.
+    """
+
+    library: str
+    code: str
+
+
+def timm_opening(architecture: str, pre: Preprocessing, several: bool = False, temperature: float = 1.0) -> Opening:
+    """Open a folder with timm's config.json.
+
+    Args:
+        architecture: timm's name of it.
+        pre: What a picture becomes.
+        several: Whether a picture may have several labels, each with a sigmoid of its own.
+        temperature: What the outputs are divided by.
+    """
+    channels = "" if pre.channels == 3 else f", in_chans={pre.channels}"
+    code = _TIMM.format(architecture=architecture, channels=channels)
+    return Opening("timm", code + _picture(pre, several, temperature))
+
+
+def torchvision_opening(
+    architecture: str,
+    outputs: int,
+    pre: Preprocessing,
+    several: bool = False,
+    temperature: float = 1.0,
+    args: Mapping[str, Any] | None = None,
+) -> Opening:
+    """Open a folder with the weights of a torchvision model, built with ``args``; see `timm_opening`."""
+    told = "".join(f", {name}={value!r}" for name, value in (args or {}).items())
+    code = _TORCHVISION.format(architecture=architecture, outputs=outputs, args=told)
+    return Opening("torchvision", code + _picture(pre, several, temperature))
+
+
+def _picture(pre: Preprocessing, several: bool, temperature: float) -> str:
+    mode, planes = ("RGB", 3) if pre.channels == 3 else ("L", 1)
+    how = f"Image.Resampling.{pre.interpolation.upper()}"
+    return _PICTURE.format(
+        mode=mode,
+        square=_SQUARES[pre.fit].format(size=pre.size, how=how, mode=mode),
+        size=pre.size,
+        planes=planes,
+        repeated="" if pre.channels == planes else f".expand({pre.channels}, -1, -1)",
+        mean=list(pre.mean),
+        std=list(pre.std),
+        temperature="" if temperature == 1 else f" / {temperature!r}",
+        last="sigmoid()" if several else "softmax(1)",
+    )
+
+
+def image_card(
+    recipe: str,
+    recipe_version: str,
+    base: str,
+    adaptation: str,
+    labels: Sequence[str],
+    opening: Opening,
+    facts: Mapping[str, Any],
+    cautions: Sequence[str],
+    points: Sequence[str],
+) -> str:
+    """README.md of an image classifier's bundle, with the front matter that hubs read.
+
+    Args:
+        recipe: Name of the recipe.
+        recipe_version: Distribution and version that it came from.
+        base: The pre-trained model, as the user named it.
+        adaptation: head, full, lora ...
+        labels: Names of the outputs, in their order.
+        opening: How the model is opened without Tunebook.
+        facts: ``data`` and ``training`` (what -> value) and ``scores`` (a line each).
+        cautions: What must be said of the model's use, a sentence each.
+        points: The operating points, a line each.
+    """
+    # A folder of this machine says nothing elsewhere, and is nobody else's business.
+    is_folder = Path(base).expanduser().is_dir()
+    name = Path(base).name if is_folder else base
+    is_hub_id = "/" in name and not name.startswith("torchvision/")
+    front = [
+        f"library_name: {opening.library}",
+        "pipeline_tag: image-classification",
+        *([f"base_model: {name}"] if is_hub_id else []),
+        f"tags: [tunebook, {recipe}]",
+    ]
+    intended = f"## Intended use\n\n{_lines(cautions)}\n\n" if cautions else ""
+    chosen = f"## Operating points\n\nChosen on the validation rows:\n\n{_lines(points)}\n\n" if points else ""
+    return f"""\
+---
+{chr(10).join(front)}
+---
+
+# {recipe}: {name}, {adaptation}
+
+An image classifier with the labels {", ".join(labels)} (in this order), made by Tunebook {__version__}
+with the recipe `{recipe}` ({recipe_version}).
+
+{intended}## Use
+
+```
+tunebook predict path/to/this/folder pictures.csv
+```
+
+## Open it elsewhere
+
+Without Tunebook, for pictures of 8 bits a channel (`tunebook predict` also reads 16-bit and DICOM files):
+
+```python
+{opening.code}```
+
+{chosen}## Data
+
+{_lines(_told(facts.get("data", {})))}
+
+## Training
+
+{_lines(_told(facts.get("training", {})))}
+
+## Scores on the validation rows
+
+{_lines(facts.get("scores", ())) or "- none: the model was not trained"}
+
+The run's report has the scores on the test rows, with intervals.
+
+## Not tested
+
+The model was tested on rows like those it was trained on. Other sources, devices, populations and years were not
+tested. A picture of something else altogether gets an answer like any other.
+"""
+
+
+def _told(facts: Mapping[str, Any]) -> list[str]:
+    return [f"{what}: {value}" for what, value in facts.items()]
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

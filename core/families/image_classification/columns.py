@@ -1,0 +1,83 @@
+"""Which columns an image classifier reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tunebook.data.columns import Column
+from tunebook.data.labels import Labels
+from tunebook.data.rows import IMAGE
+from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.bundle.manifest import Manifest
+    from tunebook.config.evaluate import EvaluateDataConfig
+    from tunebook.config.schema import DataConfig
+    from tunebook.families.image_classification.family import ImageClassificationConfig
+
+LABEL, GROUP = "label", "group"
+
+
+def finding_role(number: int) -> str:
+    """The role of a finding's column."""
+    return f"finding {number}"
+
+
+def subgroup_role(number: int) -> str:
+    """The role of a subgroup's column."""
+    return f"subgroup {number}"
+
+
+def training_columns(options: ImageClassificationConfig, data: DataConfig) -> list[Column]:
+    """An image, its label or findings, and the group and subgroup columns where they are named."""
+    columns = [Column(IMAGE, data.image, "data.image", "image"), *_answers(options, data.label)]
+    if data.group is not None:
+        columns.append(Column(GROUP, data.group, "data.group", "any"))
+    return columns + _subgroups(options.subgroups, "recipe.subgroups", required=True)
+
+
+def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
+    if options.findings is None:
+        return [Column(LABEL, label, "data.label", "label")]
+    if not options.findings:
+        raise UserError("recipe.findings names no column", where="recipe.findings", mend="leave it out, or name some")
+    return [Column(finding_role(i), name, "recipe.findings", "flag") for i, name in enumerate(options.findings)]
+
+
+def _subgroups(names: Sequence[str], key: str, required: bool) -> list[Column]:
+    return [Column(subgroup_role(i), name, key, "any", required, gaps=True) for i, name in enumerate(names)]
+
+
+def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, data: EvaluateDataConfig) -> list[Column]:
+    """As in training, with what is renamed."""
+    columns = [Column(IMAGE, data.image or manifest.columns["image"], "data.image", "image")]
+    columns += _answers(options, data.label or manifest.columns.get("label", "label"))
+    if data.group is not None:
+        columns.append(Column(GROUP, data.group, "data.group", "any"))
+    if data.subgroups is not None:
+        return columns + _subgroups(data.subgroups, "data.subgroups", required=True)
+    return columns + _subgroups(options.subgroups, "recipe.subgroups", required=False)  # other rows need not have them
+
+
+def predict_columns(manifest: Manifest, column: str | None) -> list[Column]:
+    """The image alone."""
+    return [Column(IMAGE, column or manifest.columns["image"], "--image", "image")]
+
+
+def check_choice(labels: Labels, options: ImageClassificationConfig) -> None:
+    """Validation rows choose the checkpoint and the operating points: they must hold what is to be chosen by.
+
+    Raises:
+        UserError: They cannot.
+    """
+    counts = labels.counts["validation"]
+    total = sum(counts.values())
+    one_label = options.findings is None
+    if not total or (one_label and len([name for name in labels.names if counts.get(name)]) < 2):
+        raise UserError(
+            "the validation rows show nothing to tell apart: "
+            + ("they have one label only" if one_label else "none of them has a finding"),
+            where="data.validation",
+            mend="give validation rows with and without findings, or a larger data.validation_fraction",
+        )

@@ -1,0 +1,50 @@
+"""The worst mistakes as pictures, with where the model looked."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tunebook.families.image_classification.metrics.gallery import overlay, worst_mistakes
+from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.families.image_classification.model.gradcam import grad_cam
+from tunebook.families.image_classification.predictor import ImageClassifier
+from tunebook.families.image_classification.preprocessing import ImageItems, moved, stack_images
+from tunebook.report.report import Picture
+
+MISTAKES = 12
+log = logging.getLogger(__name__)
+
+
+def gallery(classifier: ImageClassifier, believed: FindingPredictions, items: ImageItems, device: str) -> list[Picture]:
+    """The surest wrong answers: each picture beside itself under a map of what spoke for the finding."""
+    classifier.model.eval().to(device)
+    return [
+        _picture(classifier, believed, items, row, column, device) for row, column in worst_mistakes(believed, MISTAKES)
+    ]
+
+
+def _picture(
+    classifier: ImageClassifier, believed: FindingPredictions, items: ImageItems, row: int, column: int, device: str
+) -> Picture:
+    batch = moved(stack_images([items[row]]), device)
+    light = classifier.preparation.brightness(batch["pixels"], batch["peak"])
+    inputs = classifier.preparation.normalised(light)
+    try:
+        heat = grad_cam(classifier.model, inputs, classifier.findings.columns[column])
+    except ValueError as error:  # an architecture without a map of features: the picture alone
+        log.debug("no Grad-CAM: %s", error)
+        heat = np.zeros(inputs.shape[-2:], dtype=np.float32)
+    finding, where = believed.findings[column], f"{believed.files[row]}:{believed.lines[row]}"
+    truth = "there" if believed.target[row, column] else "not there"
+    sure = f"{finding}: {truth}, told with probability {believed.probabilities[row, column]:.2f}"
+    return Picture(overlay(_bytes(light), heat), f"{where}. {sure}.", f"{where}, {finding} {truth}")
+
+
+def _bytes(light: Tensor) -> NDArray[np.uint8]:
+    """``[1, channels, size, size]`` of 0 to 1 as pixels to be shown."""
+    pixels: NDArray[np.uint8] = np.rint(light[0].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+    return pixels if pixels.shape[2] == 3 else pixels[..., 0]

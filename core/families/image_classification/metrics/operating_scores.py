@@ -1,0 +1,124 @@
+"""What the answers at an operating point are worth, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
+from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.draws import counted, group_numbers, row_draws, wider
+from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
+
+ABSENT = {
+    "sensitivity": "no answered row has the finding",
+    "specificity": "no answered row is without the finding",
+    "ppv": "no row was answered positive",
+    "npv": "no row was answered negative",
+    "answered": "there are no rows",
+}
+
+Share = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+"""The rows that count for a share, and those it is taken of, `[rows]` each."""
+
+
+@dataclass(frozen=True)
+class PointScores:
+    """The answers at one operating point; rows without an answer count in `answered` alone."""
+
+    point: OperatingPoint
+    sensitivity: Score
+    """Share of the rows with the finding that were answered positive."""
+    specificity: Score
+    """Share of the rows without it that were answered negative."""
+    ppv: Score
+    """Share of the positive answers that are right: it holds for as many rows with the finding as here."""
+    npv: Score
+    """Share of the negative answers that are right."""
+    answered: Score
+    """Share of the rows that were given an answer."""
+
+
+def operating_scores(
+    points: Sequence[OperatingPoint],
+    predictions: FindingPredictions,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> list[PointScores]:
+    """Score each point on rows that it was not chosen on.
+
+    Every score is a share, and its `n` the rows that it is taken of. The interval is Wilson's; where there are
+    groups whole groups are resampled, and the interval also covers Wilson's, of as many rows as there are
+    groups where these are few or all resamples are alike.
+    """
+    table = []
+    for point in points:
+        column = predictions.findings.index(point.finding)
+        shares = _shares(predictions.target[:, column] == 1, answers(point, predictions.probabilities[:, column]))
+        intervals = share_intervals(list(shares.values()), predictions.groups, confidence, resamples, seed)
+        scores = {
+            name: _share_score(name, share, interval, predictions.groups is not None, confidence)
+            for (name, share), interval in zip(shares.items(), intervals, strict=True)
+        }
+        table.append(PointScores(point, **scores))
+    return table
+
+
+def _shares(present: NDArray[np.bool_], answer: NDArray[np.int8]) -> Mapping[str, Share]:
+    positive, negative = answer == 1, answer == 0
+    answered = positive | negative
+    return {
+        "sensitivity": (positive & present, answered & present),
+        "specificity": (negative & ~present, answered & ~present),
+        "ppv": (positive & present, positive),
+        "npv": (negative & ~present, negative),
+        "answered": (answered, np.ones(len(answer), dtype=bool)),
+    }
+
+
+def _share_score(name: str, share: Share, interval: Interval, grouped: bool, confidence: float) -> Score:
+    hits, n = int(share[0].sum()), int(share[1].sum())
+    few = "too few groups for an interval" if np.isnan(interval[0]) else None
+    return Score(
+        name,
+        hits / n if n else float("nan"),
+        *interval,
+        n=n,
+        confidence=confidence,
+        method="group bootstrap, at least Wilson's" if grouped else "wilson",
+        reason=few if n else ABSENT[name],
+    )
+
+
+def share_intervals(
+    shares: Sequence[Share], groups: NDArray[Any] | None, confidence: float, resamples: int, seed: int
+) -> list[Interval]:
+    """Bound shares of the same rows: Wilson's interval, or resampled groups that cover Wilson's."""
+    if groups is None:
+        return [wilson(int(hits.sum()), int(within.sum()), confidence) for hits, within in shares]
+    numbers = group_numbers(groups)
+    size = int(numbers.max(initial=-1)) + 1
+    hits, within = (
+        np.stack([np.bincount(numbers, weights=share[part], minlength=size) for share in shares], axis=1)
+        for part in (0, 1)
+    )
+    draws = [(weights @ hits, weights @ within) for weights in row_draws(size, None, resamples, seed)]
+    if not draws:
+        return [UNDEFINED] * len(shares)
+    found, of = (np.concatenate([draw[part] for draw in draws]) for part in (0, 1))
+    drawn = np.divide(found, of, out=np.full(of.shape, np.nan), where=of > 0)
+    return [_with_wilson(share, drawn[:, i], groups, confidence) for i, share in enumerate(shares)]
+
+
+def _with_wilson(share: Share, drawn: NDArray[np.float64], groups: NDArray[Any], confidence: float) -> Interval:
+    n = int(share[1].sum())
+    if not n:
+        return UNDEFINED
+    value, known = int(share[0].sum()) / n, drawn[~np.isnan(drawn)]
+    rows = counted(share[1], groups, alike=bool(len(known) == 0 or known.min() == known.max()))
+    return wider(percentile(drawn, confidence), wilson(value * rows, rows, confidence))

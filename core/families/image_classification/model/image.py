@@ -1,0 +1,264 @@
+"""Image backbones with a final layer of the task's own, through timm's and torchvision's own classes."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tunebook.config.schema import Method, ModelConfig
+from tunebook.errors import UserError
+from tunebook.families.image_classification.data.resize import FITS
+from tunebook.families.image_classification.model.image_build import build, filled, own_settings, reason
+from tunebook.models.source import ModelSource
+from tunebook.training.optim import classifier_names
+
+INTERPOLATIONS = ("bilinear", "bicubic")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a picture becomes before a model sees it; a bundle stores it.
+
+    Attributes:
+        size: Height and width in pixels.
+        channels: Channels that the model takes.
+        mean: Subtracted from each channel of pixels in 0 to 1, ``[channels]``.
+        std: What each channel is then divided by, ``[channels]``.
+        interpolation: bilinear or bicubic.
+        fit: How a picture becomes a square: pad, stretch or crop.
+    """
+
+    size: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bicubic"
+    fit: str = "pad"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a value cannot be; a file edited by hand must not be half believed."""
+        for name, value in (("size", self.size), ("channels", self.channels)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            numbers = all(isinstance(v, (int, float)) and math.isfinite(v) for v in values)
+            if len(values) != self.channels or not numbers:
+                raise ValueError(f"{name} must be {self.channels} numbers, one a channel")
+        if min(self.std) <= 0:
+            raise ValueError("std must be over 0")
+        if self.interpolation not in INTERPOLATIONS or self.fit not in FITS:
+            raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, and fit one of {FITS}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Preprocessing:
+        """Read what `to_json` gave.
+
+        Raises:
+            ValueError: A value is missing, unknown or cannot be.
+        """
+        try:
+            return cls(**{**value, "mean": tuple(value["mean"]), "std": tuple(value["std"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"the preprocessing is not whole: {error}") from error
+
+
+def own_preprocessing(
+    source: ModelSource,
+    size: int | None = None,
+    channels: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    fit: str = "pad",
+) -> Preprocessing:
+    """What the weights were trained on, or 0.5 and 0.5 for fresh ones; values that are given go before it.
+
+    One channel gets the mean over the colours', more channels than the weights know get theirs in turn: just as timm
+    makes the first layer for them out of that of the colours.
+
+    Raises:
+        UserError: The architecture does not take such pictures.
+    """
+    own = own_settings(source)
+    fresh = source.weights is None
+    usual_channels, _, usual_size = own.get("input_size") or (3, 224, 224)
+    pixels = usual_size if size is None else size
+    count = channels if channels is not None else 3 if fresh else usual_channels
+    usual = ((0.5,), (0.5,)) if fresh else (own.get("mean") or (0.5,), own.get("std") or (0.5,))
+    interpolation = own.get("interpolation")
+    try:
+        pre = Preprocessing(
+            size=pixels,
+            channels=count,
+            mean=_per_channel(usual[0], count) if mean is None else _given(mean, count),
+            std=_per_channel(usual[1], count) if std is None else _given(std, count),
+            interpolation=interpolation if interpolation in INTERPOLATIONS else "bicubic",
+            fit=fit,
+        )
+    except ValueError as error:
+        raise UserError(
+            f"Pictures cannot be prepared so: {error}.",
+            where="recipe.size, recipe.channels, recipe.mean, recipe.std",
+            mend="leave them out to take the weights' own; a mean or std is one number, or one a channel",
+        ) from error
+    _try_on(source, pre)
+    return pre
+
+
+def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> None:
+    """Refuse a batch whose features alone are larger than the machine: it would be killed without a word.
+
+    Counted on shapes: what the layers put out for one picture in float32, which a backward pass keeps.
+
+    Raises:
+        UserError: They are.
+    """
+    needed, there = 4 * _outputs_on_shapes(source, pre) * batch_size, _memory()
+    if there and needed > there:
+        raise UserError(
+            f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for what "
+            f"the layers put out, and this machine has {there / 2**30:.0f}.",
+            where="recipe.size, data.batch_size",
+            mend="a smaller recipe.size, or data.batch_size="
+            f"{max(2, int(batch_size * there / needed / 2))} with trainer.accumulate_grad_batches",
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory of the device that trains: of the GPU if there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    return math.prod(os.sysconf(name) for name in names) if set(names) <= set(getattr(os, "sysconf_names", ())) else 0
+
+
+def _per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    known = [float(v) for v in values]
+    if channels == 1:
+        return (sum(known) / len(known),)
+    return tuple(known[i % len(known)] for i in range(channels))
+
+
+def _given(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    """Values as a user gives them: one for all channels, or one for each."""
+    return tuple(values) * channels if len(values) == 1 else tuple(values)
+
+
+@lru_cache(maxsize=4)
+def _outputs_on_shapes(source: ModelSource, pre: Preprocessing) -> int:
+    """Run the architecture on shapes alone, which costs no arithmetic: the numbers that all its layers put out.
+
+    It is 0 for the few architectures that compute with numbers while they are built.
+    """
+    sizes: list[int] = []
+
+    def count(_: nn.Module, __: Any, output: Any) -> None:
+        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
+            model = build(source, 2, pre.channels, pre.size).eval()
+            final_layer(model)
+            for module in model.modules():
+                if not list(module.children()):
+                    module.register_forward_hook(count)
+            model(torch.zeros(1, pre.channels, pre.size, pre.size))
+    except NotImplementedError:
+        return 0
+    return sum(sizes)
+
+
+def _try_on(source: ModelSource, pre: Preprocessing) -> None:
+    """Refuse what the architecture does not take.
+
+    Raises:
+        UserError: It does not.
+    """
+    try:
+        _outputs_on_shapes(source, pre)
+    except UserError:
+        raise
+    except TypeError as error:
+        raise UserError(f"'{source.name}' cannot be built so: {reason(error)}.", where="model.args") from error
+    except Exception as error:  # each architecture has its own way to say no
+        raise UserError(
+            f"'{source.name}' does not take pictures of {pre.channels} x {pre.size} x {pre.size}: {reason(error)}.",
+            where="recipe.size",
+            mend="choose another size (a ViT takes multiples of its patch) or another model",
+        ) from error
+
+
+def load_image_model(
+    source: ModelSource, config: ModelConfig, method: Method, outputs: int, pre: Preprocessing
+) -> nn.Module:
+    """A timm or torchvision model in float32 with a new final layer, its bias at zero.
+
+    Args:
+        source: Where the weights are.
+        config: The ``model`` node of the config.
+        method: ``scratch`` takes the architecture alone.
+        outputs: Size of the final layer.
+        pre: The pictures it is for.
+
+    Raises:
+        UserError: The weights do not fit the architecture, or it has an option less than is asked for.
+    """
+    pretrained = method is not Method.scratch
+    if config.dropout is not None and not 0 <= config.dropout < 1:
+        raise UserError("Dropout must be from 0 to under 1.", where="model.dropout", mend="model.dropout=0.1")
+    try:
+        model = (
+            filled(source, lambda: build(source, outputs, pre.channels, pre.size, config.dropout, weights=True))
+            if pretrained
+            else build(source, outputs, pre.channels, pre.size, config.dropout)
+        )
+    except TypeError as error:
+        raise UserError(f"'{source.name}' cannot be built so: {reason(error)}.", where="model.dropout") from error
+    bias = final_layer(model)[1].bias
+    if bias is not None:
+        nn.init.zeros_(bias)
+    return model.float()
+
+
+def final_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """Name and module of the layer that gives the outputs.
+
+    Raises:
+        UserError: The model has none, or several.
+    """
+    names = classifier_names(model)
+    found = dict(model.named_modules()).get(names[0]) if len(names) == 1 else None
+    if not isinstance(found, (nn.Linear, nn.Conv2d)):
+        raise UserError(
+            f"{type(model).__name__} has no single final layer that could be made anew.",
+            where="model.name",
+            mend="choose another model; of distilled ones, the one without a second head",
+        )
+    return names[0], found
+
+
+def clips_outputs(model: nn.Module) -> bool:
+    """Whether the model cuts its outputs off at zero (SqueezeNet): then no sigmoid of them is under one half."""
+    parent = model.get_submodule(final_layer(model)[0].rpartition(".")[0])
+    layer = final_layer(model)[1]
+    after = list(parent)[list(parent).index(layer) + 1 :] if isinstance(parent, nn.Sequential) else []
+    return any(isinstance(module, nn.ReLU) for module in after)
+
+
+def start_image_at(model: nn.Module, logits: Tensor | None) -> None:
+    """Set the bias of the final layer to ``logits`` ``[outputs]``, where it has one that keeps their sign."""
+    bias = final_layer(model)[1].bias
+    if logits is None or bias is None or clips_outputs(model):
+        return
+    with torch.no_grad():
+        bias.copy_(logits)

@@ -1,0 +1,147 @@
+"""Image models as one ONNX file that takes plain pixels and gives probabilities."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tunebook.errors import UserError
+from tunebook.families.image_classification.model.image import Preprocessing
+from tunebook.files import write_atomically
+
+OPSET = 18
+_ACTIVATIONS = ("softmax", "sigmoid")
+_LARGEST = 2_000_000_000  # bytes; protobuf holds no message over 2 GiB
+
+
+class PixelsToProbabilities(nn.Module):
+    """Normalisation, the model, temperature and softmax or sigmoid, one after the other.
+
+    Args:
+        model: Gives logits ``[batch, outputs]``.
+        head_activation: softmax or sigmoid.
+        temperature: What the logits are divided by.
+        pre: What the model was trained on.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: nn.Module, head_activation: str, temperature: float, pre: Preprocessing) -> None:
+        super().__init__()
+        if head_activation not in _ACTIVATIONS:
+            raise ValueError(f"head_activation must be one of {_ACTIVATIONS}")
+        self.model = model
+        self.is_softmax = head_activation == "softmax"
+        self.temperature = temperature
+        self.register_buffer("mean", torch.tensor(pre.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(pre.std).view(1, -1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Probabilities ``[batch, outputs]`` of pixels ``[batch, channels, size, size]`` in 0 to 1."""
+        logits: Tensor = self.model((pixels - self.mean) / self.std) / self.temperature
+        return logits.softmax(-1) if self.is_softmax else logits.sigmoid()
+
+
+def export_onnx(
+    model: nn.Module, head_activation: str, temperature: float, pre: Preprocessing, file: Path, labels: Sequence[str]
+) -> None:
+    """Write a model as a single ONNX file: ``pixels`` in, ``probabilities`` out, any number of pictures at once.
+
+    The file's metadata name the labels, in the order of the outputs, and how a picture is brought to size.
+
+    Args:
+        model: A plain model, adapters merged; it is on the CPU while it is written.
+        head_activation: softmax (one label) or sigmoid (several findings).
+        temperature: What the logits are divided by.
+        pre: What the model was trained on; the normalisation goes into the file, the resizing does not.
+        file: Where to write.
+        labels: What each output is called, ``[outputs]``.
+
+    Raises:
+        UserError: onnx is not installed, or it has no words for this model.
+    """
+    _check_installed()
+    whole = PixelsToProbabilities(model, head_activation, temperature, pre)
+    was_training, device = model.training, next(model.parameters()).device
+    try:
+        proto = _exported(whole.cpu().eval(), pre)
+    except Exception as error:  # the exporter raises nearly anything here
+        line = next((text.strip() for text in str(error).splitlines() if text.strip()), type(error).__name__)
+        raise UserError(
+            f"The model cannot be written as ONNX: {line}", where=str(file), mend="leave the ONNX file out"
+        ) from error
+    finally:
+        model.to(device).train(was_training)
+    _describe(proto, pre, labels)
+    if proto.ByteSize() > _LARGEST:
+        raise UserError("The model is over 2 GB, which is more than one ONNX file can hold.", where=str(file))
+    write_atomically(file, lambda stream: stream.write(proto.SerializeToString()))
+
+
+def _check_installed() -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import onnx  # noqa: F401
+            import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"An ONNX file needs a package that is not installed: {error.name}.", mend="pip install 'tunebook[onnx]'"
+        ) from error
+
+
+def _exported(whole: nn.Module, pre: Preprocessing) -> Any:
+    """The ONNX protobuf of a module."""
+    # Two pictures: of one alone the exporter would take it that there is never another number of them.
+    example = torch.full((2, pre.channels, pre.size, pre.size), 0.5)
+    with _quiet():
+        program = torch.onnx.export(
+            whole,
+            (example,),
+            input_names=["pixels"],
+            output_names=["probabilities"],
+            dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1)}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None
+        return program.model_proto
+
+
+def _describe(proto: Any, pre: Preprocessing, labels: Sequence[str]) -> None:
+    told = {
+        "labels": json.dumps(list(labels), ensure_ascii=False),
+        "preprocessing": json.dumps(pre.to_json()),
+        "pixels": "float32 [batch, channels, size, size], 0 to 1; normalised inside",
+        "probabilities": "float32 [batch, labels], calibrated",
+    }
+    for key, value in told.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes on its own insides off the screen."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

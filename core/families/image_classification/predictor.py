@@ -1,0 +1,171 @@
+"""A tuned image model ready to answer: the one code path behind test scores and `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunebook.data.rows import IMAGE, Rows
+from tunebook.errors import UserError
+from tunebook.families.image_classification.data.content import ImageContent
+from tunebook.families.image_classification.data.decoded import Decoding
+from tunebook.families.image_classification.findings import Findings
+from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
+from tunebook.families.image_classification.metrics.temperature import scaled
+from tunebook.families.image_classification.preprocessing import ImageItems, ImagePreparation, moved, stack_images
+from tunebook.recipe import Head
+
+BATCH = 32
+_SAID = {1: "positive", 0: "negative", -1: "abstain"}
+NONE = "none"
+"""What `prediction` says where several findings are asked for and none is there."""
+
+
+@dataclass
+class ImageClassifier:
+    """Images in, labels or findings and their probabilities out.
+
+    Attributes:
+        model: A timm or torchvision network.
+        head: Makes probabilities and answers of logits.
+        labels: Label or finding names by output.
+        findings: Which of them are findings.
+        preparation: Makes inputs of stored pixels.
+        decoding: How files become pictures.
+        temperature: Divides the logits; fitted on the validation rows.
+        points: Operating points of each finding.
+        point: Name of the one that gives the answer; None: the likelier label.
+    """
+
+    model: nn.Module
+    head: Head
+    labels: tuple[str, ...]
+    findings: Findings
+    preparation: ImagePreparation
+    decoding: Decoding = field(default_factory=Decoding)
+    temperature: float = 1.0
+    points: tuple[OperatingPoint, ...] = ()
+    point: str | None = None
+    truncated: int = 0
+    unfinished: int = 0
+
+    @property
+    def columns(self) -> list[str]:
+        """What `answers` tells of a row."""
+        at = [f"{point.finding}_at_{point.name}" for point in self.points]
+        return [IMAGE, "prediction", *(f"probability_{label}" for label in self.labels), *at]
+
+    def refused(self, rows: Rows) -> dict[int, str]:
+        """None: whatever passes the gate has an answer."""
+        return {}
+
+    def answers(
+        self,
+        rows: Rows,
+        content: Any = None,
+        device: torch.device | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> Iterator[dict[str, str | float]]:
+        """Answer inspected rows in order; ``content`` holds their pictures."""
+        assert isinstance(content, ImageContent)
+        items = ImageItems.of(rows, content, np.zeros(len(rows), dtype=np.int64))
+        probabilities = self.probabilities(self.logits(items, device, advance))
+        predicted = self.predictions(probabilities)
+        flags = [self.sides(point, probabilities) for point in self.points]
+        for i, image in enumerate(rows.texts(IMAGE)):
+            told: list[str | float] = [image, predicted[i], *map(float, probabilities[i]), *(flag[i] for flag in flags)]
+            yield dict(zip(self.columns, told, strict=True))
+
+    @torch.no_grad()
+    def logits(
+        self,
+        items: ImageItems,
+        device: torch.device | str | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> NDArray[np.float64]:
+        """The model's outputs, ``[rows, outputs]``."""
+        device = torch.device(device or "cpu")
+        self.model.eval().to(device)
+        parts = [np.zeros((0, self.head.outputs))]
+        for start in range(0, len(items), BATCH):
+            batch = stack_images([items[i] for i in range(start, min(start + BATCH, len(items)))])
+            out = self.head.forward(self.model, self.preparation(moved(batch, device)))
+            parts.append(out.double().cpu().numpy())
+            advance(len(out))
+        return np.concatenate(parts)
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities ``[rows, labels]`` of logits ``[rows, outputs]``."""
+        calibrated = torch.from_numpy(scaled(logits, self.temperature))
+        # In double precision, which the head's own float32 would round away.
+        made = calibrated.sigmoid() if self.findings.several else calibrated.softmax(dim=-1)
+        probabilities: NDArray[np.float64] = made.numpy()
+        return probabilities
+
+    def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The answers: label numbers ``[rows]``, or flags ``[rows, findings]``.
+
+        At the chosen operating point where it takes a side on every row, else the likelier label.
+        """
+        chosen = {point.finding: point for point in self.points if point.name == self.point}
+        if self.findings.several:
+            likelier = (probabilities >= 0.5).astype(np.int64)
+            for column, name in enumerate(self.labels):
+                if name in chosen and chosen[name].low == chosen[name].high:
+                    likelier[:, column] = answers(chosen[name], probabilities[:, column])
+            return likelier
+        only = chosen.get(self.findings.names[0]) if self._is_one_against_none else None
+        if only is None or only.low != only.high:
+            likeliest: NDArray[np.int64] = probabilities.argmax(axis=1)
+            return likeliest
+        column = self.findings.columns[0]
+        decided: NDArray[np.int64] = np.where(answers(only, probabilities[:, column]) == 1, column, 1 - column)
+        return decided
+
+    @property
+    def _is_one_against_none(self) -> bool:
+        return not self.findings.several and len(self.labels) == 2 and len(self.findings.names) == 1
+
+    def predictions(self, probabilities: NDArray[np.float64]) -> list[str]:
+        """The answers in words; "abstain" where the chosen operating point takes no side."""
+        decided = self.decide(probabilities)
+        if self.findings.several:
+            return [self.named(row) for row in decided]
+        chosen = [point for point in self.points if point.name == self.point]
+        if self._is_one_against_none and chosen:
+            return [self._side(side) for side in self.sides(chosen[0], probabilities)]
+        return [self.labels[label] for label in decided]
+
+    def named(self, flags: NDArray[np.int64]) -> str:
+        """The findings of one row ``[findings]`` in words."""
+        return "; ".join(name for name, flag in zip(self.labels, flags, strict=True) if flag) or NONE
+
+    def _side(self, said: str) -> str:
+        if said == "abstain":
+            return said
+        return self.findings.names[0] if said == "positive" else str(self.findings.negative)
+
+    def sides(self, point: OperatingPoint, probabilities: NDArray[np.float64]) -> list[str]:
+        """What an operating point says of each row, in words."""
+        column = self.labels.index(point.finding)
+        return [_SAID[int(side)] for side in answers(point, probabilities[:, column])]
+
+
+def check_point(point: str | None, findings: Findings) -> None:
+    """Refuse an operating point that is to give the answer where it decides about one of several findings.
+
+    Raises:
+        UserError: As it says.
+    """
+    if point is not None and not findings.several and len(findings.names) != 1:
+        raise UserError(
+            f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
+            where="recipe.point",
+            mend="leave it out; `predict` tells each finding at every point all the same",
+        )

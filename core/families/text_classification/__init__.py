@@ -1,0 +1,1 @@
+"""The family of recipes that put a label on a text."""

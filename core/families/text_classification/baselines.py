@@ -1,0 +1,126 @@
+"""How text classifiers are compared: the commonest label, TF-IDF with logistic regression, and runs read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.compare.classical import believed, chosen, fitted, save_linear, text_features
+from tunebook.compare.statistics.metric_outcome import metric_outcomes
+from tunebook.compare.statistics.outcomes import Outcome, label_outcomes
+from tunebook.config.schema import TrainConfig
+from tunebook.pipeline.run_folder import RunFolder
+from tunebook.report.files import read_predictions
+from tunebook.statistics.measure import measure
+from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.scores import majority
+
+if TYPE_CHECKING:
+    from tunebook.data.rows import Rows
+    from tunebook.families.text_classification.family import TextClassification
+    from tunebook.pipeline.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class TextLadder:
+    """The part of text classifiers in `compare`."""
+
+    recipe: TextClassification[Any]
+    of_class: str = "f1"
+    per_class: bool = True
+    row: str = "row"
+
+    def metrics(self, labels: Sequence[str]) -> Sequence[str]:
+        """Those of the recipe, the watched one first."""
+        names = [str(name) for name, _ in self.recipe.metrics(labels).items(keep_base=True)]
+        return [self.recipe.watch, *(name for name in names if name != self.recipe.watch)]
+
+    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+        """Nothing is known to fail that would not fail for every rung."""
+
+    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+        """The commonest label; words and characters counted."""
+        return {
+            "majority": "the commonest label for all rows",
+            "classical": "TF-IDF and logistic regression",
+        }
+
+    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
+        """Answer the test rows by counting, and report."""
+        from tunebook.families.text_classification.evidence import Evidence
+        from tunebook.pipeline.facts import config_facts
+
+        trained = 0
+        if rung == "majority":
+            counts = np.bincount(_targets(prepared, "train"), minlength=len(prepared.labels))
+            answers = majority(counts, _unanswered(prepared, "test"))
+        else:
+            answers, trained = _classical(self.recipe, prepared, run)
+        config = prepared.config
+        evidence = Evidence(self.recipe, answers, {}, config.evaluation, config.seed, rung)
+        report = evidence.report(
+            subtitle=self.titles(prepared)[rung],
+            data_facts=facts,
+            config_facts=config_facts(config),
+            notes=prepared.checked.notes,
+        )
+        evidence.write(run, report)
+        return {"trained_parameters": trained}
+
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+        """The runs' answers, by any metric of the recipe."""
+        found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
+        return metric_outcomes(found, [self._read(run, prepared) for run in runs])
+
+    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+        """F1 of each label."""
+        return label_outcomes(self._read(run, prepared))
+
+    def _read(self, run: RunFolder, prepared: Prepared) -> Predictions:
+        return read_predictions(run.predictions, _unanswered(prepared, "test"))
+
+
+def _targets(prepared: Prepared, split: str) -> Any:
+    return prepared.encoded.splits[split].items.targets  # type: ignore[attr-defined]
+
+
+def _unanswered(prepared: Prepared, split: str) -> Predictions:
+    """The rows with their truth, all answered with the first label, to be answered."""
+    rows: Rows = prepared.encoded.rows[split]
+    target = _targets(prepared, split)
+    return Predictions(
+        labels=prepared.labels,
+        target=target,
+        probabilities=np.full((len(rows), len(prepared.labels)), 1 / len(prepared.labels)),
+        predicted=np.zeros(len(rows), dtype=np.int64),
+        files=rows.texts("file"),
+        lines=[int(line) for line in rows.column("line").to_pylist()],
+        texts=rows.texts("text"),
+        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
+    )
+
+
+def _classical(recipe: TextClassification[Any], prepared: Prepared, run: RunFolder) -> tuple[Predictions, int]:
+    """Fit on the training rows, choose the penalty by the validation rows, answer the test rows."""
+    from dataclasses import replace
+
+    labels, target = len(prepared.labels), _targets(prepared, "train")
+    features = text_features()
+    train = features.fit_transform(prepared.encoded.rows["train"].texts("text"))
+    rows = {split: prepared.encoded.rows[split].texts("text") for split in ("validation", "test")}
+    held_out = {split: features.transform(texts) for split, texts in rows.items()}
+    watched = dict(recipe.metrics(prepared.labels).items(keep_base=True))[recipe.watch]
+
+    def answered(strength: float, split: str) -> tuple[Predictions, Any]:
+        model = fitted(train, target, strength)
+        found = believed(model, held_out[split], labels, int(target[0]))
+        like = _unanswered(prepared, split)
+        return replace(like, probabilities=found, predicted=found.argmax(1).astype(np.int64)), model
+
+    strength = chosen(lambda each: measure(watched, answered(each, "validation")[0])[0], recipe.watch_mode == "max")
+    answers, model = answered(strength, "test")
+    vectorizers = [part for _, part in features.transformer_list]
+    return answers, save_linear(run.path / "baseline", [model], vectorizers)

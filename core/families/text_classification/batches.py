@@ -1,0 +1,179 @@
+"""Texts made into batches: token ids and label numbers, or the stored features of a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.data.load_and_validate import Checked
+from tunebook.data.module import Examples, FineTuneData
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached, tokenizer_key
+from tunebook.models.source import ModelSource
+from tunebook.pipeline.encoded import Encoded
+from tunebook.recipe import Batch
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TextItems(Sequence[Any]):
+    """Rows as ``collate`` takes them: token ids, label number, row number."""
+
+    tokens: TokenRows
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, row: Any) -> tuple[np.ndarray, int, int]:
+        return self.tokens[row], int(self.targets[row]), int(row)
+
+
+@dataclass(frozen=True)
+class FeatureItems(Sequence[Any]):
+    """Rows of a frozen backbone: feature ``[hidden]``, label number, row number."""
+
+    features: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, row: Any) -> tuple[np.ndarray, int, int]:
+        return self.features[row], int(self.targets[row]), int(row)
+
+
+def pad_batch(items: Sequence[tuple[np.ndarray, int, int]], pad_id: int) -> Batch:
+    """Pad token ids to the longest text of the batch, ``[batch, tokens]``."""
+    width = max(len(ids) for ids, _, _ in items)
+    input_ids = np.full((len(items), width), pad_id, dtype=np.int64)
+    mask = np.zeros((len(items), width), dtype=np.int64)
+    for i, (ids, _, _) in enumerate(items):
+        input_ids[i, : len(ids)] = ids
+        mask[i, : len(ids)] = 1
+    return {
+        "inputs": {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)},
+        "target": torch.tensor([target for _, target, _ in items]),
+        "row": torch.tensor([row for _, _, row in items]),
+    }
+
+
+def stack_features(items: Sequence[tuple[np.ndarray, int, int]]) -> Batch:
+    """Stored features as one-token texts, ``[batch, 1, hidden]``."""
+    stacked = np.stack([feature for feature, _, _ in items])[:, None]
+    return {
+        "inputs": {"inputs_embeds": torch.from_numpy(stacked)},
+        "target": torch.tensor([target for _, target, _ in items]),
+        "row": torch.tensor([row for _, _, row in items]),
+    }
+
+
+def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    """Tokenise all splits once (cached), and decide about texts that are too long.
+
+    Raises:
+        UserError: Too many rows are rejected, or ``data.max_length`` does not fit the model.
+    """
+    from tunebook.families.text_classification.model import load_tokenizer, longest
+
+    if config.data.too_long is TooLong.split_turns:
+        raise UserError(
+            "A text has no turns to be split at.",
+            where="data.too_long=split_turns",
+            mend="data.too_long=truncate cuts long texts (and counts them), data.too_long=reject drops them",
+        )
+    assert checked.labels is not None
+    labels = checked.labels
+    tokenizer = load_tokenizer(source)
+    max_length = longest(source, tokenizer, config.data.max_length)
+    splits, rows, facts, identity = {}, {}, {}, {}
+    for name in SPLITS:
+        part: Rows = getattr(checked, name)
+        tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
+        facts[f"{name} texts over {max_length} tokens"] = _told(tokens, max_length, config.data.too_long)
+        kept = apply_too_long(part, tokens, config.data.too_long, max_length, rejects)
+        if len(kept) < len(part):
+            part = part.take(kept)
+            tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
+        targets = np.array([labels.index(label) for label in part.texts("label")], dtype=np.int64)
+        splits[name] = Examples(TextItems(tokens, targets), tokens.lengths)
+        rows[name] = part
+        identity[name] = f"{part.fingerprint}\n{tokenizer_key(tokenizer)}\n{max_length}"
+    rejects.write()
+    rejects.check()
+    return Encoded(
+        splits,
+        rows,
+        partial(pad_batch, pad_id=tokenizer.pad_token_id),
+        tokenizer,
+        max_length,
+        facts,
+        identity,
+    )
+
+
+def _told(tokens: TokenRows, max_length: int, policy: TooLong) -> str:
+    long = int((tokens.full_lengths > max_length).sum())
+    done = {TooLong.truncate: "cut", TooLong.reject: "rejected", TooLong.error: "refused"}[policy]
+    lost = int((tokens.full_lengths - tokens.lengths).sum())
+    share = f", {lost} of {int(tokens.full_lengths.sum())} tokens lost" if policy is TooLong.truncate and long else ""
+    return f"{long} of {len(tokens)}" + (f" ({done}{share})" if long else "")
+
+
+def token_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
+    """Batches of token ids."""
+    return _module({k: encoded.splits[k] for k in ("train", "validation")}, encoded.collate, config)
+
+
+def feature_data(
+    model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+) -> tuple[nn.Module, FineTuneData]:
+    """The model's head alone, and batches of stored features: the backbone runs once, or not at all if cached."""
+    from tunebook.families.text_classification.features import (
+        cached_features,
+        compute_features,
+        features_key,
+        head_on_features,
+    )
+    from tunebook.progress import counting
+    from tunebook.training.devices import choose_accelerator
+
+    device = torch.device(choose_accelerator(config.trainer))
+    splits = {}
+    for name in ("train", "validation"):
+        examples = encoded.splits[name]
+        loader = _module({name: examples}, encoded.collate, config).loader(name, shuffle=False)
+
+        def compute(loader: Any = loader, rows: int = len(examples), name: str = name) -> np.ndarray:
+            with counting(f"features of {name} rows", rows, config.trainer.progress) as advance:
+                return compute_features(model, loader, rows, device, advance)
+
+        key = features_key(source, model, encoded.identity[name])
+        features = cached_features(Path(config.data.cache_dir), key, compute)
+        items = FeatureItems(features, examples.items.targets)  # type: ignore[attr-defined]
+        splits[name] = Examples(items, np.ones(len(examples), dtype=np.int64))
+    model.cpu()
+    return head_on_features(model), _module(splits, stack_features, config)
+
+
+def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig) -> FineTuneData:
+    return FineTuneData(
+        splits,
+        collate,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+        group_by_length=config.data.group_by_length,
+        accumulate=config.trainer.accumulate_grad_batches,
+        num_workers=config.data.num_workers,
+    )

@@ -1,0 +1,145 @@
+"""Frozen backbones: run once over the data; the head then trains on the stored features.
+
+Twenty epochs of a frozen backbone would compute the same numbers twenty times. A row's feature is the one
+hidden state ``[hidden]`` that the model's head looks at: the first token, the last token or the mean.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
+
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import quiet_transformers
+from tunebook.files import filling_cache, write_atomically
+from tunebook.models.source import ModelSource, weights_digest
+from tunebook.recipe import Batch
+
+_FORMAT = 1
+
+
+class Playback(nn.Module):
+    """Stands where the backbone was: takes stored features as embeddings and hands them on.
+
+    A pooler that belongs to the backbone by name (BERT's) comes after the features, and learns.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.config = getattr(backbone, "config", None)
+        pooler = getattr(backbone, "pooler", None)
+        self.pooler = pooler if isinstance(pooler, nn.Module) else None
+
+    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutputWithPoolingAndCrossAttentions:
+        """Features ``[batch, 1, hidden]`` as the last hidden state."""
+        pooled = None if self.pooler is None else self.pooler(inputs_embeds)
+        # This kind of output has every field that a head may hand on, decoders' caches among them.
+        return BaseModelOutputWithPoolingAndCrossAttentions(last_hidden_state=inputs_embeds, pooler_output=pooled)
+
+
+def head_on_features(model: nn.Module) -> nn.Module:
+    """A model that shares the head's layers with ``model`` and takes features for inputs."""
+    prefix = _prefix(model)
+    short = copy.copy(model)
+    short._modules = dict(model._modules)
+    short._modules[prefix] = Playback(getattr(model, prefix))
+    return short
+
+
+def _prefix(model: nn.Module) -> str:
+    prefix = getattr(model, "base_model_prefix", "")
+    if not prefix or not isinstance(getattr(model, prefix, None), nn.Module):
+        raise _unknown_pooling(model)
+    return str(prefix)
+
+
+def _unknown_pooling(model: nn.Module) -> UserError:
+    return UserError(
+        f"adapt=head does not know where the head of {type(model).__name__} starts.",
+        where="adapt.method",
+        mend="adapt=full or adapt=lora",
+    )
+
+
+def pool(model: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    """The hidden state the head looks at, ``[batch, hidden]``, of ``[batch, tokens, hidden]``."""
+    if getattr(model.config, "classifier_pooling", None) == "mean":
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1)
+    if hasattr(model, "score"):  # decoders look at the last token
+        last = mask.sum(1) - 1
+        return hidden[torch.arange(len(hidden), device=hidden.device), last]
+    return hidden[:, 0]
+
+
+@torch.no_grad()
+def compute_features(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    rows: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda done: None,
+) -> np.ndarray:
+    """Run the backbone once over all batches: features ``[rows, hidden]`` in row order.
+
+    Raises:
+        UserError: The head gives other logits on the features than the model on the texts; then this
+            architecture pools in a way not known here.
+    """
+    was_training = model.training
+    model.eval().to(device)
+    backbone, short = getattr(model, _prefix(model)), head_on_features(model).eval()
+    features: np.ndarray | None = None
+    for batch in batches:
+        inputs = {k: v.to(device) for k, v in batch["inputs"].items()}
+        hidden = backbone(**inputs).last_hidden_state
+        pooled = pool(model, hidden, inputs["attention_mask"])
+        if features is None:
+            features = np.zeros((rows, pooled.shape[-1]), dtype=np.float32)
+            if not _plays_back(model(**inputs).logits, short, pooled):
+                raise _unknown_pooling(model)
+        features[batch["row"].numpy()] = pooled.float().cpu().numpy()
+        advance(len(batch["row"]))
+    model.train(was_training)
+    if features is None:
+        raise ValueError("there are no batches to compute features of")
+    return features
+
+
+def _plays_back(expected: Tensor, short: nn.Module, pooled: Tensor) -> bool:
+    """Whether the head gives the model's own logits on the features."""
+    try:
+        with quiet_transformers():  # decoders warn that they cannot see padding in features; there is none
+            got = short(inputs_embeds=pooled[:, None]).logits
+    except (AttributeError, TypeError, ValueError, RuntimeError, IndexError):
+        return False  # this head asks for more than features
+    return expected.shape == got.shape and torch.allclose(expected, got, atol=1e-4, rtol=1e-3)
+
+
+def features_key(source: ModelSource, model: nn.Module, tokens_key: str) -> str:
+    """A hash of all that shapes the features: weights, architecture, and the encoded rows."""
+    digest = hashlib.sha256(f"{_FORMAT}\n{tokens_key}\n{type(model).__name__}\n".encode())
+    digest.update(weights_digest(source).encode())
+    return digest.hexdigest()[:32]
+
+
+def cached_features(cache_dir: Path, key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """Read features from the cache, or compute them and write them there (beside, then renamed)."""
+    file = cache_dir / "features" / f"{key}.npy"
+    try:
+        cached: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+        return cached
+    except (OSError, ValueError):
+        features = compute()
+    with filling_cache(file, "features"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda stream: np.save(stream, features))
+    return features

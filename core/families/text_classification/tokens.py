@@ -1,0 +1,178 @@
+"""Texts as token ids in one flat file: encoded once, cached, and read back by memory map."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.config.schema import TooLong
+from tunebook.errors import UserError
+from tunebook.files import filling_cache
+from tunebook.progress import counting
+
+if TYPE_CHECKING:
+    from tunebook.data.rejects import RejectLog
+    from tunebook.data.rows import Rows
+
+_FORMAT = 2  # raise when the files below or the way of encoding change, so that old caches are not read
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Token ids of all rows of a split.
+
+    Attributes:
+        ids: All ids one after the other, int32 ``[tokens]``.
+        offsets: Where each row starts, int64 ``[rows + 1]``.
+        full_lengths: Tokens of each row before any was cut, int64 ``[rows]``.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    full_lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row as the model sees it, ``[rows]``."""
+        return np.diff(self.offsets)
+
+    @property
+    def truncated(self) -> int:
+        """Number of rows that lost tokens."""
+        return int((self.full_lengths > self.lengths).sum())
+
+
+def tokenizer_key(tokenizer: Any) -> str:
+    """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    # What the last call asked for is kept in there too, and says nothing of the next.
+    state["truncation"] = state["padding"] = None
+    state["special"] = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Some texts: their ids one after the other, the length of each, and its length before it was cut."""
+
+    ids: np.ndarray
+    lengths: list[int]
+    full_lengths: list[int]
+
+
+def _encode(texts: Sequence[str], tokenizer: Any, max_length: int) -> _Encoded:
+    """Encode texts, cut to ``max_length``; special tokens are always kept."""
+    encoded = tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+    full = [len(ids) for ids in encoded]
+    for i, length in enumerate(full):
+        if length > max_length:
+            encoded[i] = tokenizer(texts[i], truncation=True, max_length=max_length)["input_ids"]
+    lengths = [len(ids) for ids in encoded]
+    flat = np.fromiter((i for ids in encoded for i in ids), dtype=np.int32, count=sum(lengths))
+    return _Encoded(flat, lengths, full)
+
+
+def tokenize(texts: Sequence[str], tokenizer: Any, max_length: int) -> TokenRows:
+    """Encode texts in memory."""
+    encoded = _encode(texts, tokenizer, max_length) if texts else _Encoded(np.zeros(0, dtype=np.int32), [], [])
+    return TokenRows(encoded.ids, _offsets(encoded.lengths), np.array(encoded.full_lengths, dtype=np.int64))
+
+
+def _offsets(lengths: Sequence[int]) -> np.ndarray:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def tokenize_cached(rows: Rows, tokenizer: Any, max_length: int, cache_dir: Path) -> TokenRows:
+    """Encode the texts of a split, or read them back from the cache.
+
+    The cache key covers the rows' content, the tokenizer and the length; a changed one is encoded anew.
+    """
+    parts = (str(_FORMAT), rows.fingerprint, tokenizer_key(tokenizer), str(max_length))
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    folder = cache_dir / "tokens" / key
+    cached = _read(folder)
+    if cached is None or len(cached) != len(rows):
+        shutil.rmtree(folder, ignore_errors=True)
+        with filling_cache(folder, "encoded texts"):
+            _write(folder, rows, tokenizer, max_length)
+        cached = _read(folder)
+    assert cached is not None
+    return cached
+
+
+def _read(folder: Path) -> TokenRows | None:
+    try:
+        offsets, full = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("offsets", "full_lengths"))
+        size = (folder / "ids.bin").stat().st_size // 4
+        # An empty file cannot be mapped.
+        ids = np.memmap(folder / "ids.bin", dtype=np.int32, mode="r") if size else np.zeros(0, dtype=np.int32)
+    except (OSError, ValueError):
+        return None
+    return TokenRows(ids, offsets, full) if size == offsets[-1] else None
+
+
+def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
+    """Encode chunk by chunk, never all in memory; write beside and rename, so that no reader sees half a cache."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    lengths: list[int] = []
+    full_lengths: list[int] = []
+    try:
+        with (beside / "ids.bin").open("wb") as stream, counting(f"tokens of {rows.split} rows", len(rows)) as advance:
+            for start in range(0, len(rows), _CHUNK):
+                texts = rows.table.slice(start, _CHUNK).column("text").to_pylist()
+                encoded = _encode(texts, tokenizer, max_length)
+                stream.write(encoded.ids.tobytes())
+                lengths += encoded.lengths
+                full_lengths += encoded.full_lengths
+                advance(len(texts))
+        np.save(beside / "offsets.npy", _offsets(lengths))
+        np.save(beside / "full_lengths.npy", np.array(full_lengths, dtype=np.int64))
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        if not folder.is_dir():  # another process may have been first, with the same content
+            raise
+
+
+def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: int, rejects: RejectLog) -> np.ndarray:
+    """Decide about texts over the length: indices of the rows that stay, ``[kept]``.
+
+    Raises:
+        UserError: Texts are over the length and the policy is ``error``.
+    """
+    long = np.flatnonzero(tokens.full_lengths > max_length)
+    if policy is TooLong.error and len(long):
+        worst = int(long[np.argmax(tokens.full_lengths[long])])
+        raise UserError(
+            f"{len(long)} of {len(rows)} {rows.split} texts are over {max_length} tokens; the longest has "
+            f"{tokens.full_lengths[worst]}.",
+            where=rows.where(worst),
+            mend="data.too_long=truncate cuts them (and counts them), data.too_long=reject drops them, "
+            "data.max_length=... allows more",
+        )
+    if policy is TooLong.reject:
+        for i in long:
+            file, _, line = rows.where(int(i)).rpartition(":")
+            reason = f"has {tokens.full_lengths[i]} tokens, over data.max_length={max_length}"
+            rejects.add(file, int(line), "text", reason)
+        return np.flatnonzero(tokens.full_lengths <= max_length)
+    return np.arange(len(rows))

@@ -1,0 +1,1 @@
+"""The family of recipes whose model writes."""

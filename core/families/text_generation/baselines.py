@@ -1,0 +1,166 @@
+"""How models that write are compared: answers that need no model, and runs read back."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.compare.statistics.outcomes import Outcome, sums_outcome
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.brief_to_text.metrics.baseline import NearestCopy
+from tunebook.families.text_generation.contract import baselines_of, exchanges_of, generation_of
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
+from tunebook.families.text_generation.metrics.measures import measures
+from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.files import write_json
+from tunebook.pipeline.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from tunebook.data.rows import Rows
+    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.generation_eval import HeldOut
+    from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.pipeline.prepare import Prepared
+
+# chrF first: it reads any script, and is not 0 where no run of four words is right.
+_METRICS = ("chrf", "bleu", "rouge_1", "rouge_2", "rouge_l", "exact_match", "fact_recall", "perplexity")
+
+
+@dataclass(frozen=True)
+class GenerationLadder:
+    """The part of models that write in `compare`."""
+
+    recipe: TextGeneration[Any]
+    of_class: str = ""
+    per_class: bool = False
+    row: str = "row"
+
+    def metrics(self, labels: Sequence[str]) -> Sequence[str]:
+        """What answers without a model have too, and perplexity."""
+        return _METRICS
+
+    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+        """A language model has no head to learn alone; 4 bits are for LoRA."""
+        from tunebook.families.text_generation.checks import check_options
+
+        check_options(self.recipe, prepared.source, config)
+
+    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+        """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""
+        rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
+        own = list(baselines_of(self.recipe, rows, [0], train))
+        usual = ["the commonest training answer", "the nearest question's answer"]
+        found = [f"the {name}" for name in own[:2]] if len(own) > 1 else usual
+        return dict(zip(("majority", "classical"), found, strict=True))
+
+    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
+        """Answer the test rows without a model, and report."""
+        from tunebook.families.text_generation.evidence import Evidence
+        from tunebook.families.text_generation.generation_eval import written
+        from tunebook.families.text_generation.predictor import Draft
+        from tunebook.pipeline.facts import config_facts
+
+        config, held_out = prepared.config, _held_out(self.recipe, prepared)
+        rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
+        own = baselines_of(self.recipe, rows, held_out.exchanges.rows.tolist(), train)
+        if len(own) > 1:
+            texts = own[list(own)[0 if rung == "majority" else 1]]
+        else:
+            texts = _from_training(rung, exchanges_of(self.recipe, train, None), held_out.exchanges)
+        run_folder = run.path / "baseline"
+        run_folder.mkdir(exist_ok=True)
+        write_json(run_folder / "answers.json", sorted(set(texts)))
+        evidence = Evidence(
+            self.recipe,
+            held_out,
+            written(held_out, [[Draft(text)] for text in texts]),
+            {},
+            config.evaluation,
+            config.seed,
+            train,
+            rung,
+        )
+        report = evidence.report(
+            subtitle=self.titles(prepared)[rung],
+            data_facts=facts,
+            config_facts=config_facts(config),
+            notes=[*prepared.checked.notes, *held_out.notes(len(exchanges_of(self.recipe, rows, None)))],
+        )
+        evidence.write(run, report)
+        return {"trained_parameters": 0}
+
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+        """The runs' losses, or the likeness of their answers to the references."""
+        return [self._outcome(metric, run, prepared) for run in runs]
+
+    def _outcome(self, metric: str, run: RunFolder, prepared: Prepared) -> Outcome | None:
+        rows = prepared.encoded.rows["test"]
+        if metric == "perplexity":
+            groups = np.array(rows.texts("group")) if "group" in rows.roles else None
+            return sums_outcome(_losses(run, rows), groups) if run.losses.is_file() else None
+        answers = self._answers(run, prepared)
+        options = self.recipe.options
+        found = measures(answers, options.lowercase, options.tokenize).get(metric)
+        if not isinstance(found, RowSums) or found.reason:
+            return None
+        return sums_outcome(found, answers.groups)
+
+    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+        """Answers have no classes."""
+        return {}
+
+    def _answers(self, run: RunFolder, prepared: Prepared) -> GeneratedAnswers:
+        """What the run wrote, beside the references and groups of the rows."""
+        exchanges = exchanges_of(self.recipe, prepared.encoded.rows["test"], prepared.config.evaluation.answers)
+        turns = exchanges.turns or [0] * len(exchanges)
+        places = {place: i for i, place in enumerate(zip(exchanges.files, exchanges.lines, turns, strict=True))}
+        with run.predictions.open(encoding="utf-8", newline="") as stream:
+            found = list(csv.DictReader(stream))
+        asked = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
+        if None in asked:
+            raise UserError(
+                "These answers are about other rows.", where=str(run.predictions), mend="make the run once more"
+            )
+        return exchanges.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
+
+
+def _held_out(recipe: TextGeneration[Any], prepared: Prepared) -> HeldOut:
+    """The questions that a model can be asked, found without loading it: its config says how long they may be."""
+    from transformers import AutoConfig
+
+    from tunebook.families.text_generation.generation_eval import HeldOut
+    from tunebook.families.text_generation.predictor import Writer
+
+    encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
+    sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))
+    writer = Writer(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
+    exchanges = exchanges_of(recipe, rows, prepared.config.evaluation.answers)
+    items: Any = encoded.splits["test"].items
+    return HeldOut.of(rows, items, exchanges, writer)
+
+
+def _from_training(rung: str, known: Exchanges, asked: Exchanges) -> list[str]:
+    """The commonest training answer to everything, or to each question that of the most similar one."""
+    if rung == "majority":
+        counted = Counter(reference for references in known.references for reference in references)
+        return [counted.most_common(1)[0][0]] * len(asked)
+    questions = [history[-1].content for history in known.histories]
+    nearest = NearestCopy(questions, [references[0] for references in known.references])
+    return nearest.write([history[-1].content for history in asked.histories])
+
+
+def _losses(run: RunFolder, rows: Rows) -> RowSums:
+    with run.losses.open(encoding="utf-8", newline="") as stream:
+        found = list(csv.DictReader(stream))
+    places = [(line["file"], int(line["line"])) for line in found]
+    if places != list(zip(rows.texts("file"), rows.column("line").to_pylist(), strict=True)):
+        raise UserError("These losses are about other rows.", where=str(run.losses), mend="make the run once more")
+    return perplexity([float(line["loss"]) for line in found], [float(line["tokens"]) for line in found])

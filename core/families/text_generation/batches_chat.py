@@ -1,0 +1,233 @@
+"""Conversations made into batches: token rows marked as learnt or not, packed where the model keeps them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.text import Text
+from torch import nn
+
+from tunebook.config.schema import ModelConfig, TooLong, TrainConfig
+from tunebook.data.load_and_validate import Checked
+from tunebook.data.module import Examples, FineTuneData
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import load_tokenizer, longest, quiet_transformers
+from tunebook.families.text_generation.contract import learnt_by, learnt_of
+from tunebook.families.text_generation.data.content import CONVERSATION
+from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
+from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
+from tunebook.families.text_generation.data.supervision import LEARNT, audit, coloured
+from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
+from tunebook.models.source import ModelSource
+from tunebook.pipeline.encoded import Encoded
+
+if TYPE_CHECKING:
+    from tunebook.families.text_generation.family import TextGeneration
+
+SPLITS = ("train", "validation", "test")
+_USUAL_LENGTH, _SEQUENCE = 1024, 256
+_SHOWN, _SHOWN_TOKENS = 3, 300
+
+
+def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
+    """The template that the config names, or the model's own; the tokenizer keeps it.
+
+    Raises:
+        UserError: There is none, or nothing can safely be learnt with it.
+    """
+    named = config.chat_template
+    file = None if named is None else TEMPLATES.get(named, Path(named))
+    with quiet_transformers():  # the trial conversations are longer than some tiny models, which is no matter
+        template = ChatTemplate.of(tokenizer, file)
+    tokenizer.chat_template = template.text
+    return template
+
+
+def encode_splits(
+    recipe: TextGeneration[Any], checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog
+) -> Encoded:
+    """Encode all conversations once (cached), and decide about those that are too long.
+
+    Raises:
+        UserError: Too many rows are rejected, the template cannot be used, or ``data.max_length`` does not fit.
+    """
+    _check_policy(config.data.too_long)
+    tokenizer = load_tokenizer(source)
+    template = chat_template(tokenizer, config.model)
+    template.check_roles(_roles(checked))
+    max_length = longest(source, tokenizer, config.data.max_length, _USUAL_LENGTH)
+    key = encoding_key(tokenizer, template, max_length, config.data.too_long)
+    splits, rows, identity = {}, {}, {}
+    facts, shaped_by = template.facts(), learnt_by(recipe)
+    for name in SPLITS:
+        part: Rows = getattr(checked, name)
+        found = encode_cached(
+            part,
+            template,
+            max_length,
+            config.data.too_long,
+            Path(config.data.cache_dir),
+            partial(learnt_of, recipe),
+            shaped_by,
+        )
+        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
+        facts |= _logged(found, part, rejects)
+        if name == "train":
+            audited = audit(found.rows, max_length, template.end_of_turn_ids)
+            facts |= {f"train {what}": value for what, value in audited.facts().items()}
+        rows[name] = part if len(found.kept) == len(part) else part.take(found.kept)
+        items = _one_each(found)
+        splits[name] = Examples(items, items.lengths, items.units)
+        identity[name] = f"{part.fingerprint}\n{key}\n{shaped_by}"
+    rejects.write()
+    rejects.check()
+    for name, examples in splits.items():
+        if not len(examples):
+            raise UserError(f"No {name} conversation can be used.", where=str(rejects.path), mend="give other rows")
+    return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
+
+
+def _check_policy(policy: TooLong) -> None:
+    if policy is TooLong.truncate:
+        raise UserError(
+            "A conversation cannot be cut: an answer that stops half-way would be learnt as one that is whole.",
+            where="data.too_long=truncate",
+            mend="data.too_long=split_turns makes several rows of a long one, data.too_long=reject drops it",
+        )
+
+
+def _roles(checked: Checked) -> set[str]:
+    """The roles that speak in any split, of those that not every template knows."""
+    parts = [getattr(checked, name) for name in SPLITS]
+    columns = [part.column(CONVERSATION) for part in parts if CONVERSATION in part.roles]
+    texts = (text for column in columns for chunk in column.chunks for text in chunk.to_pylist())
+    return {"system"} if any(text.startswith('[{"role":"system"') for text in texts) else set()
+
+
+def _one_each(found: EncodedConversations) -> PackedItems:
+    """Every row by itself; conversations are numbered as those that are kept."""
+    sources = np.searchsorted(found.kept, found.sources)
+    return PackedItems(found.ids, found.learnt, found.offsets, one_each(len(found)), sources)
+
+
+def _told(found: EncodedConversations, max_length: int, policy: TooLong) -> str:
+    long = int((found.lengths > max_length).sum())
+    done = {TooLong.reject: "rejected", TooLong.error: "refused"}.get(policy)
+    made = int(np.isin(found.sources, np.flatnonzero(found.lengths > max_length)).sum())
+    return f"{long:,} of {len(found.lengths):,}" + (f" ({done or f'split into {made:,} rows'})" if long else "")
+
+
+def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict[str, str]:
+    """Log what is in no row; an answer that is left out of a conversation is a reject like a whole one."""
+    for number, reasons in found.rejected.items():
+        file, _, line = rows.where(number).rpartition(":")
+        more = f" (and {len(reasons) - 1} more answers of it)" if len(reasons) > 1 else ""
+        text = rows.column("text")[number].as_py() if "text" in rows.roles else ""
+        rejects.add(file, int(line), "", f"cannot be learnt from: {reasons[0]}{more}", text)
+    answers = sum(len(reasons) for number, reasons in found.rejected.items() if number in found.kept)
+    return {f"{rows.split} answers that are not learnt": f"{answers:,}"} if answers else {}
+
+
+def _what(talks: bool) -> str:
+    """What the token rows are made of, in the user's words."""
+    return "conversations" if talks else "prompts with their answers"
+
+
+def preview(encoded: Encoded, talks: bool) -> list[Text]:
+    """The first training rows, what is learnt of them in colour, or between « and » where there is none."""
+    template, items = encoded.tokenizer, encoded.splits["train"].items
+    learnt = Text("learnt tokens", style=LEARNT)
+    shown = [Text.assemble(f"three {_what(talks)} as the model reads them; ", learnt, " between « and »:")]
+    for number in range(min(_SHOWN, len(items))):
+        row = items[number]
+        where = encoded.rows["train"].where(row.row)
+        text = coloured(row.ids[:_SHOWN_TOKENS], row.learnt[:_SHOWN_TOKENS], template.rendering.tokenizer)
+        cut = f"\n… {len(row.ids) - _SHOWN_TOKENS:,} more tokens" if len(row.ids) > _SHOWN_TOKENS else ""
+        shown.append(Text.assemble((f"{where}\n", "bold"), _bracketed(text), cut, "\n"))
+    return shown
+
+
+def _bracketed(text: Text) -> Text:
+    """Marks for the learnt parts that a file or a colour-blind reader sees too."""
+    spans = sorted((span.start, span.end) for span in text.spans if LEARNT in str(span.style))
+    joined: list[list[int]] = []
+    for start, end in spans:
+        if joined and joined[-1][1] == start:
+            joined[-1][1] = end
+        else:
+            joined.append([start, end])
+    marked, at = Text(), 0
+    for start, end in joined:
+        marked.append_text(text[at:start]).append("«", LEARNT).append_text(text[start:end]).append("»", LEARNT)
+        at = end
+    return marked.append_text(text[at:])
+
+
+def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -> FineTuneData:
+    """Batches of conversations: packed, if that is wanted and the model keeps them apart."""
+    from tunebook.families.text_generation.model.language_loss import supports_packing
+
+    packed = config.data.pack and supports_packing(model)
+    splits = {name: encoded.splits[name] for name in ("train", "validation")}
+    batch_size, told = config.data.batch_size, ""
+    if config.data.pack and not packed:
+        told = f"{type(model).__name__} cannot keep packed conversations apart, so each has a sequence of its own"
+    if packed:
+        capacity = _capacity(splits["train"], batch_size, encoded.max_length)
+        rows = len(splits["train"])
+        splits = {
+            name: _packed(examples, max(capacity, int(examples.lengths.max()))) for name, examples in splits.items()
+        }
+        world_size = config.trainer.devices * config.trainer.num_nodes
+        packs = splits["train"]
+        batch_size = max(world_size, round(batch_size * len(packs) / rows))
+        longest = int(packs.lengths.max())
+        told = (
+            f"{rows:,} training rows in {len(packs):,} sequences of up to {longest:,} tokens "
+            f"({packs.lengths.sum() / (longest * len(packs)):.0%} full), {batch_size} to a batch, "
+            f"about {batch_size * rows / len(packs):.0f} rows"
+        )
+    return FineTuneData(
+        splits,
+        _collate(encoded.tokenizer, packed),
+        batch_size=batch_size,
+        seed=config.seed,
+        group_by_length=config.data.group_by_length,
+        accumulate=config.trainer.accumulate_grad_batches,
+        num_workers=config.data.num_workers,
+        told=told,
+    )
+
+
+def _capacity(examples: Examples, batch_size: int, max_length: int) -> int:
+    """Tokens of a sequence: room for the longest row, or for a batch of short ones.
+
+    Longer sequences would be hardly fuller, and attention that looks at nothing costs time where no kernel skips it.
+    """
+    batch = round(batch_size * float(examples.lengths.mean()))
+    return min(max_length, max(int(examples.lengths.max()), min(batch, _SEQUENCE)))
+
+
+def _packed(examples: Examples, capacity: int) -> Examples:
+    items: Any = examples.items
+    made = PackedItems(items.ids, items.learnt, items.offsets, pack_evenly(examples.lengths, capacity), items.sources)
+    return Examples(made, made.lengths, made.units)
+
+
+def _collate(template: ChatTemplate, packed: bool) -> Any:
+    pad_id = template.tokenizer.pad_token_id
+    return partial(stack_packs if packed else stack_rows, pad_id=pad_id)
+
+
+def scored_rows(items: Sequence[Any], losses: np.ndarray, tokens: np.ndarray, conversations: int) -> np.ndarray:
+    """Loss and tokens of each conversation, all its rows added up, ``[conversations, 2]``."""
+    sources = items.sources  # type: ignore[attr-defined]
+    sums = np.zeros((conversations, 2))
+    np.add.at(sums, sources, np.stack([losses, tokens], axis=1))
+    return sums

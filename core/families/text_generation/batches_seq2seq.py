@@ -1,0 +1,148 @@
+"""Prompts and answers made into batches for a model with an encoder and a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.data.load_and_validate import Checked
+from tunebook.data.module import Examples, FineTuneData
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import load_tokenizer, longest
+from tunebook.families.text_generation.contract import learnt_by, learnt_of
+from tunebook.families.text_generation.data.pair_template import PairTemplate
+from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
+from tunebook.families.text_generation.model.seq2seq import decoder_prefix
+from tunebook.models.source import ModelSource
+from tunebook.pipeline.encoded import Encoded
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunebook.families.text_generation.family import TextGeneration
+
+SPLITS = ("train", "validation", "test")
+
+
+def encode_splits(
+    recipe: TextGeneration[Any], checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog
+) -> Encoded:
+    """Encode prompts and answers of all splits; what is over the length is rejected, or stops the run.
+
+    Raises:
+        UserError: Too many rows are rejected, or ``data.max_length`` does not fit.
+    """
+    check_whole(config.data.too_long)
+    template = PairTemplate(load_tokenizer(source))
+    max_length = longest(source, template.tokenizer, config.data.max_length)
+    facts, shaped_by = template.facts(), learnt_by(recipe)
+    splits, rows, identity = {}, {}, {}
+    for name in SPLITS:
+        part: Rows = getattr(checked, name)
+        items, lost = encode_rows(recipe, part, template, max_length)
+        numbered, kept = _numbered(items)
+        _log(lost, part, rejects, config.data.too_long)
+        if lost:
+            facts[f"{name} left out by the encoder"] = f"{len(lost):,} prompts with their answers"
+        rows[name] = part if len(kept) == len(part) else part.take(kept)
+        splits[name] = Examples(numbered, numbered.lengths, numbered.units)
+        identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{shaped_by}"
+    rejects.write()
+    rejects.check()
+    for name, examples in splits.items():
+        if not len(examples):
+            raise UserError(f"No {name} row can be used.", where=str(rejects.path), mend="give other rows")
+    counts = splits["train"]
+    facts["train tokens learnt"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
+    # Built without the model: what starts the decoder is told by it, and put in by `pair_data`.
+    return Encoded(splits, rows, partial(stack_pairs, pad_id=_pad(template)), template, max_length, facts, identity)
+
+
+def check_whole(policy: TooLong) -> None:
+    """Refuse to cut what is one prompt and one answer.
+
+    Raises:
+        UserError: The policy would.
+    """
+    if policy in (TooLong.truncate, TooLong.split_turns):
+        raise UserError(
+            "A prompt with its answer is learnt whole: neither is cut, and there are no turns to split.",
+            where=f"data.too_long={policy.name}",
+            mend="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
+        )
+
+
+def encode_rows(
+    recipe: TextGeneration[Any], rows: Rows, template: PairTemplate, max_length: int
+) -> tuple[PairItems, list[tuple[int, str]]]:
+    """Token rows of prompts and answers, each with the row it is of; and rows with the reason why one is left out."""
+    owners, prompts, answers = [], [], []
+    for number, conversations in enumerate(learnt_of(recipe, rows)):
+        for *asked, answer in conversations:
+            owners.append(number)
+            prompts.append(asked[-1].content)
+            answers.append(answer.content)
+    items, rejected = encode_pairs(prompts, answers, template.tokenizer, max_length, max_length)
+    sources = np.array(owners, dtype=np.int64)[items.sources]
+    return replace(items, sources=sources), [(owners[i], reason) for i, reason in sorted(rejected.items())]
+
+
+def _numbered(items: PairItems) -> tuple[PairItems, np.ndarray]:
+    """Token rows numbered by the rows that are kept, and these."""
+    kept = np.unique(items.sources)
+    return replace(items, sources=np.searchsorted(kept, items.sources)), kept
+
+
+def encoded_pairs(
+    recipe: TextGeneration[Any], rows: Rows, template: PairTemplate, max_length: int
+) -> tuple[Rows, PairItems, list[str]]:
+    """New rows to be scored; what is over the length is left out, and told of.
+
+    Raises:
+        UserError: None can be scored.
+    """
+    items, lost = encode_rows(recipe, rows, template, max_length)
+    if not lost:
+        return rows, items, []
+    number, reason = lost[0]
+    if not len(items):
+        raise UserError(f"No row can be scored: {reason}.", where=rows.where(number), mend="give other rows")
+    numbered, kept = _numbered(items)
+    note = f"{len(lost)} answers cannot be scored, such as that of {rows.where(number)}: {reason}"
+    print(f"note: {note}")
+    return rows.take(kept), numbered, [note]
+
+
+def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: TooLong) -> None:
+    told: set[int] = set()
+    for number, reason in lost:
+        if policy is TooLong.error:
+            raise UserError(f"A row is too long: {reason}.", where=rows.where(number), mend="data.too_long=reject")
+        if number not in told:
+            file, _, line = rows.where(number).rpartition(":")
+            rejects.add(file, int(line), "", f"cannot be learnt from: {reason}")
+        told.add(number)
+
+
+def _pad(template: PairTemplate) -> int:
+    return int(template.tokenizer.pad_token_id)
+
+
+def pair_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -> FineTuneData:
+    """Batches of pairs of like length."""
+    start = decoder_prefix(model)[0]
+    return FineTuneData(
+        {name: encoded.splits[name] for name in ("train", "validation")},
+        partial(stack_pairs, pad_id=_pad(encoded.tokenizer), decoder_start_id=start),
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+        group_by_length=config.data.group_by_length,
+        accumulate=config.trainer.accumulate_grad_batches,
+        num_workers=config.data.num_workers,
+    )

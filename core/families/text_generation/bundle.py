@@ -1,0 +1,178 @@
+"""Write and open the bundle of a model that writes: a plain transformers folder, and the adapters alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from tunebook.bundle.manifest import FILE, LOSS, Golden, Manifest
+from tunebook.bundle.read import check_golden, check_kind
+from tunebook.bundle.seen import write_seen
+from tunebook.bundle.write import system_refusals
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import load_tokenizer, quiet_transformers
+from tunebook.families.text_generation.card import generation_card
+from tunebook.families.text_generation.contract import generation_of
+from tunebook.families.text_generation.data.answers import Supervised
+from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.data.packing import PackedItems, one_each
+from tunebook.families.text_generation.data.pair_template import PairTemplate
+from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
+from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.families.text_generation.model.language_model import load_language_model
+from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
+from tunebook.families.text_generation.predictor import Writer
+from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.source import ModelSource
+from tunebook.plugins import find_recipes
+
+if TYPE_CHECKING:
+    from tunebook.families.text_generation.family import TextGeneration
+
+ADAPTER = "adapter"
+# Exchanges that any model can be asked, far from the training rows.
+_GOLDEN = (
+    ("Hello.", "Hello, how can I help?"),
+    ("It broke after two days and nobody answered.", "I am sorry to hear that. May I have the order number?"),
+    ("?", "Could you say that again?"),
+)
+
+
+def write_generation_bundle(
+    folder: Path,
+    writer: Writer,
+    config: TrainConfig,
+    kept: Mapping[str, Any],
+    card: Mapping[str, Any],
+    adapter: Path,
+    seen: Iterable[str] = (),
+) -> None:
+    """Write model, tokenizer with its template, adapters, manifest and card beside the target, then rename.
+
+    Args:
+        folder: The bundle; must not exist.
+        writer: The tuned model.
+        config: The run's config.
+        kept: What its recipe needs again besides its options.
+        card: Facts for the model card: ``data``, ``training``, ``scores``.
+        adapter: Folder of trained adapters, where there are any.
+        seen: Conversations that the model was trained or chosen on; kept as hashes.
+    """
+    with folder_written_whole(folder) as beside:
+        model: Any = writer.model.cpu()
+        _stop_at_end_of_turn(model, writer)
+        with system_refusals(), quiet_transformers():
+            model.save_pretrained(beside)
+        writer.tokenizer.save_pretrained(beside)
+        if adapter.is_dir():
+            shutil.copytree(adapter, beside / ADAPTER)
+        manifest = _manifest(writer, config, kept)
+        write_json(beside / FILE, manifest.to_json())
+        write_text(beside / "README.md", generation_card(manifest, config, card, adapter.is_dir(), reads_apart(model)))
+        write_seen(beside, seen)
+
+
+def _stop_at_end_of_turn(model: Any, writer: Writer) -> None:
+    """Make a plain ``model.generate`` stop where an answer ends, and choose as `predict` does."""
+    from transformers import GenerationConfig
+
+    stop = list(writer.template.end_of_turn_ids)
+    chosen = writer.generation
+    more: dict[str, Any] = {"num_beams": chosen.num_beams} if chosen.num_beams > 1 else {}
+    if chosen.do_sample:
+        more = {"do_sample": True, "temperature": chosen.temperature, "top_p": chosen.top_p, "top_k": 0}
+    forced: list[int] = []  # transformers counts it among the new tokens
+    if isinstance(writer.template, PairTemplate):
+        start, *forced = decoder_prefix(model)
+        more |= {"decoder_start_token_id": start, "forced_bos_token_id": forced[0] if forced else None}
+    model.generation_config = GenerationConfig(
+        bos_token_id=getattr(model.config, "bos_token_id", None),  # T5 knows no such token
+        eos_token_id=stop if len(stop) > 1 else stop[0],
+        pad_token_id=writer.tokenizer.pad_token_id,
+        max_new_tokens=chosen.max_new_tokens + len(forced),
+        **more,
+    )
+
+
+def _manifest(writer: Writer, config: TrainConfig, kept: Mapping[str, Any]) -> Manifest:
+    recipe = writer.recipe
+    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
+    assert isinstance(options, dict)
+    # A file's text is kept, and its folder on this machine is nobody else's business.
+    options |= {key: Path(options[key]).name for key in ("template",) if options.get(key)}
+    found = find_recipes().get(recipe.name)
+    losses = golden_losses(writer)
+    return Manifest(
+        recipe=recipe.name,
+        recipe_version=found.distribution if found else "",
+        options={str(k): v for k, v in options.items()},
+        head=recipe.head(()).kind,
+        labels=[],
+        max_length=writer.max_length,
+        columns={"conversation": config.data.format.name if config.data.format else ""},
+        golden=[
+            Golden(" ".join(pair), {LOSS: round(float(loss), 6)})
+            for pair, loss in zip(_GOLDEN, losses[:, 0], strict=True)
+        ],
+        generation={"max_new_tokens": writer.generation.max_new_tokens, "kept": dict(kept)},
+    )
+
+
+def golden_losses(writer: Writer) -> NDArray[np.float64]:
+    """The mean loss of a token in each golden answer, ``[exchanges, 1]``."""
+    losses, tokens = writer.losses(_golden_items(writer.template))
+    means: NDArray[np.float64] = losses / tokens
+    return means[:, None]
+
+
+def _golden_items(template: ChatTemplate | PairTemplate) -> PackedItems | PairItems:
+    if isinstance(template, PairTemplate):
+        questions, answers = zip(*_GOLDEN, strict=True)
+        return encode_pairs(questions, answers, template.tokenizer, 1000, 1000)[0]
+    rows: list[Supervised] = [
+        template.supervise([Message("user", question), Message("assistant", answer)]) for question, answer in _GOLDEN
+    ]
+    return PackedItems(
+        np.concatenate([row.ids for row in rows]),
+        np.concatenate([row.learnt for row in rows]),
+        np.cumsum([0, *map(len, rows)]),
+        one_each(len(rows)),
+    )
+
+
+def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> Writer:
+    """The language model of a bundle with its template.
+
+    Raises:
+        UserError: Its files contradict each other, or its losses are not those it had when written.
+    """
+    check_kind(manifest, recipe.head(()), folder)
+    try:
+        generation = generation_of(recipe)
+    except ValueError as error:
+        told = f"The bundle's {FILE} is damaged: {error}."
+        raise UserError(told, where=str(folder), mend="write the bundle again") from error
+    source = ModelSource(str(folder), folder)
+    template: ChatTemplate | PairTemplate
+    if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():
+        raise UserError(
+            "The bundle is not whole: chat_template.jinja is missing.",
+            where=str(folder),
+            mend="copy it again from the run that made it",
+        )
+    if is_seq2seq(source):
+        model, template = load_seq2seq(source), PairTemplate(load_tokenizer(source))
+    else:
+        with quiet_transformers():
+            template = ChatTemplate.of(load_tokenizer(source))
+        model = load_language_model(source)
+    writer = Writer(model, template, manifest.max_length, generation, recipe=recipe)
+    check_golden(manifest, golden_losses(writer), folder)
+    return writer

@@ -1,0 +1,61 @@
+"""The columns that rows of conversations have, told from the files themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.config.schema import ConversationFormat, DataConfig
+from tunebook.data.columns import Column
+from tunebook.data.paths import resolve_paths
+from tunebook.errors import UserError
+from tunebook.families.text_generation.data.facts import FACTS
+from tunebook.families.text_generation.data.formats import detect_format, format_columns
+from tunebook.families.text_generation.data.peek import column_names
+from tunebook.plugins.answers import samples_of
+
+if TYPE_CHECKING:
+    from tunebook.recipe import Recipe
+
+
+def training_files(data: DataConfig, recipe: Recipe[Any]) -> list[Path]:
+    """The files of all splits, or the recipe's samples where none are named."""
+    named = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    given = {name: value for name, value in named.items() if value is not None}
+    if not given:
+        return list(samples_of(recipe, data.cache_dir).values())
+    return [path for name, value in given.items() for path in resolve_paths(value, f"data.{name}")]
+
+
+def conversation_columns(
+    files: Sequence[Path], format: ConversationFormat | None, group: str | None, facts: str | None
+) -> list[Column]:
+    """The columns of the conversations' form, with the group and the facts where these are named."""
+    found = detect_format(files, format)
+    columns = format_columns(found.format, found.present)
+    if group is not None:
+        columns.append(Column("group", group, "data.group", "any"))
+    if facts is not None or all(FACTS in column_names(path) for path in files):
+        columns.append(Column(FACTS, facts or FACTS, "data.facts", "any", gaps=True))
+    return columns
+
+
+def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
+    """The columns of conversations that wait for an answer."""
+    if column is not None:
+        raise UserError(
+            "The column of a conversation has the name that its form gives it.",
+            where="--text",
+            mend="leave --text out; the columns are told by their names: messages, conversations, instruction, prompt",
+        )
+    if not files:
+        return []
+    try:
+        found = detect_format(resolve_paths(list(files), "files"), answered=False)
+    except UserError as error:
+        if "data.format" not in f"{error.where} {error.mend}":
+            raise
+        mend = "give its columns the names of one form: messages, or conversations, or instruction, or prompt"
+        raise UserError(error.what, where=", ".join(files), mend=mend) from error
+    return format_columns(found.format, found.present, answered=False)

@@ -1,0 +1,225 @@
+"""What the methods of a recipe that writes must return, looked at where their answers come in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.plugins.answers import are_texts, given
+from tunebook.plugins.code import own_code
+from tunebook.plugins.contract import broken, family_of, overridden
+
+if TYPE_CHECKING:
+    from tunebook.config.schema import TrainConfig
+    from tunebook.data.rows import Rows
+    from tunebook.families.text_generation.data.message import Message
+    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.metrics.sums import RowSums
+    from tunebook.families.text_generation.model.generate import Generation
+    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.prompts import Exchanges
+
+    Writing = TextGeneration[Any]
+
+PLACE = ("file", "line")
+"""Columns that `predict` writes before a recipe's own."""
+MODELS = ("tuned", "untuned", "before tuning")
+"""What models are called in a report."""
+TAKEN = (
+    *("perplexity", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "fact_recall", "exact_match", "empty"),
+    *("length_ratio", "repetition", "distinct_1", "distinct_2", "unfinished"),
+)
+"""Measures of all answers."""
+CELL = (str, Real, np.bool_)
+_CONVERSATION = "a list of tunebook.families.text_generation.data.message.Message, each with its text"
+
+
+def check_properties(recipe: Writing) -> None:
+    """Refuse what a recipe says of its answers, before a row is read or a model loaded.
+
+    Raises:
+        BrokenContract: One of its properties is of another kind.
+    """
+    candidates, columns, by = recipe.candidates, recipe.answer_columns, recipe.learnt_by
+    whole = isinstance(candidates, Integral) and not isinstance(candidates, bool)
+    given(recipe, "candidates", candidates, whole, "a whole number, at least 1")
+    given(recipe, "answer_columns", columns, are_texts(columns) and bool(columns), "a list of names")
+    for number, name in enumerate(columns):
+        if name in (*PLACE, *columns[:number]):
+            what = f"its `answer_columns` name '{name}' twice"
+            what += " (every answer has its place)" if name in PLACE else ""
+            raise broken(recipe, "answer_columns", what, f"name each once, and leave out {' and '.join(PLACE)}")
+    given(recipe, "learnt_by", by, isinstance(by, str), "a text; an empty one where the rows alone count")
+
+
+def generation_of(recipe: Writing) -> Generation:
+    """How a recipe's answers are chosen."""
+    from tunebook.families.text_generation.model.generate import Generation
+
+    made = recipe.generation()
+    asked = "a tunebook.families.text_generation.model.generate.Generation"
+    found: Generation = given(recipe, "generation", made, isinstance(made, Generation), asked)
+    return found
+
+
+def learnt_of(recipe: Writing, rows: Rows) -> Iterator[list[list[Message]]]:
+    """The conversations to learn from, of each row."""
+    asked = f"for each row a list of conversations, each {_CONVERSATION}"
+    for conversations in _one_a_row(recipe, "learnt", recipe.learnt(rows), len(rows)):
+        good = isinstance(conversations, (list, tuple)) and bool(conversations)
+        good = good and all(_conversation(each) for each in conversations)
+        yield given(recipe, "learnt", conversations, good, asked)
+
+
+def learnt_by(recipe: Writing) -> str:
+    """What shapes `learnt` besides the rows: what the recipe names, and its code where it has one of its own."""
+    cls = type(recipe)
+    return f"{recipe.learnt_by}\n{own_code(cls)}" if "learnt" in overridden(cls, family_of(cls)) else recipe.learnt_by
+
+
+def asked_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
+    """What a model is asked for each row."""
+    for conversation in _one_a_row(recipe, "asked", recipe.asked(rows), len(rows)):
+        yield given(recipe, "asked", conversation, _conversation(conversation), f"for each row {_CONVERSATION}")
+
+
+def exchanges_of(recipe: Writing, rows: Rows, wanted: int | None) -> Exchanges:
+    """What a model is asked on held-out rows."""
+    from tunebook.families.text_generation.prompts import Exchanges
+
+    made = recipe.exchanges(rows, wanted)
+    asked = "tunebook.families.text_generation.prompts.Exchanges, such as super().exchanges(rows, wanted)"
+    found: Exchanges = given(recipe, "exchanges", made, isinstance(made, Exchanges), asked)
+    counted = {len(each) for each in (found.references, found.rows, found.files, found.lines, found.groups)}
+    if counted != {len(found)}:
+        what = f"its `exchanges` have {len(found)} histories, and not as many of everything else"
+        raise broken(recipe, "exchanges", what, "give each history its references, row, file, line and group")
+    good = all(_conversation(history) for history in found.histories)
+    if not good or not all(each and are_texts(each) for each in found.references):
+        what = "its `exchanges` have an empty history, or references that are no texts"
+        raise broken(recipe, "exchanges", what, "give each a conversation that waits for an answer, and good answers")
+    return found
+
+
+def ranked_of(
+    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]
+) -> list[list[Draft]]:
+    """The best of several answers first."""
+    from tunebook.families.text_generation.predictor import Draft
+
+    made = recipe.ranked(rows, which, drafts)
+    asked = "the drafts of each row, a list of lists"
+    found: list[list[Draft]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
+    if len(found) != len(drafts):
+        what = f"its `ranked` returned drafts of {len(found)} rows, and was asked for {len(drafts)}"
+        raise broken(recipe, "ranked", what, f"return {asked}")
+    for each in found:
+        if not (isinstance(each, (list, tuple)) and each and all(isinstance(draft, Draft) for draft in each)):
+            what = f"its `ranked` returned {repr(each)[:60]} for a row"
+            raise broken(recipe, "ranked", what, "return at least one of its drafts, the best first")
+    return found
+
+
+def measures_of(
+    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
+) -> dict[str, RowSums]:
+    """What a recipe measures of answers."""
+    from tunebook.families.text_generation.metrics.sums import RowSums
+
+    made = recipe.measures(rows, which, drafts, train)
+    good = isinstance(made, Mapping) and all(isinstance(each, RowSums) for each in made.values())
+    asked = "{name: tunebook.families.text_generation.metrics.sums.RowSums}; {} for none"
+    found: Mapping[str, RowSums] = given(recipe, "measures", made, good, asked)
+    for name, measure in found.items():
+        if wrong := _misses(name, measure, len(which)):
+            raise broken(recipe, "measures", f"its `measures` returned of '{name}' {wrong[0]}", wrong[1])
+    return dict(found)
+
+
+def _misses(name: str, measure: RowSums, rows: int) -> tuple[str, str] | None:
+    """What is wrong with a measure, and what to write instead."""
+    from tunebook.families.text_generation.metrics.sums import ratio
+
+    if name != measure.name or name in TAKEN:
+        return f"one that is called '{measure.name}'", "call it the same twice, and as no measure that all answers have"
+    sums: Any = measure.sums
+    if not isinstance(sums, np.ndarray) or sums.ndim != 2 or not np.issubdtype(sums.dtype, np.number):
+        return f"sums that are a {type(sums).__name__}", "give numbers in a numpy array `[answers, columns]`"
+    if len(sums) != rows:
+        return f"{len(sums)} rows for {rows} answers", "give a row of sums for each of `which`"
+    if not np.isfinite(sums).all():
+        return "sums that are not finite", "give a row of zeros for an answer of which nothing can be said"
+    if measure.formula is ratio and sums.shape[1] != 2:
+        return f"{sums.shape[1]} columns", "give two for the formula `ratio`: what is divided, and by what"
+    if measure.share and not ((sums[:, 0] >= 0) & (sums[:, 0] <= sums[:, 1])).all():
+        return "a share beyond 0 and 1", "leave share=True out, or count among as many as there are"
+    if np.shape(measure.formula(np.stack([sums.sum(0)] * 3))) != (3,):
+        return (
+            "a formula that does not map sums `[..., columns]` to `[...]`",
+            "write it for the last axis: sums[..., 0]",
+        )
+    return None
+
+
+def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
+    """A recipe's answers without a model."""
+    made = recipe.baselines(rows, which, train)
+    good = isinstance(made, Mapping) and all(are_texts(each) for each in made.values())
+    found: Mapping[str, list[str]] = given(recipe, "baselines", made, good, "{name: a list of texts}; {} for none")
+    for name, texts in found.items():
+        if not isinstance(name, str) or name in MODELS:
+            raise broken(recipe, "baselines", f"its `baselines` call one {name!r}", "call it as no model is called")
+        if len(texts) != len(which):
+            what = f"its `baselines` returned {len(texts)} texts of '{name}' for {len(which)} questions"
+            raise broken(recipe, "baselines", what, "return a text for each of `which`")
+    return dict(found)
+
+
+def answers_of(
+    recipe: Writing, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Draft]]
+) -> Iterator[dict[str, str | float]]:
+    """What `predict` tells of each row, by column."""
+    columns = recipe.answer_columns
+    for told in _one_a_row(recipe, "answers", recipe.answers(rows, asked, drafts), len(rows)):
+        good = isinstance(told, (list, tuple)) and all(isinstance(each, CELL) for each in told)
+        given(recipe, "answers", told, good, f"for each row a text or number for each of: {', '.join(columns)}")
+        if len(told) != len(columns):
+            what = f"its `answers` returned {len(told)} values of a row for the columns {', '.join(columns)}"
+            raise broken(recipe, "answers", what, "return a value for each column of `answer_columns`, in that order")
+        plain = (each.item() if isinstance(each, np.generic) else each for each in told)
+        yield dict(zip(columns, plain, strict=True))
+
+
+def kept_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]:
+    """What a bundle keeps for a recipe."""
+    made = recipe.kept(config, train)
+    asked = "{name: value} of plain values, such as JSON has them; {} for nothing"
+    found: dict[str, Any] = given(recipe, "kept", made, isinstance(made, Mapping), asked)
+    try:
+        json.dumps(dict(found), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:  # among the latter what no file can hold
+        raise broken(recipe, "kept", f"its `kept` returned what JSON has not: {error}", f"return {asked}") from error
+    return found
+
+
+def _one_a_row(recipe: Writing, part: str, made: Any, rows: int) -> Iterator[Any]:
+    """What a part gives for rows, one by one."""
+    given(recipe, part, made, isinstance(made, Iterable) and not isinstance(made, (str, Mapping)), "one for each row")
+    number, mend = 0, "give one for each row, in order"
+    for number, each in enumerate(made, 1):
+        if number > rows:
+            raise broken(recipe, part, f"its `{part}` gave more than the {rows} rows", mend)
+        yield each
+    if number < rows:
+        raise broken(recipe, part, f"its `{part}` gave {number} of {rows} rows", mend)
+
+
+def _conversation(value: Any) -> bool:
+    from tunebook.families.text_generation.data.message import Message
+
+    good = isinstance(value, (list, tuple)) and bool(value)
+    return good and all(isinstance(each, Message) and isinstance(each.content, str) for each in value)

@@ -1,0 +1,131 @@
+"""Which characters and tokens of a rendered conversation are learnt: each answer, to the end of its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from tunebook.families.text_generation.data.rendering import Rendering, Span, Unsupervisable
+
+
+class Method(Enum):
+    """How the answers are found in what a template writes.
+
+    ``markers``: the template writes ``{% generation %}`` around them. ``prefixes``: a prompt, which is the conversation
+    up to a turn with the assistant's header, is the beginning of the whole conversation; what follows is the answer.
+    """
+
+    markers = "markers"
+    prefixes = "prefixes"
+
+
+def check_whole(turns: Sequence[Mapping[str, str]], text: str) -> None:
+    """Refuse what a template leaves out in silence, as many do with the turns of tools.
+
+    Args:
+        turns: The conversation.
+        text: What the template made of it.
+
+    Raises:
+        Unsupervisable: What somebody says stands nowhere in the text.
+    """
+    for number, turn in enumerate(turns, 1):
+        if turn["role"] != "assistant" and turn["content"].strip() not in text:  # answers are looked at one by one
+            raise Unsupervisable(f"the template leaves out or changes what the {turn['role']} says in turn {number}")
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """A conversation as tokens.
+
+    Attributes:
+        ids: int32 ``[tokens]``.
+        learnt: Which of them the loss is taken on, bool ``[tokens]``.
+    """
+
+    ids: np.ndarray
+    learnt: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Finds the answers in conversations of one template.
+
+    Attributes:
+        rendering: The template and the tokenizer.
+        method: How the answers are found.
+        end_of_turn: The control token that closes an answer and is learnt with it.
+    """
+
+    rendering: Rendering
+    method: Method
+    end_of_turn: str
+
+    def spans(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> tuple[str, dict[int, Span]]:
+        """The rendered text, and the characters of each answer from turn ``first`` on by the position of its turn.
+
+        Raises:
+            Unsupervisable: They cannot be told for certain.
+        """
+        said = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
+        if self.method is Method.prefixes:
+            text = self.rendering.text(turns)
+            return text, {position: self._by_prefix(text, turns, position) for position in said if position >= first}
+        text, marked = self.rendering.marked(turns)
+        if len(marked) != len(said):
+            raise Unsupervisable(f"the template marks {len(marked)} answers and the assistant has {len(said)} turns")
+        found = zip(said, marked, strict=True)
+        return text, {position: self._closed(text, span) for position, span in found if position >= first}
+
+    def _by_prefix(self, text: str, turns: Sequence[Mapping[str, str]], position: int) -> Span:
+        header = self.rendering.text(turns[:position], prompt=True)
+        if not text.startswith(header):
+            raise Unsupervisable(
+                f"up to turn {position + 1} the template writes the conversation otherwise than as a prompt"
+            )
+        start, end = self._closed(text, (len(header), len(text)))
+        if not self.rendering.text(turns[: position + 1]).startswith(text[:end]):
+            raise Unsupervisable(f"the template writes turn {position + 1} otherwise once later turns follow")
+        if turns[position]["content"].strip() not in text[start:end]:
+            raise Unsupervisable(f"the template leaves out or changes what the assistant says in turn {position + 1}")
+        return start, end
+
+    def _closed(self, text: str, span: Span) -> Span:
+        """A span up to and including its end of turn; what a template writes after it is not learnt."""
+        start, end = span
+        closes = text.find(self.end_of_turn, start, end)
+        if closes < 0:
+            raise Unsupervisable(f"the end of turn {self.end_of_turn} is not part of what would be learnt")
+        return start, closes + len(self.end_of_turn)
+
+    def supervise(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> Supervised:
+        """Encode a conversation as a whole and mark what is learnt.
+
+        A token that joins the template's header to the answer is in no prompt, so generation would begin from other
+        tokens than the learnt ones: the conversation is refused. A token at the other end cannot hold two things but
+        the end of turn and white space that it eats, and is learnt.
+
+        Args:
+            turns: The conversation.
+            first: Position of the first turn that is learnt; answers before it are context alone.
+
+        Raises:
+            Unsupervisable: It cannot be told for certain what is to be learnt.
+        """
+        text, spans = self.spans(turns, first)
+        check_whole(turns, text)
+        tokens = self.rendering.encode(text)
+        learnt = np.zeros(len(tokens.ids), dtype=bool)
+        for position, (start, end) in spans.items():
+            if ((tokens.starts < start) & (tokens.ends > start)).any():
+                raise Unsupervisable(
+                    f"the tokenizer joins the beginning of turn {position + 1} to the template's header before it"
+                )
+            learnt |= (tokens.starts >= start) & (tokens.starts < end)
+        return Supervised(tokens.ids, learnt)

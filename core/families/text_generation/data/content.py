@@ -1,0 +1,122 @@
+"""The conversations of rows for the data gate: checked turn by turn, compared as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from tunebook.config.schema import ConversationFormat
+from tunebook.data.content import Layout
+from tunebook.data.duplicates import Duplicates, find_duplicates
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
+from tunebook.families.text_generation.data.check import check
+from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
+from tunebook.families.text_generation.data.formats import SHAPES
+from tunebook.families.text_generation.data.message import Message, UnusableConversation, from_text, to_plain, to_text
+from tunebook.families.text_generation.data.parse import parse
+
+CONVERSATION, TEXT = "conversation", "text"
+"""Roles of a checked conversation: as JSON (`to_text`), and as people read it (`to_plain`)."""
+
+
+class ConversationContent:
+    """The conversations of rows.
+
+    Args:
+        format: The form that the rows hold them in; None: told by their roles.
+        column: The column that messages name; "" for the row as a whole.
+        answered: Whether they end with the assistant's answer; else they wait for it.
+    """
+
+    what = "conversation"
+    ungrouped = ""
+    line = "prompt"
+
+    def __init__(self, format: ConversationFormat | None = None, column: str = "", answered: bool = True) -> None:
+        self.format = format
+        self.column = column
+        self.answered = answered
+
+    def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
+        """Read and check every conversation; bad ones go to ``rejects``.
+
+        The columns of the form give way to the roles `CONVERSATION` and `TEXT`; other roles stay.
+        """
+        shape = SHAPES[self._format_of(rows)]
+        sources = [name for name in (*shape.required, *shape.optional) if name in rows.roles]
+        others = [role for role in rows.roles if role not in sources]
+        schema = row_schema([*others, CONVERSATION, TEXT])
+        writer = RowWriter(schema, rows.split)
+        for batch in rows.table.to_batches():
+            kept, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects)
+            if kept:
+                good = batch.take(pa.array(kept, pa.int64()))
+                columns = [
+                    *map(good.column, others),
+                    pa.array(conversations, pa.string()),
+                    pa.array(texts, pa.string()),
+                ]
+                writer.add_batch(pa.record_batch([*columns, good.column(FILE), good.column(LINE)], schema=schema))
+        return writer.finish()
+
+    def alike(self, layout: Layout, threshold: float) -> Duplicates:
+        """Which conversations of all splits are the same, exactly or nearly.
+
+        All turns of a conversation count, so that a greeting in common joins none. Of the system turn counts only
+        whether it is the same: it may be long and shared by all, and would make any two of them alike.
+
+        Args:
+            layout: The splits.
+            threshold: Jaccard similarity of their sets of word 3-grams.
+        """
+        # In a scratch file, as the rows are: in memory is only what is looked at.
+        schema = pa.schema([pa.field(TEXT, pa.string())])
+        writer = RowWriter(schema, "all")
+        for chunk in layout.column(CONVERSATION).chunks:
+            texts = [to_plain(_with_short_system(from_text(text))) for text in chunk.to_pylist()]
+            writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
+        return find_duplicates(writer.finish().column(TEXT), threshold)
+
+    def _format_of(self, rows: Rows) -> ConversationFormat:
+        """The form as told, or the one whose columns the rows have."""
+        needed = ((form, shape.needed(self.answered)) for form, shape in SHAPES.items())
+        return self.format or next(form for form, names in needed if set(names) <= set(rows.roles))
+
+    def _checked(
+        self, batch: pa.RecordBatch, format: ConversationFormat, sources: Sequence[str], rejects: RejectLog
+    ) -> tuple[list[int], list[str], list[str]]:
+        """The positions of good rows, and their conversations as JSON and as plain text."""
+        kept, conversations, texts = [], [], []
+        values = [batch.column(role).to_pylist() for role in sources]
+        facts = batch.column(FACTS).to_pylist() if FACTS in batch.schema.names else None
+        for i, row in enumerate(zip(*values, strict=True)):
+            try:
+                messages = parse(dict(zip(sources, row, strict=True)), format)
+                if not self.answered and not messages[-1].content.strip() and messages[-1].role == "assistant":
+                    del messages[-1]  # the empty place for the answer
+                check(messages, self.answered)
+            except UnusableConversation as reason:
+                file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
+                rejects.add(file, line, self.column, f"is no usable conversation: {reason}", row[0] or "")
+                continue
+            try:
+                parse_facts(facts[i] or "" if facts else "")
+            except ValueError as reason:
+                file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
+                rejects.add(file, line, "", f"cannot be used: {reason}; {HOW}", facts[i] if facts else "")
+                continue
+            kept.append(i)
+            conversations.append(to_text(messages))
+            texts.append(to_plain(messages))
+        return kept, conversations, texts
+
+
+def _with_short_system(messages: list[Message]) -> list[Message]:
+    """The conversation with one word in place of its system turn, equal for equal ones."""
+    if messages[0].role != "system":
+        return messages
+    digest = hashlib.blake2b(messages[0].content.encode("utf-8"), digest_size=16).hexdigest()
+    return [Message("system", digest), *messages[1:]]

@@ -1,0 +1,165 @@
+"""Conversations of a split as token rows with what is learnt of them: encoded once, cached, read back by memory map."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunebook.config.schema import TooLong
+from tunebook.data.rows import Rows
+from tunebook.families.text_classification.tokens import tokenizer_key
+from tunebook.families.text_generation.data.answers import Supervised
+from tunebook.families.text_generation.data.content import CONVERSATION
+from tunebook.families.text_generation.data.message import Message, from_text
+from tunebook.families.text_generation.data.supervision import fit
+from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.files import filling_cache, folder_written_whole, write_json
+from tunebook.progress import counting
+
+_FORMAT = 1  # raise when the files below or the way of encoding change, so that old caches are not read
+
+
+@dataclass(frozen=True)
+class EncodedConversations:
+    """The token rows of all conversations of a split; a long one may have several, an unusable one has none.
+
+    Attributes:
+        ids: Token ids of all rows one after the other, int32 ``[tokens]``.
+        learnt: Which of them the loss is taken on, bool ``[tokens]``.
+        offsets: Where each row starts, int64 ``[rows + 1]``.
+        sources: The conversation that each row is of, ascending, int64 ``[rows]``.
+        lengths: Tokens of each whole conversation (of several, the longest), 0 where it cannot be encoded, int64
+            ``[conversations]``.
+        rejected: Conversation -> why it, or an answer of it, is in no row.
+    """
+
+    ids: np.ndarray
+    learnt: np.ndarray
+    offsets: np.ndarray
+    sources: np.ndarray
+    lengths: np.ndarray
+    rejected: Mapping[int, tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The conversations that have a row, ``[kept]``."""
+        return np.unique(self.sources)
+
+    @property
+    def rows(self) -> Iterator[Supervised]:
+        """The rows one by one."""
+        for start, end in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
+            yield Supervised(self.ids[start:end], self.learnt[start:end])
+
+
+def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy: TooLong) -> str:
+    """A hash of all that shapes the token rows of a conversation."""
+    parts = (str(_FORMAT), tokenizer_key(tokenizer), template.text, str(max_length), policy.name)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+Learnt = Callable[[Rows], Iterator[list[list[Message]]]]
+"""Gives the conversations that are learnt from, of each row in order."""
+
+
+def own_conversations(rows: Rows) -> Iterator[list[list[Message]]]:
+    """The one conversation that each row holds."""
+    for chunk in rows.column(CONVERSATION).chunks:
+        for text in chunk.to_pylist():
+            yield [from_text(text)]
+
+
+def encode_cached(
+    rows: Rows,
+    template: ChatTemplate,
+    max_length: int,
+    policy: TooLong,
+    cache_dir: Path,
+    learnt: Learnt = own_conversations,
+    learnt_by: str = "",
+) -> EncodedConversations:
+    """Encode the conversations of a split, or read them back from the cache.
+
+    Args:
+        rows: Checked rows.
+        template: Writes conversations as the model reads them.
+        max_length: Tokens of a token row, at most.
+        policy: What happens to a longer conversation.
+        cache_dir: Where the encoded rows are kept.
+        learnt: Gives the conversations of each row.
+        learnt_by: What shapes them besides the rows, such as the template of a prompt.
+
+    Raises:
+        UserError: A conversation is over the length and the policy is ``error``.
+    """
+    key = encoding_key(template.rendering.tokenizer, template, max_length, policy)
+    named = f"{rows.fingerprint}\n{key}\n{learnt_by}"
+    folder = cache_dir / "conversations" / hashlib.sha256(named.encode()).hexdigest()[:32]
+    if "strftime_now" in template.text:  # the day's date would stay in the cache
+        shutil.rmtree(folder, ignore_errors=True)
+    cached = _read(folder)
+    if cached is None or len(cached.lengths) != len(rows):
+        shutil.rmtree(folder, ignore_errors=True)
+        with filling_cache(folder, "encoded conversations"):
+            _write(folder, rows, template, max_length, policy, learnt)
+        cached = _read(folder)
+    assert cached is not None
+    return cached
+
+
+def _write(
+    folder: Path, rows: Rows, template: ChatTemplate, max_length: int, policy: TooLong, learnt_of: Learnt
+) -> None:
+    lengths, sources, sizes = [], [], []
+    rejected: dict[int, tuple[str, ...]] = {}
+    with folder_written_whole(folder) as beside:
+        with (
+            (beside / "ids.bin").open("wb") as ids,
+            (beside / "learnt.bin").open("wb") as learnt,
+            counting(f"tokens of {rows.split} conversations", len(rows)) as advance,
+        ):
+            for number, conversations in enumerate(learnt_of(rows)):
+                fitted = [fit(each, template, max_length, policy, rows.where(number)) for each in conversations]
+                for row in (row for each in fitted for row in each.rows):
+                    ids.write(row.ids.astype(np.int32).tobytes())
+                    learnt.write(row.learnt.tobytes())
+                    sizes.append(len(row))
+                    sources.append(number)
+                reasons = tuple(reason for each in fitted for reason in each.rejected)
+                if reasons:
+                    rejected[number] = reasons
+                lengths.append(max(each.tokens for each in fitted))
+                advance(1)
+        np.save(beside / "offsets.npy", np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64))
+        np.save(beside / "sources.npy", np.array(sources, dtype=np.int64))
+        np.save(beside / "lengths.npy", np.array(lengths, dtype=np.int64))
+        write_json(beside / "rejected.json", {str(number): reasons for number, reasons in rejected.items()})
+
+
+def _read(folder: Path) -> EncodedConversations | None:
+    try:
+        offsets, sources, lengths = (
+            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "sources", "lengths")
+        )
+        rejected = json.loads((folder / "rejected.json").read_text(encoding="utf-8"))
+        ids, learnt = _mapped(folder / "ids.bin", np.int32), _mapped(folder / "learnt.bin", np.bool_)
+    except (OSError, ValueError):
+        return None
+    whole = len(ids) == len(learnt) == offsets[-1] and len(sources) == len(offsets) - 1
+    reasons = {int(number): tuple(told) for number, told in rejected.items()}
+    return EncodedConversations(ids, learnt, offsets, sources, lengths, reasons) if whole else None
+
+
+def _mapped(file: Path, kind: Any) -> np.ndarray:
+    # An empty file cannot be mapped.
+    return np.memmap(file, dtype=kind, mode="r") if file.stat().st_size else np.zeros(0, dtype=kind)

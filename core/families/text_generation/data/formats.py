@@ -1,0 +1,142 @@
+"""The forms that people have conversations in, told apart by the columns of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunebook.config.schema import ConversationFormat
+from tunebook.data.chunks import PARTED, parted_otherwise
+from tunebook.data.columns import Column
+from tunebook.errors import UserError
+
+KEY = "data.format"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of a form: those that make it one, those it may have, and the one with the answer alone."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    answer: str = ""
+
+    def needed(self, answered: bool) -> tuple[str, ...]:
+        """The columns that make it one; the answer's is not needed where it is yet to be given."""
+        return tuple(name for name in self.required if answered or name != self.answer)
+
+
+SHAPES: Mapping[ConversationFormat, Shape] = {
+    ConversationFormat.messages: Shape(("messages",)),
+    ConversationFormat.sharegpt: Shape(("conversations",), ("system",)),
+    ConversationFormat.alpaca: Shape(("instruction", "output"), ("input", "system", "history"), "output"),
+    ConversationFormat.prompt_completion: Shape(("prompt", "completion"), answer="completion"),
+}
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What the columns of files say.
+
+    Attributes:
+        format: The form that all of them have.
+        present: The columns of that form to read. Of JSON Lines, where any line may be the first to have a key, these
+            are all that the form knows.
+    """
+
+    format: ConversationFormat
+    present: tuple[str, ...]
+
+
+def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = None, answered: bool = True) -> Detected:
+    """Tell from their columns in which form files hold conversations.
+
+    Args:
+        paths: The files of all splits.
+        wanted: What the user says they are (``data.format``): only whether the columns are there is looked at.
+        answered: Whether the rows hold the answers too; else they wait for them.
+
+    Raises:
+        UserError: A file cannot be read, is of no form or lacks a column of the one wanted; or the files are of
+            several forms, or each of more than one.
+    """
+    from tunebook.families.text_generation.data.peek import column_names, is_jsonlines
+
+    columns = {path: column_names(path) for path in paths}
+    found = _agreed(columns, answered) if wanted is None else wanted
+    shape = SHAPES[found]
+    for path, names in columns.items():
+        missing = [name for name in shape.needed(answered) if name not in names]
+        if missing:
+            lacking = " and no column ".join(map(repr, missing))
+            raise UserError(
+                f"{path.name} has no column {lacking}, which {KEY}={found.name} needs",
+                where=str(path),
+                mend=f"its columns: {', '.join(names)}; {_needs()}",
+            )
+    known = set().union(*columns.values(), *(shape.optional for path in paths if is_jsonlines(path)))
+    return Detected(found, tuple(name for name in (*shape.needed(answered), *shape.optional) if name in known))
+
+
+def format_columns(
+    format: ConversationFormat, present: Collection[str] | None = None, answered: bool = True
+) -> list[Column]:
+    """The columns that hold a conversation; each has its name as role.
+
+    Args:
+        format: The form of the rows.
+        present: The columns that the files have (`Detected.present`); optional ones besides are not read.
+            None: all are read where they are.
+        answered: Whether the rows hold the answers too.
+    """
+    shape = SHAPES[format]
+    optional = [name for name in shape.optional if present is None or name in present]
+    return [
+        *(Column(name, name, KEY, "any") for name in shape.needed(answered)),
+        *(Column(name, name, KEY, "any", required=False) for name in optional),
+    ]
+
+
+def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> ConversationFormat:
+    """The one form that fits the columns of every file."""
+    fitting = {path: _fitting(names, answered) for path, names in columns.items()}
+    common = set(SHAPES).intersection(*fitting.values())
+    if len(common) == 1:
+        return common.pop()
+    for path, formats in fitting.items():
+        if not formats:
+            raise UserError(
+                f"{path.name} holds conversations in no form that is known; its columns: {', '.join(columns[path])}",
+                where=str(path),
+                mend=PARTED if parted_otherwise(columns[path]) else f"rename its columns: {_needs()}",
+            )
+    if common:
+        forms = [format for format in SHAPES if format in common]
+        path = next(iter(columns))
+        raise UserError(
+            f"the columns of {path.name} fit more than one form: {', '.join(columns[path])}",
+            where=KEY,
+            mend=f"say which one is meant: {' or '.join(f'{KEY}={form.name}' for form in forms)}",
+        )
+    one, *others = fitting
+    odd = next(path for path in others if fitting[path] != fitting[one])
+    raise UserError(
+        f"{one.name} and {odd.name} hold conversations in different forms: {_listed(fitting[one])} and "
+        f"{_listed(fitting[odd])}",
+        where=KEY,
+        mend="bring all files to one form",
+    )
+
+
+def _fitting(names: Collection[str], answered: bool) -> list[ConversationFormat]:
+    return [format for format, shape in SHAPES.items() if set(shape.needed(answered)) <= set(names)]
+
+
+def _listed(formats: Sequence[ConversationFormat]) -> str:
+    return " or ".join(format.name for format in formats)
+
+
+def _needs() -> str:
+    """What each form needs, in one sentence."""
+    return "; ".join(f"{KEY}={format.name} needs {' and '.join(shape.required)}" for format, shape in SHAPES.items())

@@ -1,0 +1,165 @@
+"""Proof, on conversations made for it, of what a chat template lets learn; a template that fails is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from tunebook.errors import UserError
+from tunebook.families.text_generation.data.answers import Answers, Method
+from tunebook.families.text_generation.data.rendering import KEY, Rendering, Unsupervisable
+
+MEND = (
+    "give a template with {% generation %} before each answer of the assistant and {% endgeneration %} after its "
+    f"end of turn: {KEY}=<file.jinja>"
+)
+SYSTEM = "You answer for a shop of lamps."
+# All different from each other and from what templates write, so that each is found again where it stands.
+_WORDS = (
+    "{kind} about order {number}",
+    "Größe {number}: 你好, naïve café 👩‍👩‍👧 — {kind}",
+    "{{{{ {kind} }}}} {{% if {number} %}} <b>1 &lt; 2</b> ### User: <|im_end| [/INST | \\n\n\n- {kind} {number}",
+)
+_THOUGHT = "<think>\nlook it up: {kind}\n</think>\n\n{kind} thought over {number}"
+
+Turns = Sequence[Mapping[str, str]]
+
+
+def conversation(words: str, rounds: int, system: bool = False) -> list[dict[str, str]]:
+    """Some rounds of question and answer."""
+    turns = [{"role": "system", "content": SYSTEM}] if system else []
+    for number, (role, kind) in product(range(1, rounds + 1), (("user", "Question"), ("assistant", "Answer"))):
+        turns.append({"role": role, "content": words.format(kind=kind, number=number)})
+    return turns
+
+
+def probes(system: bool = False) -> list[list[dict[str, str]]]:
+    """Conversations of one to three rounds: plain, in many scripts, and with what looks like markup."""
+    return [conversation(words, rounds, system) for words, rounds in product(_WORDS, (1, 2, 3))]
+
+
+def thoughts() -> list[list[dict[str, str]]]:
+    """Conversations in which the assistant thinks aloud, which some templates strip from earlier turns."""
+    return [conversation(_THOUGHT, rounds) for rounds in (1, 2, 3)]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proved of a template.
+
+    Attributes:
+        answers: Finds what is learnt.
+        control_tokens: Tokens that steer the model, as text; none may occur in what somebody says.
+        no_system: Why conversations with a system prompt cannot be learnt from; None where they can.
+    """
+
+    answers: Answers
+    control_tokens: frozenset[str]
+    no_system: str | None
+
+
+def prove(rendering: Rendering) -> Proof:
+    """Find a method that is right about all trial conversations, markers first.
+
+    Raises:
+        UserError: None is.
+    """
+    try:
+        control = frozenset(rendering.control_tokens(rendering.text(probes()[0])))
+        closing = end_of_turn(rendering, control)
+    except Unsupervisable as error:
+        raise _refused(rendering, str(error)) from error
+    proofs, complaints = [], []
+    for method in Method if rendering.has_markers else [Method.prefixes]:
+        answers = Answers(rendering, method, closing)
+        if complaint := _complaint(answers):
+            complaints.append(f"by {method.value}, {complaint}")
+        else:
+            proofs.append(Proof(answers, control, _complaint(answers, system=True)))
+    if not proofs:
+        raise _refused(rendering, "; ".join(complaints))
+    return next((proof for proof in proofs if not proof.no_system), proofs[0])
+
+
+def _refused(rendering: Rendering, reason: str) -> UserError:
+    return UserError(f"Nothing can safely be learnt with {rendering.name}: {reason}", where=KEY, mend=MEND)
+
+
+def end_of_turn(rendering: Rendering, control: frozenset[str]) -> str:
+    """The one control token that follows every answer of the trial conversations, after white space at most.
+
+    Raises:
+        Unsupervisable: There is none, or not always the same one.
+    """
+    found = set()
+    for turns in probes():
+        text = rendering.text(turns)
+        for turn, (_, end) in zip(turns, _in_order(text, turns), strict=True):
+            if turn["role"] == "assistant":
+                rest = text[end:].lstrip()
+                found.add(max((token for token in control if rest.startswith(token)), key=len, default=""))
+    if len(found) == 1 and (token := found.pop()):
+        return token
+    told = ", ".join(sorted(token or "plain text or nothing" for token in found))
+    raise Unsupervisable(f"no control token ends every answer ({told or 'nothing'} follows), so none could be learnt")
+
+
+def _in_order(text: str, turns: Turns) -> Iterator[tuple[int, int]]:
+    """Where each turn stands in a rendered text."""
+    position = 0
+    for number, turn in enumerate(turns, 1):
+        start = text.find(turn["content"], position)
+        if start < 0:
+            raise Unsupervisable(
+                f"the {turn['role']}'s turn {number} of {len(turns)} is left out, changed or moved by the template"
+            )
+        position = start + len(turn["content"])
+        yield start, position
+
+
+def _complaint(answers: Answers, system: bool = False) -> str | None:
+    """Why a method is wrong about a trial conversation; None where it is right about all."""
+    try:
+        for turns in probes(system):
+            _check_text(answers, turns)
+            _check_tokens(answers, turns)
+        if not system:
+            for turns in thoughts():
+                _check_tokens(answers, turns)
+    except Unsupervisable as error:
+        return str(error)
+    return None
+
+
+def _check_text(answers: Answers, turns: Turns) -> None:
+    """All that is said is written, in its order, and each answer's span holds what the assistant says there."""
+    text, spans = answers.spans(turns)
+    stands = list(_in_order(text, turns))
+    for position, (start, end) in spans.items():
+        if not start <= stands[position][0] <= stands[position][1] <= end:
+            raise Unsupervisable(f"what the assistant says in turn {position + 1} is not what would be learnt")
+
+
+def _check_tokens(answers: Answers, turns: Turns) -> None:
+    """The tokens are those of `apply_chat_template`, and those before the last answer are those of its prompt."""
+    rendering = answers.rendering
+    text, spans = answers.spans(turns)
+    rows = answers.supervise(turns)
+    theirs = rendering.tokenizer.apply_chat_template(list(turns), chat_template=rendering.template, return_dict=False)
+    if not np.array_equal(rows.ids, theirs):
+        raise Unsupervisable("the tokenizer encodes the conversation otherwise than its backend")
+    bos = rendering.tokenizer.bos_token_id
+    if bos is not None and (rows.ids[:2] == bos).sum() == 2:
+        raise Unsupervisable("the beginning of text is written twice")
+    closing = rendering.id_of(answers.end_of_turn)
+    if (rows.ids[rows.learnt] == closing).sum() != len(spans):
+        raise Unsupervisable(f"not every end of turn {answers.end_of_turn} would be learnt")
+    header = rendering.text(turns[:-1], prompt=True)
+    if not text.startswith(header) or spans[len(turns) - 1][0] != len(header):
+        raise Unsupervisable("what would be learnt does not begin where a prompt ends")
+    before = rendering.encode(header).ids
+    if not np.array_equal(rows.ids[: len(before)], before) or not rows.learnt[len(before)]:
+        raise Unsupervisable("the tokens of a prompt are not those before the answer")

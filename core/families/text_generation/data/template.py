@@ -1,0 +1,144 @@
+"""A chat template of which it is proved what it lets learn: the assistant's words and their end of turn, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunebook.errors import UserError
+from tunebook.families.text_generation.data.answers import Method, Supervised, check_whole
+from tunebook.families.text_generation.data.proof import MEND, Proof, prove
+from tunebook.families.text_generation.data.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
+
+TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
+"""Templates that ship, by the name that ``model.chat_template`` takes them by."""
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """Makes tokens of conversations and marks those that are learnt.
+
+    Attributes:
+        rendering: The template's text and the tokenizer.
+        proof: What was proved of them.
+    """
+
+    rendering: Rendering
+    proof: Proof
+
+    @classmethod
+    def of(cls, tokenizer: Any, file: Path | None = None) -> ChatTemplate:
+        """Take a file's template, or else the tokenizer's own, and prove what it lets learn.
+
+        Args:
+            tokenizer: A transformers tokenizer with a fast backend.
+            file: A Jinja file that is used in place of the tokenizer's template.
+
+        Raises:
+            UserError: There is no template, or nothing can safely be learnt with it.
+        """
+        rendering = Rendering.of(tokenizer, file)
+        return cls(rendering, prove(rendering))
+
+    @property
+    def text(self) -> str:
+        """Its Jinja text; a tuned model is to keep it as ``tokenizer.chat_template``."""
+        return self.rendering.template
+
+    @property
+    def method(self) -> Method:
+        """How the answers are found."""
+        return self.proof.answers.method
+
+    @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer."""
+        return self.rendering.tokenizer
+
+    @property
+    def end_of_turn(self) -> str:
+        """The control token that closes what the assistant says."""
+        return self.proof.answers.end_of_turn
+
+    @property
+    def end_of_turn_ids(self) -> tuple[int, ...]:
+        """Where generation must stop."""
+        return (self.rendering.id_of(self.end_of_turn),)
+
+    @property
+    def ends_elsewhere(self) -> bool:
+        """Whether the tokenizer's end of text is another token, so that ``generate`` must be told where to stop."""
+        return self.rendering.tokenizer.eos_token_id not in self.end_of_turn_ids
+
+    @property
+    def no_system(self) -> str | None:
+        """Why conversations with a system prompt cannot be learnt from; None where they can."""
+        return self.proof.no_system
+
+    def facts(self) -> dict[str, str]:
+        """What a report says of the template."""
+        eos = self.rendering.tokenizer.eos_token
+        elsewhere = f"; the tokenizer's end of text is {eos}, generation stops at the former" * self.ends_elsewhere
+        shipped = {str(file): f"{name}, which ships" for name, file in TEMPLATES.items()}
+        facts = {
+            "chat template": shipped.get(self.rendering.name, self.rendering.name),
+            "answers found by": f"{self.method.value}, proved on conversations made for it",
+            "end of turn": f"{self.end_of_turn}, learnt{elsewhere}",
+        }
+        if self.no_system:
+            facts["system prompt"] = f"not possible: {self.no_system}"
+        if "strftime_now" in self.text:
+            facts["date"] = "the template may write the day's date, so tokens may differ from day to day"
+        return facts
+
+    def check_roles(self, roles: set[str]) -> None:
+        """Refuse data with system prompts where the template cannot take them.
+
+        Raises:
+            UserError: It cannot.
+        """
+        if self.no_system and "system" in roles:
+            raise UserError(
+                f"There are system prompts, and with them nothing can safely be learnt with {self.rendering.name}: "
+                f"{self.no_system}.",
+                where=KEY,
+                mend=f"{MEND}; or leave the system turns out",
+            )
+
+    def prompt(self, conversation: Conversation) -> np.ndarray:
+        """Tokens from which the assistant's next turn is generated, int32 ``[tokens]``.
+
+        Raises:
+            Unsupervisable: The template refuses the conversation, or a control token stands in what is said.
+        """
+        turns = self._turns(conversation)
+        text = self.rendering.text(turns, prompt=True)
+        check_whole(turns, text)
+        return self.rendering.encode(text).ids
+
+    def supervise(self, conversation: Conversation, first: int = 0) -> Supervised:
+        """Encode a conversation and mark what is learnt of it.
+
+        Args:
+            conversation: Turns with a role and a content.
+            first: Position of the first turn that is learnt; answers before it are context alone.
+
+        Raises:
+            Unsupervisable: It cannot be told for certain what is to be learnt; the message says why.
+        """
+        turns = self._turns(conversation)
+        if self.no_system and any(turn["role"] == "system" for turn in turns):
+            raise Unsupervisable(f"it has a system prompt: {self.no_system}")
+        return self.proof.answers.supervise(turns, first)
+
+    def _turns(self, conversation: Conversation) -> Sequence[Mapping[str, str]]:
+        turns = plain(conversation)
+        for number, turn in enumerate(turns, 1):
+            found = [token for token in self.proof.control_tokens if token in turn["content"]]
+            if found:
+                raise Unsupervisable(f"the control token {min(found)} stands in what is said in turn {number}")
+        return turns

@@ -1,0 +1,167 @@
+"""Held-out conversations: encoded, asked, and what a model does on them."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tunebook.config.schema import TooLong
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.text_generation.batches_chat import scored_rows
+from tunebook.families.text_generation.batches_seq2seq import encoded_pairs
+from tunebook.families.text_generation.contract import learnt_of, ranked_of
+from tunebook.families.text_generation.data.encoded import encode_cached
+from tunebook.families.text_generation.data.packing import PackedItems, one_each
+from tunebook.families.text_generation.data.pair_template import PairTemplate
+from tunebook.families.text_generation.data.pairs import PairItems
+from tunebook.families.text_generation.data.rendering import Unsupervisable
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
+from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.families.text_generation.predictor import Draft, Writer
+from tunebook.families.text_generation.prompts import Exchanges
+from tunebook.progress import counting
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out conversations as a model is scored on them.
+
+    Attributes:
+        rows: The conversations.
+        items: Their token rows, one to a pack.
+        exchanges: The turns that are written.
+        prompts: Token ids of what is asked for each.
+        left_out: Turns that cannot be asked, as they are too long.
+        shortened: Turns that are asked without the earliest ones before them.
+    """
+
+    rows: Rows
+    items: PackedItems | PairItems
+    exchanges: Exchanges
+    prompts: list[np.ndarray]
+    left_out: int
+    shortened: int
+
+    @classmethod
+    def of(cls, rows: Rows, items: PackedItems | PairItems, exchanges: Exchanges, writer: Writer) -> HeldOut:
+        """Encode what is asked."""
+        prompts, kept = [], []
+        writer.truncated = 0
+        for number, history in enumerate(exchanges.histories):
+            try:
+                prompts.append(writer.asked(history))
+                kept.append(number)
+            except Unsupervisable:
+                continue
+        return cls(rows, items, exchanges.take(kept), prompts, len(exchanges) - len(kept), writer.truncated)
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """What is resampled together where conversations are no independent evidence."""
+        return np.array(self.rows.texts("group")) if "group" in self.rows.roles else None
+
+    def notes(self, possible: int) -> list[str]:
+        """What a reader must know of the written answers.
+
+        Args:
+            possible: Answers that all rows together ask for.
+        """
+        notes = []
+        if len(self.exchanges) + self.left_out < possible:
+            notes.append(
+                f"Perplexity is over all {len(self.rows):,} test rows; of the {possible:,} answers that they ask for "
+                f"{len(self.exchanges):,} were written and compared (evaluation.answers)."
+            )
+        if self.shortened:
+            notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")
+        if self.left_out:
+            notes.append(f"{self.left_out} turns were not asked: with their question alone they are too long.")
+        if self.exchanges.unclaimed:
+            notes.append(
+                f"{self.exchanges.unclaimed} required facts stand in no given answer word for word, and were asked of "
+                "none."
+            )
+        return notes
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One model on the held-out conversations.
+
+    Attributes:
+        answers: What it wrote, of several drafts the best.
+        drafts: All that it wrote for each, the best first.
+        perplexity: Loss and tokens of each conversation; None of what is no model.
+    """
+
+    answers: GeneratedAnswers
+    drafts: list[list[Draft]]
+    perplexity: RowSums | None = None
+
+    @property
+    def unfinished(self) -> RowSums | None:
+        """Share of the answers that were cut off at the most tokens allowed; None of what is no model."""
+        if self.perplexity is None:
+            return None
+        rows = [(several[0].stopped_at is not None, 1) for several in self.drafts]
+        sums = np.array(rows, dtype=np.float64).reshape(-1, 2)
+        return RowSums("unfinished", sums, share=True, higher_is_better=False)
+
+    def notes(self) -> list[str]:
+        """What a reader must know of how it wrote."""
+        cut = [several[0].stopped_at for several in self.drafts if several[0].stopped_at is not None]
+        if not cut:
+            return []
+        return [
+            f"{len(cut):,} of the {len(self.drafts):,} answers stop at recipe.max_new_tokens={cut[0]}, unfinished, and "
+            "are scored so."
+        ]
+
+
+def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
+    """Measure a model's losses, and let it write."""
+    items = held_out.items
+    with counting(f"perplexity {what}", len(items), progress) as advance:
+        losses, tokens = writer.losses(items, device, advance)
+    sums = scored_rows(items, losses, tokens, len(held_out.rows))
+    with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
+        drafts = writer.drafts(held_out.prompts, device, advance)
+    ranked = ranked_of(writer.recipe, held_out.rows, held_out.exchanges.rows.tolist(), drafts)
+    return written(held_out, ranked, perplexity(sums[:, 0], sums[:, 1]))
+
+
+def written(held_out: HeldOut, drafts: list[list[Draft]], losses: RowSums | None = None) -> Performance:
+    """What was written, by a model or without one."""
+    return Performance(held_out.exchanges.answered([several[0].text for several in drafts]), drafts, losses)
+
+
+def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems | PairItems, list[str]]:
+    """New rows as token rows; those that the model's template cannot write are left out, and told of."""
+    if isinstance(writer.template, PairTemplate):
+        return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
+    with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
+        length, learnt = writer.max_length, partial(learnt_of, writer.recipe)
+        found = encode_cached(rows, writer.template, length, TooLong.split_turns, Path(scratch), learnt)
+        kept = found.kept
+        if not len(kept):
+            reason = next(iter(found.rejected.values()))[0]
+            raise UserError(f"No conversation can be scored: {reason}.", where=rows.where(0), mend="give other rows")
+        sources = np.searchsorted(kept, found.sources)
+        items = PackedItems(np.array(found.ids), np.array(found.learnt), found.offsets, one_each(len(found)), sources)
+    if not found.rejected:
+        return rows, items, []
+    number, reasons = next(iter(found.rejected.items()))
+    lost = len(rows) - len(kept)
+    note = (
+        f"{lost} conversations, and answers of {len(found.rejected) - lost} others, cannot be scored, "
+        f"such as {rows.where(number)}: {reasons[0]}"
+    )
+    print(f"note: {note}")
+    return rows.take(kept), items, [note]

@@ -1,0 +1,1 @@
+"""Language models: loaded, their loss, and how they write."""

@@ -1,0 +1,171 @@
+"""Causal language models to be tuned: checked before they load, loaded in float32 or 4 bits, adapted."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunebook.config.schema import AdaptConfig, Method, TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import quiet_transformers
+from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
+from tunebook.families.text_generation.model.language_model import load_language_model
+from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
+from tunebook.files import folder_written_whole
+from tunebook.models.adapt import adapt, merge
+from tunebook.models.source import ModelSource
+
+
+def check_causal(source: ModelSource) -> None:
+    """Refuse a model that writes nothing, by its config alone.
+
+    Raises:
+        UserError: It is an image model, an encoder, or has an encoder before its decoder.
+    """
+    settings = source.settings
+    kind = settings.get("model_type")
+    if kind is None:
+        raise UserError(
+            f"'{source.name}' is no language model.", where="model.name", mend="choose one: model=starter_text"
+        )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if settings.get("is_encoder_decoder") or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or _reads_only(settings):
+        raise UserError(
+            f"'{source.name}' ({kind}) does not write one word after the other.",
+            where="model.name",
+            mend="choose a causal language model, such as Llama, Qwen, Gemma or GPT-2: model=starter_text",
+        )
+
+
+def _reads_only(settings: dict[str, Any]) -> bool:
+    """BERT and its kin have a class that writes, for those few that were trained to."""
+    writes = any("CausalLM" in name or "LMHead" in name for name in settings.get("architectures") or ["CausalLM"])
+    return not (writes or settings.get("is_decoder"))
+
+
+def build_causal(source: ModelSource, config: TrainConfig) -> nn.Module:
+    """A model ready to be adapted.
+
+    Raises:
+        UserError: It cannot be loaded, or computes its logits in a way that the loss would miss.
+    """
+    if config.adapt.quantize:
+        model = load_quantized(source, config)
+    else:
+        model = load_writing(source, config.adapt.method is Method.scratch, config.model.dropout)
+    check_language_head(model)
+    if config.trainer.gradient_checkpointing:
+        enable_checkpointing(model)
+    return model
+
+
+def load_writing(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
+    """A model that writes, in float32: a causal one, or one with an encoder and a decoder."""
+    load = load_seq2seq if is_seq2seq(source) else load_language_model
+    return load(source, fresh, dropout)
+
+
+def check_quantized(source: ModelSource, config: AdaptConfig) -> None:
+    """Refuse weights in 4 bits where they cannot be used, before anything is loaded.
+
+    Raises:
+        UserError: bitsandbytes is missing, an encoder reads, or something else than LoRA is to learn.
+    """
+    where, mend = "adapt.quantize=true", "adapt.quantize=false"
+    if not config.quantize:
+        return
+    if is_seq2seq(source):
+        raise UserError("Only causal models are held in 4 bits here.", where=where, mend=mend)
+    if config.method is not Method.lora:
+        raise UserError("Weights in 4 bits cannot learn; adapters beside them can.", where=where, mend="adapt=lora")
+    if find_spec("bitsandbytes") is None:
+        raise UserError(
+            "The package that holds weights in 4 bits is missing.",
+            where=where,
+            mend=f"pip install bitsandbytes, or {mend}",
+        )
+
+
+def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
+    """A model whose weights are held in 4 bits: NormalFloat, with its scales quantised too (Dettmers et al. 2023).
+
+    Raises:
+        UserError: bitsandbytes is missing or cannot work here, or something else than LoRA is to learn.
+    """
+    check_quantized(source, config.adapt)
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    from tunebook.training.devices import choose_accelerator
+
+    device = choose_accelerator(config.trainer)
+    half = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if half else torch.float32,
+    )
+    try:
+        with quiet_transformers():
+            model: nn.Module = AutoModelForCausalLM.from_pretrained(
+                source.folder,
+                quantization_config=bits,
+                dtype=torch.float32,
+                device_map={"": device},
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+    except Exception as error:  # transformers and bitsandbytes raise nearly anything here
+        raise UserError(
+            f"The model cannot be held in 4 bits here: {str(error).strip().splitlines()[0]}",
+            where="adapt.quantize=true",
+            mend="adapt.quantize=false",
+        ) from error
+    return model
+
+
+def adapt_causal(model: nn.Module, config: AdaptConfig) -> nn.Module:
+    """Make a model ready for training by the chosen method."""
+    if config.quantize:
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+    return adapt(model, config)
+
+
+def save_adapter(model: nn.Module, source: ModelSource, folder: Path) -> None:
+    """Write the adapters alone as peft reads them, a few megabytes; nothing where the model has none."""
+    from peft import PeftModel
+
+    if not isinstance(model, PeftModel):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = model.peft_config["default"]
+    settings.task_type = "SEQ_2_SEQ_LM" if is_seq2seq(source) else "CAUSAL_LM"  # other tools ask for it
+    # What the adapters belong to is told by a name that means something on another machine too.
+    is_folder = Path(source.name).expanduser().is_dir()
+    settings.base_model_name_or_path = Path(source.name).name if is_folder else source.name
+    with folder_written_whole(folder) as beside, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft looks for the base model on the hub, to see whether its vocabulary grew
+        model.save_pretrained(str(beside), save_embedding_layers=False)
+        (beside / "README.md").unlink(missing_ok=True)  # a form that nobody filled in
+
+
+def merge_causal(model: nn.Module, source: ModelSource, quantized: bool) -> nn.Module:
+    """The plain model with any adapters added into its weights, whole ones where it was held in 4 bits."""
+    if not quantized:
+        return merge(model)
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    held: Any = model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft sees that the base model has a folder for its name
+        whole = get_peft_model(load_writing(source), held.peft_config["default"])
+    set_peft_model_state_dict(whole, get_peft_model_state_dict(held))
+    return merge(whole)

@@ -1,0 +1,269 @@
+"""Answers from a language model: many at once, each as if it had been asked alone; or one, piece by piece.
+
+Prompts of like length share a batch. What a batch does is in `decoding`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import torch
+
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import positions
+from tunebook.families.text_generation.model.decoding import beams, decode
+from tunebook.families.text_generation.model.language_loss import plain_model
+from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
+
+
+class UnusableGeneration(ValueError):
+    """Answers cannot be chosen so; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How answers are chosen: greedily by default.
+
+    The model's own `generation_config` is not read: what is not said here does not happen. An encoder-decoder's start
+    token and the one it forces behind it are taken from there (`decoder_prefix`), as answers make no sense without.
+
+    Attributes:
+        max_new_tokens: Longest answer, in tokens.
+        do_sample: Draw each token instead of taking the likeliest.
+        temperature: Logits are divided by it before a draw.
+        top_p: Draw from the fewest likeliest tokens that together have at least this probability.
+        num_beams: Answers followed side by side (beam search); 1 is none.
+        seed: Of the draws. Row `i` has random numbers of its own, made of the seed and `i`: what it answers does
+            not depend on the rows beside it, but for the rounding of their shared matrix products.
+    """
+
+    max_new_tokens: int = 128
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_p: float = 1.0
+    num_beams: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "num_beams", "seed"):
+            try:  # of numpy's too
+                object.__setattr__(self, name, operator.index(getattr(self, name)))
+            except TypeError:
+                raise UnusableGeneration(f"{name} is a whole number, not {getattr(self, name)!r}") from None
+        if self.max_new_tokens < 1 or self.num_beams < 1:
+            raise UnusableGeneration("max_new_tokens and num_beams start at 1")
+        if not all(isinstance(each, Real) for each in (self.temperature, self.top_p)):
+            raise UnusableGeneration("temperature and top_p are numbers")
+        if not (self.temperature > 0 and 0 < self.top_p <= 1):
+            raise UnusableGeneration("temperature must be above 0, and top_p above 0 and at most 1")
+        if self.do_sample and self.num_beams > 1:
+            raise UnusableGeneration("beams are not drawn: do_sample goes with num_beams=1")
+
+
+@dataclass(frozen=True)
+class Written:
+    """An answer.
+
+    Attributes:
+        ids: Its tokens, with the one that closes it.
+        finished: Whether there is one that closes it; else it is cut off at `max_new_tokens`.
+        log_probability: Of all its tokens under the model as it is, summed, in nats; nan where it was not asked for,
+            and of beams.
+    """
+
+    ids: list[int]
+    finished: bool
+    log_probability: float = float("nan")
+
+    @property
+    def said(self) -> list[int]:
+        """Its tokens without the one that closes it."""
+        return self.ids[:-1] if self.finished else self.ids
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts_ids: Sequence[Sequence[int]],
+    settings: Generation,
+    stop_ids: Collection[int],
+    batch_size: int = 16,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], None] = lambda done: None,
+) -> list[list[int]]:
+    """Answer every prompt.
+
+    In float32 a greedy answer is that of the prompt alone, unless two tokens are as likely as each other to the
+    last digits.
+
+    Args:
+        model: A language model of transformers, causal or an encoder-decoder, or one wrapped by peft; moved to
+            ``device``.
+        tokenizer: Its tokenizer, for the padding token.
+        prompts_ids: Token ids of each prompt, with all special tokens.
+        settings: How answers are chosen.
+        stop_ids: Tokens that close an answer; the one that did is left out of it.
+        batch_size: Most prompts at once.
+        device: Where to compute.
+        advance: Told how many more rows are done.
+
+    Returns:
+        Token ids of each answer, in the order of the prompts.
+
+    Raises:
+        UserError: A prompt does not fit the model's positions, or this kind of model does not answer prompts so.
+    """
+    found = write(model, tokenizer, prompts_ids, settings, stop_ids, batch_size, device, advance)
+    return [answers[0].said for answers in found]
+
+
+def write(
+    model: Any,
+    tokenizer: Any,
+    prompts_ids: Sequence[Sequence[int]],
+    settings: Generation,
+    stop_ids: Collection[int],
+    batch_size: int,
+    device: torch.device | str,
+    advance: Callable[[int], None],
+    answers: int = 1,
+    scored: bool = False,
+) -> list[list[Written]]:
+    """Answer every prompt ``answers`` times: the best beams, or the greedy answer and draws 1, 2 ... beside it."""
+    _check(model, prompts_ids, settings)
+    pad = tokenizer.pad_token_id or 0  # any id will do: no row sees its padding
+    # longest first: if memory is short, the first batch says so
+    order = sorted(range(len(prompts_ids)), key=lambda row: -len(prompts_ids[row]))
+    written: list[list[Written]] = [[] for _ in prompts_ids]
+    with _answering(model.to(device)):
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            prompts = [prompts_ids[row] for row in rows]
+            if settings.num_beams > 1:
+                best = beams(model, prompts, settings, stop_ids, pad, answers)
+                found = [[Written(ids, ids[-1] in stop_ids) for ids in several] for several in best]
+            else:
+                found = _decoded(model, prompts, rows, settings, stop_ids, pad, answers, scored)
+            for row, several in zip(rows, found, strict=True):
+                written[row] = several
+            advance(len(rows))
+    return written
+
+
+def _decoded(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    rows: Sequence[int],
+    settings: Generation,
+    stop_ids: Collection[int],
+    pad: int,
+    answers: int,
+    scored: bool,
+) -> list[list[Written]]:
+    """The answers to one batch of prompts."""
+    ids: list[list[int]] = [[] for _ in range(len(prompts) * answers)]
+    sums = [0.0 if scored else float("nan")] * len(ids)
+    for step in decode(model, prompts, rows, settings, stop_ids, pad, answers, scored):
+        places = step.places.tolist()
+        for place, token in zip(places, step.tokens.tolist(), strict=True):
+            ids[place].append(token)
+        if step.log_probabilities is not None:
+            for place, share in zip(places, step.log_probabilities.tolist(), strict=True):
+                sums[place] += share
+    written = [Written(one, one[-1] in stop_ids, total) for one, total in zip(ids, sums, strict=True)]
+    return [written[start : start + answers] for start in range(0, len(written), answers)]
+
+
+def stream(
+    model: Any,
+    tokenizer: Any,
+    ids: Sequence[int],
+    settings: Generation,
+    stop_ids: Collection[int],
+    cut_off: Callable[[], None] = lambda: None,
+) -> Iterator[str]:
+    """Answer one prompt, piece by piece as the tokens come; the pieces together are the decoded answer.
+
+    A character of several tokens comes when it is whole. Draws are those of the first row of `generate`.
+
+    Args:
+        model: As for `generate`; it answers on the device where it is.
+        tokenizer: Its tokenizer.
+        ids: Token ids of the prompt.
+        settings: How tokens are chosen; beams are refused, as they have no first piece before the last.
+        stop_ids: Tokens that close the answer.
+        cut_off: Called where none of them did, and the answer stops at `max_new_tokens`.
+
+    Raises:
+        UserError: As for `generate`.
+        ValueError: `num_beams` is above 1.
+    """
+    if settings.num_beams > 1:
+        raise ValueError("beam search cannot be streamed: num_beams=1")
+    _check(model, [ids], settings)
+    answer: list[int] = []
+    shown = text = ""
+    with _answering(model):
+        for step in decode(model, [ids], [0], settings, stop_ids, pad=0):
+            if bool(step.closed):
+                break
+            answer.append(int(step.tokens))
+            text = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            if len(text) > len(shown) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                yield text[len(shown) :]
+                shown = text
+        else:
+            cut_off()
+    if text != shown:
+        yield text[len(shown) :]
+
+
+def _check(model: Any, prompts: Sequence[Sequence[int]], settings: Generation) -> None:
+    if any(not len(prompt) for prompt in prompts):
+        raise ValueError("a prompt needs at least one token")
+    longest = max(range(len(prompts)), key=lambda row: len(prompts[row]), default=None)
+    if longest is None:
+        return
+    if reads_apart(model):
+        _check_apart(plain_model(model), longest, len(prompts[longest]), settings.max_new_tokens)
+        return
+    limit = positions(model.config.get_text_config().to_dict())
+    needed = len(prompts[longest]) + settings.max_new_tokens
+    if limit is not None and needed > limit:
+        raise UserError(
+            f"prompt {longest + 1} has {len(prompts[longest])} tokens; with {settings.max_new_tokens} new ones that "
+            f"is {needed}, and the model has {limit} positions.",
+            where="max_new_tokens",
+            mend="shorten the prompt, allow fewer new tokens, or choose a model with more positions",
+        )
+
+
+def _check_apart(model: Any, row: int, tokens: int, new: int) -> None:
+    """Encoder and decoder count for themselves; T5 counts distances, of which there is no last."""
+    both = getattr(model.config, "max_position_embeddings", None)
+    encoder = getattr(model.config, "max_encoder_position_embeddings", both)
+    decoder = getattr(model.config, "max_decoder_position_embeddings", both)
+    mend = "choose a model with more positions"
+    if encoder is not None and tokens > encoder:
+        told = f"prompt {row + 1} has {tokens} tokens, and the encoder has {encoder} positions."
+        raise UserError(told, where="prompt", mend=f"shorten the prompt, or {mend}")
+    first = len(decoder_prefix(model))
+    if decoder is not None and first + new > decoder + 1:  # the last token is written, and never read
+        told = f"{new} new tokens behind {first} do not fit: the decoder has {decoder} positions."
+        raise UserError(told, where="max_new_tokens", mend=f"allow fewer new tokens, or {mend}")
+
+
+@contextmanager
+def _answering(model: Any) -> Iterator[None]:
+    """Switch dropout off, and gradients while a token is computed; put the model back as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

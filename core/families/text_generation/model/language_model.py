@@ -1,0 +1,79 @@
+"""Models that write, as transformers opens them: in float32, every weight there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+from tunebook.families.text_classification.model import quiet_transformers, set_dropout
+from tunebook.models.source import ModelSource
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_language_model(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
+    """A causal language model in float32; ``fresh`` takes the architecture alone.
+
+    Raises:
+        UserError: transformers has no language model for this architecture, or its weights are not whole.
+    """
+    from transformers import AutoModelForCausalLM
+
+    return load_writing_model(
+        AutoModelForCausalLM,
+        source,
+        fresh,
+        dropout,
+        kind="a language model",
+        mend="choose a model that transformers has a ...ForCausalLM class for",
+    )
+
+
+def load_writing_model(
+    auto_class: Any, source: ModelSource, fresh: bool, dropout: float | None, kind: str, mend: str
+) -> nn.Module:
+    """A model that writes, in float32, its weights whole; ``fresh`` takes the architecture alone.
+
+    Args:
+        auto_class: The class of transformers that chooses the architecture's own.
+        source: Where its files are.
+        fresh: Whether its weights are random.
+        dropout: Dropout while training; None leaves the model's own.
+        kind: What it was to be used as, for the message.
+        mend: What to choose instead, for the message.
+
+    Raises:
+        UserError: transformers has no such model for this architecture, or its weights are not whole.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    try:
+        with quiet_transformers():
+            model: nn.Module
+            settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+            set_dropout(settings, dropout)
+            if fresh:
+                settings.dtype = torch.float32
+                model = auto_class.from_config(settings)
+            else:
+                model, report = auto_class.from_pretrained(
+                    source.folder,
+                    config=settings,
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                )
+                if report["missing_keys"]:
+                    raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
+    except UserError:
+        raise
+    except Exception as error:  # transformers raises nearly anything here
+        raise UserError(
+            f"'{source.name}' cannot be used as {kind}: {str(error).strip().splitlines()[0]}",
+            where="model.name",
+            mend=mend,
+        ) from error
+    return model

@@ -1,0 +1,87 @@
+"""What a report and a model card tell of a run, whatever its family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.models.source import licence
+from tunebook.pipeline.run_folder import RunFolder
+from tunebook.training.loggers import read_history
+from tunebook.training.optim import count_parameters
+
+if TYPE_CHECKING:
+    from tunebook.pipeline.prepare import Prepared
+    from tunebook.training.fit import Fitted
+
+
+def learning_curve(run: RunFolder) -> list[dict[str, float]]:
+    """The logged rows under the names that the picture shows."""
+    rows = read_history(run.logs)
+    return [{k.replace("train/loss", "train loss").replace("/", " "): v for k, v in row.items()} for row in rows]
+
+
+def data_without_folders(facts: Mapping[str, str]) -> dict[str, str]:
+    """What was read, with paths by their last part: the folders of this machine do not belong in a bundle."""
+    return {k: _without_folders(v) if k == "source" else v for k, v in facts.items()}
+
+
+def _without_folders(source: str) -> str:
+    """Paths by their last part: the folders of this machine do not belong in a bundle."""
+    parts = [Path(p).name if Path(p).is_absolute() else p for p in source.split(", ")]
+    return ", ".join(parts)
+
+
+def called(config: TrainConfig) -> str:
+    """What a run's model is called beside others."""
+    return "untuned" if config.adapt.method is Method.none else "tuned"
+
+
+def training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:
+    """Backbone, adaptation and numbers of the training, for the model card."""
+    config = prepared.config
+    revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
+    facts = {
+        "backbone": _without_folders(prepared.source.name) + revision + licence(prepared.source),
+        "adaptation": config.adapt.method.name,
+        "seed": str(config.seed),
+    }
+    if fitted is not None:
+        facts |= {
+            "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",
+            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule.name}",
+            "batch size": f"{config.data.batch_size} x {config.trainer.accumulate_grad_batches}",
+        }
+    return facts
+
+
+def config_facts(config: Any) -> dict[str, str]:
+    """Every config key with its value, flat."""
+    from omegaconf import OmegaConf
+
+    def flat(node: Any, prefix: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for key, value in node.items():
+            if isinstance(value, dict) and value:
+                found |= flat(value, f"{prefix}{key}.")
+            else:
+                found[f"{prefix}{key}"] = "null" if value is None else str(value)
+        return found
+
+    plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    assert isinstance(plain, dict)
+    return flat(plain, "")
+
+
+def finished_record(record: Mapping[str, Any], model: Any, fitted: Fitted | None) -> dict[str, Any]:
+    """The record of a run with what is known once it is trained: sizes and steps."""
+    trained, total = count_parameters(model)
+    return {
+        **record,
+        "total_parameters": total,
+        "trained_parameters": record.get("trained_parameters", trained),
+        "best_step": fitted.best_step if fitted else None,
+        "steps": fitted.steps if fitted else 0,
+    }

@@ -1,0 +1,191 @@
+"""From a composed config to rows that are ready for a model: what `check` and `train` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from tunebook.config.compose import typed_recipe_options
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.load_and_validate import Checked, open_gate
+from tunebook.data.rejects import RejectLog, log_apart
+from tunebook.errors import UserError
+from tunebook.families.text_generation.data.template import TEMPLATES
+from tunebook.models.source import ModelSource
+from tunebook.pipeline.encoded import Encoded
+from tunebook.plugins import load_recipe_class
+from tunebook.plugins.answers import check_head, columns_of, content_of, invalid_of, samples_of
+
+if TYPE_CHECKING:
+    from tunebook.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its model is loaded."""
+
+    config: TrainConfig
+    recipe: Recipe[Any]
+    source: ModelSource
+    checked: Checked
+    encoded: Encoded
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names by index; none for a recipe without labels."""
+        return self.checked.labels.names if self.checked.labels else ()
+
+
+def typed(config: Any) -> TrainConfig:
+    """The config as dataclasses, independent of the folder it was composed in."""
+    made = OmegaConf.to_object(config)
+    assert isinstance(made, TrainConfig)
+    _check_ranges(made)
+    return absolute_paths(made)
+
+
+def absolute_paths(config: TrainConfig) -> TrainConfig:
+    """Nothing in a run may depend on the folder it was started from: make paths of rows absolute."""
+
+    def absolute(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [absolute(v) for v in value]
+        return str(Path(value).expanduser().absolute()) if isinstance(value, str) and value else value
+
+    for name in ("train", "validation", "test", "cache_dir", "image_root"):
+        setattr(config.data, name, absolute(getattr(config.data, name)))
+    config.model.weights = absolute(config.model.weights)
+    if config.recipe.get("template"):
+        config.recipe["template"] = absolute(config.recipe["template"])
+    if config.model.chat_template not in (None, *TEMPLATES):
+        config.model.chat_template = absolute(config.model.chat_template)
+    return config
+
+
+def _check_ranges(config: TrainConfig) -> None:
+    """Refuse numbers that no run can be made with."""
+    config_of = {"data": config.data, "optim": config.optim, "trainer": config.trainer, "adapt": config.adapt}
+    config_of |= {"model": config.model, "evaluation": config.evaluation}
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f"seed must be from 0 to {2**32 - 1}, not {config.seed}.", where="seed", mend="seed=0")
+    for split in ("train", "validation", "test"):
+        if getattr(config.data, split) == "":
+            raise UserError(f"data.{split} has no value.", where=f"data.{split}", mend=f"data.{split}=rows.csv")
+    if config.adapt.unfreeze_epochs and config.adapt.method is not Method.full:
+        raise UserError(
+            f"adapt={config.adapt.method.name} has no backbone to unfreeze.",
+            where="adapt.unfreeze_epochs",
+            mend="adapt=full adapt.unfreeze_epochs=2",
+        )
+    for key, (low, high) in _RANGES.items():
+        node, name = key.split(".")
+        value = getattr(config_of[node], name)
+        if value is not None and not low <= value <= high:
+            allowed = f"from {low:g} to {high:g}" if high < _UP else f"at least {low:g}"
+            raise UserError(
+                f"{key} must be {allowed}, not {value:g}.", where=key, mend="choose such a number, or leave it out"
+            )
+
+
+_UP = float("inf")
+# Smallest and largest value of each number that a run can be made with.
+_RANGES = {
+    "data.batch_size": (1, _UP),
+    "data.validation_fraction": (0.001, 0.9),
+    "data.test_fraction": (0.001, 0.9),
+    "data.split_seed": (0, 2**32 - 1),
+    "data.shots": (1, _UP),
+    "data.max_rows": (2, _UP),
+    "data.max_rejects": (0, _UP),
+    "data.near_duplicate": (0, 1),
+    "data.num_workers": (0, _UP),
+    "model.dropout": (0, 0.99),
+    "adapt.lora_rank": (1, _UP),
+    "adapt.lora_alpha": (1, _UP),
+    "adapt.lora_dropout": (0, 0.99),
+    "optim.lr": (1e-12, 10),
+    "optim.head_lr": (1e-12, 10),
+    "optim.weight_decay": (0, 10),
+    "optim.layer_decay": (0.01, 1),
+    "optim.beta1": (0, 0.9999),
+    "optim.beta2": (0, 0.999999),
+    "optim.eps": (1e-16, 1),
+    "optim.warmup": (0, 1),
+    "adapt.unfreeze_epochs": (0, _UP),
+    "trainer.max_epochs": (1, _UP),
+    "trainer.max_steps": (1, _UP),
+    "trainer.devices": (1, _UP),
+    "trainer.num_nodes": (1, _UP),
+    "trainer.accumulate_grad_batches": (1, _UP),
+    "trainer.gradient_clip": (1e-6, _UP),
+    "trainer.early_stop": (1, _UP),
+    "trainer.validate_every": (0.001, 1),
+    "trainer.checkpoint_every": (1, _UP),
+    "trainer.threads": (1, _UP),
+    "evaluation.confidence": (0.5, 0.9999),
+    "evaluation.resamples": (10, _UP),
+    "evaluation.answers": (1, _UP),
+}
+
+
+def make_recipe(config: TrainConfig) -> Recipe[Any]:
+    """The chosen recipe with its checked options."""
+    name = str(config.recipe["name"])
+    recipe_class = load_recipe_class(name)
+    return recipe_class(typed_recipe_options(config.recipe, recipe_class.Config, name))
+
+
+def _check_unused(config: TrainConfig, recipe: Recipe[Any]) -> None:
+    """Refuse options that would do nothing: whoever sets them believes that they do."""
+    usual = TrainConfig()
+    for key in recipe.unused:
+        node, name = key.split(".")
+        if getattr(getattr(config, node), name) != getattr(getattr(usual, node), name):
+            raise UserError(
+                f"{key} means nothing to recipe={recipe.name}.", where=key, mend=f"leave {key} out of the command"
+            )
+
+
+@contextmanager
+def rejects_apart(verb: str) -> Iterator[Path]:
+    """A file for rejected rows of a verb that has no run folder: where any were rejected it stays, and is named."""
+    with log_apart(verb) as rejects:
+        try:
+            yield rejects
+        finally:
+            if rejects.is_file():
+                print(f"rejected rows: {rejects}")
+
+
+def prepare(config: TrainConfig, rejects: Path) -> Prepared:
+    """Find recipe and model, check all rows, encode them; nothing is trained or loaded yet.
+
+    Args:
+        config: The run's config.
+        rejects: File for rejected rows.
+    """
+    recipe = make_recipe(config)
+    _check_unused(config, recipe)
+    source = recipe.find_model(config.model, weights=config.adapt.method is not Method.scratch)
+    log = RejectLog(rejects, config.data.max_rejects)
+    checked = open_gate(
+        config.data,
+        columns_of(recipe, config.data),
+        samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),
+        invalid=invalid_of(recipe),
+        rejects=log,
+        seed=config.seed,
+        content=content_of(recipe, source, config),
+        progress=config.trainer.progress and sys.stderr.isatty(),
+    )
+    if checked.labels is not None:
+        recipe.check_labels(checked.labels, config.data)
+    check_head(recipe, checked.labels.names if checked.labels else ())
+    encoded = recipe.encode(checked, source, config, log)
+    return Prepared(config, recipe, source, checked, encoded)

@@ -1,0 +1,1 @@
+"""Pages, figures and tables: drawing, no numbers of their own."""

@@ -1,0 +1,175 @@
+"""The files of evidence that a run leaves: metrics.json, and predictions.csv of labels or of written answers.
+
+Each is written beside its place and renamed, so that a file with that name is always whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.errors import UserError
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
+from tunebook.families.text_generation.metrics.facts import stated
+from tunebook.files import written_whole
+from tunebook.statistics.differences import Difference
+from tunebook.statistics.intervals import Score
+from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.scores import LabelScores
+
+
+def write_metrics(
+    path: Path,
+    scores: Sequence[Score],
+    baselines: Mapping[str, Sequence[Score]],
+    per_class: Sequence[LabelScores] = (),
+    differences: Mapping[str, Mapping[str, Difference]] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write every score with its interval, its n and how the interval was made.
+
+    The file has the keys `test` (metric -> score), `baselines` (baseline -> metric -> score), `differences`
+    (baseline -> metric -> tuned minus baseline) and `per_class` (label -> n, precision, recall, f1). What is
+    undefined is null, with a `reason`. ``more`` adds keys of a family's own.
+    """
+    content: dict[str, Any] = {
+        "test": by_name(scores),
+        "baselines": {name: by_name(each) for name, each in baselines.items()},
+        "differences": {
+            name: {metric: asdict(difference) for metric, difference in each.items()}
+            for name, each in (differences or {}).items()
+        },
+        "per_class": {row.label: {"n": row.n, **by_name([row.precision, row.recall, row.f1])} for row in per_class},
+    }
+    with written_whole(path) as file:
+        json.dump(without_nan({**content, **(more or {})}), file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write one line a row: file, line, text, truth, prediction and `probability_<label>` for each label.
+
+    The file is data for programs: a text that begins with `=`, `+`, `-` or `@` stays as it is, which a
+    spreadsheet would take for a formula. Import the column as text there.
+    """
+    labels = predictions.labels
+    header = ["file", "line", "text", "truth", "prediction", *(f"probability_{label}" for label in labels)]
+    with written_whole(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for i in range(len(predictions)):
+            identity = [predictions.files[i], predictions.lines[i], predictions.texts[i]]
+            answer = [labels[predictions.target[i]], labels[predictions.predicted[i]]]
+            writer.writerow([*identity, *answer, *(f"{p:.6f}" for p in predictions.probabilities[i])])
+
+
+def read_predictions(path: Path, rows: Predictions) -> Predictions:
+    """Read back what `write_predictions` wrote, or an image classifier's `predictions.csv`.
+
+    Args:
+        path: The file.
+        rows: The same rows with their truth, however they are answered there.
+
+    Raises:
+        UserError: The file is about other rows or labels.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        found = list(csv.DictReader(stream))
+    places = [(line["file"], int(line["line"])) for line in found]
+    columns = [f"probability_{label}" for label in rows.labels]
+    if places != list(zip(rows.files, rows.lines, strict=True)) or not all(c in (found or [{}])[0] for c in columns):
+        raise UserError(
+            "These predictions are about other rows or labels.", where=str(path), mend="make the run once more"
+        )
+    probabilities = np.array([[float(line[column]) for column in columns] for line in found])
+    index = {label: number for number, label in enumerate(rows.labels)}
+    # An image classifier may abstain, and then scores by the likelier label.
+    answered = [index.get(line["prediction"], int(p.argmax())) for line, p in zip(found, probabilities, strict=True)]
+    return replace(rows, probabilities=probabilities, predicted=np.array(answered, dtype=np.int64))
+
+
+def write_answers(
+    path: Path,
+    answers: GeneratedAnswers,
+    others: Mapping[str, GeneratedAnswers] | None = None,
+    turns: Sequence[int] | None = None,
+) -> None:
+    """Write one line a row: file, line, prompt, reference, the answer, and `answer_<other>` of each other model.
+
+    Where the answer has a place in a conversation its `turn` follows the line; where rows have required facts,
+    `facts_stated` and `facts_required` count them. Several references, or one that begins with `[`, are a JSON list.
+    As in `write_predictions` no text is changed for the sake of a spreadsheet.
+
+    Args:
+        path: The file.
+        answers: Of the tuned model.
+        others: Another model -> its answers to the same rows.
+        turns: Place of each answer in its conversation, `[rows]`.
+    """
+    columns: dict[str, Sequence[Any]] = {"file": answers.files, "line": answers.lines}
+    if turns is not None:
+        columns["turn"] = turns
+    columns |= {"prompt": answers.prompts, "reference": [_references(each) for each in answers.references]}
+    columns |= {"answer": answers.outputs}
+    columns |= {f"answer_{name.replace(' ', '_')}": other.outputs for name, other in (others or {}).items()}
+    if answers.facts is not None:
+        told = [stated(output, facts) for output, facts in zip(answers.outputs, answers.facts, strict=True)]
+        columns |= {"facts_stated": told, "facts_required": [len(facts) for facts in answers.facts]}
+    with written_whole(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def write_losses(path: Path, files: Sequence[str], lines: Sequence[int], sums: NDArray[np.float64]) -> None:
+    """Write what each test row adds to perplexity: file, line, loss in nats, learnt tokens.
+
+    Args:
+        path: The file.
+        files: Source file of each row.
+        lines: Line in that file of each row.
+        sums: Loss and tokens of each row, `[rows, 2]`.
+    """
+    with written_whole(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "line", "loss", "tokens"])
+        # repr of a float is read back as the same number
+        writer.writerows(
+            [name, line, repr(float(loss)), int(tokens)]
+            for name, line, (loss, tokens) in zip(files, lines, sums, strict=True)
+        )
+
+
+def _references(references: Sequence[str]) -> str:
+    if len(references) == 1 and not references[0].startswith("["):
+        return references[0]
+    return json.dumps(references, ensure_ascii=False)
+
+
+def by_name(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
+    """Key scores by name, and leave the name and an empty reason out of the values."""
+    left_out = ("name", "reason")
+    return {
+        score.name: {key: value for key, value in asdict(score).items() if key not in left_out}
+        | ({"reason": score.reason} if score.reason else {})
+        for score in scores
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """Replace nan and infinities, which JSON does not have, by None."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_nan(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

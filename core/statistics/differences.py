@@ -1,0 +1,128 @@
+"""Whether one model is better than another on the same rows, or the rows cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.statistics.confusion import STATISTICS, Statistic
+from tunebook.statistics.intervals import UNDEFINED, percentile
+from tunebook.statistics.measure import confusion_statistic
+from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.resampling import Units, units_of
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The score of a model minus that of another on the same rows."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    distinguishable: bool
+    """Whether the rows show a difference: the interval leaves out 0 and `p_value` is below 1 - confidence."""
+    p_value: float
+    """How often swapping the two models' answers at random makes a difference as large."""
+    confidence: float = 0.95
+    method: str = "paired bootstrap"
+
+
+def judged(value: float, low: float, high: float, n: int, p_value: float, confidence: float, method: str) -> Difference:
+    """A difference, distinguishable where the interval leaves out 0 and chance makes one as large too rarely."""
+    distinguishable = bool((low > 0 or high < 0) and p_value < 1 - confidence)
+    return Difference(value, low, high, n, distinguishable, p_value, confidence, method)
+
+
+def paired_difference(
+    a: Predictions,
+    b: Predictions,
+    statistic: Statistic | str,
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Difference:
+    """Compare two models on the same rows.
+
+    The interval comes from resampling rows, with both answers to each row kept together (Koehn, 2004), whole
+    groups where there are any. On few rows it is too sure of itself, so that a difference must also pass a
+    randomisation test (Noreen, 1989): answers swapped between the two models at random.
+
+    Args:
+        a: Predictions of one model.
+        b: Predictions of the other, on the same rows in the same order.
+        statistic: A function of confusion matrices, or its name in `confusion.STATISTICS`.
+        resamples: Number of bootstrap resamples, and of random swaps.
+        confidence: Coverage of the interval.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: The two are not about the same rows and labels.
+    """
+    if a.labels != b.labels or not np.array_equal(a.target, b.target):
+        raise ValueError("a paired comparison needs the same rows and labels on both sides")
+    measure = STATISTICS[statistic] if isinstance(statistic, str) else statistic
+    units = units_of(a, b)
+    value = float(_differences(units, units.counts[None], measure)[0]) if len(a) else float("nan")
+    low, high, p_value = *UNDEFINED, float("nan")
+    if units.independent > 1:
+        drawn = [_differences(units, counts, measure) for counts in units.draws(resamples, seed)]
+        low, high = percentile(np.concatenate(drawn), confidence)
+        p_value = _swap_test(units, measure, value, resamples, seed)
+    method = "paired bootstrap" if a.groups is None else "paired group bootstrap"
+    return judged(value, low, high, len(a), p_value, confidence, method)
+
+
+def differences(
+    metrics: MetricCollection,
+    tuned: Predictions,
+    other: Predictions,
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """Compare two models by every metric of the collection that is a statistic of the confusion matrix.
+
+    A metric that is not (AUROC, say) is left out: its difference is not claimed.
+    """
+    found = {name: confusion_statistic(metric, [tuned, other]) for name, metric in metrics.items(keep_base=True)}
+    return {
+        name: paired_difference(tuned, other, statistic, resamples=resamples, confidence=confidence, seed=seed)
+        for name, statistic in found.items()
+        if statistic is not None
+    }
+
+
+def _differences(units: Units, counts: NDArray[np.int64], measure: Statistic) -> NDArray[np.float64]:
+    return measure(units.confusions(counts, 0)) - measure(units.confusions(counts, 1))
+
+
+def _swap_test(units: Units, measure: Statistic, value: float, resamples: int, seed: int) -> float:
+    """Share of random swaps that make a difference at least as large as the observed one."""
+    random = np.random.default_rng([seed, 1])
+    swapped = Units(units.size, units.counts, units.cells[::-1], units.groups)
+    larger = 0
+    for chunk in units.chunks(resamples):
+        moved = _swaps(units, chunk, random)
+        kept = units.counts - moved
+        first = units.confusions(kept, 0) + swapped.confusions(moved, 0)
+        second = units.confusions(kept, 1) + swapped.confusions(moved, 1)
+        found = measure(first) - measure(second)
+        larger += int((np.abs(found) >= abs(value) - 1e-12).sum())
+    return (larger + 1) / (resamples + 1)
+
+
+def _swaps(units: Units, chunk: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw how many rows of each unit are swapped, `[chunk, units]`: each row, or each group, by a coin."""
+    if units.groups is None:
+        return random.binomial(units.counts, 0.5, size=(chunk, len(units.counts)))
+    coins = random.integers(0, 2, size=(chunk, units.independent))
+    return coins[:, units.groups] * units.counts

@@ -1,0 +1,131 @@
+"""What a torchmetrics metric is fed with, and metrics that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.utilities import dim_zero_cat
+
+from tunebook.families.image_classification.metrics.ranking import auroc, average_precision
+
+
+class LabelDistance(Metric):
+    """Mean absolute error in label steps between truth and answer, for labels in their order (stars).
+
+    Answers are label indices `[rows]`, or scores `[rows, labels]` of which the largest is taken.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+
+    steps: Tensor
+    count: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("steps", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("count", default=torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Add rows: answers `[rows]` or scores `[rows, labels]`, and the truth `[rows]`."""
+        if preds.ndim == target.ndim + 1:
+            preds = preds.argmax(dim=-1)
+        self.steps += (preds.long() - target.long()).abs().sum()
+        self.count += target.numel()
+
+    def compute(self) -> Tensor:
+        """Mean distance over all rows seen; nan before the first."""
+        return self.steps.float() / self.count if self.count else torch.tensor(float("nan"))
+
+
+class FindingAUROC(Metric):
+    """Mean AUROC over the findings that some rows have and others have not; nan where there is no such finding.
+
+    Truth is 0 or 1 for each finding `[rows, findings]`; or one label a row `[rows]`, of which those in `columns`
+    are findings. Every row is kept until `compute`, which ranks them exactly.
+
+    Args:
+        columns: Columns of probabilities (and truth) that are findings; all by default.
+        **kwargs: Of every torchmetrics metric.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    preds: list[Tensor]
+    target: list[Tensor]
+
+    def __init__(self, columns: Sequence[int] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.columns = None if columns is None else tuple(columns)
+        self.add_state("preds", default=[], dist_reduce_fx="cat")
+        self.add_state("target", default=[], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Add rows: probabilities `[batch, outputs]`, and truth `[batch, outputs]` or `[batch]`."""
+        columns = list(range(preds.shape[1])) if self.columns is None else list(self.columns)
+        if target.ndim == 1:
+            present = target[:, None] == torch.tensor(columns, device=target.device)
+        else:
+            present = target[:, columns] == 1
+        self.preds.append(preds[:, columns].detach().float())
+        self.target.append(present)
+
+    def compute(self) -> Tensor:
+        """Mean over the findings of all rows seen."""
+        if len(self.preds) == 0:  # a list, or one tensor once processes are synchronised
+            return torch.tensor(float("nan"), device=self.device)
+        scores, present = (dim_zero_cat(part).cpu().numpy() for part in (self.preds, self.target))
+        values = np.array([self._value(present[:, i], scores[:, i]) for i in range(scores.shape[1])])
+        known = values[~np.isnan(values)]
+        return torch.tensor(known.mean() if len(known) else float("nan"), dtype=torch.float32, device=self.device)
+
+    def _value(self, target: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
+        """One finding's; nan as well where a probability is, as of a model that has diverged."""
+        return float("nan") if np.isnan(scores).any() else float(self._statistic(target, scores))
+
+    def _statistic(self, target: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        return auroc(target, scores)
+
+
+class FindingAveragePrecision(FindingAUROC):
+    """Mean average precision over the findings that some rows have and others have not; otherwise `FindingAUROC`."""
+
+    def _statistic(self, target: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        return average_precision(target, scores)
+
+
+def update_metrics(metrics: MetricCollection, probabilities: Tensor, predicted: Tensor, target: Tensor) -> None:
+    """Count a batch into every metric, each fed with what it looks at.
+
+    Args:
+        metrics: Reset and computed as usual; only its `update` is replaced.
+        probabilities: `[batch, labels]`.
+        predicted: The answers `[batch]`, which need not be the most probable labels.
+        target: The truth `[batch]`, or `[batch, labels]` where a row may have several.
+    """
+    for metric in metrics.values(copy_state=False):
+        metric.update(metric_input(metric, probabilities, predicted), target)
+
+
+def metric_input(metric: Metric, probabilities: Tensor, predicted: Tensor) -> Tensor:
+    """Choose answers `[rows]` or probabilities `[rows, labels]` (of the second label `[rows]` if binary)."""
+    if looks_at(metric) == "answers":
+        return predicted
+    return probabilities[:, 1] if type(metric).__name__.startswith("Binary") else probabilities
+
+
+def looks_at(metric: Metric) -> str:
+    """Say what a metric judges: `answers`, `probabilities`, or the `ranking` that these give the rows."""
+    name = type(metric).__name__
+    if any(part in name for part in ("AUROC", "AveragePrecision", "ROC", "LogAUC", "EER", "Fixed", "AtS")):
+        return "ranking"
+    return "probabilities" if "CalibrationError" in name or "HingeLoss" in name else "answers"

@@ -1,0 +1,215 @@
+"""Parameter groups and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from tunebook.config.schema import OptimConfig, Schedule
+
+
+def is_head(name: str, model: nn.Module) -> bool:
+    """Whether a parameter lies outside the pre-trained backbone.
+
+    transformers names the backbone in ``base_model_prefix``; of timm's and torchvision's models the final layer is
+    the head. A model that names neither has no head of its own.
+    """
+    prefix = getattr(model, "base_model_prefix", "")
+    if prefix and hasattr(model, prefix):
+        return not name.startswith(f"{prefix}.")
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return name.startswith("lm_head.")  # of T5 and its kin, which have no module around the backbone
+    return any(name.startswith(f"{n}.") for n in classifier_names(model))
+
+
+def classifier_names(model: nn.Module) -> tuple[str, ...]:
+    """Names of the final layers of an image model; none of a model that is not one.
+
+    timm names them in ``pretrained_cfg``. torchvision's models have one: the last layer with weights of the part
+    that is called ``fc``, ``classifier``, ``heads`` or ``head``.
+    """
+    model = _plain(model)
+    settings = getattr(model, "pretrained_cfg", None)
+    if isinstance(settings, dict):
+        classifier = settings.get("classifier")
+        return (classifier,) if isinstance(classifier, str) else tuple(classifier or ())
+    parts = [(n, part) for n, part in model.named_children() if n in ("fc", "classifier", "heads", "head")]
+    layers = [
+        f"{part_name}.{name}" if name else part_name
+        for part_name, part in parts
+        for name, module in part.named_modules()
+        if isinstance(module, (nn.Linear, nn.Conv2d))
+    ]
+    return tuple(layers[-1:])
+
+
+def _plain(model: nn.Module) -> nn.Module:
+    """The model inside a model with adapters."""
+    inner: Any = getattr(model, "get_base_model", None)
+    return inner() if callable(inner) else model
+
+
+def layer_of(name: str) -> int | None:
+    """The number in a parameter's name, such as 3 in ``encoder.layer.3.output``; None outside the layers."""
+    found = re.search(r"\.(?:layers?|blocks?|h|stages)\.(\d+)\.", f".{name}")
+    return int(found.group(1)) if found else None
+
+
+# What comes after the last layer, as different families of models call it.
+_ABOVE = re.compile(r"(^|\.)(pooler|final_norm|final_layer_norm|ln_f|norm_f|norm|project_out)\.")
+
+
+def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
+    """How many layers lie above each backbone parameter; embeddings are below the first layer."""
+    model = _plain(model)
+    if hasattr(model, "group_matcher"):
+        return _timm_depths(names, model)
+    if not getattr(model, "base_model_prefix", "") and classifier_names(model):
+        return _torchvision_depths(names)
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return _encoder_decoder_depths(names)
+    layers = {name: layer_of(name) for name in names}
+    top = max((n for n in layers.values() if n is not None), default=-1)
+    depths = {}
+    for name, number in layers.items():
+        embeds = re.search(r"(^|\.)embeddings\.", name)  # ModernBERT has a norm in there
+        above_layers = number is None and not embeds and _ABOVE.search(name)
+        depths[name] = 0 if above_layers else top + 1 if number is None else top - number
+    return depths
+
+
+def _encoder_decoder_depths(names: list[str]) -> dict[str, int]:
+    """Depths where a decoder stands on an encoder: all of the encoder's layers lie below, the embeddings below both."""
+    parts = {name: found.group(2) for name in names if (found := re.search(r"(^|\.)(encoder|decoder)\.", name))}
+    layers = {name: layer_of(name) for name in names}
+    sizes = {
+        part: 1 + max((n for name, n in layers.items() if n is not None and parts.get(name) == part), default=-1)
+        for part in ("encoder", "decoder")
+    }
+    depths = {}
+    for name, number in layers.items():
+        above = sizes["decoder"] if parts.get(name) == "encoder" else 0
+        if name in parts and number is not None:
+            depths[name] = above + sizes[parts[name]] - 1 - number
+        else:
+            last = name in parts and re.search(r"\.(final_layer_norm|layer_norm|norm)\.", name)
+            depths[name] = above if last else sum(sizes.values())
+    return depths
+
+
+def _timm_depths(names: list[str], model: Any) -> dict[str, int]:
+    """Depths by the groups that timm sorts a model's parameters into: its stages or blocks.
+
+    What shares a group with the final layer, such as a last norm, counts to the topmost stage.
+    """
+    from timm.models import group_parameters
+
+    try:
+        matcher = model.group_matcher(coarse=True)
+    except AssertionError:  # RDNet has none but fine groups
+        matcher = model.group_matcher(coarse=False)
+    number = group_parameters(model, matcher, reverse=True)
+    heads = {n for name, n in number.items() if is_head(name, model)}
+    top = max((number[name] for name in names if number[name] not in heads), default=0)
+    return {name: max(0, top - number[name]) for name in names}
+
+
+_TORCHVISION_LAYER = re.compile(
+    r"(?:^|\.)(?:(?:features|layers|blocks)\.|layer|stage|denseblock|transition|block|encoder_layer_)(\d+)\."
+)
+
+
+def _torchvision_depths(names: list[str]) -> dict[str, int]:
+    """Depths by the numbers in torchvision's names; what has none counts to the layer that it is registered beside."""
+    numbers = {name: int(found.group(1)) for name in names if (found := _TORCHVISION_LAYER.search(name))}
+    rank = {number: i for i, number in enumerate(sorted(set(numbers.values())))}
+    depths = {}
+    seen = False
+    for name in names:
+        seen |= name in numbers
+        depths[name] = len(rank) - 1 - rank[numbers[name]] if name in numbers else 0 if seen else len(rank)
+    return depths
+
+
+def thaw_steps(depths: Iterable[int], steps: int) -> dict[int, int]:
+    """The optimizer step from which each depth learns: the top first, the lowest from ``steps``.
+
+    The head learns alone at first, then one more layer group after each equal share of the steps (Howard & Ruder
+    2018, arXiv:1801.06146, section 3.3).
+
+    Args:
+        depths: Layers above each parameter; repeated as often as they occur.
+        steps: Optimizer steps over which the backbone is unfrozen; 0: all learn from the start.
+    """
+    order = sorted(set(depths))
+    return {depth: round((i + 1) * steps / len(order)) for i, depth in enumerate(order)}
+
+
+def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int = 0) -> list[dict[str, Any]]:
+    """AdamW's groups: matrices decay, vectors do not; lower layers learn slower; the head has its own rate.
+
+    Layer-wise decay multiplies the learning rate by ``layer_decay`` for each layer a weight lies below the
+    top (Howard & Ruder 2018, arXiv:1801.06146; Clark et al. 2020, arXiv:2003.10555).
+
+    Args:
+        model: The model with the weights that learn.
+        optim: Rates and decay.
+        unfreeze_steps: Optimizer steps over which the backbone is unfrozen; each group's ``from_step`` is the first
+            step that it learns in.
+    """
+    assert optim.lr is not None
+    trained = [(n.removeprefix("base_model.model."), p) for n, p in model.named_parameters() if p.requires_grad]
+    depths = _depths([n for n, _ in trained if not is_head(n, model)], model)
+    thaws = thaw_steps(depths.values(), unfreeze_steps)
+    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
+    for name, parameter in trained:
+        if name in depths:
+            lr = optim.lr * optim.layer_decay ** depths[name]
+        else:
+            lr = optim.lr if optim.head_lr is None else optim.head_lr
+        decay = optim.weight_decay if parameter.ndim >= 2 else 0.0
+        first = thaws[depths[name]] if name in depths else 0
+        groups.setdefault((lr, decay, first), []).append(parameter)
+    return [
+        {"params": params, "lr": lr, "weight_decay": decay, "from_step": first}
+        for (lr, decay, first), params in groups.items()
+    ]
+
+
+def learning_rate_factor(schedule: Schedule, warmup: float, total_steps: int) -> Callable[[int], float]:
+    """The factor on the learning rate at each step: a linear rise from zero, then a fall to zero."""
+    rise = round(warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return step / rise
+        if schedule is Schedule.constant:
+            return 1.0
+        done = min(1.0, (step - rise) / max(1, total_steps - rise))
+        return 1.0 - done if schedule is Schedule.linear else 0.5 * (1.0 + math.cos(math.pi * done))
+
+    return factor
+
+
+def group_factors(groups: Sequence[dict[str, Any]], factor: Callable[[int], float]) -> list[Callable[[int], float]]:
+    """The factor of each parameter group for ``LambdaLR``: zero before the group's ``from_step``, then ``factor``.
+
+    A learning rate of zero freezes a group without taking it out of the graph: AdamW then moves and decays nothing,
+    a resumed run is where it was, and processes that train together need not agree on which gradients there are.
+    """
+
+    def gated(first: int) -> Callable[[int], float]:
+        return lambda step: factor(step) if step >= first else 0.0
+
+    return [gated(group.get("from_step", 0)) for group in groups]
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Number of weights that learn, and of all weights."""
+    sizes: Iterator[tuple[int, bool]] = ((p.numel(), p.requires_grad) for p in model.parameters())
+    pairs = list(sizes)
+    return sum(n for n, learns in pairs if learns), sum(n for n, _ in pairs)

@@ -1,0 +1,136 @@
+"""Which rungs a ladder has, and which are left out before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra.errors import ConfigCompositionException
+
+from tests.chatted import write_chats
+from tests.conftest import write_reviews
+from tests.diagnosed import write_patients, write_table
+from tests.laddered import composed, prepared_for
+from tunebook.compare.rungs import check_ladder, planned_steps, seeds_of
+from tunebook.config.compare import CurveRung, Rung
+from tunebook.config.schema import Method
+from tunebook.errors import UserError
+
+
+def test_the_ladder_of_a_text_classifier_goes_from_the_cheapest_to_the_dearest(tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 80)
+    given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "seed=5", "adapt.unfreeze_epochs=0"]
+    given += ["compare.shots=[4,64]", "compare.curve=[]"]
+    made, prepared = prepared_for(tmp_path, *given, "compare.seeds=2", "compare.draws=3")
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    names = ["majority", "classical", "zero_shot", "few_shot_4", "head", "lora", "full", "scratch"]
+    assert [step.name for step in steps] == names
+    assert [step.runs for step in steps] == [1, 1, 1, 3, 2, 2, 2, 2]
+    by_name = {step.name: step for step in steps}
+    assert by_name["few_shot_4"].config.data.shots == 4 and by_name["few_shot_4"].config.adapt.method is Method.full
+    assert (
+        by_name["lora"].config.adapt.method is Method.lora and by_name["zero_shot"].config.adapt.method is Method.none
+    )
+    assert list(seeds_of(by_name["few_shot_4"])) == [5, 6, 7]
+    assert {step.config.data.split_seed for step in steps} == {5}
+    least = min(prepared.checked.labels.counts["train"].values()) if prepared.checked.labels else 0
+    assert left_out["few_shot_64"][1] == f"the class 'bad' has {least} training rows"
+
+
+def test_all_rows_of_the_curve_are_the_rung_itself(tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 80)
+    given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "compare.rungs=[full]"]
+    made, prepared = prepared_for(tmp_path, *given, "compare.curve=[0.01,0.5,1.0]", "compare.draws=2")
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    count = len(prepared.encoded.rows["train"])
+    assert [(step.curve, step.config.data.max_rows) for step in steps] == [
+        (None, None),
+        (2, 2),
+        (round(count / 2), round(count / 2)),
+        (count, None),
+    ]
+    assert steps[0].config == steps[-1].config
+    assert not left_out
+
+
+def test_models_that_write_have_no_head_and_count_shots_in_rows(tmp_path: Path) -> None:
+    rows = write_chats(tmp_path / "chats.jsonl", 24)
+    given = ["recipe=customer_chat", f"data.train={rows}", "compare.shots=[4,500]"]
+    made, prepared = prepared_for(tmp_path, *given, "compare.rungs=[majority,head,few_shot,lora]")
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    assert [step.name for step in steps] == ["majority", "few_shot_4", "lora"]
+    assert steps[1].config.data.max_rows == 4 and steps[1].config.data.shots is None
+    assert left_out["head"][1] == "A language model has no fresh head that could be learnt alone"
+    assert left_out["few_shot_500"][1] == f"there are {len(prepared.encoded.rows['train'])} training rows"
+
+
+def test_images_have_no_zero_shot_and_convolutions_no_adapters(tmp_path: Path) -> None:
+    for split, patients, seed in (("train", 12, 0), ("validation", 8, 100), ("test", 8, 200)):
+        write_table(tmp_path / f"{split}.csv", write_patients(tmp_path / split, patients, seed))
+    given = [f"data.{split}={tmp_path / split}.csv" for split in ("train", "validation", "test")]
+    usual = ["recipe=medical_diagnosis", "recipe.size=32", *given, "data.group=patient"]
+    made, prepared = prepared_for(tmp_path, *usual, "compare.rungs=[zero_shot,few_shot,head,lora]", "compare.shots=[4]")
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    assert [step.name for step in steps] == ["few_shot_4", "head"]
+    assert "no answer before training" in left_out["zero_shot"][1]
+    assert "made of convolutions alone" in left_out["lora"][1]
+
+
+def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
+    for split, patients, seed in (("train", 12, 0), ("validation", 8, 100), ("test", 8, 200)):
+        write_table(tmp_path / f"{split}.csv", write_patients(tmp_path / split, patients, seed))
+    given = [f"data.{split}={tmp_path / split}.csv" for split in ("train", "validation", "test")]
+    usual = ["recipe=medical_diagnosis", "recipe.size=32", *given, "recipe.findings=[blob,bright]"]
+    made, prepared = prepared_for(tmp_path, *usual, "compare.rungs=[few_shot]", "compare.shots=[4]")
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    assert not steps and "may have several findings" in left_out["few_shot_4"][1]
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("compare.seeds=0", "compare.seeds"),
+        ("compare.draws=0", "compare.draws"),
+        ("compare.rungs=[]", "compare.rungs"),
+        ("compare.rungs=[full,full]", "compare.rungs"),
+        ("compare.shots=[4,0]", "compare.shots"),
+        ("compare.shots=[4,8,4]", "compare.shots"),
+        ("compare.curve=[0.5,1.0,0.5]", "compare.curve"),
+        ("compare.curve=[0.5,1.5]", "compare.curve"),
+        ("data.shots=8", "data.shots"),
+        ("resume=somewhere", "resume"),
+    ],
+)
+def test_a_ladder_that_cannot_be_is_refused(override: str, where: str) -> None:
+    with pytest.raises(UserError) as refused:
+        check_ladder(composed("recipe=review_sentiment", override))
+    assert refused.value.where == where and refused.value.mend
+
+
+@pytest.mark.parametrize("rung", ["majority", "classical", "zero_shot"])
+def test_what_needs_no_training_rows_has_no_learning_curve(rung: str) -> None:
+    with pytest.raises(ConfigCompositionException, match="curve_rung"):
+        composed("recipe=review_sentiment", f"compare.curve_rung={rung}")
+
+
+def test_a_curve_is_of_a_rung_that_is_run(tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 80)
+    given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "compare.rungs=[head]"]
+    made, prepared = prepared_for(tmp_path, *given)
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    assert [step.name for step in steps] == ["head"]
+    assert left_out["curve"][1] == "compare.curve_rung=full is not among the rungs"
+    made = replace(made, compare=replace(made.compare, curve_rung=CurveRung.head))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.ladder())
+    count = len(prepared.encoded.rows["train"])
+    assert [step.curve for step in steps] == [None, *(round(share * count) for share in (0.1, 0.25, 0.5, 1.0))]
+    assert not left_out
+
+
+def test_a_first_look_runs_each_rung_once() -> None:
+    quick = composed("recipe=review_sentiment", "compare=quick").compare
+    assert (quick.shots, quick.seeds, quick.draws, quick.curve) == ([16], 1, 1, [])
+    whole = composed("recipe=review_sentiment").compare
+    assert (whole.shots, whole.seeds, whole.draws) == ([4, 8, 16, 64], 3, 3)
+    assert whole.curve == [0.1, 0.25, 0.5, 1.0] and whole.rungs == quick.rungs == list(Rung)

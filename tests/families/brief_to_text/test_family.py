@@ -1,0 +1,189 @@
+"""Recipes from briefs, in parts: what is found in a copy, what no copy can meet, and models with positions apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, BartForConditionalGeneration
+
+from tests.briefed import briefed, briefs, read
+from tests.chatted import STARTER, write_jsonl
+from tunebook.errors import UserError
+from tunebook.families.brief_to_text.checks import CopyChecker, candidate_columns
+from tunebook.families.brief_to_text.data.brief import Brief
+from tunebook.families.brief_to_text.evidence import copy_measures
+from tunebook.families.brief_to_text.family import BriefOptions
+from tunebook.families.text_generation.predictor import Draft
+
+FIELDS: Any = (
+    ("name", "Tollgate Pepper Mill"),
+    ("features", ("turned walnut, 21 cm", "six settings")),
+    ("price", "$58"),
+)
+MILL = Brief(FIELDS, must_mention=("21 cm",), must_avoid=("gourmet",), channel="ad_headline")
+CLEAN = "21 cm of walnut, six settings"
+
+
+def test_each_planted_mistake_is_told_alone_and_a_clean_copy_is_clean() -> None:
+    planted = {
+        "21 cm of walnut for just $49": "says $49, which is not in the brief",
+        "A tall walnut pepper mill": 'does not say "21 cm"',
+        "21 cm of turned walnut, with six settings": "has 41 characters, and 30 are allowed",
+        "21 cm for the gourmet table": 'uses "gourmet", which the brief forbids',
+        "21 cm of walnut by Peugeot": "names Peugeot, which is not in the brief",
+    }
+    checker = CopyChecker()
+    assert checker.told(MILL, [Draft(CLEAN)], 1)[1:] == [CLEAN, "yes", "", ""]
+    for copy, problem in planted.items():
+        assert checker.told(MILL, [Draft(copy)], 1)[1:] == [copy, "no", problem, ""]
+    every = "Gourmet walnut pepper mill by Peugeot for $49"
+    assert len(checker.check(MILL, Draft(every)).problems) == len(planted)
+
+
+def test_a_copy_that_was_cut_off_is_not_clean_and_stands_behind_whole_ones() -> None:
+    checker = CopyChecker()
+    half = Draft("21 cm of walnut, six set", -0.1, stopped_at=40)
+    problem = "stops at recipe.max_new_tokens=40, unfinished"
+    assert checker.told(MILL, [half], 1)[1:] == [half.text, "no", problem, ""]
+    assert checker.ranked(MILL, [half, Draft(CLEAN, -0.9)]) == [Draft(CLEAN, -0.9), half]
+    found = copy_measures(checker, [MILL, MILL], [[half], [Draft(CLEAN)]], None, BriefOptions())
+    assert found["clean_share"].value() == 0.5 and found["must_mention_recall"].value() == 1
+
+
+def test_candidates_are_told_in_order_with_their_scores() -> None:
+    drafts = [Draft("A gourmet mill", -0.1), Draft(CLEAN, -0.9), Draft("21 cm, six settings", -0.5), Draft("", -0.01)]
+    checker = CopyChecker()
+    best = checker.ranked(MILL, drafts)
+    assert [draft.score for draft in best] == [-0.5, -0.9, -0.1, -0.01]
+    row = dict(zip(["brief", *candidate_columns(4)], checker.told(MILL, best, 4), strict=True))
+    assert row["brief"] == (
+        "name: Tollgate Pepper Mill; features: turned walnut, 21 cm, six settings; price: $58; channel: ad_headline; "
+        "must mention: 21 cm; must avoid: gourmet"
+    )
+    assert (row["copy"], row["clean"], row["score"]) == ("21 cm, six settings", "yes", -0.5)
+    assert (row["copy_3"], row["clean_3"], row["score_3"]) == ("A gourmet mill", "no", -0.1)
+
+
+def test_the_limits_of_the_brief_go_before_those_given_and_these_before_the_channels() -> None:
+    own = {"Ad headline": {"max_characters": 20, "max_words": 4}}
+    long = "21 cm of walnut, six of them"
+    assert CopyChecker().check(MILL, Draft(long)).clean
+    assert CopyChecker(own).check(MILL, Draft(long)).problems == [
+        "has 28 characters, and 20 are allowed",
+        "has 7 words, and 4 are allowed",
+    ]
+    lenient = Brief(FIELDS, channel="ad_headline", max_characters=28, max_words=9)
+    assert CopyChecker(own).check(lenient, Draft(long)).clean
+    assert CopyChecker({"ad_headline": {"max_characters": None}}).check(MILL, Draft(f"{long} {long}")).clean
+
+
+def test_what_no_copy_can_meet_is_told_with_every_copy() -> None:
+    brief = Brief(FIELDS, must_mention=("hand-turned walnut",), must_avoid=("walnut",), max_words=1)
+    _, _, clean, problems, _ = CopyChecker().told(brief, [Draft("Hand-turned walnut")], 1)
+    assert clean == "no"
+    assert 'cannot be met: has to say "hand-turned walnut" but not "walnut"' in str(problems)
+    assert "cannot be met: what has to be said is 2 words long, and 1 are allowed" in str(problems)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    ["short", [30], {"tweet": 30}, {"tweet": {"characters": 30}}, {"tweet": {"max_words": 0}}]
+    + [{"tweet": {"max_words": value}} for value in ("many", 1.5, True, -2)],
+)
+def test_limits_that_are_none_are_refused(limits: Any) -> None:
+    with pytest.raises(UserError, match="Limits of channels are") as caught:
+        CopyChecker(limits)
+    assert "max_characters: 45" in str(caught.value.mend)
+
+
+def test_limits_that_are_given_twice_for_one_channel_are_refused() -> None:
+    with pytest.raises(UserError, match="tweet and X post are names of one channel"):
+        CopyChecker({"tweet": {"max_words": 9}, "X post": {"max_words": 7}})
+    post = Brief(FIELDS, channel="twitter")
+    assert CopyChecker({"tweet": {"max_words": 5}}).check(post, Draft(CLEAN)).problems == [
+        "has 6 words, and 5 are allowed"
+    ]
+
+
+@pytest.fixture(scope="module")
+def bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BART of fresh weights with 64 positions, whose start tokens its generation config alone names."""
+    folder = tmp_path_factory.mktemp("base") / "my_bart"
+    words = AutoTokenizer.from_pretrained(STARTER)
+    parts = {f"{part}_{what}": n for part in ("encoder", "decoder") for what, n in (("layers", 1), ("ffn_dim", 32))}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    ids = {f"{name}_token_id": getattr(words, f"{name}_token_id") for name in ("pad", "bos", "eos")}
+    start = {"decoder_start_token_id": words.eos_token_id, "forced_bos_token_id": words.bos_token_id}
+    torch.manual_seed(3)
+    sizes: Any = {"vocab_size": len(words), "d_model": 32, "max_position_embeddings": 64, "init_std": 0.4}
+    model = BartForConditionalGeneration(BartConfig(**sizes, **parts, **heads, **ids, **start))
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({k: v for k, v in config.items() if k not in start}), encoding="utf-8")
+    own = folder / "generation_config.json"
+    own.write_text(json.dumps({**json.loads(own.read_text(encoding="utf-8")), **start}), encoding="utf-8")
+    return folder
+
+
+def given(folder: Path, base: Path) -> list[str]:
+    rows = write_jsonl(folder / "rows.jsonl", briefs(30))
+    return [f"data.train={rows}", "recipe.fields=[name,features,price]", f"model.name={base}", "adapt=none"]
+
+
+def test_an_encoder_has_its_positions_for_itself_and_starts_as_before(tmp_path: Path, bart: Path) -> None:
+    run = briefed(tmp_path, *given(tmp_path, bart), "recipe.max_new_tokens=50", "evaluation.answers=3")
+    report = run.report.read_text(encoding="utf-8")
+    assert "too long" not in report, "a prompt of 40 tokens and a copy of 50 do not share 64 positions"
+    model, words = AutoModelForSeq2SeqLM.from_pretrained(run.bundle).eval(), AutoTokenizer.from_pretrained(run.bundle)
+    config = model.generation_config
+    assert (config.decoder_start_token_id, config.forced_bos_token_id) == (words.eos_token_id, words.bos_token_id)
+    rows = list(csv.DictReader(io.StringIO(run.predictions.read_text(encoding="utf-8"))))
+    assert len(rows) == 3
+    for row in rows:
+        assert len(words(row["prompt"])["input_ids"]) > 64 - 50
+        written = model.generate(**words(row["prompt"], return_tensors="pt"))[0]
+        assert (
+            words.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip() == row["answer"]
+        )
+
+
+def test_copy_for_which_the_decoder_has_no_positions_is_refused(tmp_path: Path, bart: Path) -> None:
+    with pytest.raises(UserError, match="the decoder has 64 positions") as caught:
+        read(tmp_path, *given(tmp_path, bart), "recipe.max_new_tokens=64")
+    assert caught.value.mend == "recipe.max_new_tokens=32"
+
+
+def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_path: Path, bart: Path) -> None:
+    rows = [*briefs(30), {**briefs(1)[0], "name": "lamp " * 90}, {**briefs(31)[30], "copy": ["short", "long " * 90]}]
+    file = write_jsonl(tmp_path / "long.jsonl", rows)
+    more = [f"data.train={file}", "recipe.fields=[name,features,price]", f"model.name={bart}"]
+    more += ["recipe.max_new_tokens=20", "recipe.must_mention=null"]
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, *more, "data.too_long=error")
+    assert "A row is too long: the" in caught.value.told() and "long.jsonl:3" in caught.value.told()
+    with pytest.raises(UserError, match="2"):
+        read(tmp_path, *more)
+    made = read(tmp_path, *more, "data.max_rejects=2")
+    told = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["line"] for row in told] == [31, 32]
+    assert "the prompt has" in told[0]["reason"] and "the copy has" in told[1]["reason"]
+    recipe: Any = made.recipe
+    copies = [m[-1].content for rows in made.encoded.rows.values() for several in recipe.learnt(rows) for m in several]
+    assert "short" in copies
+    learnt = sum(len(examples) for examples in made.encoded.splits.values())
+    assert learnt == len(copies) - 1, "of its copies one is left out"
+
+
+def test_briefs_are_not_told_of_as_conversations(tmp_path: Path) -> None:
+    made = read(tmp_path)
+    assert str(made.recipe.preview(made.encoded)[0]).startswith("three prompts with their answers as the model reads")
+    told = " ".join(made.encoded.facts)
+    assert "train prompts with their answers over" in told and "conversations" not in told
