@@ -50,7 +50,7 @@ from tunebook.config.schema import (
     TrainConfig,
     TrainerConfig,
 )
-from tunebook.data.load_and_validate import open_gate
+from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.image_classification.batches import pixel_data
 from tunebook.families.image_classification.preprocessing import moved
@@ -223,7 +223,7 @@ def gate(config: TrainConfig, folder: Path) -> Callable[[], Any]:
     """What comes before the first batch: reads and checks the rows, decodes the pictures, looks for copies."""
     recipe = make_recipe(config)
     content = recipe.content(recipe.find_model(config.model, weights=False), config)
-    return lambda: open_gate(
+    return lambda: load_and_validate(
         config.data,
         recipe.columns(config.data),
         samples=None,

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake the user can mend, told in one message: what, where and how to mend it.
+    """A mistake the user can fix, reported in one message: what, where and how to fix it.
 
     The command line prints it without a traceback and exits with code 2.
 
     Args:
         what: The mistake, as one sentence.
         where: The config key, file or file and line that it sits in.
-        mend: What to type or change.
+        fix: What to type or change.
     """
 
     exit_code = 2
     kind = "error: "
 
-    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
-        self.mend = mend
+        self.fix = fix
 
-    def told(self) -> str:
-        """The message as the command line prints it: a sentence, then where and how to mend it."""
+    def message(self) -> str:
+        """The message as the command line prints it: a sentence, then where and how to fix it."""
         sentence, *rest = str(self).split("\n")
         end = "" if sentence.endswith((".", "!", "?", ":")) else "."
         if sentence.split(" ")[0].isalpha():  # a config key or a file's name stays as it is written
@@ -35,6 +35,6 @@ class UserError(Exception):
         lines = [self.what]
         if self.where:
             lines.append(f"  where: {self.where}")
-        if self.mend:
-            lines.append(f"  mend:  {self.mend}")
+        if self.fix:
+            lines.append(f"  fix:   {self.fix}")
         return "\n".join(lines)

@@ -61,7 +61,7 @@ def written_whole(path: Path) -> Iterator[IO[str]]:
         raise UserError(
             f"{path.name} cannot be written: {error.strerror or error}",
             where=str(path.parent),
-            mend="free some space or choose a folder you may write to: run_dir=<folder>",
+            fix="free some space or choose a folder you may write to: run_dir=<folder>",
         ) from error
 
 
@@ -100,7 +100,7 @@ def filling_cache(place: Path, what: str) -> Iterator[None]:
             raise UserError(
                 f"the {what} cannot be kept: {error.strerror or error}",
                 where=str(place.parent),
-                mend="make room there, or choose another folder: data.cache_dir=<folder>",
+                fix="make room there, or choose another folder: data.cache_dir=<folder>",
             ) from error
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.content import Content
     from tunebook.data.labels import Labels
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
@@ -185,7 +185,7 @@ class Recipe(ABC, Generic[ConfigT]):
         return self.head(labels)
 
     @abstractmethod
-    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Make the model's inputs of all rows, once."""
 
     def preview(self, encoded: Encoded) -> Sequence[Any]:
@@ -272,7 +272,7 @@ class Recipe(ABC, Generic[ConfigT]):
 
         Args:
             predictor: The bundle's model.
-            rows: Checked rows with their truth.
+            rows: ValidatedData rows with their truth.
             content: What they hold beside their text.
             config: Confidence, device and seed.
             run: Takes metrics.json, predictions.csv and report.html.
@@ -289,5 +289,5 @@ class Recipe(ABC, Generic[ConfigT]):
         return UserError(
             f"The recipe '{self.name}' makes a model to be tuned further, which answers no rows.",
             where=f"recipe={self.name}",
-            mend="tune it: model.name=<this run>/model",
+            fix="tune it: model.name=<this run>/model",
         )

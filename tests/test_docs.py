@@ -21,7 +21,7 @@ import tunebook
 from tests.conftest import Tunebook, write_reviews
 from tunebook.config.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
 from tunebook.families.text_generation.data.message import Message
-from tunebook.families.text_generation.predictor import Draft
+from tunebook.families.text_generation.predictor import Completion
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
 from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 
@@ -306,7 +306,7 @@ def test_the_methods_that_the_guide_shows_for_answers_do_what_it_says() -> None:
     code = f"from collections.abc import Iterator, Sequence\nclass HelpDesk(TextGeneration):\n{indented}"
     exec(code, known)
     recipe = known["HelpDesk"](tunebook.TextGenerationConfig(name="help_desk"))
-    drafts = [[Draft("Thank you!")], [Draft("A refund is on its way.")]]
+    drafts = [[Completion("Thank you!")], [Completion("A refund is on its way.")]]
     assert recipe.measures(None, [0, 1], drafts, None)["thanks"].value() == 0.5
     asked = [[Message("user", "Where is it?")]] * 2
     assert recipe.answer_columns == ["prompt", "answer", "promises"]

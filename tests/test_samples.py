@@ -14,7 +14,7 @@ import pytest
 
 from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
-from tunebook.data.load_and_validate import Checked, open_gate
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -36,7 +36,7 @@ def everything(recipe: str) -> list[dict[str, Any]]:
     return [row for rows in read(recipe).values() for row in rows]
 
 
-def through_the_gate(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> Checked:
+def through_the_gate(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> ValidatedData:
     """Each split's (text, group) rows through the guard that users' rows go through."""
     paths = {}
     for split, rows in texts.items():
@@ -46,7 +46,7 @@ def through_the_gate(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> C
     config = DataConfig(**{split: str(path) for split, path in paths.items()}, group="group")
     columns = [Column("text", "text", "data.text", "text"), Column("group", "group", "data.group", "any")]
     rejects = RejectLog(folder / "rejects.jsonl", 0)
-    return open_gate(config, columns, samples=None, invalid=None, rejects=rejects, seed=0)
+    return load_and_validate(config, columns, samples=None, invalid=None, rejects=rejects, seed=0)
 
 
 def test_all_samples_together_are_small():

@@ -75,7 +75,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(
             f"This is no bundle: {FILE} is missing.",
             where=str(folder),
-            mend="give a run folder, or the model/ folder inside one",
+            fix="give a run folder, or the model/ folder inside one",
         )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -84,14 +84,14 @@ def read_manifest(folder: Path) -> Manifest:
             raise UserError(
                 f"This bundle has format {version}; this Tunebook reads up to {FORMAT}.",
                 where=str(file),
-                mend="pip install -U tunebook",
+                fix="pip install -U tunebook",
             )
         golden = [Golden(**g) for g in content.pop("golden")]
         manifest = Manifest(**content, golden=golden)
         _check(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(
-            f"The bundle's {FILE} is damaged: {error}.", where=str(file), mend="write the bundle again"
+            f"The bundle's {FILE} is damaged: {error}.", where=str(file), fix="write the bundle again"
         ) from error
     return manifest
 
@@ -129,7 +129,7 @@ def find_bundle(path: str) -> Path:
         raise UserError(
             "This run has not finished: it has no model yet.",
             where=path,
-            mend=f"go on with: tunebook train resume={path}",
+            fix=f"go on with: tunebook train resume={path}",
         )
     what = "This folder holds no bundle" if folder.is_dir() else "There is no such folder"
-    raise UserError(f"{what}.", where=path, mend="give a run folder, or the model/ folder inside one")
+    raise UserError(f"{what}.", where=path, fix="give a run folder, or the model/ folder inside one")

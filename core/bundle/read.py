@@ -46,7 +46,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
         raise UserError(
             f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",
             where=manifest.recipe,
-            mend="write the bundle again",
+            fix="write the bundle again",
         ) from error
     return made
 
@@ -88,7 +88,7 @@ def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
         raise UserError(
             f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
             where=str(folder / FILE),
-            mend="write the bundle again",
+            fix="write the bundle again",
         )
 
 
@@ -102,7 +102,7 @@ def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> Non
         raise UserError(
             f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
             where=str(folder),
-            mend="its files were changed, or belong to different models; write the bundle again",
+            fix="its files were changed, or belong to different models; write the bundle again",
         )
 
 
@@ -125,5 +125,5 @@ def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path) -> 
             "This bundle's model does not answer as it did when the bundle was written "
             f"(off by up to {np.abs(got - expected).max():.3f}).",
             where=str(folder),
-            mend="its files were changed, or belong to different models; write the bundle again",
+            fix="its files were changed, or belong to different models; write the bundle again",
         )

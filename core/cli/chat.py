@@ -84,7 +84,7 @@ def chat_command(arguments: Sequence[str]) -> None:
         chat.begin(options.system)
     except UnusableConversation as reason:
         raise UserError(
-            f"The model cannot take this system prompt: {reason}.", where="--system", mend="change it, or leave it out"
+            f"The model cannot take this system prompt: {reason}.", where="--system", fix="change it, or leave it out"
         ) from reason
     try:
         if sys.stdin.isatty() and sys.stdout.isatty():
@@ -107,12 +107,12 @@ def _check_values(options: argparse.Namespace) -> None:
     }
     for name, (is_wrong, value, rule) in wrong.items():
         if is_wrong:
-            raise UserError(f"{name} {rule}.", where=f"{name} {value}", mend="choose another value, or leave it out")
+            raise UserError(f"{name} {rule}.", where=f"{name} {value}", fix="choose another value, or leave it out")
     if share < 1 and not temperature:
         raise UserError(
             "Nothing is drawn without a temperature, so --top-p means nothing.",
             where=f"--top-p {share}",
-            mend="--temperature 1 draws as the model says",
+            fix="--temperature 1 draws as the model says",
         )
 
 
@@ -128,7 +128,7 @@ def _check_room(longest: int | None, folder: Path) -> None:
         raise UserError(
             f"Answers of {longest} tokens leave no room for a question: the model has {limit} positions.",
             where=f"--max-new-tokens {longest}",
-            mend=f"--max-new-tokens {max(1, limit // 4)}",
+            fix=f"--max-new-tokens {max(1, limit // 4)}",
         )
 
 
@@ -139,7 +139,7 @@ def _does_not_talk(manifest: Manifest, folder: Path) -> UserError:
     return UserError(
         f"This bundle's model {does} and does not talk.",
         where=str(folder),
-        mend=f"ask it with: tunebook predict {folder}",
+        fix=f"ask it with: tunebook predict {folder}",
     )
 
 
@@ -155,8 +155,8 @@ def _open(folder: Path, options: argparse.Namespace) -> tuple[Chatting, str]:
     try:
         device = choose_accelerator(TrainerConfig(accelerator=Accelerator[options.accelerator]))
     except UserError as error:  # it speaks of config keys
-        where, mend = f"--accelerator {options.accelerator}", "--accelerator auto"
-        raise UserError(error.what, where=where, mend=mend) from error
+        where, fix = f"--accelerator {options.accelerator}", "--accelerator auto"
+        raise UserError(error.what, where=where, fix=fix) from error
     manifest, _, model = open_bundle(folder)
     if not isinstance(model, Chatting):
         raise _does_not_talk(manifest, folder)
@@ -220,12 +220,12 @@ def _answer_lines(chat: Chat) -> None:
                 _say(chat, chat.answer(text))
         except UnicodeDecodeError as error:
             raise UserError(
-                "Standard input is not UTF-8.", where=f"{where}: {line[:60]!r}", mend="convert it: iconv -t utf-8 ..."
+                "Standard input is not UTF-8.", where=f"{where}: {line[:60]!r}", fix="convert it: iconv -t utf-8 ..."
             ) from error
         except UnusableConversation as reason:
-            raise UserError(f"This turn cannot be answered: {reason}.", where=where, mend="change the line") from reason
+            raise UserError(f"This turn cannot be answered: {reason}.", where=where, fix="change the line") from reason
     if not number:
-        raise UserError("There is no line on standard input.", where="stdin", mend="pipe one turn a line, or type them")
+        raise UserError("There is no line on standard input.", where="stdin", fix="pipe one turn a line, or type them")
 
 
 def _talk(chat: Chat) -> None:
@@ -290,4 +290,4 @@ def _obey(chat: Chat, name: str, text: str) -> None:
     except UnusableConversation as reason:
         _tell(f"the model cannot take this system prompt: {reason}")
     except UserError as error:
-        _tell(f"{error.told().splitlines()[0]} ({error.where}; {error.mend})")
+        _tell(f"{error.message().splitlines()[0]} ({error.where}; {error.fix})")

@@ -107,7 +107,7 @@ class Chat:
         if any(self.cut):
             one = sum(self.cut) == 1
             told += f"; {sum(self.cut)} of its {len(self.cut)} answers {'is' if one else 'are'} unfinished: "
-            told += f"mend {'it' if one else 'them'} before you train on {'it' if one else 'them'}"
+            told += f"fix {'it' if one else 'them'} before you train on {'it' if one else 'them'}"
         return told
 
     def append_to(self, file: Path) -> Path:
@@ -161,10 +161,10 @@ def saving_place(name: str) -> Path:
     file = Path(name).expanduser().absolute()
     if file.suffix != ".jsonl":
         raise UserError(
-            "Conversations are saved as .jsonl.", where=name or "no name", mend="give a name that ends in .jsonl"
+            "Conversations are saved as .jsonl.", where=name or "no name", fix="give a name that ends in .jsonl"
         )
     if not file.parent.is_dir():
-        raise UserError("The folder to save in is missing.", where=str(file.parent), mend="create it first")
+        raise UserError("The folder to save in is missing.", where=str(file.parent), fix="create it first")
     try:
         content = file.read_bytes() if file.exists() else b""
     except OSError as error:
@@ -176,7 +176,7 @@ def saving_place(name: str) -> Path:
             raise UserError(
                 "This file holds something else than conversations, and is left as it is.",
                 where=f"{file}:{number}",
-                mend="save under another name",
+                fix="save under another name",
             )
     return file
 
@@ -190,4 +190,4 @@ def _is_conversation(line: bytes) -> bool:
 
 
 def _cannot(file: Path, reason: str | None) -> UserError:
-    return UserError(f"Conversations cannot be saved here: {reason}.", where=str(file), mend="save elsewhere")
+    return UserError(f"Conversations cannot be saved here: {reason}.", where=str(file), fix="save elsewhere")

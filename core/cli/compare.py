@@ -34,7 +34,7 @@ class Stopped(UserError):
         super().__init__(
             f"Stopped by {signal.Signals(number).name}; what is finished stays, and the run at work is saved.",
             where=str(folder),
-            mend="give the same command again to go on",
+            fix="give the same command again to go on",
         )
         self.exit_code = 128 + number
 
@@ -58,7 +58,7 @@ def compare_command(config: Any, output_dir: str) -> None:
     plan = make_plan(steps, prepared)
     _say_plan(prepared, steps, plan, left_out)
     if not steps:
-        raise UserError("No rung is left to run.", where="compare.rungs", mend="choose others: compare.rungs=[full]")
+        raise UserError("No rung is left to run.", where="compare.rungs", fix="choose others: compare.rungs=[full]")
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
     stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
@@ -116,7 +116,7 @@ def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:
         raise UserError(
             f"Runs of {made.recipe['name']} are not scored by '{wanted}'.",
             where="compare.metric",
-            mend=f"{hint}choose from: {', '.join(known)}",
+            fix=f"{hint}choose from: {', '.join(known)}",
         )
     return wanted
 
@@ -146,14 +146,14 @@ def comparison_folder(run_dir: str, key: str) -> Path:
     if plan.is_file():
         if read_plan(plan).key != key:
             raise UserError(
-                "This folder holds a comparison of something else.", where=str(folder), mend="choose another run_dir="
+                "This folder holds a comparison of something else.", where=str(folder), fix="choose another run_dir="
             )
         return folder
     if (folder / "compare.log").is_file():  # a comparison's whose plan is gone: its runs are known by their keys
         return folder
     if not made_empty(folder, "folder of the comparison"):
         raise UserError(
-            "The folder of the comparison holds other files already.", where=str(folder), mend="choose another run_dir="
+            "The folder of the comparison holds other files already.", where=str(folder), fix="choose another run_dir="
         )
     return folder
 
@@ -199,6 +199,6 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
         raise UserError(
             f"The runs could not be started: {said[-1] if said else f'exit code {process.returncode}'}",
             where=str(log),
-            mend="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
+            fix="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
         )
     return 0

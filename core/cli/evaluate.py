@@ -56,7 +56,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
         rows, note = _unseen(recipe, rows, folder, data.leaks, rejects)
         rejects.write()
         if not len(rows):
-            raise UserError("There is no row to score.", where=str(data.test), mend="give data.test=<rows>")
+            raise UserError("There is no row to score.", where=str(data.test), fix="give data.test=<rows>")
         save_config(made, run)
         predictor.truncated = 0
         facts = {
@@ -94,7 +94,7 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
         raise UserError(
             f"{told}: its score on them says nothing.",
             where=places,
-            mend="data.leaks=drop leaves them out, data.leaks=allow scores them all the same",
+            fix="data.leaks=drop leaves them out, data.leaks=allow scores them all the same",
         )
     if policy is Leaks.allow:
         return rows, f"{told}; they were scored all the same (data.leaks=allow)."

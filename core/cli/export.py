@@ -25,7 +25,7 @@ def export_command(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(list(arguments))
     output = Path(options.output).absolute()
     if output.suffix != ".onnx":
-        raise UserError("The output must end in .onnx.", where=str(output), mend=f"-o {output.with_suffix('.onnx')}")
+        raise UserError("The output must end in .onnx.", where=str(output), fix=f"-o {output.with_suffix('.onnx')}")
 
     from tunebook.cli.predict import check_output
 
@@ -41,7 +41,7 @@ def export_command(arguments: Sequence[str]) -> None:
         raise UserError(
             "Only image models are exported by Tunebook.",
             where=str(folder),
-            mend="text models are plain transformers folders: optimum-cli export onnx --model "
+            fix="text models are plain transformers folders: optimum-cli export onnx --model "
             f"{folder} --task {task} out",
         )
     _, _, classifier = open_bundle(folder)

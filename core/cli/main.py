@@ -105,7 +105,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     overrides = [a for a in arguments if _is_override(a)]
     nameless = next((a for a in overrides if a.startswith("=")), None)
     if nameless is not None:  # Hydra falls over it
-        raise UserError("A value has no key.", where=nameless, mend="overrides are written key=value, without spaces")
+        raise UserError("A value has no key.", where=nameless, fix="overrides are written key=value, without spaces")
     overrides = [readable(a) for a in overrides]
     known = register_search_path(overrides)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
@@ -225,7 +225,7 @@ def _unknown_verb(verb: str) -> UserError:
 
     near = get_close_matches(verb, _VERBS, n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
-    return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", mend=f"{hint}`tunebook --help` shows all")
+    return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", fix=f"{hint}`tunebook --help` shows all")
 
 
 def _report(error: BaseException, run_dir: str | None = None) -> int:
@@ -237,7 +237,7 @@ def _report(error: BaseException, run_dir: str | None = None) -> int:
         error = refusal(error, run_dir) or recipe_failure(error) or error
     if not isinstance(error, UserError):
         raise error
-    print(f"{error.kind}{error.told()}", file=sys.stderr)
+    print(f"{error.kind}{error.message()}", file=sys.stderr)
     return error.exit_code
 
 

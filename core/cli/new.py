@@ -36,7 +36,7 @@ def new_command(arguments: Sequence[str]) -> None:
         raise UserError(
             f"The recipe cannot be written: {error.strerror or error}.",
             where=str(recipe.folder),
-            mend="free some space, or choose another place with --into <folder>",
+            fix="free some space, or choose another place with --into <folder>",
         ) from error
     shown = [name for name in files if not name.endswith(".png")]
     pictures = len(files) - len(shown)

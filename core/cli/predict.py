@@ -50,7 +50,7 @@ def predict_command(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(list(arguments))
     output = Path(options.output).absolute() if options.output else None
     if output and output.suffix not in (".csv", ".jsonl"):
-        raise UserError("The output can be .csv or .jsonl.", where=str(output), mend=f"-o {output.with_suffix('.csv')}")
+        raise UserError("The output can be .csv or .jsonl.", where=str(output), fix=f"-o {output.with_suffix('.csv')}")
     if output:
         check_output(output, options.files, options.overwrite)
         _check_rejects_beside(output, options.files, options.overwrite)
@@ -83,10 +83,10 @@ def _check_rejects_beside(output: Path, files: Sequence[str], overwrite: bool) -
     """Refuse to replace a log that stands beside the output unasked, or one that is to be read."""
     beside = rejects_beside(output)
     if any(beside.resolve() == Path(file).absolute().resolve() for file in files):
-        raise UserError("The rejected rows would replace the input.", where=str(beside), mend="give -o another name")
+        raise UserError("The rejected rows would replace the input.", where=str(beside), fix="give -o another name")
     if beside.exists() and not overwrite:
         what = "There is a file of rejected rows beside the output already."
-        raise UserError(what, where=str(beside), mend="give -o another name, or --overwrite")
+        raise UserError(what, where=str(beside), fix="give -o another name, or --overwrite")
 
 
 def _settle(rejects: RejectLog, output: Path) -> None:
@@ -102,18 +102,18 @@ def _settle(rejects: RejectLog, output: Path) -> None:
 def check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
     """Refuse an output that cannot be written, or that would destroy something, before any work is done."""
     if not output.parent.is_dir():
-        raise UserError("The folder of the output is missing.", where=str(output.parent), mend="create it first")
+        raise UserError("The folder of the output is missing.", where=str(output.parent), fix="create it first")
     if any(output.resolve() == Path(file).absolute().resolve() for file in files):
-        raise UserError("The output would replace its own input.", where=str(output), mend="give -o another name")
+        raise UserError("The output would replace its own input.", where=str(output), fix="give -o another name")
     if output.exists() and not overwrite:
-        raise UserError("The output exists already.", where=str(output), mend="give -o another name, or --overwrite")
+        raise UserError("The output exists already.", where=str(output), fix="give -o another name, or --overwrite")
     probe = output.parent / f".{output.name}.probe"
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"The output cannot be written: {error.strerror}.", where=str(output), mend="give -o another folder"
+            f"The output cannot be written: {error.strerror}.", where=str(output), fix="give -o another folder"
         ) from error
 
 
@@ -129,7 +129,7 @@ def _rows(
         if content is not None:
             rows = content.inspect(rows, rejects)
     elif content is not None and not content.line:
-        raise UserError(f"There is no {content.what} to look at.", where="files", mend="give files or a folder")
+        raise UserError(f"There is no {content.what} to look at.", where="files", fix="give files or a folder")
     else:
         role = content.line if content is not None else "text"
         spool, column = _spool(scratch), Column(role, "text", "stdin", "text")
@@ -176,7 +176,7 @@ def _in_words_of_predict() -> Iterator[None]:
     try:
         yield
     except UserError as error:  # the same one: an interrupt has an exit code of its own
-        error.what, error.where, error.mend = reworded(error.what) or "", reworded(error.where), reworded(error.mend)
+        error.what, error.where, error.fix = reworded(error.what) or "", reworded(error.where), reworded(error.fix)
         raise
 
 
@@ -192,12 +192,12 @@ def _spool(scratch: Path) -> Path:
                 raise UserError(
                     "Standard input is not UTF-8.",
                     where=repr(line[:60]),
-                    mend="convert it: iconv -t utf-8 ...",
+                    fix="convert it: iconv -t utf-8 ...",
                 )
             stream.write(json.dumps({"text": text}) + "\n")
             lines += 1
     if not lines:
-        raise UserError("There is no line on standard input.", where="stdin", mend="give files, or one text a line")
+        raise UserError("There is no line on standard input.", where="stdin", fix="give files, or one text a line")
     return file
 
 

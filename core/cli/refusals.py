@@ -1,4 +1,4 @@
-"""What an operating system refuses, told as a mistake that the user can mend."""
+"""What an operating system refuses, told as a mistake that the user can fix."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def _is_out_of_room(error: OSError) -> bool:
 
 
 def _as_user_error(error: OSError, run_dir: str | None) -> UserError | None:
-    """An operating system's refusal that the user can mend; None for any other."""
+    """An operating system's refusal that the user can fix; None for any other."""
     where = str(error.filename) if error.filename else run_dir
     if _is_out_of_room(error):
         return UserError(
             f"There is no room left to write: {error.strerror or error}.",
             where=where,
-            mend="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
+            fix="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
             "what was written before is whole",
         )
     if error.errno in _NOT_WRITABLE:
         return UserError(
             f"This cannot be read or written: {error.strerror}.",
             where=where,
-            mend="check its permissions, or choose another folder with run_dir=...",
+            fix="check its permissions, or choose another folder with run_dir=...",
         )
     return None

@@ -45,20 +45,20 @@ def resume_command(arguments: Sequence[str]) -> None:
         raise UserError(
             "A resumed run takes its own config; nothing else can be given with resume=.",
             where=" ".join(others) or "resume",
-            mend=f"tunebook train resume={paths[0]}, or start a new run with these options",
+            fix=f"tunebook train resume={paths[0]}, or start a new run with these options",
         )
     run = open_run_folder(paths[0])
     if (run.bundle / "tunebook.json").is_file() and run.report.is_file():
-        raise UserError("This run is finished.", where=paths[0], mend=f"look at {run.report}")
+        raise UserError("This run is finished.", where=paths[0], fix=f"look at {run.report}")
     announce(str(run.path))
     run.rejects.unlink(missing_ok=True)  # written anew where there still are any
     try:
         _train(read_config(run), run, resumed=True)
     except UserError as error:
-        if "data.max_rejects=" not in (error.mend or ""):
+        if "data.max_rejects=" not in (error.fix or ""):
             raise
         raise UserError(
-            error.what, where=error.where, mend="put these rows back as they were, or start a new run"
+            error.what, where=error.where, fix="put these rows back as they were, or start a new run"
         ) from error
 
 
@@ -84,7 +84,7 @@ def read_config(run: RunFolder) -> TrainConfig:
         raise UserError(
             f"The run's config cannot be read: {str(error).splitlines()[0]}.",
             where=str(run.config),
-            mend="put it back as it was written, or start a new run",
+            fix="put it back as it was written, or start a new run",
         ) from error
 
 
@@ -103,7 +103,7 @@ def check_devices(config: TrainConfig) -> None:
         raise UserError(
             f"torchrun started {started} processes, but the config has {world_size}.",
             where="trainer.devices, trainer.num_nodes",
-            mend=f"trainer=ddp trainer.devices={started}",
+            fix=f"trainer=ddp trainer.devices={started}",
         )
 
 
@@ -183,26 +183,26 @@ def _tuned(
 
 def _settled(prepared: Prepared, model: Any, data: Any, run: RunFolder, main: bool) -> TrainConfig:
     """Choose the numbers that the user left open, say so, and keep them in the run's config."""
-    from tunebook.training.defaults import Situation, with_defaults
+    from tunebook.training.defaults import TrainingContext, resolve_defaults
     from tunebook.training.fit import planned_steps
     from tunebook.training.optim import count_parameters
 
     config = prepared.config
     method = config.adapt.method
     world_size = config.trainer.devices * config.trainer.num_nodes
-    situation = Situation(
+    situation = TrainingContext(
         method=method,
         parameters=count_parameters(model)[1],
         steps_per_epoch=data.steps_per_epoch(world_size),
     )
-    settled = with_defaults(config, situation)
+    settled = resolve_defaults(config, situation)
     steps = planned_steps(settled, data, world_size)
     if config.adapt.unfreeze_epochs * situation.steps_per_epoch >= steps:
         raise UserError(
             f"The backbone would still be frozen in part at the end: there are {steps} steps, "
             f"{situation.steps_per_epoch} an epoch.",
             where="adapt.unfreeze_epochs",
-            mend=f"at most {steps / situation.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
+            fix=f"at most {steps / situation.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
         )
     if main:
         save_config(settled, run)

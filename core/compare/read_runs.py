@@ -111,7 +111,7 @@ def read_finished(
         by_class[step.name] = _by_class(finished, prepared, family, settings)
     if not rungs:
         why = "\n".join(f"  {name}: {reason}" for name, (_, reason) in missing.items())
-        raise UserError(f"No rung has a result.\n{why}", where=str(folder), mend="look into the rung.log files there")
+        raise UserError(f"No rung has a result.\n{why}", where=str(folder), fix="look into the rung.log files there")
     return Finished(
         metric,
         tuple(rungs),
@@ -152,7 +152,7 @@ def check_same_rows(runs: Sequence[RungRun]) -> str:
         raise UserError(
             "Runs of this comparison were scored on different test rows.",
             where=f"{one.run.record} and {other.run.record}",
-            mend="remove the folder of the one that is wrong, and give the command again",
+            fix="remove the folder of the one that is wrong, and give the command again",
         )
     return next(iter(found), "")
 

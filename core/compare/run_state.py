@@ -76,7 +76,7 @@ class RungRun:
         return UserError(
             "A file of a finished run is gone or damaged.",
             where=str(file),
-            mend=f"remove the folder {self.run.path} and give the command again: that run alone is made once more",
+            fix=f"remove the folder {self.run.path} and give the command again: that run alone is made once more",
         )
 
     @property

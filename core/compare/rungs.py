@@ -75,32 +75,32 @@ def check_ladder(config: CompareConfig) -> None:
         if getattr(wanted, key) < least:
             value = getattr(wanted, key)
             raise UserError(
-                f"compare.{key} must be at least {least}, not {value}.", where=f"compare.{key}", mend=f"compare.{key}=3"
+                f"compare.{key} must be at least {least}, not {value}.", where=f"compare.{key}", fix=f"compare.{key}=3"
             )
     if not wanted.rungs:
-        raise UserError("compare.rungs names no rung.", where="compare.rungs", mend="leave it out for all of them")
+        raise UserError("compare.rungs names no rung.", where="compare.rungs", fix="leave it out for all of them")
     if len(set(wanted.rungs)) < len(wanted.rungs):
-        raise UserError("compare.rungs names a rung twice.", where="compare.rungs", mend="name each once")
+        raise UserError("compare.rungs names a rung twice.", where="compare.rungs", fix="name each once")
     for key, of in (("shots", wanted.shots), ("curve", wanted.curve)):
         if twice := [each for number, each in enumerate(of) if each in of[:number]]:
-            raise UserError(f"compare.{key} names {twice[0]:g} twice.", where=f"compare.{key}", mend="name each once")
+            raise UserError(f"compare.{key} names {twice[0]:g} twice.", where=f"compare.{key}", fix="name each once")
     if bad := [k for k in wanted.shots if k < 1]:
-        raise UserError(f"{bad[0]} rows are no few-shot rung.", where="compare.shots", mend="compare.shots=[4,16]")
+        raise UserError(f"{bad[0]} rows are no few-shot rung.", where="compare.shots", fix="compare.shots=[4,16]")
     if bad_share := [s for s in wanted.curve if not 0 < s <= 1]:
         raise UserError(
             f"A share of the training rows lies above 0 and up to 1, and {bad_share[0]:g} does not.",
             where="compare.curve",
-            mend="compare.curve=[0.1,0.25,0.5,1.0]",
+            fix="compare.curve=[0.1,0.25,0.5,1.0]",
         )
     if config.data.shots is not None:
         raise UserError(
             "The few-shot rungs set data.shots themselves.",
             where="data.shots",
-            mend=f"compare.shots=[{config.data.shots}]",
+            fix=f"compare.shots=[{config.data.shots}]",
         )
     if config.resume is not None:
         raise UserError(
-            "A comparison goes on by itself: give the same command again.", where="resume", mend="leave resume= out"
+            "A comparison goes on by itself: give the same command again.", where="resume", fix="leave resume= out"
         )
 
 

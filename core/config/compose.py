@@ -87,7 +87,7 @@ def unknown_key(key: str, verb: str, overrides: Sequence[str], recipes: Known = 
     groups = [] if verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
     near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides, recipes), *groups])
     hint = f"did you mean {near}? " if near else ""
-    return UserError(f"There is no config key '{key}'.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
+    return UserError(f"There is no config key '{key}'.", where=key, fix=f"{hint}{_see_all(overrides, verb)}")
 
 
 def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
@@ -100,7 +100,7 @@ def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
         return UserError(
             f"The recipe '{option}' has no page.",
             where=known[option].distribution,
-            mend=f"add conf/recipe/{option}.yaml to its package",
+            fix=f"add conf/recipe/{option}.yaml to its package",
         )
     if group == "recipe":
         return unknown_recipe(option, options)
@@ -110,7 +110,7 @@ def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
     return UserError(
         f"There is no option '{option}' of the group '{group}'.",
         where=f"{group}={option}",
-        mend=f"{hint}{extra}the options are: {', '.join(options)}",
+        fix=f"{hint}{extra}the options are: {', '.join(options)}",
     )
 
 
@@ -127,14 +127,14 @@ def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | 
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
     hint = value_hint(key, reason, typed_value(key, overrides))
-    return UserError(f"Wrong value for '{key}': {reason}.", where=key, mend=f"{hint}{_see_all(overrides, verb)}")
+    return UserError(f"Wrong value for '{key}': {reason}.", where=key, fix=f"{hint}{_see_all(overrides, verb)}")
 
 
 def _deleted(key: str) -> UserError:
     return UserError(
         f"'{key}' cannot be deleted: a config always has all its keys.",
         where=f"~{key}",
-        mend=f"leave it out to keep its default, or write {key}=null where it may be empty",
+        fix=f"leave it out to keep its default, or write {key}=null where it may be empty",
     )
 
 
@@ -159,7 +159,7 @@ def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> Use
         )
     elif unread is not None:
         what = f"The override '{unread}' cannot be read"
-    return UserError(what, where=written or verb, mend=f"{hint}; {_see_all(overrides, verb)}")
+    return UserError(what, where=written or verb, fix=f"{hint}; {_see_all(overrides, verb)}")
 
 
 def _broken_yaml(error: Any) -> UserError:
@@ -167,7 +167,7 @@ def _broken_yaml(error: Any) -> UserError:
     return UserError(
         f"A page of the config is no YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
         where=f"{mark.name}:{mark.line + 1}" if mark else None,
-        mend="correct it there; a value with a colon, a bracket or a # in it needs quotes",
+        fix="correct it there; a value with a colon, a bracket or a # in it needs quotes",
     )
 
 
@@ -194,7 +194,7 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
         return _unknown_option(str(error.missing_cfg_file), error.options, verb)
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
         names = ", ".join(find_recipes())
-        return UserError("No recipe was chosen.", where="recipe", mend=f"add recipe=<name>; the recipes are: {names}")
+        return UserError("No recipe was chosen.", where="recipe", fix=f"add recipe=<name>; the recipes are: {names}")
     key = _first_match(r"full_key: (\S+)", text)
     gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
     if gone:  # Hydra takes a key without a value for one that is not there
@@ -211,7 +211,7 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
     if "has missing mandatory value" in text:
         mandatory = _first_match(r"full_key: (\S+)", text)
     if mandatory:
-        return UserError(f"'{mandatory}' has no value.", where=mandatory, mend=f"add {mandatory}=...")
+        return UserError(f"'{mandatory}' has no value.", where=mandatory, fix=f"add {mandatory}=...")
     return _badly_written(error, verb, overrides)
 
 
@@ -294,5 +294,5 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         raise UserError(
             f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
             where=prefix + _page_that_says(name, key, options),
-            mend=f"{hint}`tunebook show {name}` shows all keys",
+            fix=f"{hint}`tunebook show {name}` shows all keys",
         ) from error

@@ -60,26 +60,26 @@ def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserErro
     near = difflib.get_close_matches(column.name, names, n=1, cutoff=0.5)
     same = [name for name in names if name.strip().casefold() == column.name.strip().casefold()]
     guess = (same or near or [""])[0]
-    mend = f"did you mean {column.chosen(guess)}? " if guess else f"{column.chosen('<column>')}; "
+    fix = f"did you mean {column.chosen(guess)}? " if guess else f"{column.chosen('<column>')}; "
     if not column.chosen(""):
-        mend = f"rename {guess!r} to {column.name!r}; " if guess else f"call a column {column.name!r}; "
+        fix = f"rename {guess!r} to {column.name!r}; " if guess else f"call a column {column.name!r}; "
     if parted_otherwise(names):
-        mend = f"{PARTED}; "
+        fix = f"{PARTED}; "
     listing = ", ".join(name or '""' for name in names)
     return UserError(
         f"{path.name} has no column {column.name!r}",
         where=column.key if column.chosen("") else str(path),
-        mend=f"{mend}its columns: {listing}",
+        fix=f"{fix}its columns: {listing}",
     )
 
 
 def duplicate_column(name: str, path: Path) -> UserError:
     """The error for a header that names one column twice."""
     return UserError(
-        f"{path.name} names the column {name!r} more than once", where=f"{path}:1", mend="rename one of them"
+        f"{path.name} names the column {name!r} more than once", where=f"{path}:1", fix="rename one of them"
     )
 
 
 def empty_file(path: Path, what: str = "is empty") -> UserError:
     """The error for a file without rows."""
-    return UserError(f"{path.name} {what}", where=str(path), mend="give a file with a header and rows")
+    return UserError(f"{path.name} {what}", where=str(path), fix="give a file with a header and rows")

@@ -32,7 +32,7 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
         raise UserError(
             f"{path.name} is not a readable Parquet file: {error}",
             where=str(path),
-            mend="fetch or write it again",
+            fix="fetch or write it again",
         ) from None
     with file:
         schema = file.schema_arrow
@@ -52,7 +52,7 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
         raise UserError(
             f"{path} is a view on other rows",
             where=str(path),
-            mend="dataset.flatten_indices().save_to_disk(...)",
+            fix="dataset.flatten_indices().save_to_disk(...)",
         )
     names = _class_names(_json(path / "dataset_info.json").get("features") or {})
     files = [path / part["filename"] for part in state["_data_files"]]
@@ -78,7 +78,7 @@ def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, row
             raise UserError(
                 f"{file.name} of {path} cannot be read: {error}",
                 where=str(path),
-                mend="save the dataset again",
+                fix="save the dataset again",
             ) from None
 
 
@@ -86,7 +86,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}", where=str(path), mend="save the dataset again") from None
+        raise UserError(f"{path} cannot be read: {error}", where=str(path), fix="save the dataset again") from None
     return content
 
 
@@ -102,7 +102,7 @@ def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[C
                 raise UserError(
                     f"{path.name}: the column {column.name!r} holds {kind}, not text",
                     where=column.key,
-                    mend=f"choose another column: {column.chosen('<column>')}",
+                    fix=f"choose another column: {column.chosen('<column>')}",
                 )
             present.append(column)
         elif column.required:

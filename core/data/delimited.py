@@ -61,14 +61,12 @@ def _header(reader: Reader, path: Path) -> list[str]:
     try:
         header = next((row for row in reader if row), None)
     except csv.Error as error:
-        raise UserError(
-            f"{path.name}: the header {_problem(error)}", where=f"{path}:1", mend="mend its quotes"
-        ) from None
+        raise UserError(f"{path.name}: the header {_problem(error)}", where=f"{path}:1", fix="fix its quotes") from None
     if header is None:
         raise empty_file(path)
     for name in header:
         if UNDECODED.search(name):
-            raise UserError(f"{path.name}: the header is not UTF-8", where=f"{path}:1", mend="iconv -f latin1 -t utf-8")
+            raise UserError(f"{path.name}: the header is not UTF-8", where=f"{path}:1", fix="iconv -f latin1 -t utf-8")
         if name and header.count(name) > 1:
             raise duplicate_column(name, path)
     return header
@@ -114,7 +112,7 @@ def _never_closed(path: Path, first: int, last: int) -> UserError:
     return UserError(
         f"a quote is opened and never closed: lines {first} to {last} would be one field",
         where=f"{path.name}:{first}",
-        mend='close it, or write a quote that belongs to the text twice: ""',
+        fix='close it, or write a quote that belongs to the text twice: ""',
     )
 
 

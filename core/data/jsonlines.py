@@ -55,7 +55,7 @@ def _objects(file: BinaryIO, path: Path, reject: Reject) -> Iterator[tuple[int, 
             raise UserError(
                 f"{path.name} is one JSON array, not JSON Lines",
                 where=f"{path}:1",
-                mend=f"jq -c '.[]' {path.name} > rows.jsonl",
+                fix=f"jq -c '.[]' {path.name} > rows.jsonl",
             )
         try:
             yield line, _parse(raw)

@@ -67,7 +67,7 @@ def count_flags(rows: Mapping[str, Rows], flags: Mapping[str, str]) -> Labels:
     """
     names = tuple(flags.values())
     if len(set(names)) < len(names):
-        raise UserError("a finding is named twice", where="recipe.findings", mend="name each column once")
+        raise UserError("a finding is named twice", where="recipe.findings", fix="name each column once")
     counts = {
         split: {name: part.texts(role).count("1") for role, name in flags.items()} for split, part in rows.items()
     }
@@ -77,7 +77,7 @@ def count_flags(rows: Mapping[str, Rows], flags: Mapping[str, str]) -> Labels:
             raise UserError(
                 f"{only} the finding {name!r}: there is nothing to tell apart",
                 where="recipe.findings",
-                mend="add rows, or leave it out",
+                fix="add rows, or leave it out",
             )
     return Labels(names, counts)
 
@@ -106,20 +106,20 @@ def find_labels(counts: Counts, wanted: Sequence[str] | None, *, will_split: boo
     _refuse_confusable(counts)
     names = tuple(wanted) if wanted is not None else sort_labels(train)
     if len(set(names)) < len(names):
-        raise UserError("data.labels names a label twice", where="data.labels", mend="name each label once")
+        raise UserError("data.labels names a label twice", where="data.labels", fix="name each label once")
     total = sum(train.values())
     if len(names) < 2:
         only = f"every row is {names[0]!r}" if names else "there is no label"
         raise UserError(
             f"the training rows have one class only: {only}",
             where="data.label",
-            mend="add rows of another class",
+            fix="add rows of another class",
         )
     if total < len(names):
         raise UserError(
             f"there are fewer training rows ({total}) than classes ({len(names)})",
             where="data.train",
-            mend="add rows, at least three of each class",
+            fix="add rows, at least three of each class",
         )
     _refuse_strangers(counts, names)
     absent = [name for name in names if not train.get(name)]
@@ -127,7 +127,7 @@ def find_labels(counts: Counts, wanted: Sequence[str] | None, *, will_split: boo
         raise UserError(
             f"no training row has the label {_listed(absent)}",
             where="data.labels",
-            mend="add such rows or drop it",
+            fix="add such rows or drop it",
         )
     if will_split:
         _refuse_single(train)
@@ -176,7 +176,7 @@ def _refuse_confusable(counts: Counts) -> None:
     raise UserError(
         f"labels that differ by case, space or number format alone: {shown}",
         where="data.label",
-        mend=f"write them one way in the file, say {usual!r}; data.labels=[...] rejects all it does not name",
+        fix=f"write them one way in the file, say {usual!r}; data.labels=[...] rejects all it does not name",
     )
 
 
@@ -190,7 +190,7 @@ def _refuse_strangers(counts: Counts, names: Sequence[str]) -> None:
         raise UserError(
             f"{split} rows have a label that no training row has: {_listed(strangers)}",
             where=f"data.{split}",
-            mend=f"{guess}add training rows with it, or data.labels=[...] to reject all it does not name",
+            fix=f"{guess}add training rows with it, or data.labels=[...] to reject all it does not name",
         )
 
 
@@ -202,7 +202,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
         raise UserError(
             f"every row has a label of its own ({len(single)} labels in {len(single)} rows)",
             where="data.label",
-            mend="is it the right column? data.label=<column>",
+            fix="is it the right column? data.label=<column>",
         )
     others = [name for name in train if train[name] > 1]
     near = difflib.get_close_matches(single[0], others, n=1, cutoff=0.8)
@@ -210,7 +210,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
     raise UserError(
         f"only one row has the label {_listed(single)}: it cannot be both learned and measured",
         where="data.train",
-        mend=f"{guess}add rows with it, leave it out of data.labels=[...], or give validation and test rows",
+        fix=f"{guess}add rows with it, leave it out of data.labels=[...], or give validation and test rows",
     )
 
 

@@ -89,7 +89,7 @@ def guard(
             raise UserError(
                 f"every {part.split} row is in another split too ({summary})",
                 where=f"data.{part.split}",
-                mend="give other rows; are two splits the same file?",
+                fix="give other rows; are two splits the same file?",
             )
     _log(cases, leaks, layout, rejects)
     return kept, leaks, [f"dropped, as data.leaks=drop says: {summary}"]
@@ -163,7 +163,7 @@ def _error(leaks: tuple[Leak, ...], summary: str) -> UserError:
     return UserError(
         f"the splits share rows: {summary}",
         where="\n         ".join(shown),
-        mend="data.leaks=drop leaves these rows out of train and validation (test is never touched); "
+        fix="data.leaks=drop leaves these rows out of train and validation (test is never touched); "
         "data.leaks=allow goes on, and the report says so"
         + ("; data.near_duplicate=1 compares exactly" if any(leak.kind == "near" for leak in leaks) else ""),
     )

@@ -21,14 +21,14 @@ from tunebook.data.splits import split
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.sources import official_splits
 
-__all__ = ["SAMPLES", "Checked", "open_gate", "read_rows"]
+__all__ = ["SAMPLES", "ValidatedData", "load_and_validate", "read_rows"]
 
 SPLITS = ("train", "validation", "test")
 SAMPLES = "sample rows of the recipe"
 
 
 @dataclass(frozen=True)
-class Checked:
+class ValidatedData:
     """Everything the gate lets through, and what it found: kept + rejected + dropped = read.
 
     Attributes:
@@ -67,7 +67,7 @@ class Checked:
         assert len(self.train) + len(self.validation) + len(self.test) + self.unused == self.kept
 
 
-def open_gate(
+def load_and_validate(
     config: DataConfig,
     columns: Sequence[Column],
     *,
@@ -77,7 +77,7 @@ def open_gate(
     seed: int,
     content: Content | None = None,
     progress: bool = False,
-) -> Checked:
+) -> ValidatedData:
     """Read, check, compare and split the rows of a run.
 
     Args:
@@ -93,7 +93,7 @@ def open_gate(
         progress: Show on a terminal how far it is.
 
     Raises:
-        UserError: Anything about the rows that the user must mend first.
+        UserError: Anything about the rows that the user must fix first.
     """
     sources, source, brought = _sources(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
@@ -117,7 +117,7 @@ def open_gate(
         drawn.append(f"all rows of one {config.group or group} are on one side")
     alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
     good = sum(len(part) for part in given.values())
-    return Checked(
+    return ValidatedData(
         rows["train"],
         rows["validation"],
         rows["test"],
@@ -152,10 +152,10 @@ def _sources(
         raise UserError(
             f"data.{next(iter(given))} is set and data.train is not",
             where="data.train",
-            mend="data.train=rows.csv",
+            fix="data.train=rows.csv",
         )
     if not samples:
-        raise UserError("no training rows are named", where="data.train", mend="data.train=rows.csv")
+        raise UserError("no training rows are named", where="data.train", fix="data.train=rows.csv")
     return dict(samples), SAMPLES, notes
 
 
@@ -199,7 +199,7 @@ def _read_all(
             raise UserError(
                 f"no {name} row can be used",
                 where=str(rejects.path),
-                mend=f"give other rows: data.{name}=rows.csv",
+                fix=f"give other rows: data.{name}=rows.csv",
             )
     return given
 

@@ -76,7 +76,7 @@ class RejectLog:
             raise UserError(
                 f"the rejected rows cannot be written: {error.strerror}",
                 where=str(self.path),
-                mend="make room there or choose another run_dir",
+                fix="make room there or choose another run_dir",
             ) from error
 
     def check(self) -> None:
@@ -96,15 +96,15 @@ class RejectLog:
         raise UserError(
             f"{self.count} of {self.read} rows cannot be used (data.max_rejects={self.limit})",
             where="\n         ".join(shown),
-            mend=self._mend(rejected),
+            fix=self._mend(rejected),
         )
 
     def _mend(self, rejected: list[Reject]) -> str:
         lost = any("there is no such file" in entry.reason for entry in rejected)
         root = "data.image_root=<folder> says what paths are relative to; " if lost else ""
         if self.count >= self.read:
-            return f"{root}mend the rows: not one of them can be used"
-        return f"{root}mend these rows, or leave them out: data.max_rejects={self.count}"
+            return f"{root}fix the rows: not one of them can be used"
+        return f"{root}fix these rows, or leave them out: data.max_rejects={self.count}"
 
 
 def _sentence(entry: Reject) -> str:

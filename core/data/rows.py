@@ -1,4 +1,4 @@
-"""Checked rows of one split, on disk and memory-mapped, each with the place it came from."""
+"""ValidatedData rows of one split, on disk and memory-mapped, each with the place it came from."""
 
 from __future__ import annotations
 
@@ -146,5 +146,5 @@ class RowWriter:
         return UserError(
             f"the checked rows cannot be written: {error}",
             where=self._folder,
-            mend="make room there, or name another folder in the environment variable TMPDIR",
+            fix="make room there, or name another folder in the environment variable TMPDIR",
         )

@@ -80,13 +80,13 @@ def _fractions(missing: list[str], config: DataConfig) -> dict[str, float]:
             raise UserError(
                 f"data.{side}_fraction must lie between 0 and 1, and is {fraction:g}",
                 where=f"data.{side}_fraction",
-                mend=f"data.{side}_fraction=0.1, or give the rows: data.{side}=rows.csv",
+                fix=f"data.{side}_fraction=0.1, or give the rows: data.{side}=rows.csv",
             )
     if sum(fractions.values()) >= 1.0:
         raise UserError(
             "validation and test together take all rows",
             where="data.validation_fraction, data.test_fraction",
-            mend="data.validation_fraction=0.1 data.test_fraction=0.1",
+            fix="data.validation_fraction=0.1 data.test_fraction=0.1",
         )
     return fractions
 
@@ -155,7 +155,7 @@ def _lend(name: str, side: np.ndarray, sizes: np.ndarray, labels: np.ndarray, un
     raise UserError(
         f"there are too few separate rows to split off {name} rows",
         where="data.train",
-        mend=f"add rows (equal texts and one group count once), or give them: data.{name}=rows.csv",
+        fix=f"add rows (equal texts and one group count once), or give them: data.{name}=rows.csv",
     )
 
 
@@ -169,13 +169,13 @@ def _choose(
         raise UserError(
             "data.shots and data.max_rows both limit the training rows",
             where="data.shots",
-            mend="set one of them",
+            fix="set one of them",
         )
     if config.shots is not None and label is None:
-        raise UserError("data.shots needs labels", where="data.shots", mend="data.max_rows=100")
+        raise UserError("data.shots needs labels", where="data.shots", fix="data.max_rows=100")
     if (config.shots or config.max_rows or 0) < 1:
         key = "data.shots" if config.shots is not None else "data.max_rows"
-        raise UserError(f"{key} must be at least 1", where=key, mend=f"{key}=100")
+        raise UserError(f"{key} must be at least 1", where=key, fix=f"{key}=100")
     by_label = {name: random.permutation(rows[labels[rows] == name]) for name in sorted(set(labels[rows]))}
     if config.shots is not None:
         wanted = dict.fromkeys(by_label, config.shots)
@@ -192,7 +192,7 @@ def _check_shots(by_label: dict[str, np.ndarray], shots: int) -> None:
         raise UserError(
             f"data.shots={shots} asks for more training rows than there are: {shown}",
             where="data.shots",
-            mend=f"data.shots={min(few.values())}",
+            fix=f"data.shots={min(few.values())}",
         )
 
 
@@ -205,7 +205,7 @@ def _shares(counts: dict[str, int], wanted: int) -> dict[str, int]:
         raise UserError(
             f"data.max_rows={wanted} is less than one row for each of {len(counts)} labels",
             where="data.max_rows",
-            mend=f"data.max_rows={len(counts) * 10}",
+            fix=f"data.max_rows={len(counts) * 10}",
         )
     exact = {name: max(1.0, count * wanted / total) for name, count in counts.items()}
     shares = {name: int(share) for name, share in exact.items()}

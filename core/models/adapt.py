@@ -44,7 +44,7 @@ def check_linears(model: nn.Module, targets: Sequence[str]) -> None:
         raise UserError(
             f"LoRA needs linear layers, and the backbone of {type(model).__name__} is made of convolutions alone.",
             where="adapt.method",
-            mend="adapt=full or adapt=head",
+            fix="adapt=full or adapt=head",
         )
 
 
@@ -67,11 +67,11 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
             raise UserError(
                 f"The model has no layer named {', '.join(sorted(wanted - leaves))}.",
                 where="adapt.lora_targets",
-                mend=f"choose from: {', '.join(sorted(leaves))}",
+                fix=f"choose from: {', '.join(sorted(leaves))}",
             )
         targets = [n for n in targets if n.rsplit(".", 1)[-1] in wanted]
     if config.lora_rank < 1:
-        raise UserError("The LoRA rank must be at least 1.", where="adapt.lora_rank", mend="adapt.lora_rank=8")
+        raise UserError("The LoRA rank must be at least 1.", where="adapt.lora_rank", fix="adapt.lora_rank=8")
     from transformers.pytorch_utils import Conv1D
 
     settings = LoraConfig(
@@ -106,7 +106,7 @@ def check_adapters(model: nn.Module) -> None:
         raise UserError(
             f"The adapters of the layers {', '.join(layers)} do not take part in what this model computes.",
             where="adapt.lora_targets",
-            mend=f"adapt.lora_targets=[{','.join(others)}], or adapt=full" if others else "adapt=full",
+            fix=f"adapt.lora_targets=[{','.join(others)}], or adapt=full" if others else "adapt=full",
         )
 
 

@@ -74,7 +74,7 @@ def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
     if looks_like_path or not name.strip():
         raise UserError(
-            f"There is no folder '{name}'.", where="model.name", mend=f"check the path{_near_folder(folder)}"
+            f"There is no folder '{name}'.", where="model.name", fix=f"check the path{_near_folder(folder)}"
         )
     return from_hub(config, weights)
 
@@ -115,25 +115,25 @@ def from_hub(config: ModelConfig, weights: bool, instead: str = "a starter that 
         raise UserError(
             f"The model '{config.name}' is gated.",
             where="model.name",
-            mend="accept its terms on the hub and run `hf auth login`",
+            fix="accept its terms on the hub and run `hf auth login`",
         ) from error
     except LocalEntryNotFoundError as error:
         raise UserError(
             f"The model '{config.name}' is neither a folder nor in the hub's cache, and the hub cannot be reached.",
             where="model.name",
-            mend=f"check the name and the network; offline, give the folder of a downloaded model, or {instead}",
+            fix=f"check the name and the network; offline, give the folder of a downloaded model, or {instead}",
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
             f"The model '{config.name}' has no revision '{config.revision}'.",
             where="model.revision",
-            mend="name a branch, tag or commit of it",
+            fix="name a branch, tag or commit of it",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             f"There is no model '{config.name}', neither as a folder nor on the hub.",
             where="model.name",
-            mend="check the spelling; a private model needs `hf auth login`",
+            fix="check the spelling; a private model needs `hf auth login`",
         ) from error
     check_folder(folder, weights)
     return ModelSource(config.name, folder, revision=folder.name)
@@ -183,7 +183,7 @@ def check_folder(folder: Path, weights: bool = True) -> None:
         raise UserError(
             "This folder holds no model: config.json is missing.",
             where=where,
-            mend="model.name must be a folder written by save_pretrained",
+            fix="model.name must be a folder written by save_pretrained",
         )
     if not weights:
         return
@@ -193,17 +193,17 @@ def check_folder(folder: Path, weights: bool = True) -> None:
         raise UserError(
             "The index of the model's weights cannot be read.",
             where=f"{where}/model.safetensors.index.json",
-            mend="copy or download the model again",
+            fix="copy or download the model again",
         ) from error
     if not files:
         pickled = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pt*"))
-        mend = "copy model.safetensors there, or give model.name the id of a model on the hub"
+        fix = "copy model.safetensors there, or give model.name the id of a model on the hub"
         if pickled:
-            mend = (
+            fix = (
                 f"{pickled[0]} is a pickle, which can run code when it is read: convert it with "
                 "AutoModel.from_pretrained(folder).save_pretrained(new_folder) where you trust it"
             )
-        raise UserError("This folder holds no weights: model.safetensors is missing.", where=where, mend=mend)
+        raise UserError("This folder holds no weights: model.safetensors is missing.", where=where, fix=fix)
     for file in files:
         check_safetensors(file)
 
@@ -217,7 +217,7 @@ def check_safetensors(file: Path) -> None:
     damaged = UserError(
         "The model's weights are damaged: this is no whole safetensors file.",
         where=str(file),
-        mend="copy or download the model again",
+        fix="copy or download the model again",
     )
     try:
         with file.open("rb") as stream:

@@ -92,17 +92,17 @@ def plan_recipe(name: str, family: str, private: bool, into: Path) -> NewRecipe:
         raise UserError(
             f"There is no family '{family}'.",
             where=f"--family {family}",
-            mend=f"{hint}the families are: {', '.join(FAMILIES)}",
+            fix=f"{hint}the families are: {', '.join(FAMILIES)}",
         )
     _check_name(name, private)
     folder = (into / (name if private else name.replace("_", "-"))).absolute()
     if not into.is_dir():
-        raise UserError("The folder to write into is missing.", where=f"--into {into}", mend="create it first")
+        raise UserError("The folder to write into is missing.", where=f"--into {into}", fix="create it first")
     if folder.exists():
         raise UserError(
             "There is such a folder already; nothing is written over.",
             where=str(folder),
-            mend="choose another name, or another place with --into <folder>",
+            fix="choose another name, or another place with --into <folder>",
         )
     return NewRecipe(name, family, private, folder)
 
@@ -115,24 +115,24 @@ def _check_name(name: str, private: bool) -> None:
         raise UserError(
             f"'{name}' can be no recipe's name.",
             where=name,
-            mend=f"small letters, digits and _, with a letter first and no word of Python: {hint}",
+            fix=f"small letters, digits and _, with a letter first and no word of Python: {hint}",
         )
     if len(name) > LONGEST:
         raise UserError(
             f"The name has {len(name)} letters, and files are called by it.",
             where=f"{name[:20]}...",
-            mend=f"choose one of at most {LONGEST}",
+            fix=f"choose one of at most {LONGEST}",
         )
     taken = find_recipes().get(name)
     if taken is not None:
         raise UserError(
-            f"There is a recipe named '{name}' already.", where=taken.distribution, mend="choose another name"
+            f"There is a recipe named '{name}' already.", where=taken.distribution, fix="choose another name"
         )
     if not private and importlib.util.find_spec(name) is not None:
         raise UserError(
             f"There is a Python module named '{name}' already, which the package would hide or be hidden by.",
             where=str(getattr(importlib.util.find_spec(name), "origin", "") or name),
-            mend=f"choose another name, such as {name}_recipe, or write a private folder with --folder",
+            fix=f"choose another name, such as {name}_recipe, or write a private folder with --folder",
         )
 
 

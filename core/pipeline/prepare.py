@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.load_and_validate import Checked, open_gate
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.template import TEMPLATES
@@ -33,7 +33,7 @@ class Prepared:
     config: TrainConfig
     recipe: Recipe[Any]
     source: ModelSource
-    checked: Checked
+    checked: ValidatedData
     encoded: Encoded
 
     @property
@@ -73,15 +73,15 @@ def _check_ranges(config: TrainConfig) -> None:
     config_of = {"data": config.data, "optim": config.optim, "trainer": config.trainer, "adapt": config.adapt}
     config_of |= {"model": config.model, "evaluation": config.evaluation}
     if not 0 <= config.seed < 2**32:
-        raise UserError(f"seed must be from 0 to {2**32 - 1}, not {config.seed}.", where="seed", mend="seed=0")
+        raise UserError(f"seed must be from 0 to {2**32 - 1}, not {config.seed}.", where="seed", fix="seed=0")
     for split in ("train", "validation", "test"):
         if getattr(config.data, split) == "":
-            raise UserError(f"data.{split} has no value.", where=f"data.{split}", mend=f"data.{split}=rows.csv")
+            raise UserError(f"data.{split} has no value.", where=f"data.{split}", fix=f"data.{split}=rows.csv")
     if config.adapt.unfreeze_epochs and config.adapt.method is not Method.full:
         raise UserError(
             f"adapt={config.adapt.method.name} has no backbone to unfreeze.",
             where="adapt.unfreeze_epochs",
-            mend="adapt=full adapt.unfreeze_epochs=2",
+            fix="adapt=full adapt.unfreeze_epochs=2",
         )
     for key, (low, high) in _RANGES.items():
         node, name = key.split(".")
@@ -89,7 +89,7 @@ def _check_ranges(config: TrainConfig) -> None:
         if value is not None and not low <= value <= high:
             allowed = f"from {low:g} to {high:g}" if high < _UP else f"at least {low:g}"
             raise UserError(
-                f"{key} must be {allowed}, not {value:g}.", where=key, mend="choose such a number, or leave it out"
+                f"{key} must be {allowed}, not {value:g}.", where=key, fix="choose such a number, or leave it out"
             )
 
 
@@ -148,7 +148,7 @@ def _check_unused(config: TrainConfig, recipe: Recipe[Any]) -> None:
         node, name = key.split(".")
         if getattr(getattr(config, node), name) != getattr(getattr(usual, node), name):
             raise UserError(
-                f"{key} means nothing to recipe={recipe.name}.", where=key, mend=f"leave {key} out of the command"
+                f"{key} means nothing to recipe={recipe.name}.", where=key, fix=f"leave {key} out of the command"
             )
 
 
@@ -174,7 +174,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
     _check_unused(config, recipe)
     source = recipe.find_model(config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
-    checked = open_gate(
+    checked = load_and_validate(
         config.data,
         columns_of(recipe, config.data),
         samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),

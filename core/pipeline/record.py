@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.models.source import ModelSource
     from tunebook.pipeline.encoded import Encoded
 
@@ -53,7 +53,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def make_record(config: Any, checked: Checked, encoded: Encoded, source: ModelSource, device: str) -> dict[str, Any]:
+def make_record(
+    config: Any, checked: ValidatedData, encoded: Encoded, source: ModelSource, device: str
+) -> dict[str, Any]:
     """Collect the record of a run before it starts."""
     import torch
 
@@ -101,7 +103,7 @@ def check_same(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> li
             raise UserError(
                 f"This run cannot go on: {name} changed since it was interrupted.",
                 where=str(run_dir / "record.json"),
-                mend="put back what it was, or start a new run",
+                fix="put back what it was, or start a new run",
             )
     changed = [
         f"{name} {old} -> {now['versions'].get(name)}"

@@ -100,7 +100,7 @@ def made_empty(folder: Path, what: str) -> bool:
         raise UserError(
             f"The {what} cannot be written: {error.strerror}.",
             where=str(folder),
-            mend="choose another one with run_dir=...",
+            fix="choose another one with run_dir=...",
         ) from error
     return True
 
@@ -116,7 +116,7 @@ def make_run_folder(path: str | Path) -> RunFolder:
         raise UserError(
             "The run folder holds files already; a run never writes over another.",
             where=str(folder),
-            mend=f"choose another one with run_dir=..., or go on with that run: tunebook train resume={path}",
+            fix=f"choose another one with run_dir=..., or go on with that run: tunebook train resume={path}",
         )
     return RunFolder(folder)
 
@@ -130,13 +130,13 @@ def open_run_folder(path: str) -> RunFolder:
     run = RunFolder(Path(path).expanduser().absolute())
     if not run.config.is_file():
         what = "This folder holds no run" if run.path.is_dir() else "There is no such folder"
-        raise UserError(f"{what}.", where=f"resume={path}", mend="give the folder that holds config.yaml")
+        raise UserError(f"{what}.", where=f"resume={path}", fix="give the folder that holds config.yaml")
     return run
 
 
 @contextmanager
 def nothing_half_written(run: RunFolder) -> Iterator[None]:
-    """Where a run fails before its first checkpoint, leave only what helps to mend it: rejects.jsonl."""
+    """Where a run fails before its first checkpoint, leave only what helps to fix it: rejects.jsonl."""
     try:
         yield
     except BaseException:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.plugins.contract import amiss, broken, family_of
+from tunebook.plugins.contract import broken, contract_violation, family_of
 
 if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig, TrainConfig
@@ -114,10 +114,10 @@ def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
 
     head = recipe.head(labels)
     given(recipe, "head", head, isinstance(head, Head), "a tunebook.Head")
-    wrong = amiss(type(head), Head)
+    wrong = contract_violation(type(head), Head)
     if wrong:
-        what, mend, place = wrong
-        raise broken(recipe, "head", f"of its head {type(head).__name__}: {what}", mend, place)
+        what, fix, place = wrong
+        raise broken(recipe, "head", f"of its head {type(head).__name__}: {what}", fix, place)
     if labels and (made := tuple(head.probabilities(torch.zeros(2, head.outputs)).shape)) != (2, len(labels)):
         what = (
             f"of its head {type(head).__name__}: `probabilities` of 2 rows of {head.outputs} outputs are {list(made)}"

@@ -16,7 +16,7 @@ FAMILIES = {
 """Class of a family -> its name, which its options on a page go by."""
 FAMILY_ON_PAGE = re.compile(r"^\s*-\s*/family/(\w+)@recipe\b", re.M)
 
-# What is wrong, how to mend it, and the line.
+# What is wrong, how to fix it, and the line.
 Fault = tuple[str, str, int]
 
 
@@ -43,8 +43,8 @@ def family_fault(tree: ast.Module, attribute: str, page: str) -> Fault | None:
         for name, _ in _bases(node):
             if taken and name in FAMILIES and taken.group(1) != FAMILIES[name]:
                 what = f"its page takes in /family/{taken.group(1)}@recipe, and its class derives from {name}"
-                mend = f"write /family/{FAMILIES[name]}@recipe there, or derive the class from another family"
-                return what, mend, page[: taken.start(1)].count("\n") + 1
+                fix = f"write /family/{FAMILIES[name]}@recipe there, or derive the class from another family"
+                return what, fix, page[: taken.start(1)].count("\n") + 1
     return None
 
 

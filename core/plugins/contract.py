@@ -17,7 +17,7 @@ CORE = ("tunebook.recipe.", "tunebook.families.")
 
 
 class BrokenContract(UserError):
-    """A recipe that does not keep the contract: its author's to mend, not its user's."""
+    """A recipe that does not keep the contract: its author's to fix, not its user's."""
 
 
 def family_of(recipe_class: type) -> type[Any]:
@@ -52,19 +52,19 @@ def check_class(recipe_class: type[Recipe[Any]], name: str, distribution: str) -
     Raises:
         BrokenContract: A method that is a property or the other way round, or that takes other parameters.
     """
-    wrong = amiss(recipe_class, family_of(recipe_class))
+    wrong = contract_violation(recipe_class, family_of(recipe_class))
     if wrong:
-        what, mend, place = wrong
+        what, fix, place = wrong
         where = f"{distribution}, {place}"
-        raise BrokenContract(f"The recipe '{name}' breaks the contract: {what}", where=where, mend=mend)
+        raise BrokenContract(f"The recipe '{name}' breaks the contract: {what}", where=where, fix=fix)
     if inspect.isabstract(recipe_class):
         missing = ", ".join(sorted(recipe_class.__abstractmethods__))
         where = f"{distribution}, {_class_place(recipe_class, '')}"
         what = f"The recipe '{name}' breaks the contract: its class has no {missing}"
-        raise BrokenContract(what, where=where, mend="derive it from one of tunebook's families, which have them all")
+        raise BrokenContract(what, where=where, fix="derive it from one of tunebook's families, which have them all")
 
 
-def amiss(cls: type, asked: type) -> tuple[str, str, str] | None:
+def contract_violation(cls: type, asked: type) -> tuple[str, str, str] | None:
     """The first part of a class that the class it derives from has otherwise: what is wrong, what to write, where."""
     for name, own in overridden(cls, asked).items():
         wrong = _misshapen(name, own, inspect.getattr_static(asked, name))
@@ -84,8 +84,8 @@ def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
         if isinstance(own, FunctionType) and not _takes(own, asked):
             return f"it has {signature(name, own)}, and is called as {written}", f"write def {written}"
     elif is_ == "method":
-        mend = "write @property above it" if must == "property" else f"write {name} = ..."
-        return f"its `{name}` is a method and must be a {must}", mend
+        fix = "write @property above it" if must == "property" else f"write {name} = ..."
+        return f"its `{name}` is a method and must be a {must}", fix
     elif name == "watch_mode" and own not in ("max", "min"):
         return f"its `watch_mode` is {own!r}", 'write "max" or "min"'
     elif name == "Config" and not (isinstance(own, type) and "__dataclass_fields__" in vars(own)):
@@ -122,9 +122,9 @@ def _class_place(recipe_class: type, name: str) -> str:
     return f"{inspect.getsourcefile(recipe_class)}:{first + (words.index(name) if name in words else 0)}"
 
 
-def broken(recipe: Recipe[Any], part: str, what: str, mend: str, place: str = "") -> BrokenContract:
+def broken(recipe: Recipe[Any], part: str, what: str, fix: str, place: str = "") -> BrokenContract:
     """The error for what a part of a recipe gave; its place is that of the part, unless it is known better."""
     cls = type(recipe)
     own = overridden(cls, family_of(cls)).get(part)
     place = place or _place(own) or _class_place(cls, part)
-    return BrokenContract(f"The recipe '{recipe.name}' breaks the contract: {what}", where=place, mend=mend)
+    return BrokenContract(f"The recipe '{recipe.name}' breaks the contract: {what}", where=place, fix=fix)

@@ -33,7 +33,7 @@ def recipe_failure(error: BaseException) -> UserError | None:
             return UserError(
                 f"The recipe '{found.name}' failed in its `{frame.name}`: {type(error).__name__}: {said}",
                 where=f"{found.distribution}, {file}:{frame.lineno}",
-                mend=f"mend its code; {TRACEBACK}=1 in the environment shows the whole traceback",
+                fix=f"fix its code; {TRACEBACK}=1 in the environment shows the whole traceback",
             )
         if file.is_relative_to(_CORE):
             return None

@@ -147,5 +147,5 @@ def unknown_recipe(name: str, known: Iterable[str]) -> UserError:
     return UserError(
         f"There is no recipe named '{name}'.",
         where=f"recipe={name}",
-        mend=f"{hint}`tunebook list` shows all recipes; one in a folder of yours needs {VARIABLE}=<folder>{notes}",
+        fix=f"{hint}`tunebook list` shows all recipes; one in a folder of yours needs {VARIABLE}=<folder>{notes}",
     )

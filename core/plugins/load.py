@@ -74,7 +74,7 @@ def _only(found: Found, module: ModuleType) -> Any:
         raise UserError(
             f"The recipe '{found.name}' must be one class, and its module defines {names or 'none'}.",
             where=f"{found.distribution}, {found.source or found.module}",
-            mend="keep one class in it that derives from one of tunebook's families; move others to a file beside it",
+            fix="keep one class in it that derives from one of tunebook's families; move others to a file beside it",
         )
     return recipes[0]
 
@@ -83,15 +83,15 @@ def _not_imported(found: Found, error: BaseException) -> UserError:
     """The error for a recipe whose import failed: the traceback's last line, and the last place that is its own."""
     said = " ".join(str(error).split())
     private = found.module.startswith(PACKAGE)
-    mend = "mend its code" if private else f"mend or reinstall {found.distribution.split()[0]}"
+    fix = "fix its code" if private else f"fix or reinstall {found.distribution.split()[0]}"
     if isinstance(error, ModuleNotFoundError) and error.name and private and found.home:
         beside = error.name.split(".")[0]
         if (found.home / f"{beside}.py").is_file() or (found.home / beside).is_dir():
-            mend = f"it lies beside recipe.py: write `from . import {beside}` or `from .{beside} import ...`"
+            fix = f"it lies beside recipe.py: write `from . import {beside}` or `from .{beside} import ...`"
     return UserError(
         f"The recipe '{found.name}' cannot be imported: {type(error).__name__}{': ' if said else ''}{said}",
         where=f"{found.distribution}, {_place(found, error)}",
-        mend=mend,
+        fix=fix,
     )
 
 
@@ -112,7 +112,7 @@ def _checked(found: Found, loaded: Any) -> type[Recipe[Any]]:
         raise UserError(
             f"The entry point of '{found.name}' is not a Recipe class.",
             where=f"{found.distribution}, {found.code}",
-            mend="point it at a class that derives from one of tunebook's families",
+            fix="point it at a class that derives from one of tunebook's families",
         )
     if not isinstance(loaded.contract, int) or loaded.contract > CONTRACT_VERSION:
         raise newer(loaded.contract, found.code).error(found)

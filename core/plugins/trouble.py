@@ -24,20 +24,20 @@ class Trouble:
 
     Attributes:
         what: The reason in a few words.
-        mend: What its author or its user can do.
+        fix: What its author or its user can do.
         where: File and line, where there is one.
         whole: Whether nothing of it can be checked: it is missing, or it is not known which one is meant.
     """
 
     what: str
-    mend: str
+    fix: str
     where: str = ""
     whole: bool = False
 
     def error(self, found: Found) -> UserError:
         """The message for whoever chose the recipe."""
         where = f"{found.distribution}, {self.where}" if self.where else found.distribution
-        return UserError(f"The recipe '{found.name}' cannot be used: {self.what}", where=where, mend=self.mend)
+        return UserError(f"The recipe '{found.name}' cannot be used: {self.what}", where=where, fix=self.fix)
 
 
 def trouble(found: Found) -> Trouble | None:
@@ -50,19 +50,23 @@ def _class_trouble(found: Found) -> Trouble | None:
     if found.source is None or found.yaml is None:
         return None
     tree = parsed(found.source)
-    amiss = family_fault(tree, found.attribute, found.yaml.read_text(encoding="utf-8"))
+    contract_violation = family_fault(tree, found.attribute, found.yaml.read_text(encoding="utf-8"))
     place = found.yaml
-    if amiss is None:
-        amiss, place = config_fault(tree, found.attribute), found.source
-    return Trouble(amiss[0], amiss[1], f"{place}:{amiss[2]}") if amiss else None
+    if contract_violation is None:
+        contract_violation, place = config_fault(tree, found.attribute), found.source
+    return (
+        Trouble(contract_violation[0], contract_violation[1], f"{place}:{contract_violation[2]}")
+        if contract_violation
+        else None
+    )
 
 
 def code_trouble(found: Found) -> Trouble | None:
     """What is wrong with a recipe's name or code; a bundle needs no more of it."""
     if found.rivals:
         others = ", ".join(sorted(r.distribution for r in found.rivals))
-        mend = f"uninstall one of them, take a folder out of {VARIABLE}, or rename a recipe and its YAML"
-        return Trouble(f"{others} offers a recipe named '{found.name}' too", mend, whole=True)
+        fix = f"uninstall one of them, take a folder out of {VARIABLE}, or rename a recipe and its YAML"
+        return Trouble(f"{others} offers a recipe named '{found.name}' too", fix, whole=True)
     if not all(part.isidentifier() for part in found.module.split(".")):
         private = found.module.startswith(PACKAGE)
         what = "its folder's name is no Python name" if private else f"'{found.code}' is no module"
@@ -155,7 +159,7 @@ def _page_trouble(page: Path, name: str) -> Trouble | None:
         # A syntax error has its place; all others name a key.
         place = told.where or page if isinstance(error, YAMLError) else f"{page}:{line_of(text, str(told.where))}"
         what = told.what[:1].lower() + told.what[1:].rstrip(".")
-        return Trouble(what, told.mend or "correct it there", str(place))
+        return Trouble(what, told.fix or "correct it there", str(place))
     node = plain.get("recipe") if isinstance(plain, dict) else None
     said = node.get("name") if isinstance(node, dict) else None
     if said != name:

@@ -187,10 +187,10 @@ def _typo(found: Found, overrides: Sequence[str]) -> str:
     if not options:
         raise NotApplicable("it has no option but its name")
     for option in options:
-        mend = unknown_key(f"recipe.{_misspelt(option)}", "train", chosen).mend or ""
-        if f"did you mean recipe.{option}?" not in mend:
+        fix = unknown_key(f"recipe.{_misspelt(option)}", "train", chosen).fix or ""
+        if f"did you mean recipe.{option}?" not in fix:
             raise Failed(
-                f"for recipe.{_misspelt(option)} the message does not name recipe.{option} ({mend}); "
+                f"for recipe.{_misspelt(option)} the message does not name recipe.{option} ({fix}); "
                 f"is the option listed in {found.yaml} itself?"
             )
     # The last one is the recipe's own, where it has any: once through the whole command line.
@@ -234,7 +234,7 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
         raise UserError(
             "The recipe has no sample rows to be verified with.",
             where=f"recipe={recipe.name}",
-            mend="put some in samples/train.csv beside its class, or name some: data.train=rows.csv",
+            fix="put some in samples/train.csv beside its class, or name some: data.train=rows.csv",
         )
     cut, broken = write_slices(sources, columns_of(recipe, config.data), folder)
     rows = Slices({} if named else cut, broken.path if broken else None, cut.get("test"))

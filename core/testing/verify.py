@@ -97,7 +97,7 @@ def _wanted(only: Collection[str]) -> set[str]:
             near = get_close_matches(name, CHECKS, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UserError(
-                f"There is no check named '{name}'.", where="only", mend=f"{hint}they are: {', '.join(CHECKS)}"
+                f"There is no check named '{name}'.", where="only", fix=f"{hint}they are: {', '.join(CHECKS)}"
             )
     return set(only or CHECKS)
 

@@ -118,7 +118,7 @@ def _imported(module: str) -> Any:
 def in_a_line(error: BaseException, home: str) -> str:
     """An error in one line, with the last place in the recipe's own code if it got there."""
     told = getattr(error, "told", None)
-    if callable(told):  # Tunebook's own kind of error says where and how to mend it
+    if callable(told):  # Tunebook's own kind of error says where and how to fix it
         return "; ".join(line.strip().removesuffix(".") for line in str(told()).splitlines())
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if home and f.filename.startswith(home)]

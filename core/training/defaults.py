@@ -18,7 +18,7 @@ _LEARNING_RATES_SMALL = {Method.full: 1e-3, Method.lora: 2e-3, Method.head: 1e-2
 
 
 @dataclass(frozen=True)
-class Situation:
+class TrainingContext:
     """What the rule looks at.
 
     Attributes:
@@ -32,19 +32,19 @@ class Situation:
     steps_per_epoch: int
 
 
-def default_learning_rate(situation: Situation) -> float:
+def default_learning_rate(situation: TrainingContext) -> float:
     """The peak learning rate, by method and size of the model."""
     rates = _LEARNING_RATES_SMALL if situation.parameters < _SMALL else _LEARNING_RATES
     return rates[situation.method]
 
 
-def default_epochs(situation: Situation) -> int:
+def default_epochs(situation: TrainingContext) -> int:
     """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen backbones: 20)."""
     most = _MOST_EPOCHS_FROZEN if situation.method is Method.head else _MOST_EPOCHS
     return max(_EPOCHS, min(most, math.ceil(_STEPS / situation.steps_per_epoch)))
 
 
-def with_defaults(config: TrainConfig, situation: Situation) -> TrainConfig:
+def resolve_defaults(config: TrainConfig, situation: TrainingContext) -> TrainConfig:
     """The config with every number that was left open."""
     optim, trainer = config.optim, config.trainer
     if optim.lr is None:

@@ -21,12 +21,12 @@ def choose_accelerator(config: TrainerConfig) -> str:
         raise UserError(
             "There is no GPU that torch can use here.",
             where="trainer.accelerator=gpu",
-            mend="trainer=auto or trainer=cpu; `python -c 'import torch; print(torch.cuda.is_available())'`"
+            fix="trainer=auto or trainer=cpu; `python -c 'import torch; print(torch.cuda.is_available())'`"
             " tells whether torch sees one",
         )
     if config.accelerator is Accelerator.mps and not mps:
         raise UserError(
-            "There is no Apple GPU here.", where="trainer.accelerator=mps", mend="trainer=auto or trainer=cpu"
+            "There is no Apple GPU here.", where="trainer.accelerator=mps", fix="trainer=auto or trainer=cpu"
         )
     if config.accelerator is Accelerator.cpu:
         return "cpu"
@@ -50,7 +50,7 @@ def choose_precision(config: TrainerConfig, accelerator: str) -> Any:
         raise UserError(
             f"This CPU has no {config.precision.name} arithmetic; it would be several times slower.",
             where="trainer.precision",
-            mend="trainer.precision=auto",
+            fix="trainer.precision=auto",
         )
     return "bf16-mixed" if config.precision is Precision.bf16 else "16-mixed"
 
@@ -67,17 +67,17 @@ def choose_strategy(config: TrainerConfig, accelerator: str) -> Any:
     """
     several = config.devices * config.num_nodes > 1
     if config.devices < 1 or config.num_nodes < 1:
-        raise UserError("At least one device is needed.", where="trainer.devices", mend="trainer.devices=1")
+        raise UserError("At least one device is needed.", where="trainer.devices", fix="trainer.devices=1")
     if accelerator == "cuda" and config.devices > torch.cuda.device_count():
         raise UserError(
             f"{config.devices} GPUs are asked for, but torch sees {torch.cuda.device_count()}.",
             where="trainer.devices",
-            mend=f"trainer.devices={torch.cuda.device_count()}",
+            fix=f"trainer.devices={torch.cuda.device_count()}",
         )
     if config.strategy is Strategy.fsdp:
         if accelerator != "cuda":
             raise UserError(
-                "FSDP needs GPUs.", where="trainer.strategy=fsdp", mend="trainer=ddp trainer.accelerator=cpu"
+                "FSDP needs GPUs.", where="trainer.strategy=fsdp", fix="trainer=ddp trainer.accelerator=cpu"
             )
         from lightning.pytorch.strategies import FSDPStrategy
 

@@ -36,6 +36,6 @@ def check_finite(losses: Tensor, rows: Tensor, norm: Tensor | None, step: int, w
     raise UserError(
         f"The {what} is not finite at step {step + 1}; the run stops before it can harm the weights.",
         where=f"rows {named}{more}",
-        mend="look at these rows; lower optim.lr, lengthen optim.warmup, or set trainer.precision=float32; "
+        fix="look at these rows; lower optim.lr, lengthen optim.warmup, or set trainer.precision=float32; "
         "the last good checkpoint is as it was",
     )

@@ -89,7 +89,7 @@ def make_trainer(
         raise UserError(
             "trainer.validate_every is a share of an epoch.",
             where="trainer.validate_every",
-            mend="a number above 0.0 and up to 1.0",
+            fix="a number above 0.0 and up to 1.0",
         )
     loggers = make_loggers(config.logger, run_dir / "logs", run_dir.name, resumed_step)
     return Trainer(

@@ -30,7 +30,7 @@ class Interrupted(UserError):
         super().__init__(
             f"Stopped by {name} after step {step}; the run is saved.",
             where=str(run_dir),
-            mend=f"go on with: tunebook train resume={run_dir}",
+            fix=f"go on with: tunebook train resume={run_dir}",
         )
         self.exit_code = 128 + number
 

@@ -87,5 +87,5 @@ def _other(which: LoggerName, config: LoggerConfig, folder: Path, name: str, ste
         raise UserError(
             f"The logger '{which.name}' needs a package that is not installed.",
             where="logger.names",
-            mend=f'pip install "tunebook[{which.name}]"',
+            fix=f'pip install "tunebook[{which.name}]"',
         ) from error

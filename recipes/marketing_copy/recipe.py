@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.models.source import ModelSource
 
@@ -81,7 +81,9 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
         """Copies written for each brief."""
         return self.options.candidates
 
-    def ranked(self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]) -> list[list[Draft]]:
+    def ranked(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+    ) -> list[list[Completion]]:
         """Constraints first, the model's own score second."""
         return self.briefs.ranked(rows, which, drafts)
 
@@ -91,7 +93,7 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
         return self.briefs.answer_columns
 
     def answers(
-        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Draft]]
+        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """Each brief's candidates with their checks."""
         return self.briefs.answers(rows, drafts)
@@ -103,7 +105,7 @@ class MarketingCopy(TextGeneration[MarketingCopyConfig]):
         return self.briefs.exchanges(rows, wanted)
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is said, left out, invented, forbidden, too long, copied."""
         return self.briefs.measures(rows, which, drafts, train)

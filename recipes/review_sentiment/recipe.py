@@ -44,7 +44,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
             raise UserError(
                 f"An ordinal head needs labels in order, and these are words: {', '.join(labels.names)}.",
                 where="recipe.head=ordinal",
-                mend="give their order from worst to best, data.labels=[bad,fair,good], or use recipe.head=softmax",
+                fix="give their order from worst to best, data.labels=[bad,fair,good], or use recipe.head=softmax",
             )
 
     def head(self, labels: Sequence[str]) -> Head:

@@ -51,7 +51,7 @@ def change(file: Path, **values: Any) -> None:
 def refusal(bundle: Path) -> str:
     with pytest.raises(UserError) as caught:
         open_bundle(bundle)
-    return caught.value.told()
+    return caught.value.message()
 
 
 def test_a_plain_pipeline_gives_the_same_labels_and_probabilities(run: RunFolder):

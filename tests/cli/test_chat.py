@@ -34,7 +34,7 @@ from tunebook.families.text_generation.data.parse import parse
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.generate import Generation
-from tunebook.families.text_generation.predictor import Writer
+from tunebook.families.text_generation.predictor import TextGenerator
 
 QUESTIONS = ["Where is my parcel?", "It is order 80-4416."]
 
@@ -47,17 +47,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(bundle: Path) -> Writer:
-    writer: Writer = open_bundle(bundle)[2]
+def opened(bundle: Path) -> TextGenerator:
+    writer: TextGenerator = open_bundle(bundle)[2]
     return writer
 
 
 @pytest.fixture
-def writer(opened: Writer) -> Writer:
+def writer(opened: TextGenerator) -> TextGenerator:
     return replace(opened, generation=Generation(max_new_tokens=12), truncated=0)
 
 
-def told_chat(writer: Writer) -> tuple[Chat, list[str]]:
+def told_chat(writer: TextGenerator) -> tuple[Chat, list[str]]:
     told: list[str] = []
     return Chat(writer, "cpu", told.append), told
 
@@ -97,12 +97,12 @@ def piped(patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content
 # What is streamed, and with what the model is asked.
 
 
-def answered(writer: Writer, conversation: list[Message]) -> str:
+def answered(writer: TextGenerator, conversation: list[Message]) -> str:
     ((draft,),) = writer.drafts([writer.asked(conversation)])
     return draft.text
 
 
-def test_the_pieces_together_are_the_answer_with_no_white_space_around_it(writer: Writer) -> None:
+def test_the_pieces_together_are_the_answer_with_no_white_space_around_it(writer: TextGenerator) -> None:
     padded = 0
     for seed in range(25):
         writer.generation = Generation(max_new_tokens=6, do_sample=True, temperature=2.0, seed=seed)
@@ -127,7 +127,7 @@ def test_a_pipe_gets_the_answers_alone_and_each_turn_remembers_those_before(bund
 
 
 def test_draws_come_again_with_the_same_seed(
-    bundle: Path, opened: Writer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bundle: Path, opened: TextGenerator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(seed: int) -> list[str]:
         options = ["--temperature", 1.5, "--top-p", 0.9, "--max-new-tokens", 8, "--seed", seed]
@@ -140,7 +140,7 @@ def test_draws_come_again_with_the_same_seed(
     assert "\n".join(first).startswith(drawn(answered(ours, [Message("user", "Hello there.")])))
 
 
-def test_a_question_asked_again_is_drawn_anew(writer: Writer) -> None:
+def test_a_question_asked_again_is_drawn_anew(writer: TextGenerator) -> None:
     writer.generation = Generation(max_new_tokens=8, do_sample=True, temperature=1.5)
     chat, _ = told_chat(writer)
     answers = set()
@@ -150,7 +150,7 @@ def test_a_question_asked_again_is_drawn_anew(writer: Writer) -> None:
     assert len(answers) > 1
 
 
-def test_earliest_turns_are_left_out_and_this_is_told_once(writer: Writer) -> None:
+def test_earliest_turns_are_left_out_and_this_is_told_once(writer: TextGenerator) -> None:
     writer.max_length = 90
     chat, told = told_chat(writer)
     lengths = []
@@ -175,7 +175,9 @@ def test_earliest_turns_are_left_out_and_this_is_told_once(writer: Writer) -> No
         ("half \udc80 a letter", "surrogate"),
     ],
 )
-def test_a_turn_that_cannot_be_asked_is_dropped_and_the_next_goes_on(text: str, reason: str, writer: Writer) -> None:
+def test_a_turn_that_cannot_be_asked_is_dropped_and_the_next_goes_on(
+    text: str, reason: str, writer: TextGenerator
+) -> None:
     writer.max_length = 100
     chat, _ = told_chat(writer)
     first = "".join(chat.answer(QUESTIONS[0]))
@@ -187,7 +189,7 @@ def test_a_turn_that_cannot_be_asked_is_dropped_and_the_next_goes_on(text: str, 
 
 
 @pytest.mark.parametrize("does", ["{{ raise_exception('no system') }}", ""], ids=["refuses", "leaves out"])
-def test_a_system_prompt_that_the_template_does_not_take(does: str, writer: Writer, tmp_path: Path) -> None:
+def test_a_system_prompt_that_the_template_does_not_take(does: str, writer: TextGenerator, tmp_path: Path) -> None:
     file = tmp_path / "template.jinja"
     file.write_text(
         "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}"
@@ -206,7 +208,7 @@ def test_a_system_prompt_that_the_template_does_not_take(does: str, writer: Writ
 
 
 def test_text_is_in_normal_form_and_draws_control_characters(
-    writer: Writer, capsys: pytest.CaptureFixture[str]
+    writer: TextGenerator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat, _ = told_chat(writer)
     list(chat.answer("Cafe\u0301?"))
@@ -222,7 +224,7 @@ def test_text_is_in_normal_form_and_draws_control_characters(
 # What is kept.
 
 
-def test_saved_conversations_are_rows_that_training_takes(writer: Writer, tmp_path: Path) -> None:
+def test_saved_conversations_are_rows_that_training_takes(writer: TextGenerator, tmp_path: Path) -> None:
     file = tmp_path / "kept.jsonl"
     file.write_text('{"messages": []}')  # without an end of line
     chat, told = told_chat(writer)
@@ -236,8 +238,8 @@ def test_saved_conversations_are_rows_that_training_takes(writer: Writer, tmp_pa
     list(chat.answer("Hello."))
     assert chat.undo() == "Hello." and chat.undo() is None
     chat.end()
-    mend = "; 2 of its 2 answers are unfinished: mend them before you train on them"
-    assert told == [f"saved: {file}{mend}"], "an empty conversation is not saved"
+    fix = "; 2 of its 2 answers are unfinished: fix them before you train on them"
+    assert told == [f"saved: {file}{fix}"], "an empty conversation is not saved"
     lines = file.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 2 and len(whole) == 5
     row = {key: json.dumps(value) for key, value in json.loads(lines[1]).items()}
@@ -246,7 +248,7 @@ def test_saved_conversations_are_rows_that_training_takes(writer: Writer, tmp_pa
     assert read == whole
 
 
-def test_answers_that_were_cut_off_are_counted_where_they_are_saved(writer: Writer, tmp_path: Path) -> None:
+def test_answers_that_were_cut_off_are_counted_where_they_are_saved(writer: TextGenerator, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     file = tmp_path / "kept.jsonl"
@@ -256,7 +258,7 @@ def test_answers_that_were_cut_off_are_counted_where_they_are_saved(writer: Writ
         talkative.generation = Generation(max_new_tokens=longest)
         list(chat.answer(question))
     assert chat.cut == [True, False] and 2 < len(writer.tokenizer(chat.turns[-1].content)["input_ids"]) < 60
-    assert chat.saved(file) == f"saved: {file}; 1 of its 2 answers is unfinished: mend it before you train on it"
+    assert chat.saved(file) == f"saved: {file}; 1 of its 2 answers is unfinished: fix it before you train on it"
     chat.begin("")
     for question, longest in zip(QUESTIONS, (60, 2), strict=True):
         talkative.generation = Generation(max_new_tokens=longest)

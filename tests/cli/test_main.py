@@ -123,7 +123,7 @@ def test_version(tunebook: Tunebook):
     [
         (
             ["trian"],
-            "There is no verb 'trian'.\n  where: tunebook trian\n  mend:  did you mean `tunebook train`?",
+            "There is no verb 'trian'.\n  where: tunebook trian\n  fix:   did you mean `tunebook train`?",
         ),
         (["show"], "`show` takes one recipe."),
         (["show", "review_sentimnt"], "did you mean recipe=review_sentiment?"),

@@ -18,11 +18,11 @@ TRAIN = ["train", "recipe=review_sentiment", "data.label=label", "trainer.progre
 
 
 def refused(done: subprocess.CompletedProcess[str], *phrases: str) -> None:
-    """One message that says what, where and how to mend it; exit code 2."""
+    """One message that says what, where and how to fix it; exit code 2."""
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: "), done.stderr
     assert "Traceback" not in done.stderr
-    for phrase in ("  where: ", "  mend:  ", *phrases):
+    for phrase in ("  where: ", "  fix:   ", *phrases):
         assert phrase in done.stderr, f"{phrase!r} is not in:\n{done.stderr}"
 
 

@@ -93,7 +93,7 @@ def test_rows_that_cannot_be_used_stop_it_or_are_counted(
     with pytest.raises(UserError, match="1 of 3 rows cannot be used") as caught:
         predicted(capsys, run, file)
     assert "rows.csv:3" in str(caught.value)
-    assert "--max-rejects" in str(caught.value.mend), "the option of this verb, not a config key"
+    assert "--max-rejects" in str(caught.value.fix), "the option of this verb, not a config key"
     output = tmp_path / "out.csv"
     predict_command([str(run.path), str(file), "--max-rejects", "1", "-o", str(output)])
     assert [r["line"] for r in table(output.read_text())] == ["2", "4"]
@@ -246,5 +246,5 @@ def test_the_device_is_told_in_words_of_this_verb(run: RunFolder, tmp_path: Path
     with pytest.raises(UserError, match="no GPU") as caught:
         predict_command([str(run.path), str(tmp_path / "rows.csv"), "--accelerator", "gpu"])
     assert caught.value.where == "--accelerator gpu"
-    assert str(caught.value.mend).startswith("--accelerator auto or --accelerator cpu;")
+    assert str(caught.value.fix).startswith("--accelerator auto or --accelerator cpu;")
     assert "trainer" not in str(caught.value)

@@ -105,7 +105,7 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
 def test_a_ladder_that_cannot_be_is_refused(override: str, where: str) -> None:
     with pytest.raises(UserError) as refused:
         check_ladder(composed("recipe=review_sentiment", override))
-    assert refused.value.where == where and refused.value.mend
+    assert refused.value.where == where and refused.value.fix
 
 
 @pytest.mark.parametrize("rung", ["majority", "classical", "zero_shot"])

@@ -51,7 +51,7 @@ def message(*overrides: str, verb: str = "train") -> str:
                 raise explain(error, verb, overrides) from error
             raise
         prepare(made, Path("/nonexistent/rejects.jsonl"))
-    return caught.value.told()
+    return caught.value.message()
 
 
 SEE_ALL = "`tunebook show review_sentiment` shows all keys"

@@ -203,7 +203,7 @@ def test_a_wrong_column_names_the_key_the_nearest_column_and_all(tmp_path: Path)
     assert str(caught.value) == (
         "a.csv has no column 'text'\n"
         "  where: data.text\n"
-        "  mend:  did you mean data.text=texts? its columns: texts, label"
+        "  fix:   did you mean data.text=texts? its columns: texts, label"
     )
 
 

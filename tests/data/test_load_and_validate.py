@@ -11,7 +11,7 @@ import pytest
 
 from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.columns import Column
-from tunebook.data.load_and_validate import SAMPLES, Checked, open_gate, read_rows
+from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
 
@@ -31,9 +31,13 @@ def review(i: int, label: str) -> tuple[str, str]:
 REVIEWS = [review(i, "good" if i % 2 else "bad") for i in range(100)]
 
 
-def gate(folder: Path, config: DataConfig, columns: tuple[Column, ...] = (TEXT, LABEL), **more: object) -> Checked:
+def gate(
+    folder: Path, config: DataConfig, columns: tuple[Column, ...] = (TEXT, LABEL), **more: object
+) -> ValidatedData:
     options: dict = {"samples": None, "invalid": None, "seed": 0, **more}
-    return open_gate(config, columns, rejects=RejectLog(folder / "rejects.jsonl", config.max_rejects), **options)
+    return load_and_validate(
+        config, columns, rejects=RejectLog(folder / "rejects.jsonl", config.max_rejects), **options
+    )
 
 
 def test_one_file_becomes_three_splits_and_every_row_is_accounted_for(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_targets_are_all_linear_layers_of_the_backbone_or_those_named():
 def test_a_target_or_rank_that_cannot_be_is_refused():
     with pytest.raises(UserError, match="no layer named quarry") as caught:
         adapt(tiny("bert"), lora(lora_targets=["query", "quarry"]))
-    assert caught.value.where == "adapt.lora_targets" and "dense, key, query, value" in str(caught.value.mend)
+    assert caught.value.where == "adapt.lora_targets" and "dense, key, query, value" in str(caught.value.fix)
     with pytest.raises(UserError, match="at least 1"):
         adapt(tiny("bert"), lora(lora_rank=0))
 

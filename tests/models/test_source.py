@@ -44,14 +44,14 @@ def test_a_starter_a_folder_and_a_folder_in_the_current_one(tmp_path: Path, monk
 def test_a_missing_folder_names_the_nearest_one(tmp_path: Path):
     model_folder(tmp_path / "my_model")
     error = refused(str(tmp_path / "my_modle"))
-    assert error.where == "model.name" and f"did you mean {tmp_path / 'my_model'}?" in str(error.mend)
+    assert error.where == "model.name" and f"did you mean {tmp_path / 'my_model'}?" in str(error.fix)
     assert "There is no folder './nothing'" in error.__class__.__str__(refused("./nothing"))
 
 
 def test_a_hub_id_without_a_network_says_what_can_be_done():
     error = refused("nobody/has-this-model")
     assert "neither a folder nor in the hub's cache" in error.what
-    assert "starter" in str(error.mend)
+    assert "starter" in str(error.fix)
 
 
 def test_a_name_that_no_model_can_have():
@@ -119,7 +119,7 @@ def test_a_pickle_is_no_weights(tmp_path: Path):
     folder = model_folder(tmp_path / "pickled")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     error = refused(str(folder))
-    assert "pytorch_model.bin is a pickle" in str(error.mend) and error.where == str(folder)
+    assert "pytorch_model.bin is a pickle" in str(error.fix) and error.where == str(folder)
 
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path):

@@ -151,7 +151,7 @@ def test_a_plugin_that_raises_harms_only_itself(plugin: Plugin, tunebook: Tunebo
     done = tunebook("check", "recipe=legal_triage", "data.train=rows.csv", env=env)
     # The last place in its own code, not the one in json.
     place = f"legal_triage 1.2, {tmp_path / 'site_legal_triage' / 'legal_triage' / '__init__.py'}:3"
-    fails(done, "cannot be imported: JSONDecodeError: Expecting", place, "mend or reinstall legal_triage")
+    fails(done, "cannot be imported: JSONDecodeError: Expecting", place, "fix or reinstall legal_triage")
     done = tunebook("show", "legal_triage", env=env)
     fails(done, "cannot be imported: JSONDecodeError", place)
     assert done.stdout == ""
@@ -244,7 +244,7 @@ def test_what_methods_return_is_looked_at(here: Plugin):
         with pytest.raises(BrokenContract) as caught:
             work()
         assert what in caught.value.what and f"__init__.py:{first + place}" in str(caught.value.where)
-    assert caught.value.mend == "did you mean macro_f1? the metrics are: accuracy, macro_f1"
+    assert caught.value.fix == "did you mean macro_f1? the metrics are: accuracy, macro_f1"
 
 
 def test_the_methods_of_an_own_head_are_looked_at(here: Plugin):
@@ -277,7 +277,7 @@ def test_a_head_of_other_labels_is_told_before_anything_is_trained(here: Plugin)
         BrokenContract, match=r"SoftmaxHead: `probabilities` of 2 rows of 5 outputs are \[2, 5\]"
     ) as caught:
         check_head(recipe, ("civil", "criminal"))
-    assert caught.value.mend == "make [2, 2] of them: one for each label (civil, criminal)"
+    assert caught.value.fix == "make [2, 2] of them: one for each label (civil, criminal)"
     assert f"__init__.py:{len(RECIPE.splitlines()) + 2}" in str(caught.value.where)
 
 

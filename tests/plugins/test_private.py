@@ -87,7 +87,7 @@ def given(*folders: Path) -> dict[str, str]:
 def refused(name: str) -> str:
     with pytest.raises(UserError) as caught:
         load_recipe_class(name)
-    return caught.value.told()
+    return caught.value.message()
 
 
 def test_folders_are_listed_shown_checked_and_completed(
@@ -204,7 +204,7 @@ def test_what_a_recipe_defines_can_be_sent_to_another_process(write: Write, monk
         ("from tunebook import TextClassification", ["its module defines none"]),
         (RECIPE + "\n\nclass Other(Routing): pass\n", ["defines Routing, Other", "keep one class"]),
         ("from words import too_short", ["No module named 'words'", "recipe.py:1", "`from . import words`"]),
-        ("from .wrods import too_short", ["No module named", "recipe.py:1", "mend its code"]),
+        ("from .wrods import too_short", ["No module named", "recipe.py:1", "fix its code"]),
         ("1 / 0", ["ZeroDivisionError: division by zero", "recipe.py:1"]),
         ("def", ["its code is no Python", "recipe.py:1"]),
         (RECIPE + "\n    contract = 2\n", ["version 2 of the contract", "recipe.py:", "upgrade tunebook"]),

@@ -326,7 +326,7 @@ def test_later_turns_are_answered_as_in_the_report(
 def test_predict_says_which_conversation_waits_for_no_answer(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         predict_command([str(run.path), str(SAMPLES / "test.jsonl")])
-    told = caught.value.told()
+    told = caught.value.message()
     assert "test.jsonl:1" in told and "nothing is left to answer" in told and "--max-rejects" in told
     for rows, phrase in (
         ({"prompt": "hi", "messages": []}, "more than one form"),
@@ -335,7 +335,7 @@ def test_predict_says_which_conversation_waits_for_no_answer(run: RunFolder, tmp
         file = write_jsonl(tmp_path / "rows.jsonl", [rows])
         with pytest.raises(UserError, match=phrase) as caught:
             predict_command([str(run.path), str(file)])
-        assert caught.value.where == str(file) and "data.format" not in caught.value.told(), (
+        assert caught.value.where == str(file) and "data.format" not in caught.value.message(), (
             "predict has no such option"
         )
     with pytest.raises(UserError, match="name that its form gives it"):

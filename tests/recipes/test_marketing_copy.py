@@ -534,7 +534,7 @@ def test_lines_are_briefs_where_a_column_held_them_whole(
         typed("a lamp, as cheap as they come\n")
         with pytest.raises(UserError) as caught:
             predict_command([str(run.path), *arguments])
-        assert phrase in caught.value.told(), caught.value.told()
+        assert phrase in caught.value.message(), caught.value.message()
 
 
 # Candidates -----------------------------------------------------------------------------------------------------
@@ -622,7 +622,7 @@ def test_candidates_of_beams_are_the_best_beams(tmp_path: Path, t5: Path, capsys
 def test_what_cannot_be_is_refused_before_training(tmp_path: Path, t5: Path, given: list[str], phrase: str) -> None:
     with pytest.raises(UserError) as caught:
         read(tmp_path, f"model.name={t5}", *given)
-    assert phrase in caught.value.what, caught.value.told()
+    assert phrase in caught.value.what, caught.value.message()
     assert caught.value.where
 
 
@@ -651,7 +651,7 @@ def test_a_template_that_cannot_be_used_is_refused(tmp_path: Path, t5: Path, tex
     (tmp_path / "own.jinja").write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as caught:
         read(tmp_path, f"model.name={t5}", f"recipe.template={tmp_path / 'own.jinja'}")
-    assert phrase in caught.value.told() and "own.jinja" in caught.value.told()
+    assert phrase in caught.value.message() and "own.jinja" in caught.value.message()
     assert "recipe.template" in str(caught.value.where)
 
 
@@ -682,8 +682,8 @@ def test_a_score_on_training_briefs_is_refused(runs: dict[str, RunFolder], tmp_p
     given = [f"bundle={runs['causal'].path}", f"data.test={file}"]
     with pytest.raises(UserError) as caught:
         evaluated(tmp_path / "refused", *given)
-    assert "2 of 6 rows are such as the model was trained or chosen on" in caught.value.told()
-    assert "mixed.jsonl:5, mixed.jsonl:6" in caught.value.told()
+    assert "2 of 6 rows are such as the model was trained or chosen on" in caught.value.message()
+    assert "mixed.jsonl:5, mixed.jsonl:6" in caught.value.message()
 
 
 # Without tuning, without weights --------------------------------------------------------------------------------
@@ -752,4 +752,4 @@ def test_another_template_than_before_is_noticed(stopped: tuple[RunFolder, RunFo
     template.write_text(template.read_text(encoding="utf-8").replace("copy:", "advertisement:"), encoding="utf-8")
     with pytest.raises(UserError, match="cannot go on") as caught:
         _train(read_config(run), run, resumed=True)
-    assert "start a new run" in str(caught.value.mend)
+    assert "start a new run" in str(caught.value.fix)

@@ -349,7 +349,7 @@ def test_a_broken_file_is_a_reject_with_its_name(
     Image.new("L", (20, 20), 7).save(folder / "black.png")
     with pytest.raises(UserError, match="2 of 3 rows cannot be used") as caught:
         predicted(capsys, run, folder)
-    told = caught.value.told()
+    told = caught.value.message()
     assert "new/cut.png" in told and "cut short" in told and "new/black.png" in told and "--max-rejects 2" in told
     (row,) = predicted(capsys, run, folder, "--max-rejects", 2)
     assert row["image"] == str(folder / "good.png")
@@ -362,7 +362,7 @@ def test_depths_that_the_model_never_saw_are_rejects(
     Image.fromarray(picture(5).astype(np.uint16) * 16).save(tmp_path / "deep.png")
     with pytest.raises(UserError, match="1 of 1 rows cannot be used") as caught:
         predicted(capsys, run, tmp_path / "deep.png")
-    assert "has 16 bits, and the model has seen none such" in caught.value.told()
+    assert "has 16 bits, and the model has seen none such" in caught.value.message()
 
 
 def test_mistakes_of_predict_are_told_in_its_own_words(
@@ -371,7 +371,7 @@ def test_mistakes_of_predict_are_told_in_its_own_words(
     table = write_table(tmp_path / "rows.csv", [{"file": str(patients / "test" / "0_0.png")}])
     with pytest.raises(UserError) as caught:
         predicted(capsys, run, table)
-    assert "--image" in caught.value.told() and "data." not in caught.value.told()
+    assert "--image" in caught.value.message() and "data." not in caught.value.message()
     (row,) = predicted(capsys, run, table, "--image", "file")
     assert row["image"].endswith("test/0_0.png")
     with pytest.raises(UserError, match="no image to look at"):
@@ -450,7 +450,7 @@ def test_a_label_that_the_model_does_not_know_is_a_reject(run: RunFolder, patien
     table = write_table(tmp_path / "rows.csv", rows)
     with pytest.raises(UserError, match="1 of 40 rows cannot be used") as caught:
         evaluated(run, tmp_path / "a", f"data.test={table}")
-    assert "rows.csv:5" in caught.value.told() and "'unclear'" in caught.value.told()
+    assert "rows.csv:5" in caught.value.message() and "'unclear'" in caught.value.message()
     assert evaluated(run, tmp_path / "b", f"data.test={table}", "data.max_rejects=1")["test"]["auroc"]["n"] == 39
 
 
@@ -585,13 +585,13 @@ def test_twelve_bits_in_files_of_sixteen(patients: Path, tmp_path: Path, capsys:
     Image.fromarray(picture(5).astype(np.uint16) * 64).save(tmp_path / "deeper.png")
     with pytest.raises(UserError) as caught:
         predicted(capsys, run, tmp_path / "deeper.png")
-    assert "over the 4095 that is full brightness here" in caught.value.told()
+    assert "over the 4095 that is full brightness here" in caught.value.message()
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(UserError, match="from 8 to 16"):
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=17")
     with pytest.raises(UserError, match="rows cannot be used") as caught:
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=8")
-    assert "over the 255 that is full brightness here" in caught.value.told()
+    assert "over the 255 that is full brightness here" in caught.value.message()
 
 
 # Killed -------------------------------------------------------------------------------------------------------
@@ -653,13 +653,13 @@ def test_one_image_at_a_time_is_enough_where_nothing_is_normalised_over_a_batch(
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_message_and_leaves_nothing(mistake: str, patients: Path, tmp_path: Path) -> None:
-    overrides, where, what, mend = MISTAKES[mistake]
+    overrides, where, what, fix = MISTAKES[mistake]
     with pytest.raises(UserError) as caught:
         diagnosed(tmp_path, *given(patients), *overrides)
     error = caught.value
-    assert what in error.what, error.told()
-    assert str(error.where).startswith(where), error.told()
-    assert mend in str(error.mend), error.told()
+    assert what in error.what, error.message()
+    assert str(error.where).startswith(where), error.message()
+    assert fix in str(error.fix), error.message()
     assert not (tmp_path / "run").exists()
 
 
@@ -677,7 +677,7 @@ def test_mistakes_of_sources(patients: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError) as caught:
             diagnosed(tmp_path, *overrides)
-        assert what in caught.value.what and caught.value.where == where, caught.value.told()
+        assert what in caught.value.what and caught.value.where == where, caught.value.message()
         assert not (tmp_path / "run").exists()
 
 
@@ -698,7 +698,7 @@ def test_a_real_npz_file_with_copies_between_its_official_splits(
     real = [f"data.train={PNEUMONIA.resolve()}", "recipe.size=28", "recipe.negative='0'", "trainer.max_steps=2"]
     with pytest.raises(UserError) as caught:
         diagnosed(tmp_path, *real)
-    assert "data.leaks" in caught.value.told() and not (tmp_path / "run").exists()
+    assert "data.leaks" in caught.value.message() and not (tmp_path / "run").exists()
     run = diagnosed(tmp_path, *real, "data.leaks=drop")
     with np.load(PNEUMONIA) as arrays:
         train = {image.tobytes() for image in arrays["train_images"]}

@@ -14,7 +14,7 @@ from tunebook import UserError
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import DataConfig
 from tunebook.data.labels import Labels
-from tunebook.data.load_and_validate import SAMPLES, Checked, open_gate
+from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.plugins import load_recipe_class
 
@@ -32,11 +32,11 @@ def labels(*names: str) -> Labels:
     return Labels(names, {})
 
 
-def gate(tmp_path: Path, data: DataConfig) -> Checked:
+def gate(tmp_path: Path, data: DataConfig) -> ValidatedData:
     made = recipe()
     rejects = RejectLog(tmp_path / "rejects.jsonl", 0)
     samples = made.samples(Path())
-    return open_gate(data, made.columns(data), samples=samples, invalid=made.invalid, rejects=rejects, seed=0)
+    return load_and_validate(data, made.columns(data), samples=samples, invalid=made.invalid, rejects=rejects, seed=0)
 
 
 def test_the_sample_rows_pass_the_gate_whole(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_ordinal_head_refuses_words_without_an_order() -> None:
         recipe("ordinal").check_labels(labels("bad", "fair", "good"), DataConfig())
     assert "needs labels in order, and these are words: bad, fair, good" in caught.value.what
     assert caught.value.where == "recipe.head=ordinal"
-    assert "data.labels=[bad,fair,good]" in str(caught.value.mend)
+    assert "data.labels=[bad,fair,good]" in str(caught.value.fix)
 
 
 def test_an_ordinal_head_takes_numbers_and_words_in_a_given_order() -> None:

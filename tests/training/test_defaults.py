@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tunebook.config.schema import Method, OptimConfig, TrainConfig, TrainerConfig
-from tunebook.training.defaults import Situation, with_defaults
+from tunebook.training.defaults import TrainingContext, resolve_defaults
 
 SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
 
@@ -28,11 +28,11 @@ SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
     ],
 )
 def test_open_numbers_follow_the_rule(method, parameters, steps_per_epoch, lr, epochs):
-    settled = with_defaults(TrainConfig(recipe={}), Situation(method, parameters, steps_per_epoch))
+    settled = resolve_defaults(TrainConfig(recipe={}), TrainingContext(method, parameters, steps_per_epoch))
     assert (settled.optim.lr, settled.trainer.max_epochs) == (lr, epochs)
 
 
 def test_given_numbers_stay():
     config = TrainConfig(recipe={}, optim=OptimConfig(lr=0.5), trainer=TrainerConfig(max_epochs=7))
-    settled = with_defaults(config, Situation(Method.full, LARGE, 10))
+    settled = resolve_defaults(config, TrainingContext(Method.full, LARGE, 10))
     assert settled == replace(config)

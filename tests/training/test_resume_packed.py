@@ -149,7 +149,7 @@ def test_another_chat_template_than_before_is_refused(interrupted: tuple[RunFold
     with pytest.raises(UserError) as caught:
         _train(read_config(run), run, resumed=True)
     assert "cannot go on" in caught.value.what and "chat template" in caught.value.what
-    assert caught.value.where == str(run.record) and "start a new run" in str(caught.value.mend)
+    assert caught.value.where == str(run.record) and "start a new run" in str(caught.value.fix)
     assert run.record.read_bytes() == before and not run.bundle.exists()
 
 

@@ -15,7 +15,7 @@ from tunebook.families.brief_to_text.metrics.names import ordinary_words
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
 
 _NUMBERS = ("max_characters", "max_words")
 
@@ -46,17 +46,17 @@ class CopyChecker:
         own = Constraints(brief.must_mention, brief.must_avoid, brief.max_characters, brief.max_words)
         return own.within(limits_of(brief.channel, self.limits))
 
-    def check(self, brief: Brief, draft: Draft) -> CopyCheck:
+    def check(self, brief: Brief, draft: Completion) -> CopyCheck:
         """What is found in a copy."""
         return check(draft.text, _said(brief), self.constraints(brief), self.ordinary, draft.stopped_at)
 
-    def ranked(self, brief: Brief, drafts: Sequence[Draft]) -> list[Draft]:
-        """Drafts, the best first."""
+    def ranked(self, brief: Brief, drafts: Sequence[Completion]) -> list[Completion]:
+        """Completions, the best first."""
         texts = [each.text for each in drafts]
         order = rank(texts, [self.check(brief, draft) for draft in drafts], [each.score for each in drafts])
         return [drafts[i] for i in order]
 
-    def told(self, brief: Brief, drafts: Sequence[Draft], candidates: int) -> list[str | float]:
+    def told(self, brief: Brief, drafts: Sequence[Completion], candidates: int) -> list[str | float]:
         """The brief, then each of its drafts with what was found in it; and with each what no copy could meet."""
         never = [f"cannot be met: {each}" for each in impossible(self.constraints(brief))]
         row: list[str | float] = [to_plain(brief)]
@@ -92,14 +92,14 @@ def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
         raise UserError(
             f"Limits of channels are {' and '.join(_NUMBERS)}, whole numbers, by channel.",
             where=f"recipe.limits={limits}",
-            mend="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
+            fix="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
         )
     names: dict[str, str] = {}
     for name in map(str, given):
         other = names.setdefault(channel_name(name), name)
         if other != name:
             what = f"{other} and {name} are names of one channel."
-            raise UserError(what, where=f"recipe.limits={limits}", mend="give its limits once")
+            raise UserError(what, where=f"recipe.limits={limits}", fix="give its limits once")
     return {str(k): dict(v) for k, v in given.items()}
 
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.checks import CopyChecker
     from tunebook.families.brief_to_text.family import BriefOptions
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
 
 
 def copy_measures(
     checker: CopyChecker,
     briefs: Sequence[Brief],
-    drafts: Sequence[Sequence[Draft]],
+    drafts: Sequence[Sequence[Completion]],
     train: Rows | None,
     options: BriefOptions,
 ) -> dict[str, RowSums]:

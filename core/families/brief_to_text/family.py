@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.recipe import Recipe
 
@@ -92,7 +92,7 @@ def check_decoding(options: BriefOptions) -> None:
                 raise UserError(
                     f"recipe.{name} means nothing with recipe.decoding={options.decoding.name}.",
                     where=f"recipe.{name}",
-                    mend=f"recipe.decoding={way.name}, or leave recipe.{name} out of the command",
+                    fix=f"recipe.decoding={way.name}, or leave recipe.{name} out of the command",
                 )
 
 
@@ -207,7 +207,9 @@ class BriefWriting:
             num_beams=options.num_beams if beam else 1,
         )
 
-    def ranked(self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]) -> list[list[Draft]]:
+    def ranked(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+    ) -> list[list[Completion]]:
         """Constraints first, the model's own score second."""
         from tunebook.families.brief_to_text.rows import briefs_of
 
@@ -215,7 +217,7 @@ class BriefWriting:
         return [self.checker.ranked(briefs[row], each) for row, each in zip(which, drafts, strict=True)]
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What the brief makes checkable: what is said, left out, invented, forbidden, too long, copied."""
         from tunebook.families.brief_to_text.evidence import copy_measures
@@ -239,7 +241,7 @@ class BriefWriting:
 
         return ["brief", *candidate_columns(self.options.candidates)]
 
-    def answers(self, rows: Rows, drafts: Sequence[Sequence[Draft]]) -> Iterator[Sequence[str | float]]:
+    def answers(self, rows: Rows, drafts: Sequence[Sequence[Completion]]) -> Iterator[Sequence[str | float]]:
         """Each brief's candidates with their checks."""
         from tunebook.families.brief_to_text.rows import briefs_of
 

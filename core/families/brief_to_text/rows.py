@@ -49,7 +49,7 @@ def renamed(form: BriefForm, column: str | None) -> BriefForm:
         raise UserError(
             "The model was trained on briefs of several columns, which keep their names.",
             where="--text",
-            mend=f"leave --text out, and call the columns {', '.join(form.fields)}",
+            fix=f"leave --text out, and call the columns {', '.join(form.fields)}",
         )
     return replace(form, brief=column)
 
@@ -63,7 +63,7 @@ def prompt_of(template: PromptTemplate, brief: Brief, rows: Rows, number: int) -
     try:
         return template.render(brief).rstrip("\n")
     except UserError as error:
-        raise UserError(error.what, where=f"{rows.where(number)}, {error.where}", mend=error.mend) from error
+        raise UserError(error.what, where=f"{rows.where(number)}, {error.where}", fix=error.fix) from error
 
 
 def briefs_of(rows: Rows) -> list[Brief]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.load_and_validate import Checked
+from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
@@ -50,14 +50,14 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
         raise UserError(
             f"images of {options.size} x {options.size} pixels show nothing",
             where="recipe.size",
-            mend=f"at least {_SMALLEST}, such as recipe.size=64",
+            fix=f"at least {_SMALLEST}, such as recipe.size=64",
         )
     for name, values in (("mean", options.mean), ("std", options.std)):
         if values is not None and not all(0 <= value <= 1 for value in values):
             raise UserError(
                 f"recipe.{name} is of brightness from 0 to 1, and {values} is not",
                 where=f"recipe.{name}",
-                mend=f"divide what is meant for 0 to 255 by 255: recipe.{name}=[0.5]",
+                fix=f"divide what is meant for 0 to 255 by 255: recipe.{name}=[0.5]",
             )
     return own_preprocessing(
         source,
@@ -77,7 +77,7 @@ def decoding_of(options: ImageClassificationConfig) -> Decoding:
         raise UserError(
             f"a window has a centre and a width above 0, not {options.window}",
             where="recipe.window",
-            mend="recipe.window=[40,400]",
+            fix="recipe.window=[40,400]",
         )
     return Decoding(window=(options.window[0], options.window[1]))
 
@@ -92,7 +92,7 @@ def check_trains(config: TrainConfig) -> None:
         raise UserError(
             "An image model has no answer before training: adapt=none needs words to compare with.",
             where="adapt.method",
-            mend="adapt=head trains the final layer alone",
+            fix="adapt=head trains the final layer alone",
         )
 
 
@@ -117,7 +117,7 @@ def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
             raise UserError(
                 f"recipe.{name} must be from 0 to {most:g}, not {getattr(options, name):g}",
                 where=f"recipe.{name}",
-                mend=f"recipe.{name}=0 for none",
+                fix=f"recipe.{name}=0 for none",
             )
     return Augmentation(flip=options.flip.name, **{name: getattr(options, name) for name in ranges})
 
@@ -132,7 +132,7 @@ def targets_of(rows: Rows, labels: Sequence[str], several: bool) -> NDArray[np.i
 
 
 def encode_images(
-    options: ImageClassificationConfig, checked: Checked, source: ModelSource, config: TrainConfig
+    options: ImageClassificationConfig, checked: ValidatedData, source: ModelSource, config: TrainConfig
 ) -> Encoded:
     """Pixels and targets of all splits, and how they become the model's inputs."""
     assert checked.labels is not None and isinstance(checked.content, ImageContent)
@@ -171,7 +171,7 @@ def _full_brightness(largest: int, bits: int | None) -> tuple[int, str]:
     """The value of full brightness of 16-bit files, and how it was found."""
     if bits is not None:
         if not 8 <= bits <= 16:
-            raise UserError(f"recipe.bits must be from 8 to 16, not {bits}", where="recipe.bits", mend="recipe.bits=12")
+            raise UserError(f"recipe.bits must be from 8 to 16, not {bits}", where="recipe.bits", fix="recipe.bits=12")
         return 2**bits - 1, f"{bits} bits (recipe.bits)"
     if not largest:
         return 0, ""
@@ -186,7 +186,7 @@ def _check_channels(pre: Preprocessing, content: ImageContent) -> None:
         raise UserError(
             f"colour images have 3 channels, and the model takes {pre.channels}",
             where="recipe.channels",
-            mend="recipe.channels=3, or 1 for grey",
+            fix="recipe.channels=3, or 1 for grey",
         )
 
 
@@ -202,7 +202,7 @@ def fresh_model(
         raise UserError(
             f"'{source.name}' gives no output below 0, so that no finding could have a probability under one half.",
             where="model.name",
-            mend="choose another architecture for recipe.findings",
+            fix="choose another architecture for recipe.findings",
         )
     _check_batches(model, config)
     targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
@@ -218,7 +218,7 @@ def _check_batches(model: nn.Module, config: TrainConfig) -> None:
         raise UserError(
             "A model with batch normalisation cannot learn from one image at a time.",
             where="data.batch_size",
-            mend=f"data.batch_size={_LEAST * processes} or more, or adapt=head",
+            fix=f"data.batch_size={_LEAST * processes} or more, or adapt=head",
         )
 
 

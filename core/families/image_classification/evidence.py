@@ -178,7 +178,7 @@ def check_rules(points: Mapping[str, str], point: str | None) -> None:
         parse_rule(name, text)
     if point is not None and point not in points:
         known = f"choose from: {', '.join(points)}" if points else 'recipe.points={screening: "sensitivity 0.95"}'
-        raise UserError(f"there is no operating point {point!r}", where="recipe.point", mend=known)
+        raise UserError(f"there is no operating point {point!r}", where="recipe.point", fix=known)
 
 
 def _seen(prepared: Prepared) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.content import Content
     from tunebook.data.labels import Labels
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
@@ -207,7 +207,7 @@ class ImageClassification(Recipe[ConfigT]):
         check_rules(self.points, self.image_options.point)  # a typo there is told before any image is read
         return training_content(self.image_options, source, config)
 
-    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Pixels and targets of all splits."""
         from tunebook.families.image_classification.batches import encode_images
 

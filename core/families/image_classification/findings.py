@@ -68,14 +68,14 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
             raise UserError(
                 "recipe.negative names a label, and recipe.findings are columns of their own",
                 where="recipe.negative",
-                mend="leave it out: an image without any finding has 0 in all of them",
+                fix="leave it out: an image without any finding has 0 in all of them",
             )
         return Findings(tuple(labels), every, None, True)
     if negative is not None and negative not in labels:
         raise UserError(
             f"no label is called {negative!r}",
             where="recipe.negative",
-            mend=f"choose from: {', '.join(labels)}",
+            fix=f"choose from: {', '.join(labels)}",
         )
     usual = [label for label in labels if label.strip().casefold().replace(" ", "_") in _NEGATIVE]
     chosen = negative or (usual[0] if len(usual) == 1 else None)

@@ -167,5 +167,5 @@ def check_point(point: str | None, findings: Findings) -> None:
         raise UserError(
             f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
             where="recipe.point",
-            mend="leave it out; `predict` tells each finding at every point all the same",
+            fix="leave it out; `predict` tells each finding at every point all the same",
         )

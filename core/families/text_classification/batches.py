@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tunebook.config.schema import TooLong, TrainConfig
-from tunebook.data.load_and_validate import Checked
+from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -79,7 +79,7 @@ def stack_features(items: Sequence[tuple[np.ndarray, int, int]]) -> Batch:
     }
 
 
-def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
     """Tokenise all splits once (cached), and decide about texts that are too long.
 
     Raises:
@@ -91,7 +91,7 @@ def encode_splits(checked: Checked, source: ModelSource, config: TrainConfig, re
         raise UserError(
             "A text has no turns to be split at.",
             where="data.too_long=split_turns",
-            mend="data.too_long=truncate cuts long texts (and counts them), data.too_long=reject drops them",
+            fix="data.too_long=truncate cuts long texts (and counts them), data.too_long=reject drops them",
         )
     assert checked.labels is not None
     labels = checked.labels

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.content import Content
     from tunebook.data.labels import Labels
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
@@ -118,7 +118,7 @@ class TextClassification(Recipe[ConfigT]):
             raise UserError(
                 f"The descriptions do not fit the labels ({fault}).",
                 where="recipe.descriptions",
-                mend="describe each of " + ", ".join(labels),
+                fix="describe each of " + ", ".join(labels),
             )
         return [given[label] for label in labels]
 
@@ -130,7 +130,7 @@ class TextClassification(Recipe[ConfigT]):
         texts = self.verdicts(labels) if following else self.describe(labels)
         return texts_of(self, "verdicts" if following else "describe", texts, labels)
 
-    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Token ids and label numbers of all splits."""
         from tunebook.families.text_classification.batches import encode_splits
 

@@ -65,7 +65,7 @@ def _unknown_pooling(model: nn.Module) -> UserError:
     return UserError(
         f"adapt=head does not know where the head of {type(model).__name__} starts.",
         where="adapt.method",
-        mend="adapt=full or adapt=lora",
+        fix="adapt=full or adapt=lora",
     )
 
 

@@ -54,18 +54,18 @@ def load_tokenizer(source: ModelSource) -> Any:
             raise UserError(
                 f"'{source.name}' is an image model, and this recipe reads texts.",
                 where="model.name",
-                mend="choose a text model: model=starter_text",
+                fix="choose a text model: model=starter_text",
             ) from error
         raise UserError(
             f"The tokenizer of '{source.name}' cannot be loaded: {str(error).splitlines()[0]}",
             where=str(source.folder),
-            mend="the folder needs tokenizer.json beside the model",
+            fix="the folder needs tokenizer.json beside the model",
         ) from error
     if not tokenizer.is_fast or not len(tokenizer):
         raise UserError(
             f"The model '{source.name}' has no fast tokenizer.",
             where=str(source.folder),
-            mend="put a tokenizer.json beside the model",
+            fix="put a tokenizer.json beside the model",
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -101,7 +101,7 @@ def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int 
         raise UserError(
             f"data.max_length={wanted} does not fit: '{source.name}' takes 3 to {limit} tokens.",
             where="data.max_length",
-            mend=f"data.max_length={min(max(wanted, 3), limit)}, or another model",
+            fix=f"data.max_length={min(max(wanted, 3), limit)}, or another model",
         )
     return wanted
 
@@ -156,7 +156,7 @@ def load_classifier(
         raise UserError(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
             where="model.name",
-            mend="choose a text model that transformers has a ...ForSequenceClassification class for",
+            fix="choose a text model that transformers has a ...ForSequenceClassification class for",
         ) from error
     return model
 
@@ -181,7 +181,7 @@ def set_dropout(settings: Any, dropout: float | None) -> None:
     named = (k for k in settings.to_dict() if "dropout" in k or k.endswith("pdrop"))  # GPT-2 calls it pdrop
     keys = [k for k in named if isinstance(getattr(settings, k), float)]
     if not keys:
-        raise UserError("This model has no dropout to set.", where="model.dropout", mend="leave model.dropout unset")
+        raise UserError("This model has no dropout to set.", where="model.dropout", fix="leave model.dropout unset")
     for key in keys:
         setattr(settings, key, dropout)
 
@@ -204,7 +204,7 @@ def load_backbone(source: ModelSource) -> nn.Module:
         raise UserError(
             f"The model '{source.name}' cannot be loaded: {str(error).strip().splitlines()[0]}",
             where=str(source.folder),
-            mend="choose a model that transformers has a class for, with whole weights",
+            fix="choose a model that transformers has a class for, with whole weights",
         ) from error
     return model
 
@@ -236,4 +236,4 @@ def load_saved_classifier(source: ModelSource) -> nn.Module:
 
 
 def _damaged(source: ModelSource, reason: str) -> UserError:
-    return UserError(f"The model cannot be loaded: {reason}", where=str(source.folder), mend="write the bundle again")
+    return UserError(f"The model cannot be loaded: {reason}", where=str(source.folder), fix="write the bundle again")

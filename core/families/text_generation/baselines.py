@@ -65,7 +65,7 @@ class GenerationLadder:
         """Answer the test rows without a model, and report."""
         from tunebook.families.text_generation.evidence import Evidence
         from tunebook.families.text_generation.generation_eval import written
-        from tunebook.families.text_generation.predictor import Draft
+        from tunebook.families.text_generation.predictor import Completion
         from tunebook.pipeline.facts import config_facts
 
         config, held_out = prepared.config, _held_out(self.recipe, prepared)
@@ -81,7 +81,7 @@ class GenerationLadder:
         evidence = Evidence(
             self.recipe,
             held_out,
-            written(held_out, [[Draft(text)] for text in texts]),
+            written(held_out, [[Completion(text)] for text in texts]),
             {},
             config.evaluation,
             config.seed,
@@ -127,7 +127,7 @@ class GenerationLadder:
         asked = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
         if None in asked:
             raise UserError(
-                "These answers are about other rows.", where=str(run.predictions), mend="make the run once more"
+                "These answers are about other rows.", where=str(run.predictions), fix="make the run once more"
             )
         return exchanges.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
 
@@ -137,11 +137,11 @@ def _held_out(recipe: TextGeneration[Any], prepared: Prepared) -> HeldOut:
     from transformers import AutoConfig
 
     from tunebook.families.text_generation.generation_eval import HeldOut
-    from tunebook.families.text_generation.predictor import Writer
+    from tunebook.families.text_generation.predictor import TextGenerator
 
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
     sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))
-    writer = Writer(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
+    writer = TextGenerator(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
     exchanges = exchanges_of(recipe, rows, prepared.config.evaluation.answers)
     items: Any = encoded.splits["test"].items
     return HeldOut.of(rows, items, exchanges, writer)
@@ -162,5 +162,5 @@ def _losses(run: RunFolder, rows: Rows) -> RowSums:
         found = list(csv.DictReader(stream))
     places = [(line["file"], int(line["line"])) for line in found]
     if places != list(zip(rows.texts("file"), rows.column("line").to_pylist(), strict=True)):
-        raise UserError("These losses are about other rows.", where=str(run.losses), mend="make the run once more")
+        raise UserError("These losses are about other rows.", where=str(run.losses), fix="make the run once more")
     return perplexity([float(line["loss"]) for line in found], [float(line["tokens"]) for line in found])

@@ -12,7 +12,7 @@ from rich.text import Text
 from torch import nn
 
 from tunebook.config.schema import ModelConfig, TooLong, TrainConfig
-from tunebook.data.load_and_validate import Checked
+from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -50,7 +50,7 @@ def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
 
 
 def encode_splits(
-    recipe: TextGeneration[Any], checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    recipe: TextGeneration[Any], checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
 ) -> Encoded:
     """Encode all conversations once (cached), and decide about those that are too long.
 
@@ -89,7 +89,7 @@ def encode_splits(
     rejects.check()
     for name, examples in splits.items():
         if not len(examples):
-            raise UserError(f"No {name} conversation can be used.", where=str(rejects.path), mend="give other rows")
+            raise UserError(f"No {name} conversation can be used.", where=str(rejects.path), fix="give other rows")
     return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
 
 
@@ -98,11 +98,11 @@ def _check_policy(policy: TooLong) -> None:
         raise UserError(
             "A conversation cannot be cut: an answer that stops half-way would be learnt as one that is whole.",
             where="data.too_long=truncate",
-            mend="data.too_long=split_turns makes several rows of a long one, data.too_long=reject drops it",
+            fix="data.too_long=split_turns makes several rows of a long one, data.too_long=reject drops it",
         )
 
 
-def _roles(checked: Checked) -> set[str]:
+def _roles(checked: ValidatedData) -> set[str]:
     """The roles that speak in any split, of those that not every template knows."""
     parts = [getattr(checked, name) for name in SPLITS]
     columns = [part.column(CONVERSATION) for part in parts if CONVERSATION in part.roles]

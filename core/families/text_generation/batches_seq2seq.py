@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.config.schema import TooLong, TrainConfig
-from tunebook.data.load_and_validate import Checked
+from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -31,7 +31,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def encode_splits(
-    recipe: TextGeneration[Any], checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    recipe: TextGeneration[Any], checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
 ) -> Encoded:
     """Encode prompts and answers of all splits; what is over the length is rejected, or stops the run.
 
@@ -57,7 +57,7 @@ def encode_splits(
     rejects.check()
     for name, examples in splits.items():
         if not len(examples):
-            raise UserError(f"No {name} row can be used.", where=str(rejects.path), mend="give other rows")
+            raise UserError(f"No {name} row can be used.", where=str(rejects.path), fix="give other rows")
     counts = splits["train"]
     facts["train tokens learnt"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
     # Built without the model: what starts the decoder is told by it, and put in by `pair_data`.
@@ -74,7 +74,7 @@ def check_whole(policy: TooLong) -> None:
         raise UserError(
             "A prompt with its answer is learnt whole: neither is cut, and there are no turns to split.",
             where=f"data.too_long={policy.name}",
-            mend="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
+            fix="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
         )
 
 
@@ -112,7 +112,7 @@ def encoded_pairs(
         return rows, items, []
     number, reason = lost[0]
     if not len(items):
-        raise UserError(f"No row can be scored: {reason}.", where=rows.where(number), mend="give other rows")
+        raise UserError(f"No row can be scored: {reason}.", where=rows.where(number), fix="give other rows")
     numbered, kept = _numbered(items)
     note = f"{len(lost)} answers cannot be scored, such as that of {rows.where(number)}: {reason}"
     print(f"note: {note}")
@@ -123,7 +123,7 @@ def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: To
     told: set[int] = set()
     for number, reason in lost:
         if policy is TooLong.error:
-            raise UserError(f"A row is too long: {reason}.", where=rows.where(number), mend="data.too_long=reject")
+            raise UserError(f"A row is too long: {reason}.", where=rows.where(number), fix="data.too_long=reject")
         if number not in told:
             file, _, line = rows.where(number).rpartition(":")
             rejects.add(file, int(line), "", f"cannot be learnt from: {reason}")

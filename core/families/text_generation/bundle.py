@@ -28,7 +28,7 @@ from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.language_model import load_language_model
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
-from tunebook.families.text_generation.predictor import Writer
+from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
@@ -47,7 +47,7 @@ _GOLDEN = (
 
 def write_generation_bundle(
     folder: Path,
-    writer: Writer,
+    writer: TextGenerator,
     config: TrainConfig,
     kept: Mapping[str, Any],
     card: Mapping[str, Any],
@@ -79,7 +79,7 @@ def write_generation_bundle(
         write_seen(beside, seen)
 
 
-def _stop_at_end_of_turn(model: Any, writer: Writer) -> None:
+def _stop_at_end_of_turn(model: Any, writer: TextGenerator) -> None:
     """Make a plain ``model.generate`` stop where an answer ends, and choose as `predict` does."""
     from transformers import GenerationConfig
 
@@ -101,7 +101,7 @@ def _stop_at_end_of_turn(model: Any, writer: Writer) -> None:
     )
 
 
-def _manifest(writer: Writer, config: TrainConfig, kept: Mapping[str, Any]) -> Manifest:
+def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any]) -> Manifest:
     recipe = writer.recipe
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
@@ -125,7 +125,7 @@ def _manifest(writer: Writer, config: TrainConfig, kept: Mapping[str, Any]) -> M
     )
 
 
-def golden_losses(writer: Writer) -> NDArray[np.float64]:
+def golden_losses(writer: TextGenerator) -> NDArray[np.float64]:
     """The mean loss of a token in each golden answer, ``[exchanges, 1]``."""
     losses, tokens = writer.losses(_golden_items(writer.template))
     means: NDArray[np.float64] = losses / tokens
@@ -147,7 +147,7 @@ def _golden_items(template: ChatTemplate | PairTemplate) -> PackedItems | PairIt
     )
 
 
-def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> Writer:
+def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> TextGenerator:
     """The language model of a bundle with its template.
 
     Raises:
@@ -158,14 +158,14 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         generation = generation_of(recipe)
     except ValueError as error:
         told = f"The bundle's {FILE} is damaged: {error}."
-        raise UserError(told, where=str(folder), mend="write the bundle again") from error
+        raise UserError(told, where=str(folder), fix="write the bundle again") from error
     source = ModelSource(str(folder), folder)
     template: ChatTemplate | PairTemplate
     if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():
         raise UserError(
             "The bundle is not whole: chat_template.jinja is missing.",
             where=str(folder),
-            mend="copy it again from the run that made it",
+            fix="copy it again from the run that made it",
         )
     if is_seq2seq(source):
         model, template = load_seq2seq(source), PairTemplate(load_tokenizer(source))
@@ -173,6 +173,6 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         with quiet_transformers():
             template = ChatTemplate.of(load_tokenizer(source))
         model = load_language_model(source)
-    writer = Writer(model, template, manifest.max_length, generation, recipe=recipe)
+    writer = TextGenerator(model, template, manifest.max_length, generation, recipe=recipe)
     check_golden(manifest, golden_losses(writer), folder)
     return writer

@@ -30,11 +30,11 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
         raise UserError(
             "A language model has no fresh head that could be learnt alone.",
             where="adapt=head",
-            mend="adapt=lora learns little beside a frozen model",
+            fix="adapt=lora learns little beside a frozen model",
         )
     options: Any = recipe.options
     if options.max_new_tokens < 1:
-        raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", mend="choose more")
+        raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", fix="choose more")
     check_properties(recipe)
     generation = _generation(recipe)
     _check_candidates(recipe.candidates, generation)
@@ -60,7 +60,7 @@ def _check_room(max_new_tokens: int, source: ModelSource) -> None:
         raise UserError(
             f"Answers of {max_new_tokens} tokens do not fit: the decoder has {limit} positions.",
             where="recipe.max_new_tokens",
-            mend=f"recipe.max_new_tokens={max(1, limit // 2)}",
+            fix=f"recipe.max_new_tokens={max(1, limit // 2)}",
         )
 
 
@@ -68,19 +68,19 @@ def _generation(recipe: TextGeneration[Any]) -> Generation:
     try:
         return generation_of(recipe)
     except UnusableGeneration as error:
-        raise UserError(f"Nothing can be written so: {error}.", where="recipe", mend="choose another number") from error
+        raise UserError(f"Nothing can be written so: {error}.", where="recipe", fix="choose another number") from error
 
 
 def _check_candidates(wanted: int, generation: Generation) -> None:
     """Refuse more answers to a row than the way they are chosen gives."""
     where, beams = "recipe.candidates", generation.num_beams
     if wanted < 1:
-        raise UserError(f"recipe.candidates must be at least 1, not {wanted}.", where=where, mend="choose more")
+        raise UserError(f"recipe.candidates must be at least 1, not {wanted}.", where=where, fix="choose more")
     if wanted == 1 or generation.do_sample or beams >= wanted:
         return
     if beams > 1:
-        what, mend = f"{wanted} candidates cannot come from {beams} beams.", f"recipe.num_beams={wanted}"
+        what, fix = f"{wanted} candidates cannot come from {beams} beams.", f"recipe.num_beams={wanted}"
     else:
         what = f"There is one greedy answer, and {wanted} candidates are wanted."
-        mend = "recipe.decoding=sample draws them, recipe.decoding=beam takes the best beams"
-    raise UserError(what, where=where, mend=mend)
+        fix = "recipe.decoding=sample draws them, recipe.decoding=beam takes the best beams"
+    raise UserError(what, where=where, fix=fix)

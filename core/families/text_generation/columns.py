@@ -47,15 +47,15 @@ def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
         raise UserError(
             "The column of a conversation has the name that its form gives it.",
             where="--text",
-            mend="leave --text out; the columns are told by their names: messages, conversations, instruction, prompt",
+            fix="leave --text out; the columns are told by their names: messages, conversations, instruction, prompt",
         )
     if not files:
         return []
     try:
         found = detect_format(resolve_paths(list(files), "files"), answered=False)
     except UserError as error:
-        if "data.format" not in f"{error.where} {error.mend}":
+        if "data.format" not in f"{error.where} {error.fix}":
             raise
-        mend = "give its columns the names of one form: messages, or conversations, or instruction, or prompt"
-        raise UserError(error.what, where=", ".join(files), mend=mend) from error
+        fix = "give its columns the names of one form: messages, or conversations, or instruction, or prompt"
+        raise UserError(error.what, where=", ".join(files), fix=fix) from error
     return format_columns(found.format, found.present, answered=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.family import TextGeneration
     from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
 
     Writing = TextGeneration[Any]
@@ -106,26 +106,26 @@ def exchanges_of(recipe: Writing, rows: Rows, wanted: int | None) -> Exchanges:
 
 
 def ranked_of(
-    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]
-) -> list[list[Draft]]:
+    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+) -> list[list[Completion]]:
     """The best of several answers first."""
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
 
     made = recipe.ranked(rows, which, drafts)
     asked = "the drafts of each row, a list of lists"
-    found: list[list[Draft]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
+    found: list[list[Completion]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
     if len(found) != len(drafts):
         what = f"its `ranked` returned drafts of {len(found)} rows, and was asked for {len(drafts)}"
         raise broken(recipe, "ranked", what, f"return {asked}")
     for each in found:
-        if not (isinstance(each, (list, tuple)) and each and all(isinstance(draft, Draft) for draft in each)):
+        if not (isinstance(each, (list, tuple)) and each and all(isinstance(draft, Completion) for draft in each)):
             what = f"its `ranked` returned {repr(each)[:60]} for a row"
             raise broken(recipe, "ranked", what, "return at least one of its drafts, the best first")
     return found
 
 
 def measures_of(
-    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
+    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
 ) -> dict[str, RowSums]:
     """What a recipe measures of answers."""
     from tunebook.families.text_generation.metrics.sums import RowSums
@@ -180,7 +180,7 @@ def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows)
 
 
 def answers_of(
-    recipe: Writing, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Draft]]
+    recipe: Writing, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
 ) -> Iterator[dict[str, str | float]]:
     """What `predict` tells of each row, by column."""
     columns = recipe.answer_columns
@@ -209,13 +209,13 @@ def kept_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]
 def _one_a_row(recipe: Writing, part: str, made: Any, rows: int) -> Iterator[Any]:
     """What a part gives for rows, one by one."""
     given(recipe, part, made, isinstance(made, Iterable) and not isinstance(made, (str, Mapping)), "one for each row")
-    number, mend = 0, "give one for each row, in order"
+    number, fix = 0, "give one for each row, in order"
     for number, each in enumerate(made, 1):
         if number > rows:
-            raise broken(recipe, part, f"its `{part}` gave more than the {rows} rows", mend)
+            raise broken(recipe, part, f"its `{part}` gave more than the {rows} rows", fix)
         yield each
     if number < rows:
-        raise broken(recipe, part, f"its `{part}` gave {number} of {rows} rows", mend)
+        raise broken(recipe, part, f"its `{part}` gave {number} of {rows} rows", fix)
 
 
 def _conversation(value: Any) -> bool:

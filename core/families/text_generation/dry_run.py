@@ -31,7 +31,7 @@ def rehearsed(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig
     Raises:
         BrokenContract: One of its methods returned something else than it must.
     """
-    from tunebook.families.text_generation.predictor import Draft
+    from tunebook.families.text_generation.predictor import Completion
 
     with suppress(Exception):  # what it learns of these few rows is not to stay; not all that it holds can be copied
         recipe = copy.deepcopy(recipe)
@@ -39,7 +39,7 @@ def rehearsed(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig
     kept_of(recipe, config, train)
     asked = exchanges_of(recipe, rows, None)
     which = asked.rows.tolist()
-    drafts = [[Draft(good[0], 0.0)] * recipe.candidates for good in asked.references]
+    drafts = [[Completion(good[0], 0.0)] * recipe.candidates for good in asked.references]
     ranked = ranked_of(recipe, rows, which, drafts)
     measures_of(recipe, rows, which, ranked, train)
     baselines_of(recipe, rows, which, train)

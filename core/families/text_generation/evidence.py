@@ -22,7 +22,7 @@ from tunebook.families.text_generation.metrics.differences import paired_differe
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.metrics.sums import RowSums, score
-from tunebook.families.text_generation.predictor import Draft, Writer
+from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.files import write_json, write_text
 from tunebook.pipeline.facts import (
     called,
@@ -160,7 +160,7 @@ def finish(
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now
     manifest = read_manifest(run.bundle)
     recipe.restored(manifest)  # of a bundle that an interrupted run wrote, it has told nothing yet
-    writer: Writer = recipe.open_bundle(run.bundle, manifest)
+    writer: TextGenerator = recipe.open_bundle(run.bundle, manifest)
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows = encoded.rows["test"]
     exchanges = exchanges_of(recipe, rows, config.evaluation.answers)
@@ -176,7 +176,7 @@ def finish(
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
     train = encoded.rows["train"]
     for name, texts in baselines_of(recipe, rows, held_out.exchanges.rows.tolist(), train).items():
-        others[name] = written(held_out, [[Draft(text)] for text in texts])
+        others[name] = written(held_out, [[Completion(text)] for text in texts])
     evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config))
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
@@ -221,14 +221,14 @@ def _validated(recipe: TextGeneration[Any], fitted: Fitted | None) -> list[str]:
     return ["none: training ended before the first"] if fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]
 
 
-def _writer(recipe: TextGeneration[Any], model: Any, prepared: Prepared) -> Writer:
+def _writer(recipe: TextGeneration[Any], model: Any, prepared: Prepared) -> TextGenerator:
     encoded = prepared.encoded
-    return Writer(model, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
+    return TextGenerator(model, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
 
 
 def evaluate(
     recipe: TextGeneration[Any],
-    writer: Writer,
+    writer: TextGenerator,
     rows: Rows,
     config: EvaluateConfig,
     run: RunFolder,

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tunebook.config.schema import AdaptConfig, ModelConfig
     from tunebook.data.columns import Column
     from tunebook.data.content import Content
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.module import FineTuneData
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Draft, Writer
+    from tunebook.families.text_generation.predictor import Completion, TextGenerator
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.models.source import ModelSource
     from tunebook.pipeline.prepare import Prepared
@@ -121,12 +121,14 @@ class TextGeneration(Recipe[ConfigT]):
         """Answers written for each row, of which the best is taken."""
         return 1
 
-    def ranked(self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]]) -> list[list[Draft]]:
+    def ranked(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+    ) -> list[list[Completion]]:
         """The ``drafts`` for each of some ``rows``, which ``which`` numbers, the best first."""
         return [list(each) for each in drafts]
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Draft]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is measured besides perplexity and likeness to the references.
 
@@ -148,7 +150,7 @@ class TextGeneration(Recipe[ConfigT]):
         return ["prompt", "answer"]
 
     def answers(
-        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Draft]]
+        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """The values of `answer_columns` of each row."""
         for messages, several in zip(asked, drafts, strict=True):
@@ -174,7 +176,7 @@ class TextGeneration(Recipe[ConfigT]):
             check_causal(source)
         return source
 
-    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """Token ids of all splits, each marked as learnt or not."""
         from tunebook.families.text_generation import batches_chat as conversation_examples
         from tunebook.families.text_generation import batches_seq2seq as pair_examples
@@ -245,7 +247,7 @@ class TextGeneration(Recipe[ConfigT]):
 
         return finish(self, prepared, model, fitted, run, record, facts)
 
-    def open_bundle(self, folder: Path, manifest: Manifest) -> Writer:
+    def open_bundle(self, folder: Path, manifest: Manifest) -> TextGenerator:
         """The language model with its template."""
         from tunebook.families.text_generation.bundle import read_writer
 
@@ -280,7 +282,7 @@ class TextGeneration(Recipe[ConfigT]):
 
     def evaluate(
         self,
-        predictor: Writer,
+        predictor: TextGenerator,
         rows: Rows,
         content: Content | None,
         config: EvaluateConfig,

@@ -24,7 +24,7 @@ from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.metrics.sums import RowSums
-from tunebook.families.text_generation.predictor import Draft, Writer
+from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.families.text_generation.prompts import Exchanges
 from tunebook.progress import counting
 
@@ -50,7 +50,7 @@ class HeldOut:
     shortened: int
 
     @classmethod
-    def of(cls, rows: Rows, items: PackedItems | PairItems, exchanges: Exchanges, writer: Writer) -> HeldOut:
+    def of(cls, rows: Rows, items: PackedItems | PairItems, exchanges: Exchanges, writer: TextGenerator) -> HeldOut:
         """Encode what is asked."""
         prompts, kept = [], []
         writer.truncated = 0
@@ -102,7 +102,7 @@ class Performance:
     """
 
     answers: GeneratedAnswers
-    drafts: list[list[Draft]]
+    drafts: list[list[Completion]]
     perplexity: RowSums | None = None
 
     @property
@@ -125,7 +125,7 @@ class Performance:
         ]
 
 
-def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
+def perform(writer: TextGenerator, held_out: HeldOut, what: str, progress: bool, device: torch.device) -> Performance:
     """Measure a model's losses, and let it write."""
     items = held_out.items
     with counting(f"perplexity {what}", len(items), progress) as advance:
@@ -137,12 +137,12 @@ def perform(writer: Writer, held_out: HeldOut, what: str, progress: bool, device
     return written(held_out, ranked, perplexity(sums[:, 0], sums[:, 1]))
 
 
-def written(held_out: HeldOut, drafts: list[list[Draft]], losses: RowSums | None = None) -> Performance:
+def written(held_out: HeldOut, drafts: list[list[Completion]], losses: RowSums | None = None) -> Performance:
     """What was written, by a model or without one."""
     return Performance(held_out.exchanges.answered([several[0].text for several in drafts]), drafts, losses)
 
 
-def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems | PairItems, list[str]]:
+def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems | PairItems, list[str]]:
     """New rows as token rows; those that the model's template cannot write are left out, and told of."""
     if isinstance(writer.template, PairTemplate):
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
@@ -152,7 +152,7 @@ def encoded_rows(rows: Rows, writer: Writer) -> tuple[Rows, PackedItems | PairIt
         kept = found.kept
         if not len(kept):
             reason = next(iter(found.rejected.values()))[0]
-            raise UserError(f"No conversation can be scored: {reason}.", where=rows.where(0), mend="give other rows")
+            raise UserError(f"No conversation can be scored: {reason}.", where=rows.where(0), fix="give other rows")
         sources = np.searchsorted(kept, found.sources)
         items = PackedItems(np.array(found.ids), np.array(found.learnt), found.offsets, one_each(len(found)), sources)
     if not found.rejected:

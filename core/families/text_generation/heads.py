@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from tunebook.families.text_generation.data.packing import NOT_LEARNT
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.recipe import Batch, Head
 
@@ -31,12 +31,12 @@ class CausalHead(Head):
             logits: Losses ``[learnt tokens]``.
             target: Token to follow each position, ``[batch, tokens]``.
         """
-        row = (target != NOT_LEARNT).nonzero()[:, 0]
+        row = (target != IGNORE_INDEX).nonzero()[:, 0]
         return logits.new_zeros(len(target)).index_add(0, row, logits)
 
     def units(self, batch: Batch) -> Tensor:
         """Tokens learnt of each row, ``[batch]``."""
-        learnt: Tensor = batch["target"] != NOT_LEARNT
+        learnt: Tensor = batch["target"] != IGNORE_INDEX
         return learnt.sum(dim=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:

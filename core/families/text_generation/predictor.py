@@ -17,7 +17,7 @@ from tunebook.errors import UserError
 from tunebook.families.text_classification.model import positions
 from tunebook.families.text_generation.contract import answers_of, asked_of, ranked_of
 from tunebook.families.text_generation.data.message import Message
-from tunebook.families.text_generation.data.packing import NOT_LEARNT, PackedItems, stack_rows
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX, PackedItems, stack_rows
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, stack_pairs
 from tunebook.families.text_generation.data.rendering import Unsupervisable
@@ -53,13 +53,13 @@ def room_beside(max_new_tokens: int, limit: int | None) -> int:
         raise UserError(
             f"Answers of {max_new_tokens} tokens leave no room for a question: the model has {limit} positions.",
             where="recipe.max_new_tokens",
-            mend=f"recipe.max_new_tokens={max(1, (limit or 0) // 4)}",
+            fix=f"recipe.max_new_tokens={max(1, (limit or 0) // 4)}",
         )
     return room
 
 
 @dataclass(frozen=True)
-class Draft:
+class Completion:
     """One answer.
 
     Attributes:
@@ -74,7 +74,7 @@ class Draft:
 
 
 @dataclass
-class Writer:
+class TextGenerator:
     """Conversations in, the assistant's next turn out.
 
     Attributes:
@@ -162,7 +162,7 @@ class Writer:
             return self.asked(messages)
         except Unsupervisable as error:
             raise UserError(
-                f"This cannot be answered: {error}.", where=where, mend="shorten its last turn, or leave the row out"
+                f"This cannot be answered: {error}.", where=where, fix="shorten its last turn, or leave the row out"
             ) from error
 
     def drafts(
@@ -170,7 +170,7 @@ class Writer:
         prompts: Sequence[Sequence[int] | np.ndarray],
         device: torch.device | str | None = None,
         advance: Callable[[int], None] = nothing,
-    ) -> list[list[Draft]]:
+    ) -> list[list[Completion]]:
         """Answer prompts given as token ids, each as often as the recipe wants."""
         wanted = self.recipe.candidates
         ids = [np.asarray(prompt).tolist() for prompt in prompts]
@@ -182,8 +182,8 @@ class Writer:
         scored = write_candidates(*given, wanted, *how)
         return [[self._draft(one.ids, one.finished, one.score) for one in several] for several in scored]
 
-    def _draft(self, ids: Sequence[int], finished: bool, score: float = float("nan")) -> Draft:
-        return Draft(self.decode(ids), score, None if finished else self.generation.max_new_tokens)
+    def _draft(self, ids: Sequence[int], finished: bool, score: float = float("nan")) -> Completion:
+        return Completion(self.decode(ids), score, None if finished else self.generation.max_new_tokens)
 
     def stream(self, messages: Sequence[Message], device: torch.device | str | None = None) -> Iterator[str]:
         """Answer one conversation, piece by piece; the pieces together are the single draft of `drafts`.
@@ -224,7 +224,7 @@ class Writer:
         for order in BatchPlan(items.lengths, SCORED, shuffle=False).global_batches(0):
             batch = self._stacked([items[int(i)] for i in order])
             inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch["inputs"].items()}
-            learnt = batch["target"] != NOT_LEARNT
+            learnt = batch["target"] != IGNORE_INDEX
             losses = supervised_losses(self.model, inputs, batch["target"].to(device)).double().cpu().numpy()
             np.add.at(total, order[learnt.nonzero()[:, 0].numpy()], losses)
             count[order] = learnt.sum(dim=1).numpy()

@@ -26,7 +26,7 @@ def load_network(source: ModelSource, classes: int, fresh: bool) -> nn.Module:
         raise UserError(
             f"'{source.name}' is no timm model: its config.json names no architecture of timm's.",
             where="model.name",
-            mend="choose an image model: model=starter_image",
+            fix="choose an image model: model=starter_image",
         )
     if fresh:
         return timm.create_model(architecture, pretrained=False, num_classes=classes)

@@ -23,7 +23,7 @@ from . import formulas
 
 if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.rows import Rows
 
 MEAN, STD = 0.5, 0.5
@@ -75,12 +75,12 @@ def draw_all(rows: Rows, size: int, cache_dir: Path, progress: bool) -> np.ndarr
     return np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
 
 
-def encode_pictures(checked: Checked, config: TrainConfig, size: int) -> Encoded:
+def encode_pictures(checked: ValidatedData, config: TrainConfig, size: int) -> Encoded:
     """All splits as pictures and class numbers."""
     assert checked.labels is not None
     if not 16 <= size <= 512:
         raise UserError(
-            f"recipe.size must be from 16 to 512 pixels, not {size}.", where="recipe.size", mend="recipe.size=64"
+            f"recipe.size must be from 16 to 512 pixels, not {size}.", where="recipe.size", fix="recipe.size=64"
         )
     splits, rows, identity = {}, {}, {}
     for name in ("train", "validation", "test"):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tunebook.config.schema import DataConfig, TrainConfig
     from tunebook.data.columns import Column
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.rejects import RejectLog
     from tunebook.models.source import ModelSource
     from tunebook.pipeline.encoded import Encoded
@@ -72,7 +72,7 @@ class PretrainImage(Pretraining[PretrainImageConfig]):
 
         return MetricCollection({"accuracy": MulticlassAccuracy(len(labels), average="micro")})
 
-    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """All pictures, drawn once and kept as bytes."""
         from .pictures import encode_pictures
 

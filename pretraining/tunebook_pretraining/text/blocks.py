@@ -19,7 +19,7 @@ from tunebook.recipe import Batch
 
 if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.rows import Rows
     from tunebook.models.source import ModelSource
 
@@ -51,7 +51,7 @@ def stack_blocks(items: Sequence[tuple[np.ndarray, int]]) -> Batch:
     }
 
 
-def encode_blocks(checked: Checked, source: ModelSource, config: TrainConfig, size: int) -> Encoded:
+def encode_blocks(checked: ValidatedData, source: ModelSource, config: TrainConfig, size: int) -> Encoded:
     """Tokenise all splits once (cached), each as one stream.
 
     Raises:
@@ -63,7 +63,7 @@ def encode_blocks(checked: Checked, source: ModelSource, config: TrainConfig, si
         raise UserError(
             f"recipe.block={size} does not fit: '{source.name}' takes 8 to {limit} tokens.",
             where="recipe.block",
-            mend=f"recipe.block={min(max(size, 8), limit)}",
+            fix=f"recipe.block={min(max(size, 8), limit)}",
         )
     splits, rows, facts, identity = {}, {}, {}, {}
     for name in ("train", "validation", "test"):
@@ -74,7 +74,7 @@ def encode_blocks(checked: Checked, source: ModelSource, config: TrainConfig, si
             raise UserError(
                 f"The {name} texts have {len(tokens.ids)} tokens, less than one block of {size}.",
                 where="recipe.block",
-                mend="give more text, or a smaller block",
+                fix="give more text, or a smaller block",
             )
         splits[name] = Examples(blocks, np.full(len(blocks), size, dtype=np.int64))
         # The row of a block is the one it starts in.

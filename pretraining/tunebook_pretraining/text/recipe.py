@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tunebook.config.schema import DataConfig, TrainConfig
     from tunebook.data.columns import Column
-    from tunebook.data.load_and_validate import Checked
+    from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.rejects import RejectLog
     from tunebook.models.source import ModelSource
     from tunebook.pipeline.encoded import Encoded
@@ -61,7 +61,7 @@ class PretrainText(Pretraining[PretrainTextConfig]):
 
         return MetricCollection({"token_accuracy": TokenAccuracy()})
 
-    def encode(self, checked: Checked, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
         """All texts of a split as one stream of tokens, cut into blocks."""
         from .blocks import encode_blocks
 

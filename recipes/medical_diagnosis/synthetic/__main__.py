@@ -33,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         count = write(folder, said.pop("kind"), said.pop("patients"), **said)
     except UserError as error:
-        print(f"{error.kind}{error.told()}", file=sys.stderr)
+        print(f"{error.kind}{error.message()}", file=sys.stderr)
         return error.exit_code
     print(f"{count} pictures in {folder}")
     return 0

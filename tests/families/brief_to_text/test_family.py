@@ -19,7 +19,7 @@ from tunebook.families.brief_to_text.checks import CopyChecker, candidate_column
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.evidence import copy_measures
 from tunebook.families.brief_to_text.family import BriefOptions
-from tunebook.families.text_generation.predictor import Draft
+from tunebook.families.text_generation.predictor import Completion
 
 FIELDS: Any = (
     ("name", "Tollgate Pepper Mill"),
@@ -39,25 +39,30 @@ def test_each_planted_mistake_is_told_alone_and_a_clean_copy_is_clean() -> None:
         "21 cm of walnut by Peugeot": "names Peugeot, which is not in the brief",
     }
     checker = CopyChecker()
-    assert checker.told(MILL, [Draft(CLEAN)], 1)[1:] == [CLEAN, "yes", "", ""]
+    assert checker.told(MILL, [Completion(CLEAN)], 1)[1:] == [CLEAN, "yes", "", ""]
     for copy, problem in planted.items():
-        assert checker.told(MILL, [Draft(copy)], 1)[1:] == [copy, "no", problem, ""]
+        assert checker.told(MILL, [Completion(copy)], 1)[1:] == [copy, "no", problem, ""]
     every = "Gourmet walnut pepper mill by Peugeot for $49"
-    assert len(checker.check(MILL, Draft(every)).problems) == len(planted)
+    assert len(checker.check(MILL, Completion(every)).problems) == len(planted)
 
 
 def test_a_copy_that_was_cut_off_is_not_clean_and_stands_behind_whole_ones() -> None:
     checker = CopyChecker()
-    half = Draft("21 cm of walnut, six set", -0.1, stopped_at=40)
+    half = Completion("21 cm of walnut, six set", -0.1, stopped_at=40)
     problem = "stops at recipe.max_new_tokens=40, unfinished"
     assert checker.told(MILL, [half], 1)[1:] == [half.text, "no", problem, ""]
-    assert checker.ranked(MILL, [half, Draft(CLEAN, -0.9)]) == [Draft(CLEAN, -0.9), half]
-    found = copy_measures(checker, [MILL, MILL], [[half], [Draft(CLEAN)]], None, BriefOptions())
+    assert checker.ranked(MILL, [half, Completion(CLEAN, -0.9)]) == [Completion(CLEAN, -0.9), half]
+    found = copy_measures(checker, [MILL, MILL], [[half], [Completion(CLEAN)]], None, BriefOptions())
     assert found["clean_share"].value() == 0.5 and found["must_mention_recall"].value() == 1
 
 
 def test_candidates_are_told_in_order_with_their_scores() -> None:
-    drafts = [Draft("A gourmet mill", -0.1), Draft(CLEAN, -0.9), Draft("21 cm, six settings", -0.5), Draft("", -0.01)]
+    drafts = [
+        Completion("A gourmet mill", -0.1),
+        Completion(CLEAN, -0.9),
+        Completion("21 cm, six settings", -0.5),
+        Completion("", -0.01),
+    ]
     checker = CopyChecker()
     best = checker.ranked(MILL, drafts)
     assert [draft.score for draft in best] == [-0.5, -0.9, -0.1, -0.01]
@@ -73,19 +78,19 @@ def test_candidates_are_told_in_order_with_their_scores() -> None:
 def test_the_limits_of_the_brief_go_before_those_given_and_these_before_the_channels() -> None:
     own = {"Ad headline": {"max_characters": 20, "max_words": 4}}
     long = "21 cm of walnut, six of them"
-    assert CopyChecker().check(MILL, Draft(long)).clean
-    assert CopyChecker(own).check(MILL, Draft(long)).problems == [
+    assert CopyChecker().check(MILL, Completion(long)).clean
+    assert CopyChecker(own).check(MILL, Completion(long)).problems == [
         "has 28 characters, and 20 are allowed",
         "has 7 words, and 4 are allowed",
     ]
     lenient = Brief(FIELDS, channel="ad_headline", max_characters=28, max_words=9)
-    assert CopyChecker(own).check(lenient, Draft(long)).clean
-    assert CopyChecker({"ad_headline": {"max_characters": None}}).check(MILL, Draft(f"{long} {long}")).clean
+    assert CopyChecker(own).check(lenient, Completion(long)).clean
+    assert CopyChecker({"ad_headline": {"max_characters": None}}).check(MILL, Completion(f"{long} {long}")).clean
 
 
 def test_what_no_copy_can_meet_is_told_with_every_copy() -> None:
     brief = Brief(FIELDS, must_mention=("hand-turned walnut",), must_avoid=("walnut",), max_words=1)
-    _, _, clean, problems, _ = CopyChecker().told(brief, [Draft("Hand-turned walnut")], 1)
+    _, _, clean, problems, _ = CopyChecker().told(brief, [Completion("Hand-turned walnut")], 1)
     assert clean == "no"
     assert 'cannot be met: has to say "hand-turned walnut" but not "walnut"' in str(problems)
     assert "cannot be met: what has to be said is 2 words long, and 1 are allowed" in str(problems)
@@ -99,14 +104,14 @@ def test_what_no_copy_can_meet_is_told_with_every_copy() -> None:
 def test_limits_that_are_none_are_refused(limits: Any) -> None:
     with pytest.raises(UserError, match="Limits of channels are") as caught:
         CopyChecker(limits)
-    assert "max_characters: 45" in str(caught.value.mend)
+    assert "max_characters: 45" in str(caught.value.fix)
 
 
 def test_limits_that_are_given_twice_for_one_channel_are_refused() -> None:
     with pytest.raises(UserError, match="tweet and X post are names of one channel"):
         CopyChecker({"tweet": {"max_words": 9}, "X post": {"max_words": 7}})
     post = Brief(FIELDS, channel="twitter")
-    assert CopyChecker({"tweet": {"max_words": 5}}).check(post, Draft(CLEAN)).problems == [
+    assert CopyChecker({"tweet": {"max_words": 5}}).check(post, Completion(CLEAN)).problems == [
         "has 6 words, and 5 are allowed"
     ]
 
@@ -158,7 +163,7 @@ def test_an_encoder_has_its_positions_for_itself_and_starts_as_before(tmp_path: 
 def test_copy_for_which_the_decoder_has_no_positions_is_refused(tmp_path: Path, bart: Path) -> None:
     with pytest.raises(UserError, match="the decoder has 64 positions") as caught:
         read(tmp_path, *given(tmp_path, bart), "recipe.max_new_tokens=64")
-    assert caught.value.mend == "recipe.max_new_tokens=32"
+    assert caught.value.fix == "recipe.max_new_tokens=32"
 
 
 def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_path: Path, bart: Path) -> None:
@@ -168,7 +173,7 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
     more += ["recipe.max_new_tokens=20", "recipe.must_mention=null"]
     with pytest.raises(UserError) as caught:
         read(tmp_path, *more, "data.too_long=error")
-    assert "A row is too long: the" in caught.value.told() and "long.jsonl:3" in caught.value.told()
+    assert "A row is too long: the" in caught.value.message() and "long.jsonl:3" in caught.value.message()
     with pytest.raises(UserError, match="2"):
         read(tmp_path, *more)
     made = read(tmp_path, *more, "data.max_rejects=2")

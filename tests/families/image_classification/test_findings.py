@@ -51,6 +51,6 @@ def test_several_findings_are_all_of_them_whatever_they_are_called() -> None:
 def test_a_negative_label_must_be_one() -> None:
     with pytest.raises(UserError, match="no label is called 'fine'") as caught:
         find_findings(("ill", "normal"), several=False, negative="fine")
-    assert caught.value.mend == "choose from: ill, normal"
+    assert caught.value.fix == "choose from: ill, normal"
     with pytest.raises(UserError, match=r"recipe\.negative names a label"):
         find_findings(("a", "b"), several=True, negative="a")

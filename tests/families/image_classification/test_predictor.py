@@ -121,6 +121,6 @@ def test_a_point_that_is_not_there_or_cannot_answer_is_refused() -> None:
     check_rules(rules, "screening")
     with pytest.raises(UserError, match="no operating point 'screen'") as caught:
         check_rules(rules, "screen")
-    assert caught.value.mend == "choose from: screening, confirming"
+    assert caught.value.fix == "choose from: screening, confirming"
     with pytest.raises(UserError, match="2 exclude each other"):
         check_point("screening", three)

@@ -14,7 +14,7 @@ from torchvision.transforms import functional
 
 from tests.diagnosed import picture, write_table
 from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
-from tunebook.data.load_and_validate import Checked, open_gate
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
 from tunebook.families.image_classification.batches import encode_images, pixel_data, training_content
@@ -83,9 +83,9 @@ def config_of(folder: Path, table: Path, **more: Any) -> TrainConfig:
     return config
 
 
-def checked(folder: Path, config: TrainConfig, given: ImageClassificationConfig) -> Checked:
+def checked(folder: Path, config: TrainConfig, given: ImageClassificationConfig) -> ValidatedData:
     source = find_image_model(config.model, weights=True)
-    return open_gate(
+    return load_and_validate(
         config.data,
         training_columns(given, config.data),
         samples=None,

@@ -117,7 +117,7 @@ def test_an_architecture_that_pools_in_another_way_is_refused(config: transforme
     model = AutoModelForSequenceClassification.from_config(config)
     with pytest.raises(UserError, match=r"does not know where the head of (XLNet|Albert)") as caught:
         compute_features(model, batches(), 10, torch.device("cpu"))
-    assert caught.value.where == "adapt.method" and "adapt=lora" in str(caught.value.mend)
+    assert caught.value.where == "adapt.method" and "adapt=lora" in str(caught.value.fix)
 
 
 def test_features_come_from_the_cache_the_second_time(tmp_path: Path):

@@ -38,7 +38,7 @@ from tunebook.families.text_generation.data.packing import Pack
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.data.window import ask
-from tunebook.families.text_generation.predictor import Writer
+from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import assistant_turns, read_facts
 from tunebook.pipeline.prepare import Prepared, prepare
 
@@ -216,7 +216,7 @@ def test_a_loss_that_is_not_finite_names_its_conversation(tmp_path: Path) -> Non
     module = FineTuner(trained, recipe.head(()), recipe.metrics(()), prepared.config.optim, 10, where=where)
     with pytest.raises(UserError) as caught:
         quick_trainer().fit(module, datamodule=data)
-    told = caught.value.told()
+    told = caught.value.message()
     assert where(bad.row) in told
     assert not any(where(item.row) in told.replace(where(bad.row), "") for item in batch)
 
@@ -227,7 +227,7 @@ def test_the_losses_of_a_long_conversation_are_added_up_once(tmp_path: Path, lla
     model = AutoModelForCausalLM.from_pretrained(llama).eval()
     tokenizer = AutoTokenizer.from_pretrained(llama)
     items, conversations = prepared.encoded.splits["test"].items, turns_of(prepared, "test")
-    losses, tokens = Writer(model, prepared.encoded.tokenizer, 80, recipe=prepared.recipe).losses(items)  # type: ignore[arg-type]
+    losses, tokens = TextGenerator(model, prepared.encoded.tokenizer, 80, recipe=prepared.recipe).losses(items)  # type: ignore[arg-type]
     sums = scored_rows(items, losses, tokens, len(conversations))
     for turns, (_, count) in zip(conversations, sums, strict=True):
         answers = [t["content"] for t in turns if t["role"] == "assistant"]
@@ -250,7 +250,7 @@ def test_rows_and_examples_stay_in_step_where_the_encoder_rejects_some(tmp_path:
     rows = write_jsonl(tmp_path / "chats.jsonl", chats)
     with pytest.raises(UserError) as caught:
         ready(tmp_path, llama, rows)
-    assert "5 of 40 rows cannot be used" in caught.value.what and "data.max_rejects=5" in str(caught.value.mend)
+    assert "5 of 40 rows cannot be used" in caught.value.what and "data.max_rejects=5" in str(caught.value.fix)
     assert "the control token <|end|> stands in what is said in turn" in str(caught.value.where)
     prepared = ready(tmp_path, llama, rows, "data.max_rejects=5")
     rejected = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
@@ -437,7 +437,7 @@ def test_a_template_without_a_system_turn_takes_rows_without_one_alone(tmp_path:
     with pytest.raises(UserError) as caught:
         ready(tmp_path, llama, write_jsonl(tmp_path / "mixed.jsonl", mixed), given)
     assert "There are system prompts" in caught.value.what and "no system role" in caught.value.what
-    assert "leave the system turns out" in str(caught.value.mend)
+    assert "leave the system turns out" in str(caught.value.fix)
 
 
 def learnt_texts(prepared: Prepared) -> list[str]:
@@ -448,11 +448,11 @@ def learnt_texts(prepared: Prepared) -> list[str]:
 def check_plain(folder: Path, model: Path, end: str, rows: Path, *more: str) -> None:
     with pytest.raises(UserError, match="has no chat template") as caught:
         ready(folder, model, rows, *more)
-    assert "model.chat_template=plain" in str(caught.value.mend)
+    assert "model.chat_template=plain" in str(caught.value.fix)
     prepared = ready(folder, model, rows, "model.chat_template=plain", *more)
     said = [t["content"] for turns in turns_of(prepared, "train") for t in turns if t["role"] == "assistant"]
     assert [text.strip() for text in learnt_texts(prepared)] == [f"{text}{end}" for text in said]
-    writer = Writer(torch.nn.Linear(1, 1), prepared.encoded.tokenizer, 512, recipe=prepared.recipe)
+    writer = TextGenerator(torch.nn.Linear(1, 1), prepared.encoded.tokenizer, 512, recipe=prepared.recipe)
     tokenizer = load_tokenizer(prepared.source)
     assert writer.template.end_of_turn_ids == (tokenizer.eos_token_id,)
     prompt = tokenizer.decode(writer.template.prompt(messages("Where is it?")), skip_special_tokens=True)
@@ -486,7 +486,7 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
     rows = write_jsonl(tmp_path / "both.jsonl", both)
     with pytest.raises(UserError) as caught:
         ready(tmp_path, llama, rows)
-    assert "data.format=messages or data.format=prompt_completion" in str(caught.value.mend)
+    assert "data.format=messages or data.format=prompt_completion" in str(caught.value.fix)
     taken = turns_of(ready(tmp_path, llama, rows, "data.format=prompt_completion"), "train")
     assert all(turns[0]["content"].startswith("asked") and turns[1]["content"].startswith("said") for turns in taken)
     others = turns_of(ready(tmp_path, llama, rows, "data.format=messages"), "train")
@@ -538,7 +538,7 @@ def test_a_mistake_is_told_before_training_and_leaves_nothing(
     more = ["data.max_length=64", *given, f"data.train={chats}", "trainer.max_steps=1"]
     with pytest.raises(UserError) as caught:
         chatted(tmp_path, *more, override)
-    told = caught.value.told()
+    told = caught.value.message()
     for phrase in REFUSED[override]:
         assert phrase in told, told
     left = {p.name for p in tmp_path.rglob("*") if p.is_file() and "cache" not in p.parts}
@@ -554,5 +554,5 @@ def test_an_encoder_is_refused(tmp_path: Path, chats: Path, minilm: str) -> None
 def test_the_command_line_ends_with_2_and_leaves_no_folder(tmp_path: Path, chats: Path, tunebook: Tunebook) -> None:
     done = tunebook("train", "recipe=customer_chat", f"data.train={chats}", "data.text=question", "run_dir=deep/run")
     assert done.returncode == 2 and done.stderr.startswith("error: data.text means nothing to recipe=customer_chat.")
-    assert "  where: " in done.stderr and "  mend:  " in done.stderr and "Traceback" not in done.stderr
+    assert "  where: " in done.stderr and "  fix:   " in done.stderr and "Traceback" not in done.stderr
     assert not any((tmp_path / "work").iterdir())

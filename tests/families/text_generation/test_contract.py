@@ -105,7 +105,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("baselines", lambda self, rows, which, train: {"tuned": ["..."] * len(which)}, "call one 'tuned'"),
     ("kept", lambda self, config, train: {"name": "\ud800"}, "`kept` returned what JSON has not"),
     ("exchanges", lambda self, rows, wanted: [], "`exchanges` returned a list"),
-    ("ranked", lambda self, rows, which, drafts: [each[0] for each in drafts], "`ranked` returned Draft(text="),
+    ("ranked", lambda self, rows, which, drafts: [each[0] for each in drafts], "`ranked` returned Completion(text="),
     ("measures", lambda self, rows, which, drafts, train: {"length": 3.0}, "`measures` returned a dict"),
     ("measures", a_row_less_measured, "rows for"),
     ("baselines", lambda self, rows, which, train: {"silence": "..."}, "`baselines` returned a dict"),
@@ -116,7 +116,7 @@ CASES: list[tuple[str, Any, str]] = [
 IN_PREDICT: list[tuple[str, Any, str]] = [
     ("asked", lambda self, rows: ["hello" for _ in range(len(rows))], "`asked` returned 'hello'"),
     ("asked", lambda self, rows: iter(()), "`asked` gave 0 of 2 rows"),
-    ("answers", lambda self, rows, asked, drafts: [each[0] for each in drafts], "`answers` returned a Draft"),
+    ("answers", lambda self, rows, asked, drafts: [each[0] for each in drafts], "`answers` returned a Completion"),
 ]
 
 
@@ -129,7 +129,7 @@ def tells(caught: pytest.ExceptionInfo[BrokenContract], own: Any, said: str, nam
     assert f"The recipe '{name}' breaks the contract: its " in caught.value.what
     assert said in caught.value.what and caught.value.exit_code == 2
     assert caught.value.where == f"{inspect.getsourcefile(code)}:{code.co_firstlineno}"
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(("part", "own", "said"), named(CASES))

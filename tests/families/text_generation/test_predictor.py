@@ -41,7 +41,7 @@ from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.generate import Generation
-from tunebook.families.text_generation.predictor import Writer
+from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.pipeline.prepare import make_recipe
 from tunebook.pipeline.run_folder import RunFolder
 
@@ -54,9 +54,9 @@ def template() -> ChatTemplate:
 
 
 @pytest.fixture(scope="module")
-def starter(template: ChatTemplate) -> Writer:
+def starter(template: ChatTemplate) -> TextGenerator:
     model = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32)
-    return Writer(
+    return TextGenerator(
         model, template, 300, Generation(max_new_tokens=TOKENS), recipe=make_recipe(composed(*QUICK, "run_dir=x"))
     )
 
@@ -70,7 +70,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def questions(folder: Path, chats: Sequence[Sequence[dict[str, str]]]) -> Rows:
-    """Checked conversations that wait for an answer."""
+    """ValidatedData conversations that wait for an answer."""
     file = write_jsonl(folder / "waiting.jsonl", [{"messages": list(turns)} for turns in chats])
     rejects = RejectLog(folder / "rejects.jsonl", 0)
     rows = read_rows([str(file)], "files", asked_columns([str(file)], None), rejects, split="rows")
@@ -91,7 +91,7 @@ def plainly(model: Any, prompt: Sequence[int], end: int) -> list[int]:
     return whole[0, len(prompt) :].tolist()  # type: ignore[no-any-return]
 
 
-def test_answers_come_in_the_order_of_the_rows(starter: Writer, tmp_path: Path) -> None:
+def test_answers_come_in_the_order_of_the_rows(starter: TextGenerator, tmp_path: Path) -> None:
     draw = random.Random(1)
     chats = [conversation(draw, draw.randint(1, 4))[:-1] for _ in range(40)]
     rows = questions(tmp_path, chats)
@@ -107,7 +107,7 @@ def test_answers_come_in_the_order_of_the_rows(starter: Writer, tmp_path: Path) 
     assert len({answer["answer"] for answer in found}) > 5
 
 
-def test_answers_that_nothing_closes_are_told_and_counted(starter: Writer, tmp_path: Path) -> None:
+def test_answers_that_nothing_closes_are_told_and_counted(starter: TextGenerator, tmp_path: Path) -> None:
     draw = random.Random(1)
     chats = [conversation(draw, draw.randint(1, 4))[:-1] for _ in range(12)]
     writer = replace(starter, unfinished=0)
@@ -124,7 +124,7 @@ def test_answers_that_nothing_closes_are_told_and_counted(starter: Writer, tmp_p
     assert writer.unfinished == 2 * sum(expected)
 
 
-def test_losses_are_those_of_transformers_whatever_the_batch(starter: Writer, template: ChatTemplate) -> None:
+def test_losses_are_those_of_transformers_whatever_the_batch(starter: TextGenerator, template: ChatTemplate) -> None:
     draw = random.Random(2)
     rows = [template.supervise(conversation(draw, draw.randint(1, 5))) for _ in range(37)]
     items = PackedItems(
@@ -143,22 +143,24 @@ def test_losses_are_those_of_transformers_whatever_the_batch(starter: Writer, te
         assert loss / count == pytest.approx(mean, rel=1e-5)
 
 
-def test_losses_are_taken_without_dropout(starter: Writer, template: ChatTemplate, tmp_path: Path) -> None:
+def test_losses_are_taken_without_dropout(starter: TextGenerator, template: ChatTemplate, tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path, attention_dropout=0.9)
     model = AutoModelForCausalLM.from_pretrained(folder).train()
     row = template.supervise(conversation(random.Random(3), 4))
     items = PackedItems(row.ids, row.learnt, np.array([0, len(row)]), one_each(1))
-    writer = Writer(model, template, 256, recipe=starter.recipe)
+    writer = TextGenerator(model, template, 256, recipe=starter.recipe)
     assert writer.losses(items)[0] == writer.losses(items)[0]
 
 
-def test_earlier_turns_make_room_for_the_answer(starter: Writer, template: ChatTemplate) -> None:
+def test_earlier_turns_make_room_for_the_answer(starter: TextGenerator, template: ChatTemplate) -> None:
     """Room is what the model was trained on, or what its positions leave beside the answer."""
     draw = random.Random(4)
     turns = [Message(t["role"], t["content"]) for t in conversation(draw, 12, system="Be kind.")[:-1]]  # type: ignore[arg-type]
     whole = template.prompt(turns)
     for max_length, max_new, room in ((300, 10, 300), (100, 10, 100), (4096, 900, 124), (4096, 10, 1014)):
-        writer = Writer(starter.model, template, max_length, Generation(max_new_tokens=max_new), recipe=starter.recipe)
+        writer = TextGenerator(
+            starter.model, template, max_length, Generation(max_new_tokens=max_new), recipe=starter.recipe
+        )
         assert writer.room == room
         asked = writer.asked(turns)
         assert len(asked) <= room and writer.truncated == (len(whole) > room)
@@ -168,19 +170,19 @@ def test_earlier_turns_make_room_for_the_answer(starter: Writer, template: ChatT
 
 
 @pytest.mark.parametrize("max_new", [1017, 1024, 10**6])
-def test_no_room_for_a_question_is_refused(starter: Writer, template: ChatTemplate, max_new: int) -> None:
-    writer = Writer(starter.model, template, 300, Generation(max_new_tokens=max_new), recipe=starter.recipe)
+def test_no_room_for_a_question_is_refused(starter: TextGenerator, template: ChatTemplate, max_new: int) -> None:
+    writer = TextGenerator(starter.model, template, 300, Generation(max_new_tokens=max_new), recipe=starter.recipe)
     with pytest.raises(UserError, match="leave no room for a question: the model has 1024 positions"):
         writer.asked([Message("user", "Where is it?")])
 
 
-def test_a_short_max_length_is_not_blamed_on_the_answers(starter: Writer, template: ChatTemplate) -> None:
-    writer = Writer(starter.model, template, 6, Generation(max_new_tokens=4), recipe=starter.recipe)
+def test_a_short_max_length_is_not_blamed_on_the_answers(starter: TextGenerator, template: ChatTemplate) -> None:
+    writer = TextGenerator(starter.model, template, 6, Generation(max_new_tokens=4), recipe=starter.recipe)
     with pytest.raises(Unsupervisable, match="there is room for 6"):
         writer.asked([Message("user", "Where in the world is my parcel?")])
 
 
-def test_a_question_that_cannot_be_asked_names_its_row(starter: Writer, tmp_path: Path) -> None:
+def test_a_question_that_cannot_be_asked_names_its_row(starter: TextGenerator, tmp_path: Path) -> None:
     draw = random.Random(5)
     long = [{"role": "user", "content": " ".join(sentence(draw) for _ in range(60))}]
     control = [{"role": "user", "content": "write <|assistant|> please"}]
@@ -191,13 +193,13 @@ def test_a_question_that_cannot_be_asked_names_its_row(starter: Writer, tmp_path
         assert why in caught.value.what and caught.value.where == "waiting.jsonl:2"
 
 
-def test_decoding_leaves_out_control_tokens_and_outer_white_space(starter: Writer) -> None:
+def test_decoding_leaves_out_control_tokens_and_outer_white_space(starter: TextGenerator) -> None:
     words = starter.tokenizer
     ids = words("  Your parcel,\n it is   late \n", add_special_tokens=False)["input_ids"]
     assert starter.decode([words.bos_token_id, *ids, words.eos_token_id]) == "Your parcel,\n it is   late"
 
 
-def test_the_pieces_of_a_stream_are_the_answer(starter: Writer) -> None:
+def test_the_pieces_of_a_stream_are_the_answer(starter: TextGenerator) -> None:
     turns = [Message("user", "Where is my parcel? It is three days late.")]
     written = [draft.text for (draft,) in starter.drafts([starter.asked(turns)])]
     assert "".join(starter.stream(turns)) == written[0] != ""

@@ -491,7 +491,7 @@ def test_a_failure_half_way_leaves_nothing(
 def test_a_value_that_nothing_can_be_drawn_with_is_told_at_once(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as told:
         pictures(**{"kind": "xray", "patients": 1, **options})  # before the first picture is asked for
-    assert told.value.where and told.value.mend
+    assert told.value.where and told.value.fix
 
 
 def test_a_picture_that_a_patient_does_not_have_is_told() -> None:

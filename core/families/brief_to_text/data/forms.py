@@ -75,7 +75,7 @@ def brief_form(
         raise UserError(
             f"the brief is to be the column {brief!r}, and the columns {', '.join(fields)} too",
             where=KEY,
-            mend="set recipe.fields (a column a field) or recipe.brief (one column that holds the whole brief)",
+            fix="set recipe.fields (a column a field) or recipe.brief (one column that holds the whole brief)",
         )
     form = BriefForm(
         tuple(fields or ()), brief or (None if fields else _detected(paths)), copy, constraints or Constraints()
@@ -128,7 +128,7 @@ def _detected(paths: Sequence[Path]) -> str:
         "which columns are the brief is not said"
         + (f", and none that all files have is called {_or(WHOLE)}" * bool(columns)),
         where=KEY,
-        mend="recipe.fields=[name,features] names the columns that make it up, recipe.brief=<column> the one that "
+        fix="recipe.fields=[name,features] names the columns that make it up, recipe.brief=<column> the one that "
         "holds it whole" + f"; {listed}" * bool(listed),
     )
 
@@ -144,7 +144,7 @@ def _check_names(form: BriefForm) -> None:
         if name in known:
             twice = "named twice" if known[name] == use else f"both {known[name]} and {use}"
             off = f", or set {use}=null to make it a field like others" * use.startswith("recipe.")
-            raise UserError(f"the column {name!r} is {twice}", where=KEY, mend=f"name it once{off}")
+            raise UserError(f"the column {name!r} is {twice}", where=KEY, fix=f"name it once{off}")
         known[name] = use
 
 

@@ -35,7 +35,7 @@ def merge_references(rows: Rows) -> Merged:
     a prompt could tell, they ask for copy of their own.
 
     Args:
-        rows: Checked rows (`BriefContent.inspect`).
+        rows: ValidatedData rows (`BriefContent.inspect`).
     """
     numbers: dict[str, int] = {}
     first: list[int] = []

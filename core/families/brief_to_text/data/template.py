@@ -66,10 +66,10 @@ class PromptTemplate:
             template = cls(name, text, environment.from_string(text))
         except jinja2.TemplateSyntaxError as error:
             raise UserError(
-                f"{name} is no template: {error.message}", where=f"{KEY}, line {error.lineno}", mend="mend that line"
+                f"{name} is no template: {error.message}", where=f"{KEY}, line {error.lineno}", fix="fix that line"
             ) from None
         except RecursionError:
-            raise UserError(f"{name} is nested too deeply", where=KEY, mend="write it flat") from None
+            raise UserError(f"{name} is nested too deeply", where=KEY, fix="write it flat") from None
         template._try(known)
         return template
 
@@ -111,7 +111,7 @@ class PromptTemplate:
 
     def _deaf(self, what: str) -> UserError:
         loop = "{% for name, value in fields.items() %}{{ name }}: {{ value }}{% endfor %}"
-        return UserError(f"{self.name} {what}", where=KEY, mend=f"write fields, such as all of them: {loop}")
+        return UserError(f"{self.name} {what}", where=KEY, fix=f"write fields, such as all of them: {loop}")
 
 
 def _read(file: Path | None) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def _read(file: Path | None) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"the prompt's template {path} cannot be read: {reason}", where=KEY, mend=f"{KEY}=<a Jinja file>, or none"
+            f"the prompt's template {path} cannot be read: {reason}", where=KEY, fix=f"{KEY}=<a Jinja file>, or none"
         ) from None
 
 
@@ -175,9 +175,9 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
     where = f"{KEY}, line {lines[-1]}" if lines else KEY
     if isinstance(error, jinja2.exceptions.SecurityError):
-        return UserError(f"{name} does what a template may not: {error}", where=where, mend="write values, no more")
+        return UserError(f"{name} does what a template may not: {error}", where=where, fix="write values, no more")
     if not isinstance(error, jinja2.UndefinedError):
-        return UserError(f"{name} fails: {error or type(error).__name__}", where=where, mend="mend that line")
+        return UserError(f"{name} fails: {error or type(error).__name__}", where=where, fix="fix that line")
     fields = list(variables["fields"])
     others = [other for other in variables if other not in fields]
     asked = str(error).split("'")[-2] if "'" in str(error) else ""
@@ -185,7 +185,7 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
     return UserError(
         f"{name} asks for what the brief has not: {error}",
         where=where,
-        mend=(f"did you mean {near[0]!r}? " if near else "")
+        fix=(f"did you mean {near[0]!r}? " if near else "")
         + f"this brief has {', '.join(fields)}, and every one {', '.join(others)}; around what only some briefs have: "
         "{% if price is defined %}, {% if channel %}",
     )

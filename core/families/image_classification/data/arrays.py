@@ -91,7 +91,7 @@ def read_labels(path: Path, name: str, count: int) -> list[list[str | None]]:
         raise UserError(
             f"{path.name} has {count} images and {len(labels) if labels.ndim else 1} {name}",
             where=str(path),
-            mend="an image and its label must be in the same row of the two arrays",
+            fix="an image and its label must be in the same row of the two arrays",
         )
     try:
         return [[_label(value) for value in column] for column in labels.reshape(count, -1).T.tolist()]
@@ -108,4 +108,4 @@ def _label(value: Any) -> str | None:
 
 def _unreadable(path: Path, error: Exception) -> UserError:
     told = " ".join(str(error).split()) or type(error).__name__
-    return UserError(f"{path.name} is not a readable .npz file: {told}", where=str(path), mend="fetch it again")
+    return UserError(f"{path.name} is not a readable .npz file: {told}", where=str(path), fix="fetch it again")

@@ -77,7 +77,7 @@ def _split_folders(path: Path) -> dict[str, str]:
         raise UserError(
             f"{path.name} holds splits and other folders: {', '.join(sorted(folder.name for folder in others))}",
             where=str(path),
-            mend=f"name the splits: data.train={found['train'][0]} data.test=...",
+            fix=f"name the splits: data.train={found['train'][0]} data.test=...",
         )
     return {} if others else {split: str(each[0]) for split, each in found.items() if each}
 
@@ -110,7 +110,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
             raise UserError(
                 f"the source {path.name} holds images and no column {column.name!r}",
                 where=column.key,
-                mend="list the images in a CSV or Parquet file with a column for each of these, "
+                fix="list the images in a CSV or Parquet file with a column for each of these, "
                 f"such as path,label,{column.name}",
             )
 
@@ -123,7 +123,7 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
         raise UserError(
             f"{path.name} holds splits, not classes: {', '.join(splits)}",
             where=str(path),
-            mend=f"name one: {next(iter(splits.values()))}",
+            fix=f"name one: {next(iter(splits.values()))}",
         )
     files = sorted(file for file in path.rglob("*") if _is_entry(file) and not _is_hidden(file, path))
     if wanted:
@@ -132,11 +132,11 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
             raise UserError(
                 f"{loose[0].name} lies in no sub-folder: its class is not known",
                 where=str(path),
-                mend="one sub-folder a class, named like it, or a CSV file with the columns path and label",
+                fix="one sub-folder a class, named like it, or a CSV file with the columns path and label",
             )
     images = [file for file in files if not wanted or file.parent != path]
     if not any(map(is_image_file, images)):
-        raise UserError(f"there is no image in {path}", where=str(path), mend="name the folder that holds them")
+        raise UserError(f"there is no image in {path}", where=str(path), fix="name the folder that holds them")
     chunk = Chunk.empty(columns)
     for line, file in enumerate(images, start=1):
         label = file.relative_to(path).parts[0]
@@ -164,7 +164,7 @@ def _npz(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
         raise UserError(
             f"{path.name} has no {split} images; its arrays: {', '.join(arrays)}",
             where=str(path),
-            mend=f"name the arrays {'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'images'])} and "
+            fix=f"name the arrays {'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'images'])} and "
             f"{'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'labels'])}",
         )
     before = 0
@@ -197,7 +197,7 @@ def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[C
 
 
 def _no_such_label(path: Path, column: Column, labels: int) -> UserError:
-    mend = "list the images in a CSV file with such a column"
+    fix = "list the images in a CSV file with such a column"
     if labels > 1:
-        mend = f"its {labels} findings are called 0 to {labels - 1}: recipe.findings=[0,1]"
-    return UserError(f"{path.name} has no column {column.name!r}", where=column.key, mend=mend)
+        fix = f"its {labels} findings are called 0 to {labels - 1}: recipe.findings=[0,1]"
+    return UserError(f"{path.name} has no column {column.name!r}", where=column.key, fix=fix)

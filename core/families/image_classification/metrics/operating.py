@@ -57,7 +57,7 @@ def parse_rule(name: str, text: str) -> OperatingRule:
         raise UserError(
             f"{text!r} is no rule for an operating point",
             where=f"recipe.points.{name}",
-            mend=f"write one of: {', '.join(FORMS)}; with numbers above 0 and up to 1",
+            fix=f"write one of: {', '.join(FORMS)}; with numbers above 0 and up to 1",
         )
     return OperatingRule(name, kind, targets)
 

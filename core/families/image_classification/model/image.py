@@ -109,7 +109,7 @@ def own_preprocessing(
         raise UserError(
             f"Pictures cannot be prepared so: {error}.",
             where="recipe.size, recipe.channels, recipe.mean, recipe.std",
-            mend="leave them out to take the weights' own; a mean or std is one number, or one a channel",
+            fix="leave them out to take the weights' own; a mean or std is one number, or one a channel",
         ) from error
     _try_on(source, pre)
     return pre
@@ -129,7 +129,7 @@ def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> No
             f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for what "
             f"the layers put out, and this machine has {there / 2**30:.0f}.",
             where="recipe.size, data.batch_size",
-            mend="a smaller recipe.size, or data.batch_size="
+            fix="a smaller recipe.size, or data.batch_size="
             f"{max(2, int(batch_size * there / needed / 2))} with trainer.accumulate_grad_batches",
         )
 
@@ -194,7 +194,7 @@ def _try_on(source: ModelSource, pre: Preprocessing) -> None:
         raise UserError(
             f"'{source.name}' does not take pictures of {pre.channels} x {pre.size} x {pre.size}: {reason(error)}.",
             where="recipe.size",
-            mend="choose another size (a ViT takes multiples of its patch) or another model",
+            fix="choose another size (a ViT takes multiples of its patch) or another model",
         ) from error
 
 
@@ -215,7 +215,7 @@ def load_image_model(
     """
     pretrained = method is not Method.scratch
     if config.dropout is not None and not 0 <= config.dropout < 1:
-        raise UserError("Dropout must be from 0 to under 1.", where="model.dropout", mend="model.dropout=0.1")
+        raise UserError("Dropout must be from 0 to under 1.", where="model.dropout", fix="model.dropout=0.1")
     try:
         model = (
             filled(source, lambda: build(source, outputs, pre.channels, pre.size, config.dropout, weights=True))
@@ -242,7 +242,7 @@ def final_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
         raise UserError(
             f"{type(model).__name__} has no single final layer that could be made anew.",
             where="model.name",
-            mend="choose another model; of distilled ones, the one without a second head",
+            fix="choose another model; of distilled ones, the one without a second head",
         )
     return names[0], found
 

@@ -118,7 +118,7 @@ def _unfit(source: ModelSource, reason: str) -> UserError:
     return UserError(
         f"The weights do not fit the architecture '{source.architecture}': {reason}.",
         where=str(source.weights),
-        mend=f"choose the architecture that these weights were trained as, named as {source.library} names it; "
+        fix=f"choose the architecture that these weights were trained as, named as {source.library} names it; "
         "arguments that it was built with go into model.args",
     )
 
@@ -149,7 +149,7 @@ def _build_torchvision(
         raise UserError(
             f"torchvision's models take 3 channels, not {channels}.",
             where="model.name",
-            mend="leave the channels unset (grey pictures are repeated), or choose timm's model of the same name",
+            fix="leave the channels unset (grey pictures are repeated), or choose timm's model of the same name",
         )
     name = str(source.architecture).partition(".")[0]
     model: nn.Module = models.get_model(name, weights=None, num_classes=outputs, **source.args)
@@ -165,7 +165,7 @@ def _set_dropout(model: nn.Module, dropout: float) -> None:
     """Set every dropout that this architecture has."""
     layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     if not layers:
-        raise UserError("This model has no dropout to set.", where="model.dropout", mend="leave model.dropout unset")
+        raise UserError("This model has no dropout to set.", where="model.dropout", fix="leave model.dropout unset")
     for layer in layers:
         layer.p = dropout
 

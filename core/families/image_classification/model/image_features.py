@@ -110,7 +110,7 @@ def _goes_on() -> UserError:
     return UserError(
         "adapt=head needs a model whose final layer comes last, and this one goes on computing after it.",
         where="adapt.method",
-        mend="adapt=full, or another model",
+        fix="adapt=full, or another model",
     )
 
 

@@ -41,7 +41,7 @@ def find_image_model(config: ModelConfig, weights: bool = True) -> ModelSource:
         raise UserError(
             f"model.weights needs the name of an architecture, and '{name}' is none of timm's.",
             where="model.weights",
-            mend="model.name=resnet18, or another name that timm lists; a folder brings its own weights",
+            fix="model.name=resnet18, or another name that timm lists; a folder brings its own weights",
         )
     _check_bare_name(name)
     return _opened(find_model(config, weights), config, weights)
@@ -69,7 +69,7 @@ def _check_bare_name(name: str) -> None:
     raise UserError(
         f"There is no image model '{name}': no folder, no starter and no architecture of timm's is called that.",
         where="model.name",
-        mend=_nearest(name.partition(".")[0], [*timm.list_models(), *starters]),
+        fix=_nearest(name.partition(".")[0], [*timm.list_models(), *starters]),
     )
 
 
@@ -92,7 +92,7 @@ def _from_timm(config: ModelConfig, weights: bool) -> ModelSource:
         raise UserError(
             f"There are no pre-trained weights of '{bare}' on the hub.",
             where="model.name",
-            mend=f"choose another, or give {_OFFLINE}",
+            fix=f"choose another, or give {_OFFLINE}",
         )
     return _opened(replace(from_hub(replace(config, name=hub_id), True, _OFFLINE), name=config.name), config, True)
 
@@ -113,7 +113,7 @@ def timm_settings(name: str) -> dict[str, Any]:
         raise UserError(
             f"'{architecture}' has no weights with the tag '{tag}'.",
             where="model.name",
-            mend=f"choose from: {', '.join(tags)}" if tags else f"model.name={architecture}",
+            fix=f"choose from: {', '.join(tags)}" if tags else f"model.name={architecture}",
         ) from error
     return found.to_dict() if found is not None else {}
 
@@ -132,7 +132,7 @@ def _opened(source: ModelSource, config: ModelConfig, weights: bool) -> ModelSou
             f"'{source.name}' is no image model of timm or torchvision: its config.json names no architecture"
             + (f" and is that of transformers ({kind})" if kind else ""),
             where="model.name",
-            mend="choose an image model: model=starter_image",
+            fix="choose an image model: model=starter_image",
         )
     file = source.folder / "model.safetensors"
     if weights and not file.is_file():
@@ -154,7 +154,7 @@ def _args(config: ModelConfig) -> dict[str, Any]:
         raise UserError(
             f"model.args must be names with values, not {config.args!r}.",
             where="model.args",
-            mend="model.args={pad_type: same}",
+            fix="model.args={pad_type: same}",
         )
     args = dict(config.args or {})
     taken = sorted(_OURS & set(args))
@@ -162,7 +162,7 @@ def _args(config: ModelConfig) -> dict[str, Any]:
         raise UserError(
             f"{', '.join(taken)} cannot be given as arguments of the architecture.",
             where="model.args",
-            mend="other options set them: the labels, the size and channels of the pictures, model.dropout, "
+            fix="other options set them: the labels, the size and channels of the pictures, model.dropout, "
             "model.weights",
         )
     return args
@@ -177,7 +177,7 @@ def _from_torchvision(config: ModelConfig, weights: bool) -> ModelSource:
         raise UserError(
             f"torchvision has no classifier '{architecture}'.",
             where="model.name",
-            mend=_nearest(architecture, known),
+            fix=_nearest(architecture, known),
         )
     enum = torchvision_weights(named)
     source = ModelSource(config.name, _library("torchvision"), None, "torchvision", named, None, _args(config))
@@ -209,7 +209,7 @@ def torchvision_weights(named: str) -> Any:
         raise UserError(
             f"torchvision's '{architecture}' has no weights '{tag}'.",
             where="model.name",
-            mend=f"choose from: {', '.join(enum.__members__)}",
+            fix=f"choose from: {', '.join(enum.__members__)}",
         )
     return enum[tag] if tag else enum.DEFAULT
 
@@ -229,7 +229,7 @@ def _download(url: str, name: str) -> Path:
         raise UserError(
             f"The weights of '{name}' are not in torch's cache and cannot be downloaded: {error}",
             where="model.name",
-            mend=f"copy {url} to {file}; offline, give {_OFFLINE}",
+            fix=f"copy {url} to {file}; offline, give {_OFFLINE}",
         ) from error
     return file
 
@@ -238,12 +238,12 @@ def _weights_file(name: str) -> Path:
     """The file of ``model.weights``, looked at without loading it."""
     file = Path(name).expanduser()
     if not file.is_file():
-        raise UserError(f"There is no file '{name}'.", where="model.weights", mend="check the path")
+        raise UserError(f"There is no file '{name}'.", where="model.weights", fix="check the path")
     if file.suffix != ".safetensors":
         raise UserError(
             f"{file.name} is no safetensors file; other formats of weights can run code when they are read.",
             where="model.weights",
-            mend="where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)",
+            fix="where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)",
         )
     check_safetensors(file)
     return file.resolve()

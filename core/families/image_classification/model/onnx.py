@@ -77,7 +77,7 @@ def export_onnx(
     except Exception as error:  # the exporter raises nearly anything here
         line = next((text.strip() for text in str(error).splitlines() if text.strip()), type(error).__name__)
         raise UserError(
-            f"The model cannot be written as ONNX: {line}", where=str(file), mend="leave the ONNX file out"
+            f"The model cannot be written as ONNX: {line}", where=str(file), fix="leave the ONNX file out"
         ) from error
     finally:
         model.to(device).train(was_training)
@@ -95,7 +95,7 @@ def _check_installed() -> None:
             import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"An ONNX file needs a package that is not installed: {error.name}.", mend="pip install 'tunebook[onnx]'"
+            f"An ONNX file needs a package that is not installed: {error.name}.", fix="pip install 'tunebook[onnx]'"
         ) from error
 
 

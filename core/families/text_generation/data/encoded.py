@@ -91,7 +91,7 @@ def encode_cached(
     """Encode the conversations of a split, or read them back from the cache.
 
     Args:
-        rows: Checked rows.
+        rows: ValidatedData rows.
         template: Writes conversations as the model reads them.
         max_length: Tokens of a token row, at most.
         policy: What happens to a longer conversation.

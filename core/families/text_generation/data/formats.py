@@ -73,7 +73,7 @@ def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = Non
             raise UserError(
                 f"{path.name} has no column {lacking}, which {KEY}={found.name} needs",
                 where=str(path),
-                mend=f"its columns: {', '.join(names)}; {_needs()}",
+                fix=f"its columns: {', '.join(names)}; {_needs()}",
             )
     known = set().union(*columns.values(), *(shape.optional for path in paths if is_jsonlines(path)))
     return Detected(found, tuple(name for name in (*shape.needed(answered), *shape.optional) if name in known))
@@ -109,7 +109,7 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
             raise UserError(
                 f"{path.name} holds conversations in no form that is known; its columns: {', '.join(columns[path])}",
                 where=str(path),
-                mend=PARTED if parted_otherwise(columns[path]) else f"rename its columns: {_needs()}",
+                fix=PARTED if parted_otherwise(columns[path]) else f"rename its columns: {_needs()}",
             )
     if common:
         forms = [format for format in SHAPES if format in common]
@@ -117,7 +117,7 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
         raise UserError(
             f"the columns of {path.name} fit more than one form: {', '.join(columns[path])}",
             where=KEY,
-            mend=f"say which one is meant: {' or '.join(f'{KEY}={form.name}' for form in forms)}",
+            fix=f"say which one is meant: {' or '.join(f'{KEY}={form.name}' for form in forms)}",
         )
     one, *others = fitting
     odd = next(path for path in others if fitting[path] != fitting[one])
@@ -125,7 +125,7 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
         f"{one.name} and {odd.name} hold conversations in different forms: {_listed(fitting[one])} and "
         f"{_listed(fitting[odd])}",
         where=KEY,
-        mend="bring all files to one form",
+        fix="bring all files to one form",
     )
 
 

@@ -12,7 +12,7 @@ import torch
 
 from tunebook.recipe import Batch
 
-NOT_LEARNT = -100
+IGNORE_INDEX = -100
 """The target of a position that nothing is learnt at."""
 
 
@@ -180,12 +180,12 @@ def _stack(items: Sequence[Pack], pad_id: int) -> Batch:
     """Ids and targets ``[batch, tokens]``; the target of a position is the next token of the same conversation."""
     shape = len(items), _width(items)
     ids = np.full(shape, pad_id, dtype=np.int64)
-    target = np.full(shape, NOT_LEARNT, dtype=np.int64)
+    target = np.full(shape, IGNORE_INDEX, dtype=np.int64)
     for i, item in enumerate(items):
         tokens = len(item.ids)
         ids[i, :tokens] = item.ids
         follows = item.learnt[1:] & (item.position_ids[1:] > 0)
-        target[i, : tokens - 1] = np.where(follows, item.ids[1:], NOT_LEARNT)
+        target[i, : tokens - 1] = np.where(follows, item.ids[1:], IGNORE_INDEX)
     return {
         "inputs": {"input_ids": torch.from_numpy(ids), "use_cache": False},
         "target": torch.from_numpy(target),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunebook.families.text_generation.data.packing import NOT_LEARNT
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.recipe import Batch
 
 
@@ -159,7 +159,7 @@ def stack_pairs(items: Sequence[Pair], pad_id: int, decoder_start_id: int) -> Ba
     }
     return {
         "inputs": inputs,
-        "target": _padded(targets, NOT_LEARNT),
+        "target": _padded(targets, IGNORE_INDEX),
         "row": torch.tensor([item.row for item in items]),
     }
 

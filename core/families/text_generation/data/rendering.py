@@ -156,7 +156,7 @@ def _from_file(file: Path) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"The chat template cannot be read: {reason}.", where=f"{KEY}={file}", mend="give the path of a Jinja file"
+            f"The chat template cannot be read: {reason}.", where=f"{KEY}={file}", fix="give the path of a Jinja file"
         ) from error
 
 
@@ -165,15 +165,15 @@ def _from_tokenizer(tokenizer: Any) -> tuple[str, str]:
     model = Path(tokenizer.name_or_path).name
     if isinstance(templates, str) and templates.strip():
         return f"the template of {model}", templates
-    mend = f"{KEY}=plain is one that ships, {KEY}=<file.jinja> your own; a model tuned for chats brings its own"
+    fix = f"{KEY}=plain is one that ships, {KEY}=<file.jinja> your own; a model tuned for chats brings its own"
     if not templates:
-        raise UserError(f"The tokenizer of {model} has no chat template.", where=KEY, mend=mend)
+        raise UserError(f"The tokenizer of {model} has no chat template.", where=KEY, fix=fix)
     if "default" in templates:
         return f"the template 'default' of {model}", templates["default"]
     raise UserError(
         f"The tokenizer of {model} has the chat templates {', '.join(sorted(templates))} and none named default.",
         where=KEY,
-        mend=mend,
+        fix=fix,
     )
 
 
@@ -183,7 +183,7 @@ def _exact_encoder(tokenizer: Any) -> Tokenizer:
         raise UserError(
             "This tokenizer does not tell which characters a token covers.",
             where="model.name",
-            mend="take a model with a tokenizer.json",
+            fix="take a model with a tokenizer.json",
         )
     from tokenizers import Tokenizer
     from tokenizers.processors import TemplateProcessing

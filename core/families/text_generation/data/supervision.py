@@ -80,7 +80,7 @@ def fit(
             raise UserError(
                 f"A conversation {told}.",
                 where=where,
-                mend="data.too_long=split_turns makes several rows of it, data.too_long=reject drops it, "
+                fix="data.too_long=split_turns makes several rows of it, data.too_long=reject drops it, "
                 "data.max_length=... allows more",
             )
         if policy is TooLong.reject:

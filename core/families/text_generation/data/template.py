@@ -106,7 +106,7 @@ class ChatTemplate:
                 f"There are system prompts, and with them nothing can safely be learnt with {self.rendering.name}: "
                 f"{self.no_system}.",
                 where=KEY,
-                mend=f"{MEND}; or leave the system turns out",
+                fix=f"{MEND}; or leave the system turns out",
             )
 
     def prompt(self, conversation: Conversation) -> np.ndarray:

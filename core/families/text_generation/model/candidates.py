@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tunebook.errors import UserError
-from tunebook.families.text_generation.data.packing import NOT_LEARNT, Pack, stack_rows
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX, Pack, stack_rows
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.model.generate import Generation, write
 from tunebook.families.text_generation.model.language_loss import plain_model, supervised_losses
@@ -89,9 +89,9 @@ def _check(n: int, settings: Generation) -> None:
     where = "recipe.candidates"
     if settings.num_beams > 1:
         what = f"{n} candidates cannot come from {settings.num_beams} beams."
-        raise UserError(what, where=where, mend=f"num_beams={n}, or fewer candidates")
+        raise UserError(what, where=where, fix=f"num_beams={n}, or fewer candidates")
     what = f"There is one greedy answer, and {n} candidates are wanted."
-    raise UserError(what, where=where, mend=f"do_sample=true draws them, num_beams={n} takes the best beams")
+    raise UserError(what, where=where, fix=f"do_sample=true draws them, num_beams={n} takes the best beams")
 
 
 def score_candidates(
@@ -138,7 +138,7 @@ def _means(model: nn.Module, batch: Batch, device: torch.device | str) -> np.nda
     """Mean log-probability of each row's target, ``[rows]``."""
     inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch["inputs"].items()}
     losses = supervised_losses(model, inputs, batch["target"].to(device)).double().cpu()
-    learnt = batch["target"] != NOT_LEARNT
+    learnt = batch["target"] != IGNORE_INDEX
     sums = losses.new_zeros(len(learnt)).index_add(0, learnt.nonzero()[:, 0], losses)
     means: np.ndarray = (-sums / learnt.sum(dim=1)).numpy()
     return means
@@ -157,5 +157,5 @@ def _batch(model: nn.Module, prompts: Sequence[Sequence[int]], answers: Sequence
     rows = zip(prompts, answers, strict=True)
     pairs = [Pair(np.array(prompt), np.array([*forced, *answer]), 0) for prompt, answer in rows]
     batch = stack_pairs(pairs, pad_id=0, decoder_start_id=start)
-    batch["target"][:, : len(forced)] = NOT_LEARNT
+    batch["target"][:, : len(forced)] = IGNORE_INDEX
     return batch

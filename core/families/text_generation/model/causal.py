@@ -32,7 +32,7 @@ def check_causal(source: ModelSource) -> None:
     kind = settings.get("model_type")
     if kind is None:
         raise UserError(
-            f"'{source.name}' is no language model.", where="model.name", mend="choose one: model=starter_text"
+            f"'{source.name}' is no language model.", where="model.name", fix="choose one: model=starter_text"
         )
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -40,7 +40,7 @@ def check_causal(source: ModelSource) -> None:
         raise UserError(
             f"'{source.name}' ({kind}) does not write one word after the other.",
             where="model.name",
-            mend="choose a causal language model, such as Llama, Qwen, Gemma or GPT-2: model=starter_text",
+            fix="choose a causal language model, such as Llama, Qwen, Gemma or GPT-2: model=starter_text",
         )
 
 
@@ -78,18 +78,18 @@ def check_quantized(source: ModelSource, config: AdaptConfig) -> None:
     Raises:
         UserError: bitsandbytes is missing, an encoder reads, or something else than LoRA is to learn.
     """
-    where, mend = "adapt.quantize=true", "adapt.quantize=false"
+    where, fix = "adapt.quantize=true", "adapt.quantize=false"
     if not config.quantize:
         return
     if is_seq2seq(source):
-        raise UserError("Only causal models are held in 4 bits here.", where=where, mend=mend)
+        raise UserError("Only causal models are held in 4 bits here.", where=where, fix=fix)
     if config.method is not Method.lora:
-        raise UserError("Weights in 4 bits cannot learn; adapters beside them can.", where=where, mend="adapt=lora")
+        raise UserError("Weights in 4 bits cannot learn; adapters beside them can.", where=where, fix="adapt=lora")
     if find_spec("bitsandbytes") is None:
         raise UserError(
             "The package that holds weights in 4 bits is missing.",
             where=where,
-            mend=f"pip install bitsandbytes, or {mend}",
+            fix=f"pip install bitsandbytes, or {fix}",
         )
 
 
@@ -126,7 +126,7 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
         raise UserError(
             f"The model cannot be held in 4 bits here: {str(error).strip().splitlines()[0]}",
             where="adapt.quantize=true",
-            mend="adapt.quantize=false",
+            fix="adapt.quantize=false",
         ) from error
     return model
 

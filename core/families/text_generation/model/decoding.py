@@ -138,14 +138,14 @@ class _Batch:
             raise UserError(
                 f"{type(self.model).__name__} keeps no keys and values of earlier tokens.",
                 where="model.name",
-                mend="choose a causal language model with attention",
+                fix="choose a causal language model with attention",
             )
         logits: Tensor = output.logits[:, -1].float()
         if bool(logits.isnan().any()):
             raise UserError(
                 "the model's logits are not numbers.",
                 where="model.name",
-                mend="compute in float32 or bfloat16; if they still are not, the weights are damaged",
+                fix="compute in float32 or bfloat16; if they still are not, the weights are damaged",
             )
         return logits
 

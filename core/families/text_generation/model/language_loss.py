@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tunebook.errors import UserError
-from tunebook.families.text_generation.data.packing import NOT_LEARNT, PackedItems, stack_packs
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX, PackedItems, stack_packs
 from tunebook.families.text_generation.model.seq2seq import decoder_states, reads_apart
 
 _CHUNK = 512  # positions at a time: smaller ones wait for the weights, larger ones gain nothing
@@ -34,11 +34,11 @@ def supervised_losses(model: nn.Module, inputs: Mapping[str, Any], target: Tenso
         model: A language model of transformers, with or without adapters.
         inputs: What its forward takes, such as ``input_ids`` ``[batch, tokens]``; of a model with an encoder and a
             decoder also ``decoder_input_ids`` ``[batch, target tokens]``.
-        target: Token to follow each position of what is written, or ``NOT_LEARNT``, ``[batch, tokens]`` or
+        target: Token to follow each position of what is written, or ``IGNORE_INDEX``, ``[batch, tokens]`` or
             ``[batch, target tokens]``.
         chunk: Positions whose logits exist at one time.
     """
-    learnt = target != NOT_LEARNT
+    learnt = target != IGNORE_INDEX
     hidden, wanted = backbone_states(model, inputs)[learnt], target[learnt]
     final = _FinalLayer.of(plain_model(model))
     if type(final.layer) is nn.Linear and final.cap is None:
@@ -230,7 +230,7 @@ def check_language_head(model: nn.Module) -> None:
         raise UserError(
             f"The logits of {type(plain).__name__} are more than its final layer makes of the backbone's states.",
             where="model.name",
-            mend="choose a language model with a plain final layer, such as Llama, Qwen, Mistral, Gemma, T5 or BART",
+            fix="choose a language model with a plain final layer, such as Llama, Qwen, Mistral, Gemma, T5 or BART",
         )
 
 

@@ -26,12 +26,12 @@ def load_language_model(source: ModelSource, fresh: bool = False, dropout: float
         fresh,
         dropout,
         kind="a language model",
-        mend="choose a model that transformers has a ...ForCausalLM class for",
+        fix="choose a model that transformers has a ...ForCausalLM class for",
     )
 
 
 def load_writing_model(
-    auto_class: Any, source: ModelSource, fresh: bool, dropout: float | None, kind: str, mend: str
+    auto_class: Any, source: ModelSource, fresh: bool, dropout: float | None, kind: str, fix: str
 ) -> nn.Module:
     """A model that writes, in float32, its weights whole; ``fresh`` takes the architecture alone.
 
@@ -41,7 +41,7 @@ def load_writing_model(
         fresh: Whether its weights are random.
         dropout: Dropout while training; None leaves the model's own.
         kind: What it was to be used as, for the message.
-        mend: What to choose instead, for the message.
+        fix: What to choose instead, for the message.
 
     Raises:
         UserError: transformers has no such model for this architecture, or its weights are not whole.
@@ -74,6 +74,6 @@ def load_writing_model(
         raise UserError(
             f"'{source.name}' cannot be used as {kind}: {str(error).strip().splitlines()[0]}",
             where="model.name",
-            mend=mend,
+            fix=fix,
         ) from error
     return model

@@ -40,7 +40,7 @@ def load_seq2seq(source: ModelSource, fresh: bool = False, dropout: float | None
         fresh,
         dropout,
         kind="a model with an encoder and a decoder",
-        mend="choose a model that transformers has a ...ForConditionalGeneration class for, such as T5 or BART",
+        fix="choose a model that transformers has a ...ForConditionalGeneration class for, such as T5 or BART",
     )
     decoder_prefix(model)
     return model
@@ -69,7 +69,7 @@ def decoder_prefix(model: Any) -> list[int]:
         raise UserError(
             f"Nothing says which token the answers of this {type(model).__name__} start from.",
             where="config.json",
-            mend='set "decoder_start_token_id" there; T5 takes its pad_token_id, BART its eos_token_id',
+            fix='set "decoder_start_token_id" there; T5 takes its pad_token_id, BART its eos_token_id',
         )
     return [start] if first is None else [start, first]
 

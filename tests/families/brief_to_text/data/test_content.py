@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tunebook.config.schema import DataConfig, Leaks
-from tunebook.data.load_and_validate import Checked, open_gate, read_rows
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
@@ -27,8 +27,8 @@ E2E = ROOT.parent / "shared" / "data" / "e2e"
 WHOLE = BriefForm(brief="mr", copy="ref")
 
 
-def gate(folder: Path, config: DataConfig, form: BriefForm, samples: dict[str, Path] | None = None) -> Checked:
-    return open_gate(
+def gate(folder: Path, config: DataConfig, form: BriefForm, samples: dict[str, Path] | None = None) -> ValidatedData:
+    return load_and_validate(
         config,
         brief_columns(form),
         samples=samples,

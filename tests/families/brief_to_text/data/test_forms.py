@@ -37,7 +37,7 @@ def test_without_such_a_column_the_columns_there_are_are_told(tmp_path: Path) ->
     with pytest.raises(UserError) as told:
         brief_form(None, None, paths=paths)
     assert told.value.where == "recipe.fields"
-    assert "the columns of train.csv: mr, ref; the columns of test.jsonl: name, copy" in str(told.value.mend)
+    assert "the columns of train.csv: mr, ref; the columns of test.jsonl: name, copy" in str(told.value.fix)
     with pytest.raises(UserError, match="which columns are the brief is not said"):
         brief_form([], None)
 
@@ -114,14 +114,14 @@ def test_a_field_that_is_missing_is_renamed_among_the_others(tmp_path: Path) -> 
     path = csv_file(tmp_path / "rows.csv", "name,features,copy")
     told = missing(path, BriefForm(("nam", "features")))
     assert told.where == "recipe.fields"
-    assert str(told.mend).startswith("did you mean recipe.fields=[name,features]? its columns: name, features, copy")
+    assert str(told.fix).startswith("did you mean recipe.fields=[name,features]? its columns: name, features, copy")
 
 
 def test_rows_to_be_answered_are_told_what_the_verb_takes(tmp_path: Path) -> None:
     path = csv_file(tmp_path / "rows.csv", "briefs,titles")
     whole = missing(path, BriefForm(brief="brief"), answered=False)
-    assert (whole.where, str(whole.mend).partition("? ")[0]) == ("--text", "did you mean --text=briefs")
+    assert (whole.where, str(whole.fix).partition("? ")[0]) == ("--text", "did you mean --text=briefs")
     fields = missing(path, BriefForm(("title", "price")), answered=False)
-    assert fields.where == str(path) and str(fields.mend).startswith("rename 'titles' to 'title'; its columns:")
+    assert fields.where == str(path) and str(fields.fix).startswith("rename 'titles' to 'title'; its columns:")
     named = missing(path, BriefForm(("titles",), constraints=Constraints(must_avoid="zzz")), answered=False)
-    assert str(named.mend).startswith("call a column 'zzz'; its columns:")
+    assert str(named.fix).startswith("call a column 'zzz'; its columns:")

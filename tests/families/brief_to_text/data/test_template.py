@@ -111,7 +111,7 @@ def test_what_no_brief_has_is_told_with_what_there_is(tmp_path: Path) -> None:
     error = told(tmp_path, "{{ name }}: {{ featurs }}", ["name", "features"])
     assert error.what.endswith("asks for what the brief has not: 'featurs' is undefined")
     assert "did you mean 'features'? this brief has name, features, and every one fields, must_mention" in str(
-        error.mend
+        error.fix
     )
     # What only this brief lacks cannot be known before.
     found = template(tmp_path, "{{ name }} {{ price }}")

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.diagnosed import picture, write_patients, write_table
 from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.columns import Column
-from tunebook.data.load_and_validate import Checked, open_gate
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
@@ -28,13 +28,13 @@ GROUP = Column("group", "patient", "data.group", "any")
 NODULE, MASS = (Column(f"finding {i}", n, "recipe.findings", "flag") for i, n in enumerate(("nodule", "mass")))
 
 
-def gate(folder: Path, *columns: Column, near: float = 0.993, seed: int = 0, **data: Any) -> Checked:
+def gate(folder: Path, *columns: Column, near: float = 0.993, seed: int = 0, **data: Any) -> ValidatedData:
     content = ImageContent(Square(16), Decoding(), folder / "cache", progress=False)
     paths = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
     config = DataConfig(near_duplicate=near, **paths)
     log = RejectLog(folder / "rejects.jsonl", config.max_rejects)
     wanted = columns or (IMAGE, LABEL)
-    return open_gate(config, wanted, samples=None, invalid=None, rejects=log, seed=seed, content=content)
+    return load_and_validate(config, wanted, samples=None, invalid=None, rejects=log, seed=seed, content=content)
 
 
 def rows_of(folder: Path, count: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -87,7 +87,11 @@ def test_a_copy_on_the_other_side_is_found(tmp_path: Path, kind: str) -> None:
     given = {"train": write_table(tmp_path / "a.csv", train), "test": write_table(tmp_path / "b.csv", test)}
     with pytest.raises(UserError) as caught:
         gate(tmp_path, **given)
-    assert "a.csv:9" in caught.value.told() and "b.csv:7" in caught.value.told() and "data.leaks" in caught.value.told()
+    assert (
+        "a.csv:9" in caught.value.message()
+        and "b.csv:7" in caught.value.message()
+        and "data.leaks" in caught.value.message()
+    )
     found = gate(tmp_path, **given, leaks=Leaks.drop)
     assert (found.dropped, found.kept, len(found.test)) == (1, 35, 12)
     assert "7.png" not in {Path(p).name for p in [*found.train.texts("image"), *found.validation.texts("image")]}
@@ -154,7 +158,7 @@ def test_a_patient_in_two_given_splits_is_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(UserError, match="group") as caught:
         gate(tmp_path, IMAGE, LABEL, GROUP, **tables)
-    assert "b.csv:2" in caught.value.told()
+    assert "b.csv:2" in caught.value.message()
 
 
 def test_without_groups_the_danger_is_told(tmp_path: Path) -> None:

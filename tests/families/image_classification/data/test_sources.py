@@ -21,7 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from tests.diagnosed import picture, write_table
 from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
-from tunebook.data.load_and_validate import Checked, open_gate
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -52,11 +52,11 @@ def reasons(log: RejectLog) -> list[tuple[int, str, str]]:
     return [(entry.line, entry.field, entry.reason) for entry in log._entries]
 
 
-def gate(tmp_path: Path, columns: Sequence[Column] = (IMAGE, LABEL), **data: Any) -> Checked:
+def gate(tmp_path: Path, columns: Sequence[Column] = (IMAGE, LABEL), **data: Any) -> ValidatedData:
     content = ImageContent(Square(16), Decoding(), tmp_path / "cache", progress=False)
     config = DataConfig(near_duplicate=0.993, **data)
     log = RejectLog(tmp_path / "rejects.jsonl", config.max_rejects)
-    return open_gate(config, columns, samples=None, invalid=None, rejects=log, seed=0, content=content)
+    return load_and_validate(config, columns, samples=None, invalid=None, rejects=log, seed=0, content=content)
 
 
 def save(path: Path, seed: int, **options: Any) -> Path:
@@ -139,7 +139,7 @@ def test_a_folder_without_images_and_a_column_that_no_folder_has_are_told(tmp_pa
     for column in (Column("group", "patient", "data.group", "any"), *flags("nodule")):
         with pytest.raises(UserError, match=f"no column '{column.name}'") as caught:
             read(tmp_path / "full", IMAGE, LABEL, column)
-        assert caught.value.where == column.key and f"path,label,{column.name}" in str(caught.value.mend)
+        assert caught.value.where == column.key and f"path,label,{column.name}" in str(caught.value.fix)
 
 
 def test_dicom_needs_no_ending_as_scanners_write_it(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_folders_beside_the_splits_are_not_left_out_in_silence(tmp_path: Path) -
         save(tmp_path / name, i)
     with pytest.raises(UserError, match="extra, validation") as caught:
         official_splits(str(tmp_path))
-    assert "data.train=" in str(caught.value.mend)
+    assert "data.train=" in str(caught.value.fix)
 
 
 def test_a_folder_of_splits_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_several_findings_of_an_npz_file_are_called_by_number(tmp_path: Path) ->
     assert (rows.texts("finding 0"), rows.texts("finding 1")) == (["1", "1", "0"], ["0", "0", "1"])
     with pytest.raises(UserError) as caught:
         read(tmp_path / "chest.npz")
-    assert "3 findings are called 0 to 2" in str(caught.value.mend)
+    assert "3 findings are called 0 to 2" in str(caught.value.fix)
     with pytest.raises(UserError, match="no column '3'"):
         read(tmp_path / "chest.npz", IMAGE, *flags("3"))
 

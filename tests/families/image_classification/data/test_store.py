@@ -176,7 +176,7 @@ def test_a_cache_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="the decoded images cannot be kept") as caught:
         opened(tmp_path / "cache", file)
-    assert "data.cache_dir=" in str(caught.value.mend)
+    assert "data.cache_dir=" in str(caught.value.fix)
 
 
 def test_a_disk_without_room_leaves_nothing_half_written(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_another_rule_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_rule("screening", text)
     assert caught.value.where == "recipe.points.screening"
-    assert all(form in str(caught.value.mend) for form in FORMS)
+    assert all(form in str(caught.value.fix) for form in FORMS)
 
 
 def test_points_survive_json(make_findings: Make) -> None:

@@ -357,7 +357,7 @@ def test_adapters_that_a_model_reads_past_are_refused():
     model(torch.zeros(1, 3, 28, 28)).sum().backward()
     with pytest.raises(UserError, match="qkv") as told:
         check_adapters(model)
-    assert told.value.mend is not None and "proj" in told.value.mend and "qkv" not in told.value.mend
+    assert told.value.fix is not None and "proj" in told.value.fix and "qkv" not in told.value.fix
 
 
 def test_lora_needs_linear_layers_that_are_called():
@@ -398,7 +398,7 @@ def test_a_model_that_goes_on_after_its_final_layer_has_no_features():
     batch = {"inputs": {"x": pixels(pre)}, "row": torch.arange(4)}
     with pytest.raises(UserError, match="adapt=head") as caught:
         features_of(shaken(model), [batch], 4, torch.device("cpu"))
-    assert "adapt=full" in str(caught.value.mend)
+    assert "adapt=full" in str(caught.value.fix)
 
 
 OPTIM = OptimConfig(lr=1.0, head_lr=10.0, layer_decay=0.5, weight_decay=0.0)
@@ -513,4 +513,4 @@ def test_a_batch_that_no_machine_could_hold_is_refused_before_it_is_tried(tmp_pa
     check_memory(source, pre, 8)
     with pytest.raises(UserError, match="GB for what the layers put out") as told:
         check_memory(source, pre, 10**9)
-    assert "data.batch_size=" in str(told.value.mend)
+    assert "data.batch_size=" in str(told.value.fix)

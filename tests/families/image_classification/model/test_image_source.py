@@ -55,7 +55,7 @@ def test_fresh_weights_need_no_hub(name: str):
 def test_weights_that_are_not_there_name_all_ways_out(name: str):
     error = refused(name)
     assert "timm/resnet18.a1_in1k" in error.what and "hub cannot be reached" in error.what
-    assert "model.weights=" in str(error.mend) and "adapt=scratch" in str(error.mend)
+    assert "model.weights=" in str(error.fix) and "adapt=scratch" in str(error.fix)
 
 
 def test_weights_in_the_hubs_cache_are_found_by_the_name_of_the_architecture(
@@ -79,9 +79,9 @@ def test_torchvision_weights_come_from_its_cache_alone_when_offline(tmp_path: Pa
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     error = refused("torchvision/squeezenet1_1")
-    assert "cannot be downloaded" in error.what and "model.weights=" in str(error.mend)
+    assert "cannot be downloaded" in error.what and "model.weights=" in str(error.fix)
     cached = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
-    assert str(cached) in str(error.mend)
+    assert str(cached) in str(error.fix)
     torch.save(models.squeezenet1_1().state_dict(), cached)
     assert find_image_model(ModelConfig(name="torchvision/squeezenet1_1")).weights == cached
 
@@ -124,11 +124,11 @@ def test_wrong_weights_files_are_told(file: Path, tmp_path: Path):
 
 
 def test_names_that_nothing_has():
-    assert "resnet18" in str(refused("resnt18").mend)
+    assert "resnet18" in str(refused("resnt18").fix)
     assert "torchvision/" not in refused("torchvision/resnet19").what
-    assert "resnet18" in str(refused("torchvision/resnet19").mend)
-    assert "a1_in1k" in str(refused("resnet18.imagenet").mend)
-    assert "IMAGENET1K_V1" in str(refused("torchvision/resnet18.V7").mend)
+    assert "resnet18" in str(refused("torchvision/resnet19").fix)
+    assert "a1_in1k" in str(refused("resnet18.imagenet").fix)
+    assert "IMAGENET1K_V1" in str(refused("torchvision/resnet18.V7").fix)
     assert "no pre-trained weights" in refused("test_mambaout").what
     assert "There is no folder './nothing'" in refused("./nothing").what
 
@@ -139,7 +139,7 @@ def test_arguments_that_other_options_set_are_refused():
 
 def test_a_transformers_folder_is_no_image_model():
     error = refused("starter_text")
-    assert "transformers (llama)" in error.what and "model=starter_image" in str(error.mend)
+    assert "transformers (llama)" in error.what and "model=starter_image" in str(error.fix)
 
 
 def test_a_folder_in_timms_form(tmp_path: Path, file: Path):

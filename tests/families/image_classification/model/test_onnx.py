@@ -62,7 +62,7 @@ def test_without_the_packages_it_says_what_to_install(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(UserError, match="onnxscript") as caught:
         export_onnx(tiny("test_resnet"), "softmax", 1.0, PRE, tmp_path / "model.onnx", ["a", "b", "c"])
-    assert caught.value.mend == "pip install 'tunebook[onnx]'" and not list(tmp_path.iterdir())
+    assert caught.value.fix == "pip install 'tunebook[onnx]'" and not list(tmp_path.iterdir())
 
 
 def test_an_unknown_activation_is_a_mistake_in_the_code(tmp_path: Path):

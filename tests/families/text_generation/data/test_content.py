@@ -13,7 +13,7 @@ import pytest
 from tunebook.config.schema import ConversationFormat, DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.content import Layout
-from tunebook.data.load_and_validate import Checked, open_gate, read_rows
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import RowWriter, row_schema
 from tunebook.errors import UserError
@@ -27,10 +27,10 @@ SGD = ROOT.parent / "shared" / "data" / "sgd"
 GROUP = Column("group", "customer", "data.group", "any")
 
 
-def gate(folder: Path, config: DataConfig, *columns: Column, samples: dict[str, Path] | None = None) -> Checked:
+def gate(folder: Path, config: DataConfig, *columns: Column, samples: dict[str, Path] | None = None) -> ValidatedData:
     given = [config.train, config.validation, config.test] if config.train else list((samples or {}).values())
     found = detect_format([Path(path) for path in given if path])
-    return open_gate(
+    return load_and_validate(
         config,
         [*format_columns(found.format, found.present), *columns],
         samples=samples,
@@ -55,7 +55,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return str(path)
 
 
-def customers(checked: Checked) -> list[set[str]]:
+def customers(checked: ValidatedData) -> list[set[str]]:
     return [set(part.texts("group")) for part in (checked.train, checked.validation, checked.test)]
 
 
@@ -127,7 +127,9 @@ def test_half_of_a_pair_in_a_csv_file_is_a_reject(tmp_path: Path) -> None:
     assert (len(kept), rejects.count) == (1, 1)
 
 
-def leaked(folder: Path, train: list[list[dict[str, str]]], test: list[list[dict[str, str]]], **more: Any) -> Checked:
+def leaked(
+    folder: Path, train: list[list[dict[str, str]]], test: list[list[dict[str, str]]], **more: Any
+) -> ValidatedData:
     config = DataConfig(
         train=write(folder / "train.jsonl", [{"messages": turns} for turns in train]),
         validation=write(folder / "validation.jsonl", [{"messages": chat(999)}]),

@@ -8,7 +8,7 @@ import torch
 
 from tunebook.data.batches import BatchPlan
 from tunebook.families.text_generation.data.packing import (
-    NOT_LEARNT,
+    IGNORE_INDEX,
     PackedItems,
     one_each,
     pack,
@@ -107,7 +107,7 @@ def test_targets_are_the_next_tokens_of_the_same_conversation(seed: int):
                 if items.learnt[start + i + 1]
             ]
             at += end - start
-    found = [(int(b), int(t), int(batch["target"][b, t])) for b, t in (batch["target"] != NOT_LEARNT).nonzero()]
+    found = [(int(b), int(t), int(batch["target"][b, t])) for b, t in (batch["target"] != IGNORE_INDEX).nonzero()]
     assert found == expected
     assert items.units.tolist() == [sum(b == n for b, _, _ in expected) for n in range(len(items))]
     assert batch["row"].tolist() == [rows[0] for rows in items.packs]
@@ -118,7 +118,7 @@ def test_padding_starts_anew_and_is_never_learnt():
     batch = stack_packs([items[0], items[1]], pad_id=7)
     assert batch["inputs"]["input_ids"][0, 5:].tolist() == [7]
     assert batch["inputs"]["position_ids"].tolist() == [[0, 1, 2, 0, 1, 0], [0, 1, 2, 3, 4, 5]]
-    assert batch["target"][0, 4:].tolist() == [NOT_LEARNT, NOT_LEARNT]
+    assert batch["target"][0, 4:].tolist() == [IGNORE_INDEX, IGNORE_INDEX]
     assert batch["inputs"]["use_cache"] is False
 
 
@@ -133,7 +133,7 @@ def test_single_conversations_have_a_mask_instead_of_positions():
 def test_a_conversation_of_one_token_and_an_empty_row_count_nothing():
     items = PackedItems(np.array([5, 6, 7]), np.ones(3, dtype=bool), np.array([0, 1, 1, 3]), one_each(3))
     assert items.units.tolist() == [0, 0, 1]
-    assert stack_rows([items[0]], 0)["target"].tolist() == [[NOT_LEARNT]]
+    assert stack_rows([items[0]], 0)["target"].tolist() == [[IGNORE_INDEX]]
 
 
 @pytest.mark.parametrize("world_size", [1, 2])

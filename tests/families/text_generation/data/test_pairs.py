@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from tunebook.data.batches import BatchPlan
-from tunebook.families.text_generation.data.packing import NOT_LEARNT
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "en", "a", "b", "c", "d"]
@@ -89,7 +89,7 @@ def test_a_batch_by_hand() -> None:
     assert inputs["input_ids"].tolist() == [[A, B, C, END], [D, END, PAD, PAD]]
     assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert inputs["decoder_input_ids"].tolist() == [[START, B, PAD, PAD, PAD], [START, A, B, C, D]]
-    assert batch["target"].tolist() == [[B, END, *[NOT_LEARNT] * 3], [A, B, C, D, END]]
+    assert batch["target"].tolist() == [[B, END, *[IGNORE_INDEX] * 3], [A, B, C, D, END]]
     assert batch["row"].tolist() == [0, 1] and inputs["use_cache"] is False
     assert all(v.dtype == torch.int64 for v in (*list(inputs.values())[:3], batch["target"]))
 
@@ -105,7 +105,7 @@ def test_the_shift_is_the_models_own(kind: str) -> None:
     items, _ = encode_pairs(PROMPTS, COPIES, tokenizer(BART), 9, 9)
     batch = stack_pairs([items[i] for i in range(3)], PAD, END)
     own = model.prepare_decoder_input_ids_from_labels(batch["target"].clone())
-    learnt = batch["target"] != NOT_LEARNT  # what is read behind the end of a text is nobody's concern
+    learnt = batch["target"] != IGNORE_INDEX  # what is read behind the end of a text is nobody's concern
     assert batch["inputs"]["decoder_input_ids"][learnt].tolist() == own[learnt].tolist()
 
 

@@ -313,7 +313,7 @@ def test_a_template_that_nothing_can_safely_be_learnt_with_is_refused(file: str,
     with pytest.raises(UserError, match=reason) as told:
         with_template(file)
     assert file in told.value.what
-    assert told.value.where == "model.chat_template" and "<file.jinja>" in (told.value.mend or "")
+    assert told.value.where == "model.chat_template" and "<file.jinja>" in (told.value.fix or "")
 
 
 def test_a_beginning_of_text_that_is_written_twice_is_refused(tmp_path: Path) -> None:
@@ -410,5 +410,5 @@ def test_what_a_template_says_itself_ends_in_one_full_stop(tmp_path: Path) -> No
     file.write_text("{{ raise_exception('Tools are required.') }}", encoding="utf-8")
     with pytest.raises(UserError, match="Tools are required") as told:
         ChatTemplate.of(starter(), file)
-    first = told.value.told().splitlines()[0]
+    first = told.value.message().splitlines()[0]
     assert first.endswith(".") and not first.endswith("..")

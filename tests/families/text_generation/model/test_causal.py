@@ -88,7 +88,7 @@ def test_models_that_do_not_write_are_refused_by_their_config_alone(tmp_path: Pa
     with pytest.raises(UserError) as caught:
         check_causal(with_config(tmp_path / "some_model", **settings))
     assert "some_model" in caught.value.what and caught.value.where == "model.name"
-    assert "model=starter_text" in str(caught.value.mend)
+    assert "model=starter_text" in str(caught.value.fix)
 
 
 def test_real_encoders_and_image_models_are_refused(minilm: str) -> None:
@@ -260,7 +260,7 @@ def test_only_adapters_learn_and_the_words_stay(llama: Path) -> None:
 def test_weights_in_4_bits_learn_by_adapters_alone(llama: Path, method: str) -> None:
     with pytest.raises(UserError, match="Weights in 4 bits cannot learn") as caught:
         build_causal(source(llama), config(llama, "adapt.quantize=true", f"adapt={method}"))
-    assert caught.value.mend == "adapt=lora"
+    assert caught.value.fix == "adapt=lora"
 
 
 def test_4_bits_without_their_package_are_refused(llama: Path) -> None:
@@ -268,7 +268,7 @@ def test_4_bits_without_their_package_are_refused(llama: Path) -> None:
         pytest.skip("bitsandbytes is installed")
     with pytest.raises(UserError, match="package that holds weights in 4 bits is missing") as caught:
         build_causal(source(llama), config(llama, "adapt.quantize=true", "adapt=lora"))
-    assert "pip install bitsandbytes" in str(caught.value.mend)
+    assert "pip install bitsandbytes" in str(caught.value.fix)
 
 
 # Real weights ---------------------------------------------------------------------------------------------------

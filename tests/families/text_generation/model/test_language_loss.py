@@ -24,7 +24,7 @@ from tunebook import FineTuneData, FineTuner, UserError
 from tunebook.config.schema import OptimConfig
 from tunebook.data.module import Examples
 from tunebook.families.text_generation.data.packing import (
-    NOT_LEARNT,
+    IGNORE_INDEX,
     PackedItems,
     one_each,
     pack,
@@ -218,12 +218,12 @@ def test_a_pack_without_anything_learnt_costs_nothing_and_breaks_nothing(name: s
     model, items = tiny(name), packed()
     batch = stack_packs([items[0], items[1]], pad_id=0)
     kept = batch["target"].clone()
-    kept[1] = NOT_LEARNT
+    kept[1] = IGNORE_INDEX
     head = CausalHead()
     sums = [head.loss(head.forward(model, {**batch, "target": t}), t) for t in (batch["target"], kept)]
     assert sums[1][1] == 0
     torch.testing.assert_close(sums[1][0], sums[0][0])
-    nothing = torch.full_like(kept, NOT_LEARNT)
+    nothing = torch.full_like(kept, IGNORE_INDEX)
     losses = supervised_losses(model, batch["inputs"], nothing)
     assert losses.shape == (0,)
     losses.sum().backward()
@@ -257,10 +257,10 @@ def test_no_tensor_holds_the_logits_of_all_positions(softcap: bool):
     with Sizes() as sizes:
         supervised_losses(model, {"input_ids": ids}, ids, chunk=32).sum().backward()
     assert sizes.largest == 32 * 4096  # a chunk's logits; the final layer's weights are half as large
-    target = torch.where(torch.rand(ids.shape) < 0.02, ids, NOT_LEARNT)
+    target = torch.where(torch.rand(ids.shape) < 0.02, ids, IGNORE_INDEX)
     with Sizes() as sizes, torch.no_grad():
         supervised_losses(model, {"input_ids": ids}, target, chunk=512)
-    assert sizes.largest == max(int((target != NOT_LEARNT).sum()) * 4096, ids.numel() * 128)
+    assert sizes.largest == max(int((target != IGNORE_INDEX).sum()) * 4096, ids.numel() * 128)
 
 
 def test_half_precision_keeps_losses_in_full():
@@ -271,7 +271,7 @@ def test_half_precision_keeps_losses_in_full():
         logits = model(**batch["inputs"]).logits
         losses = supervised_losses(model, batch["inputs"], batch["target"], chunk=4)
     assert logits.dtype == torch.bfloat16 and losses.dtype == torch.float32
-    learnt = batch["target"] != NOT_LEARNT
+    learnt = batch["target"] != IGNORE_INDEX
     own = F.cross_entropy(logits[learnt].float(), batch["target"][learnt], reduction="none")
     torch.testing.assert_close(losses, own, rtol=1e-5, atol=1e-5)
     ours, theirs, right = gradients(model, losses), gradients(model, own), gradients(model, exact)

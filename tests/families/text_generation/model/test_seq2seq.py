@@ -18,7 +18,7 @@ from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 from tunebook.config.schema import AdaptConfig, Method, OptimConfig
 from tunebook.errors import UserError
 from tunebook.families.text_classification.model import quiet_transformers
-from tunebook.families.text_generation.data.packing import NOT_LEARNT
+from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
 from tunebook.families.text_generation.model.generate import Generation, generate, stream
@@ -353,4 +353,4 @@ def test_models_load_whole_or_not_at_all(folders: dict[str, Path], tmp_path: Pat
 
 def test_padding_is_never_learnt(folders: dict[str, Path]) -> None:
     batch = shifted(opened(folders["t5"]), "t5")
-    assert (batch["target"] != NOT_LEARNT).sum(1).tolist() == list(TARGETS)
+    assert (batch["target"] != IGNORE_INDEX).sum(1).tolist() == list(TARGETS)
