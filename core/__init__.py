@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "BriefOptions": "tunebook.families.brief_to_text.family",
-    "BriefWriting": "tunebook.families.brief_to_text.family",
+    "BriefOptions": "tunebook.families.brief_to_text.writing",
+    "BriefWriting": "tunebook.families.brief_to_text.writing",
     "FamilyConfig": "tunebook.recipe",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.training.finetuner",
     "Head": "tunebook.recipe",
-    "ImageClassification": "tunebook.families.image_classification.family",
-    "ImageClassificationConfig": "tunebook.families.image_classification.family",
+    "ImageClassification": "tunebook.families.image_classification.recipe",
+    "ImageClassificationConfig": "tunebook.families.image_classification.recipe",
     "LabelDistance": "tunebook.statistics.metrics",
     "Recipe": "tunebook.recipe",
     "SoftmaxHead": "tunebook.families.heads",
-    "TextClassification": "tunebook.families.text_classification.family",
-    "TextClassificationConfig": "tunebook.families.text_classification.family",
-    "TextGeneration": "tunebook.families.text_generation.family",
+    "TextClassification": "tunebook.families.text_classification.recipe",
+    "TextClassificationConfig": "tunebook.families.text_classification.recipe",
+    "TextGeneration": "tunebook.families.text_generation.recipe",
     "TextGenerationConfig": "tunebook.families.text_generation.config",
     "UserError": "tunebook.errors",
 }
@@ -35,15 +35,15 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 if TYPE_CHECKING:
     from tunebook.data.module import FineTuneData as FineTuneData
     from tunebook.errors import UserError as UserError
-    from tunebook.families.brief_to_text.family import BriefOptions as BriefOptions
-    from tunebook.families.brief_to_text.family import BriefWriting as BriefWriting
+    from tunebook.families.brief_to_text.writing import BriefOptions as BriefOptions
+    from tunebook.families.brief_to_text.writing import BriefWriting as BriefWriting
     from tunebook.families.heads import SoftmaxHead as SoftmaxHead
-    from tunebook.families.image_classification.family import ImageClassification as ImageClassification
-    from tunebook.families.image_classification.family import ImageClassificationConfig as ImageClassificationConfig
-    from tunebook.families.text_classification.family import TextClassification as TextClassification
-    from tunebook.families.text_classification.family import TextClassificationConfig as TextClassificationConfig
+    from tunebook.families.image_classification.recipe import ImageClassification as ImageClassification
+    from tunebook.families.image_classification.recipe import ImageClassificationConfig as ImageClassificationConfig
+    from tunebook.families.text_classification.recipe import TextClassification as TextClassification
+    from tunebook.families.text_classification.recipe import TextClassificationConfig as TextClassificationConfig
     from tunebook.families.text_generation.config import TextGenerationConfig as TextGenerationConfig
-    from tunebook.families.text_generation.family import TextGeneration as TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe

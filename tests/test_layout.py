@@ -135,7 +135,7 @@ def test_the_type_checker_sees_the_same_public_names() -> None:
 
 
 def test_importing_tunebook_its_command_line_and_its_contract_costs_nothing() -> None:
-    names = ["tunebook", "tunebook.cli.main", "tunebook.recipe", "tunebook.families.text_classification.family"]
+    names = ["tunebook", "tunebook.cli.main", "tunebook.recipe", "tunebook.families.text_classification.recipe"]
     code = f"import sys, {', '.join(names)}; print(*({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

@@ -16,8 +16,8 @@ from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import check_head
 
 if TYPE_CHECKING:
-    from tunebook.families.text_classification.family import TextClassification
     from tunebook.families.text_classification.predictor import TextClassifier
+    from tunebook.families.text_classification.recipe import TextClassification
     from tunebook.recipe import Head, Recipe
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third

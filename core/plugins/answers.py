@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.content import Content
     from tunebook.data.reading import Invalid
-    from tunebook.families.image_classification.family import ImageClassification
+    from tunebook.families.image_classification.recipe import ImageClassification
     from tunebook.models.source import ModelSource
     from tunebook.recipe import Recipe
 

@@ -17,7 +17,7 @@ from tunebook.families.text_generation.metrics.sums import RowSums
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.checks import CopyChecker
-    from tunebook.families.brief_to_text.family import BriefOptions
+    from tunebook.families.brief_to_text.writing import BriefOptions
     from tunebook.families.text_generation.predictor import Completion
 
 

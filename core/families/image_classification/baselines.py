@@ -21,9 +21,9 @@ from tunebook.report.files import read_predictions
 from tunebook.statistics.predictions import Predictions
 
 if TYPE_CHECKING:
-    from tunebook.families.image_classification.family import ImageClassification
     from tunebook.families.image_classification.metrics.predictions import FindingPredictions
     from tunebook.families.image_classification.predictor import ImageClassifier
+    from tunebook.families.image_classification.recipe import ImageClassification
     from tunebook.pipeline.prepare import Prepared
 
 SIDE = 32

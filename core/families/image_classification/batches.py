@@ -37,7 +37,7 @@ from tunebook.pipeline.encoded import Encoded
 from tunebook.recipe import Batch, Head
 
 if TYPE_CHECKING:
-    from tunebook.families.image_classification.family import ImageClassificationConfig
+    from tunebook.families.image_classification.recipe import ImageClassificationConfig
 
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels

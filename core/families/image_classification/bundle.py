@@ -30,7 +30,7 @@ from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
 
 if TYPE_CHECKING:
-    from tunebook.families.image_classification.family import ImageClassification
+    from tunebook.families.image_classification.recipe import ImageClassification
 
 _PATTERNS = ("stripes", "disc", "slope")
 """Test pictures that any image model can be asked, far from the training images and drawn by formula."""

@@ -52,7 +52,7 @@ from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
     from tunebook.data.content import Content
-    from tunebook.families.image_classification.family import ImageClassification
+    from tunebook.families.image_classification.recipe import ImageClassification
     from tunebook.pipeline.prepare import Prepared
     from tunebook.training.fit import Fitted
 

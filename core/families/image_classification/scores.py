@@ -28,7 +28,7 @@ from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority, score_predictions
 
 if TYPE_CHECKING:
-    from tunebook.families.image_classification.family import ImageClassification
+    from tunebook.families.image_classification.recipe import ImageClassification
 
 _RESAMPLES_OF_CALIBRATION = 1000
 

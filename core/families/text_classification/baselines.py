@@ -20,7 +20,7 @@ from tunebook.statistics.scores import majority
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
-    from tunebook.families.text_classification.family import TextClassification
+    from tunebook.families.text_classification.recipe import TextClassification
     from tunebook.pipeline.prepare import Prepared
 
 

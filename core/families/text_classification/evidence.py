@@ -38,7 +38,7 @@ from tunebook.statistics.scores import majority, per_class, score_predictions
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
-    from tunebook.families.text_classification.family import TextClassification
+    from tunebook.families.text_classification.recipe import TextClassification
     from tunebook.pipeline.prepare import Prepared
     from tunebook.recipe import Recipe
     from tunebook.training.fit import Fitted

@@ -25,9 +25,9 @@ from tunebook.pipeline.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.family import TextGeneration
     from tunebook.families.text_generation.generation_eval import HeldOut
     from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.recipe import TextGeneration
     from tunebook.pipeline.prepare import Prepared
 
 # chrF first: it reads any script, and is not 0 where no run of four words is right.

@@ -28,7 +28,7 @@ from tunebook.models.source import ModelSource
 from tunebook.pipeline.encoded import Encoded
 
 if TYPE_CHECKING:
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
 
 SPLITS = ("train", "validation", "test")
 _USUAL_LENGTH, _SEQUENCE = 1024, 256

@@ -25,7 +25,7 @@ from tunebook.pipeline.encoded import Encoded
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
 
 SPLITS = ("train", "validation", "test")
 

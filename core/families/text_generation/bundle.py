@@ -34,7 +34,7 @@ from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
 
 if TYPE_CHECKING:
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
 
 ADAPTER = "adapter"
 # Exchanges that any model can be asked, far from the training rows.

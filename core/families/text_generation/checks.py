@@ -17,7 +17,7 @@ from tunebook.models.source import ModelSource
 from tunebook.plugins.contract import broken
 
 if TYPE_CHECKING:
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
 
 
 def check_options(recipe: TextGeneration[Any], source: ModelSource, config: TrainConfig) -> None:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.family import TextGeneration
     from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.recipe import TextGeneration
 
     Writing = TextGeneration[Any]
 

@@ -18,7 +18,7 @@ from tunebook.families.text_generation.contract import (
 if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
     from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
     from tunebook.pipeline.encoded import Encoded
 
 HELD_OUT, TRAIN = 4, 64

@@ -40,7 +40,7 @@ from tunebook.statistics.intervals import Score
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
     from tunebook.pipeline.prepare import Prepared
     from tunebook.training.fit import Fitted
 

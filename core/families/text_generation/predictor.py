@@ -30,7 +30,7 @@ from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.recipe import Batch
 
 if TYPE_CHECKING:
-    from tunebook.families.text_generation.family import TextGeneration
+    from tunebook.families.text_generation.recipe import TextGeneration
 
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16

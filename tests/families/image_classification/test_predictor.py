@@ -12,13 +12,13 @@ from torch import nn
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.evidence import check_rules
-from tunebook.families.image_classification.family import ImageClassificationConfig
 from tunebook.families.image_classification.findings import find_findings
 from tunebook.families.image_classification.heads import make_head
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.predictor import ImageClassifier, check_point
 from tunebook.families.image_classification.preprocessing import ImagePreparation
+from tunebook.families.image_classification.recipe import ImageClassificationConfig
 
 
 def point(name: str, finding: str, low: float, high: float | None = None) -> OperatingPoint:
