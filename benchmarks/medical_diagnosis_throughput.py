@@ -54,8 +54,9 @@ from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.image_classification.batches import pixel_data
 from tunebook.families.image_classification.preprocessing import moved
+from tunebook.families.prepared import Prepared
 from tunebook.models.source import STARTERS
-from tunebook.pipeline.prepare import Prepared, make_recipe, prepare
+from tunebook.pipeline.prepare import make_recipe, prepare
 from tunebook.recipes.medical_diagnosis.synthetic import write
 from tunebook.training.finetuner import FineTuner
 from tunebook.training.fit import fit, planned_steps

@@ -99,7 +99,7 @@ def answer_otherwise(system: str, like: Path, work: Path) -> None:
     """Train another system on exactly the rows of a finished run, and score it on the same test rows."""
     from tunebook.cli.train import read_config
     from tunebook.pipeline.prepare import prepare
-    from tunebook.pipeline.run_folder import open_run_folder
+    from tunebook.run_folder import open_run_folder
     from tunebook.statistics.predictions import Predictions
     from tunebook.statistics.scores import score_predictions
 

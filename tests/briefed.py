@@ -16,9 +16,10 @@ from tests.chatted import STARTER
 from tunebook.cli.train import train_command
 from tunebook.config.compose import register_schemas
 from tunebook.config.schema import TrainConfig
-from tunebook.pipeline.prepare import Prepared, prepare, typed
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.families.prepared import Prepared
+from tunebook.pipeline.prepare import prepare, typed
 from tunebook.plugins import register_search_path
+from tunebook.run_folder import RunFolder
 
 QUICK = [
     "recipe=marketing_copy",

@@ -17,8 +17,8 @@ from tunebook.config.compose import register_schemas
 from tunebook.config.schema import TrainConfig
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.prepare import typed
-from tunebook.pipeline.run_folder import RunFolder
 from tunebook.plugins import register_search_path
+from tunebook.run_folder import RunFolder
 
 STARTER = STARTERS / "starter_text"
 STORIES = Path(__file__).parents[2] / "shared/data/weights/stories260k_llama_hf"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tunebook.cli.train import train_command
 from tunebook.config.compose import register_schemas
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 SMALL = (
     "recipe=medical_diagnosis",

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from tests.conftest import write_reviews
 from tunebook.cli.train import train_command
 from tunebook.config.compose import register_schemas
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 
 def finished(folder: Path, *overrides: str, labels: tuple[str, str] = ("bad", "good")) -> RunFolder:

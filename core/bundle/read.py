@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
 from tunebook.config.compose import typed_recipe_options
 from tunebook.errors import UserError
-from tunebook.models.source import ModelSource, check_folder
+from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import check_head
 
 if TYPE_CHECKING:
-    from tunebook.families.text_classification.predictor import TextClassifier
-    from tunebook.families.text_classification.recipe import TextClassification
     from tunebook.recipe import Head, Recipe
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
@@ -33,7 +31,7 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     check_folder(folder)
     recipe = recipe_of(manifest)
     check_head(recipe, manifest.labels)
-    return manifest, recipe, recipe.open_bundle(folder, manifest)
+    return manifest, recipe, recipe.family.open_bundle(recipe, folder, manifest)
 
 
 def recipe_of(manifest: Manifest) -> Recipe[Any]:
@@ -41,7 +39,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
     recipe_class = load_recipe_class(manifest.recipe)
     made: Recipe[Any] = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
     try:
-        made.restored(manifest)
+        made.family.load_bundle_state(made, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",
@@ -49,33 +47,6 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
             fix="write the bundle again",
         ) from error
     return made
-
-
-def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest: Manifest) -> TextClassifier:
-    """A text classifier's model, with the head that its recipe reads it by.
-
-    Raises:
-        UserError: Its files contradict each other, or its answers are not those it gave when written.
-    """
-    from tunebook.families.text_classification.model import load_saved_classifier, load_tokenizer
-    from tunebook.families.text_classification.predictor import TextClassifier
-    from tunebook.families.text_classification.zero_shot import load_zero_shot
-
-    source = ModelSource(str(folder), folder)
-    tokenizer = load_tokenizer(source)
-    if manifest.head == "zero_shot":
-        # The run's own recipe may have been given none; what was used then is in the bundle.
-        stored = typed_recipe_options(manifest.options, type(recipe).Config, manifest.recipe)
-        described = type(recipe)(stored).descriptions(manifest.labels)
-        model: Any = load_zero_shot(source, tokenizer, described)
-    else:
-        model = load_saved_classifier(source)
-    head = recipe.answer_head(model, manifest.labels)
-    _check_head(manifest, head, model, folder)
-    classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length)
-    answers, _ = classifier.predict([g.text for g in manifest.golden])
-    check_golden(manifest, answers, folder)
-    return classifier
 
 
 def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
@@ -89,20 +60,6 @@ def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
             f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
             where=str(folder / FILE),
             fix="write the bundle again",
-        )
-
-
-def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
-    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must tell of one model."""
-    zero_shot = manifest.head == "zero_shot"
-    if not zero_shot:
-        check_kind(manifest, head, folder)
-    named = [] if zero_shot else [model.config.id2label.get(i) for i in range(model.config.num_labels)]
-    if len(named) == len(manifest.labels) and named != manifest.labels:
-        raise UserError(
-            f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
-            where=str(folder),
-            fix="its files were changed, or belong to different models; write the bundle again",
         )
 
 

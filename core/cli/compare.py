@@ -13,11 +13,11 @@ from tunebook.errors import UserError
 
 if TYPE_CHECKING:
     from tunebook.compare.plan import Plan
-    from tunebook.compare.protocol import Family
     from tunebook.compare.rungs import Step
     from tunebook.config.compare import CompareConfig
     from tunebook.config.schema import TrainConfig
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.comparison import Comparison
+    from tunebook.families.prepared import Prepared
 
 
 class Stopped(UserError):
@@ -45,14 +45,14 @@ def compare_command(config: Any, output_dir: str) -> None:
     from tunebook.compare.rungs import check_ladder, planned_steps
     from tunebook.config.compare import CompareConfig
     from tunebook.pipeline.prepare import typed
-    from tunebook.pipeline.run_folder import remove_empty
+    from tunebook.run_folder import remove_empty
 
     remove_empty(Path(output_dir))  # Hydra's; the comparison's own folder has its key for a name
     made = typed(config)
     assert isinstance(made, CompareConfig)
     check_ladder(made)
     prepared = _prepared(made)
-    family = prepared.recipe.ladder()
+    family = prepared.recipe.family.comparison(prepared.recipe)
     metric = _metric(made, family, prepared.labels)
     steps, left_out = planned_steps(made, prepared, family)
     plan = make_plan(steps, prepared)
@@ -83,12 +83,12 @@ def _worth_telling(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path
     return stopped == signal.SIGINT and any(RungRun.of(plan.runs[number], folder).finished for number in rungs)
 
 
-def _prepared(made: CompareConfig) -> Prepared:
+def _prepared(made: CompareConfig) -> Prepared[Any]:
     """All rows, checked and encoded as the runs will have them."""
-    from tunebook.cli.train import check_devices
     from tunebook.compare.rungs import train_config, with_method
     from tunebook.config.schema import Method
     from tunebook.pipeline.prepare import prepare, rejects_apart
+    from tunebook.pipeline.train import check_devices
     from tunebook.plugins.answers import check_metrics
 
     own: TrainConfig = with_method(train_config(made), Method.full)
@@ -100,7 +100,7 @@ def _prepared(made: CompareConfig) -> Prepared:
     return replace(prepared, config=own)
 
 
-def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:
+def _metric(made: CompareConfig, family: Comparison, labels: Sequence[str]) -> str:
     """What is compared by.
 
     Raises:
@@ -121,7 +121,7 @@ def _metric(made: CompareConfig, family: Family, labels: Sequence[str]) -> str:
     return wanted
 
 
-def _say_plan(prepared: Prepared, steps: Sequence[Step], plan: Plan, left_out: dict[str, tuple[str, str]]) -> None:
+def _say_plan(prepared: Prepared[Any], steps: Sequence[Step], plan: Plan, left_out: dict[str, tuple[str, str]]) -> None:
     from tunebook.cli.output import print_data
 
     print_data(prepared)
@@ -139,7 +139,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
         UserError: It holds another comparison, or something else.
     """
     from tunebook.compare.plan import read_plan
-    from tunebook.pipeline.run_folder import made_empty
+    from tunebook.run_folder import made_empty
 
     folder = Path(run_dir.replace("{key}", key)).absolute()
     plan = folder / "plan.json"

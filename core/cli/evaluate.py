@@ -19,13 +19,15 @@ def evaluate_command(config: Any, run_dir: str) -> float:
 
     from tunebook.bundle.manifest import find_bundle
     from tunebook.bundle.read import open_bundle
+    from tunebook.cli.output import print_judged
     from tunebook.config.evaluate import EvaluateConfig
     from tunebook.config.schema import TrainerConfig
     from tunebook.data.reading import read_rows
     from tunebook.data.rejects import RejectLog
     from tunebook.errors import UserError
-    from tunebook.pipeline.run_folder import make_run_folder, nothing_half_written, save_config
+    from tunebook.pipeline.judge import judge_new
     from tunebook.plugins.answers import check_metrics
+    from tunebook.run_folder import make_run_folder, nothing_half_written, save_config
     from tunebook.training.devices import choose_accelerator
 
     made = OmegaConf.to_object(config)
@@ -35,6 +37,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     run = make_run_folder(run_dir)
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
+        family = recipe.family
         check_metrics(recipe, manifest.labels)
         data = made.data
         rejects = RejectLog(run.rejects, data.max_rejects)
@@ -42,13 +45,13 @@ def evaluate_command(config: Any, run_dir: str) -> float:
         rows = read_rows(
             data.test,
             "data.test",
-            recipe.evaluate_columns(manifest, data),
+            family.evaluate_columns(recipe, manifest, data),
             rejects,
             split="test",
             labels=manifest.labels,
             image_root=data.image_root,
         )
-        content = recipe.bundle_content(manifest, Path(scratch), answered=True)
+        content = family.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:
             rows = content.inspect(rows, rejects)
         rejects.write()
@@ -68,9 +71,10 @@ def evaluate_command(config: Any, run_dir: str) -> float:
         }
         if note:
             print(f"note: {note}")
-        watched = recipe.evaluate(predictor, rows, content, made, run, facts, [note] if note else [])
+        judged = judge_new(recipe, predictor, rows, content, made, run, facts, [note] if note else [])
+        print_judged(judged)
     print(f"report: {run.report}")
-    return watched
+    return judged.evidence.watched
 
 
 def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, rejects: RejectLog) -> tuple[Rows, str]:
@@ -85,7 +89,7 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     from tunebook.config.schema import Leaks
     from tunebook.errors import UserError
 
-    seen = seen_before(folder, recipe.keys(rows))
+    seen = seen_before(folder, recipe.family.keys(recipe, rows))
     if not len(seen):
         return rows, ""
     told = f"{len(seen)} of {len(rows)} rows are such as the model was trained or chosen on"

@@ -32,23 +32,9 @@ def export_command(arguments: Sequence[str]) -> None:
     check_output(output, [], options.overwrite)
 
     from tunebook.bundle.manifest import find_bundle, read_manifest
-    from tunebook.bundle.read import open_bundle
+    from tunebook.bundle.read import recipe_of
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
-    if manifest.image is None:
-        task = "text-generation" if manifest.generation is not None else "text-classification"
-        raise UserError(
-            "Only image models are exported by Tunebook.",
-            where=str(folder),
-            fix="text models are plain transformers folders: optimum-cli export onnx --model "
-            f"{folder} --task {task} out",
-        )
-    _, _, classifier = open_bundle(folder)
-
-    from tunebook.families.image_classification.model.onnx import export_onnx
-
-    activation = "sigmoid" if classifier.findings.several else "softmax"
-    pre = classifier.preparation.preprocessing
-    export_onnx(classifier.model, activation, classifier.temperature, pre, output, classifier.labels)
-    print(f"{output}: {pre.channels} x {pre.size} x {pre.size} in, {len(classifier.labels)} probabilities out")
+    recipe = recipe_of(manifest)
+    print(f"{output}: {recipe.family.export(recipe, folder, manifest, output)}")

@@ -72,7 +72,7 @@ def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | Non
     from omegaconf import OmegaConf
 
     from tunebook.config.compose import check_keys, explain, is_config_error
-    from tunebook.pipeline.run_folder import remove_empty
+    from tunebook.run_folder import remove_empty
 
     hydra = HydraConfig.get()
     # Not resolved: an interpolation in it may be the very mistake to tell of.

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
+    from tunebook.pipeline.judge import Judged
     from tunebook.statistics.intervals import Score
 
 
@@ -17,28 +18,18 @@ def _console() -> Any:
     return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
 
 
-def data_facts(prepared: Prepared) -> dict[str, str]:
-    """What was read and what became of it."""
-    checked = prepared.checked
-    # What is too long for the model is only seen when it is encoded.
-    late = sum(len(getattr(checked, name)) - len(rows) for name, rows in prepared.encoded.rows.items())
-    facts = {
-        "source": checked.source,
-        "rows read": f"{checked.read}",
-        "kept": f"{checked.kept - late}",
-        "rejected": f"{checked.rejected + late}",
-        "dropped as leaks": f"{checked.dropped}",
-    }
-    if checked.unused:
-        facts["not drawn (data.shots, data.max_rows)"] = f"{checked.unused}"
-    return {**facts, **prepared.encoded.facts}
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
 
 
-def print_data(prepared: Prepared) -> None:
+def print_data(prepared: Prepared[Any]) -> None:
     """Rows, labels in their order with counts, texts over the length, and notes."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
+
+    from tunebook.pipeline.facts import data_facts
 
     console = _console()
     for what, value in data_facts(prepared).items():
@@ -48,20 +39,27 @@ def print_data(prepared: Prepared) -> None:
     splits = ("train", "validation", "test")
     for split in splits:
         table.add_column(split, justify="right")
-    counts = prepared.checked.labels.counts if prepared.checked.labels else {}
+    counts = prepared.data.labels.counts if prepared.data.labels else {}
     for name in prepared.labels:
         table.add_row(escape(name), *(str(counts[split].get(name, 0)) for split in splits))
     table.add_row("all", *(str(len(prepared.encoded.rows[split])) for split in splits), style="bold")
     console.print(table)
-    for note in prepared.checked.notes:
+    for note in prepared.data.notes:
         console.print(f"note: {escape(note)}")
 
 
-def print_preview(prepared: Prepared) -> None:
+def print_preview(prepared: Prepared[Any]) -> None:
     """A few training rows as the model takes them, where the family shows any."""
     console = _console()
-    for shown in prepared.recipe.preview(prepared.encoded):
+    for shown in prepared.recipe.family.preview(prepared.recipe, prepared.encoded):
         console.print(shown)
+
+
+def print_judged(judged: Judged) -> None:
+    """All scores with their intervals, the verdict in words, and what else the family says of them."""
+    print_scores(judged.evidence.models, judged.verdict)
+    for line in judged.evidence.summary:
+        print(line)
 
 
 def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) -> None:

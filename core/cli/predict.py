@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunebook.data.content import Content
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
-    from tunebook.pipeline.predictor import Predictor
+    from tunebook.families.predictor import Predictor
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,8 +67,8 @@ def predict_command(arguments: Sequence[str]) -> None:
         tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
         log_apart("predict") as log,
     ):
-        columns = recipe.predict_columns(manifest, options.column, options.files)
-        content = recipe.bundle_content(manifest, Path(scratch), answered=False)
+        columns = recipe.family.predict_columns(recipe, manifest, options.column, options.files)
+        content = recipe.family.bundle_content(recipe, manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch))
         _label(folder, rows, content, options.accelerator, output, rejects)

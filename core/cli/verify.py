@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tunebook.cli.terminal import drawn
 from tunebook.errors import UserError
+from tunebook.families.text_generation.chat.terminal import drawn
 from tunebook.testing.outcome import CHECKS, Outcome, Status
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tunebook.compare.plan import read_plan
 from tunebook.compare.run_process import PARENT
 from tunebook.compare.run_state import RungRun
 from tunebook.files import write_text
-from tunebook.pipeline.run_folder import remove_empty
+from tunebook.run_folder import remove_empty
 
 
 def rung_command(planned: Any, output_dir: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunebook.compare.statistics.figures import label_curve, ladder_figure, quality_against_cost
 from tunebook.compare.summary import COLUMNS, added_in_words, cells
@@ -27,13 +27,12 @@ if TYPE_CHECKING:
     from tunebook.compare.read_runs import Finished
     from tunebook.compare.summary import Told
     from tunebook.config.compare import CompareConfig
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
 
 
-def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared) -> Report:
+def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared[Any]) -> Report:
     """Put the page together."""
-    from tunebook.cli.output import data_facts
-    from tunebook.pipeline.facts import config_facts
+    from tunebook.pipeline.facts import config_facts, data_facts
 
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
@@ -52,7 +51,7 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
     sections.append(_pairs(told))
     sections.append(Text("How it was compared", _how(finished, made, prepared)))
     sections += facts_tables(data_facts(prepared), config_facts(made))
-    subtitle = f"{prepared.recipe.name}, {prepared.source.name}"
+    subtitle = f"{prepared.recipe.options.name}, {prepared.source.name}"
     return Report("What tuning buys on these rows", subtitle, list(told.verdict), sections)
 
 
@@ -91,13 +90,13 @@ def _whole(cell: str) -> str:
     return re.sub(r"(?<!,) (?!\()", "\N{NO-BREAK SPACE}", cell)
 
 
-def _classes(finished: Finished, prepared: Prepared) -> list[Section]:
+def _classes(finished: Finished, prepared: Prepared[Any]) -> list[Section]:
     """Per rung the score of each class."""
     if not finished.by_class:
         return []
     rungs = list(finished.by_class)
     names = list(dict.fromkeys(name for scores in finished.by_class.values() for name in scores))
-    counts = prepared.checked.labels.counts["test"] if prepared.checked.labels else {}
+    counts = prepared.data.labels.counts["test"] if prepared.data.labels else {}
     of_class = show_name(next(iter(next(iter(finished.by_class.values())).values())).name)
     note = "The mean over seeds, with an interval over test rows. No difference between rungs is claimed here."
     tables: list[Section] = []
@@ -132,7 +131,7 @@ def _pairs(told: Told) -> Table:
     return Table("Each pair on the same rows", columns, rows, note)
 
 
-def _how(finished: Finished, made: CompareConfig, prepared: Prepared) -> list[str]:
+def _how(finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> list[str]:
     """What a reader must know of the runs."""
     rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
     told = [
@@ -143,4 +142,4 @@ def _how(finished: Finished, made: CompareConfig, prepared: Prepared) -> list[st
     ]
     if made.optim.lr is not None:
         told.append(f"optim.lr={made.optim.lr:g} was set, and is that of every tuned rung.")
-    return [*told, *prepared.checked.notes]
+    return [*told, *prepared.data.notes]

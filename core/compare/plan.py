@@ -18,7 +18,7 @@ from tunebook.files import write_json
 from tunebook.plugins.answers import samples_of
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
 
 # What does not shape a run's outcome; a comparison bounds its scores anew, whatever the run's own report says.
 _ASIDE = ("run_dir", "resume", "logger")
@@ -77,7 +77,7 @@ def read_plan(path: Path) -> Plan:
     return Plan(found["key"], runs, {name: tuple(numbers) for name, numbers in found["members"].items()})
 
 
-def make_plan(steps: Sequence[Step], prepared: Prepared) -> Plan:
+def make_plan(steps: Sequence[Step], prepared: Prepared[Any]) -> Plan:
     """Give every run its key and its folder; runs of equal keys are one."""
     content = content_digest(prepared)
     runs: dict[str, PlannedRun] = {}
@@ -126,7 +126,7 @@ def _shaping(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def content_digest(prepared: Prepared) -> dict[str, str]:
+def content_digest(prepared: Prepared[Any]) -> dict[str, str]:
     """Digests of the rows that were read, of the files that they are in, and of the model's weights."""
     from tunebook.models.source import weights_digest
 
@@ -134,7 +134,7 @@ def content_digest(prepared: Prepared) -> dict[str, str]:
     return {**rows, "files": _files_digest(prepared), "weights": weights_digest(prepared.source)}
 
 
-def _files_digest(prepared: Prepared) -> str:
+def _files_digest(prepared: Prepared[Any]) -> str:
     """Over the bytes of all data files; of a folder of images over names and sizes, as their pixels count by row."""
     data = prepared.config.data
     given = {name: getattr(data, name) for name in ("train", "validation", "test")}

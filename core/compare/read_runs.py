@@ -9,14 +9,14 @@ from statistics import median
 from typing import Any
 
 from tunebook.compare.plan import Plan
-from tunebook.compare.protocol import Family
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.rungs import Step
 from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.errors import UserError
-from tunebook.pipeline.prepare import Prepared
+from tunebook.families.comparison import Comparison
+from tunebook.families.prepared import Prepared
 from tunebook.statistics.intervals import Score
 
 
@@ -70,8 +70,8 @@ def read_finished(
     steps: Sequence[Step],
     plan: Plan,
     folder: Path,
-    prepared: Prepared,
-    family: Family,
+    prepared: Prepared[Any],
+    family: Comparison,
     metric: str,
     left_out: Mapping[str, tuple[str, str]],
 ) -> Finished:
@@ -228,7 +228,7 @@ def value_in(metrics: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _by_class(
-    runs: Sequence[RungRun], prepared: Prepared, family: Family, settings: Mapping[str, Any]
+    runs: Sequence[RungRun], prepared: Prepared[Any], family: Comparison, settings: Mapping[str, Any]
 ) -> dict[str, Score]:
     """The score of each class over all runs of a rung."""
     found = [family.class_outcomes(run.run, prepared) for run in runs]

@@ -90,27 +90,34 @@ def _device_peak() -> float:
 
 def _train(run: RungRun) -> None:
     """As `tunebook train resume=<folder>` does it; the folder of a new run holds its config alone."""
-    from tunebook.cli.train import resume_command
+    from tunebook.pipeline.train import read_config, train
 
     if run.run.report.is_file() and (run.run.bundle / "tunebook.json").is_file():
         return  # all but its time was written
-    resume_command([f"resume={run.run.path}"])
+    run.run.rejects.unlink(missing_ok=True)  # written anew where there still are any
+    train(read_config(run.run), run.run, print, lambda prepared: None, resumed=True)
 
 
 def _answer(run: RungRun) -> None:
     """A baseline's answers to the same rows."""
-    from tunebook.cli.output import data_facts
-    from tunebook.cli.train import read_config
+    from tunebook.pipeline.facts import config_facts, data_facts
     from tunebook.pipeline.prepare import prepare
     from tunebook.pipeline.record import make_record
+    from tunebook.pipeline.train import read_config
     from tunebook.training.devices import choose_accelerator
 
-    folder = run.run
+    folder, rung = run.run, run.planned.kind
     config = read_config(folder)
     folder.rejects.unlink(missing_ok=True)
     prepared = prepare(config, folder.rejects)
-    record = make_record(
-        config, prepared.checked, prepared.encoded, prepared.source, choose_accelerator(config.trainer)
+    record = make_record(config, prepared.data, prepared.encoded, prepared.source, choose_accelerator(config.trainer))
+    comparison = prepared.recipe.family.comparison(prepared.recipe)
+    evidence, told = comparison.answer(rung, prepared, folder)
+    report = evidence.report(
+        subtitle=comparison.titles(prepared)[rung],
+        data_facts=data_facts(prepared),
+        config_facts=config_facts(config),
+        notes=[*prepared.data.notes, *evidence.notes],
     )
-    told = prepared.recipe.ladder().answer(run.planned.kind, prepared, folder, data_facts(prepared))
+    evidence.write(folder, report)
     write_json(folder.record, json.loads(json.dumps({**record, **told})))

@@ -11,7 +11,7 @@ from typing import Any
 from tunebook.compare.plan import PlannedRun
 from tunebook.errors import UserError
 from tunebook.files import write_json
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

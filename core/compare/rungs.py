@@ -11,8 +11,8 @@ from tunebook.config.schema import Method, TrainConfig
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
-    from tunebook.compare.protocol import Family
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.comparison import Comparison
+    from tunebook.families.prepared import Prepared
 
 METHODS = {
     Rung.zero_shot: Method.none,
@@ -115,7 +115,7 @@ def with_method(config: TrainConfig, method: Method) -> TrainConfig:
 
 
 def planned_steps(
-    config: CompareConfig, prepared: Prepared, family: Family
+    config: CompareConfig, prepared: Prepared[Any], family: Comparison
 ) -> tuple[list[Step], dict[str, tuple[str, str]]]:
     """The rungs to run, cheapest first, and those left out.
 
@@ -139,7 +139,7 @@ def planned_steps(
     return steps, left_out
 
 
-def _rungs(config: CompareConfig, prepared: Prepared, family: Family) -> Iterator[Step]:
+def _rungs(config: CompareConfig, prepared: Prepared[Any], family: Comparison) -> Iterator[Step]:
     base, wanted = train_config(config), config.compare
     titles = family.titles(prepared)
     for rung in (rung for rung in Rung if rung in wanted.rungs):
@@ -152,7 +152,7 @@ def _rungs(config: CompareConfig, prepared: Prepared, family: Family) -> Iterato
             yield Step(rung.name, _TITLES[rung], rung, with_method(base, METHODS[rung]), runs)
 
 
-def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Family) -> Iterator[Step]:
+def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Comparison) -> Iterator[Step]:
     """Tuned as `adapt` says, on few rows."""
     method = Method.full if base.adapt.method is Method.none else base.adapt.method
     for k in sorted(wanted.shots):
@@ -163,7 +163,7 @@ def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Family) -> Iterat
         yield Step(f"few_shot_{k}", f"{what}{how}", Rung.few_shot, few, wanted.draws)
 
 
-def _curve(config: CompareConfig, prepared: Prepared, family: Family) -> Iterator[Step]:
+def _curve(config: CompareConfig, prepared: Prepared[Any], family: Comparison) -> Iterator[Step]:
     """Steps of the learning curve of a rung; all rows are the rung itself, with its own seeds."""
     base, wanted, rung = train_config(config), config.compare, _curve_rung(config)
     if rung not in wanted.rungs:
@@ -184,11 +184,11 @@ def _curve_rung(config: CompareConfig) -> Rung:
     return Rung[config.compare.curve_rung.name]
 
 
-def _check_rows(step: Step, prepared: Prepared, family: Family) -> None:
+def _check_rows(step: Step, prepared: Prepared[Any], family: Comparison) -> None:
     """Refuse more rows than there are."""
-    data, labels = step.config.data, prepared.checked.labels
+    data, labels = step.config.data, prepared.data.labels
     train = len(prepared.encoded.rows["train"])
-    if data.shots is not None and labels is not None and prepared.checked.train.roles.count("label"):
+    if data.shots is not None and labels is not None and prepared.data.train.roles.count("label"):
         least = min(labels.names, key=lambda name: labels.counts["train"][name])
         if labels.counts["train"][least] < data.shots:
             raise UserError(f"the class {least!r} has {labels.counts['train'][least]} training {family.row}s")

@@ -25,7 +25,7 @@ from tunebook.statistics.intervals import Score
 
 if TYPE_CHECKING:
     from tunebook.config.compare import CompareConfig
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def _budget(finished: Finished, settings: Mapping[str, Any]) -> LabelBudget | No
     )
 
 
-def as_json(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared) -> dict[str, Any]:
+def as_json(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared[Any]) -> dict[str, Any]:
     """All figures of a comparison as plain values; what is undefined is null."""
     record: dict[str, Any] = {
-        "recipe": prepared.recipe.name,
+        "recipe": prepared.recipe.options.name,
         "model": prepared.source.name,
         "metric": finished.metric,
         "higher_is_better": finished.rungs[0].score.higher_is_better,
@@ -142,7 +142,7 @@ def _rung_json(rung: RungResult, finished: Finished, told: Told) -> dict[str, An
     }
 
 
-def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared) -> Told:
+def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> Told:
     """Write compare.json and report.html."""
     from tunebook.compare.page import comparison_page
     from tunebook.report.report import render

@@ -1,15 +1,45 @@
-"""A family: what all recipes of a kind share, found by name like a recipe."""
+"""A family: the work that all recipes of a kind share, found by name like a recipe."""
 
 from __future__ import annotations
 
-from abc import ABC
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from tunebook.errors import UserError
 from tunebook.families.options import FamilyOptions
 
+if TYPE_CHECKING:
+    from torch import nn
 
-class Family(ABC):
+    from tunebook.bundle.manifest import Manifest
+    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+    from tunebook.config.schema import AdaptConfig, ModelConfig, TrainConfig
+    from tunebook.data.columns import Column
+    from tunebook.data.content import Content
+    from tunebook.data.encoded import Encoded
+    from tunebook.data.load_and_validate import ValidatedData
+    from tunebook.data.module import FineTuneData
+    from tunebook.data.rejects import RejectLog
+    from tunebook.data.rows import Rows
+    from tunebook.families.comparison import Comparison
+    from tunebook.families.evidence import Evidence
+    from tunebook.families.predictor import Predictor
+    from tunebook.families.prepared import Prepared
+    from tunebook.models.source import ModelSource
+    from tunebook.recipe import Head, Recipe
+    from tunebook.run_folder import RunFolder
+    from tunebook.training.fit import Fitted
+
+RecipeT = TypeVar("RecipeT", bound="Recipe[Any]")
+
+
+class Family(ABC, Generic[RecipeT]):
     """What all recipes of a kind share; the value that an entry point of the group ``tunebook.families`` names.
+
+    The stages of a run ask it in this order: model, rows, training, bundle, evidence. It holds no state: what it
+    knows of a run comes in as arguments, the recipe first.
 
     Attributes:
         name: What a recipe's page takes in: ``/family/<name>@recipe``.
@@ -18,3 +48,159 @@ class Family(ABC):
 
     name: ClassVar[str]
     options: ClassVar[FamilyOptions]
+
+    # The model and the rows.
+
+    def find_model(self, recipe: RecipeT, config: ModelConfig, weights: bool) -> ModelSource:
+        """The model's files, before anything heavy loads; without ``weights`` its architecture is enough."""
+        from tunebook.models.source import find_model
+
+        return find_model(config, weights)
+
+    def content(self, recipe: RecipeT, source: ModelSource, config: TrainConfig) -> Content | None:
+        """What rows hold beside their text and must be looked at; None where they hold nothing else."""
+        return None
+
+    @abstractmethod
+    def encode(
+        self, recipe: RecipeT, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    ) -> Encoded:
+        """Make the model's inputs of all rows, once."""
+
+    def preview(self, recipe: RecipeT, encoded: Encoded) -> Sequence[Any]:
+        """A few training rows as the model takes them, for rich to print."""
+        return ()
+
+    def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
+        """What tells rows apart, so that a bundle can know those that it was trained on: their texts, say."""
+        return rows.texts("text")
+
+    # Training.
+
+    @abstractmethod
+    def build_model(
+        self, recipe: RecipeT, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The backbone with the recipe's final layer."""
+
+    def training_head(self, recipe: RecipeT, labels: Sequence[str], encoded: Encoded) -> Head:
+        """The head to learn with, which may look at the training rows."""
+        return recipe.head(labels)
+
+    def adapt(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
+        """The model with the chosen weights ready to learn."""
+        from tunebook.models.adapt import adapt
+
+        return adapt(model, config)
+
+    @abstractmethod
+    def training_data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
+        """What is trained, on what: the model itself, or with ``adapt=head`` its head on stored features."""
+
+    def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
+        """The plain model again once it is trained, with any adapters added into its weights."""
+        from tunebook.models.adapt import merge
+
+        return merge(model)
+
+    # The bundle.
+
+    @abstractmethod
+    def write_bundle(
+        self,
+        prepared: Prepared[RecipeT],
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        card: Mapping[str, Any],
+    ) -> None:
+        """Write the finished model to ``run.bundle``, whole or not at all.
+
+        Args:
+            prepared: The rows that it was made of.
+            model: The plain model.
+            fitted: How training went; None of a model that was not trained.
+            run: Takes the bundle.
+            card: Facts for the model card: ``data``, ``training``, ``scores``.
+        """
+
+    def load_bundle_state(self, recipe: RecipeT, manifest: Manifest) -> None:
+        """Give the recipe back what a bundle holds for it besides its options."""
+        return None
+
+    @abstractmethod
+    def open_bundle(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> Predictor:
+        """The model of a bundle, ready to answer."""
+
+    def bundle_content(self, recipe: RecipeT, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
+        """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
+        return None
+
+    @abstractmethod
+    def predict_columns(
+        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """The columns that a row to be answered needs.
+
+        Args:
+            recipe: The bundle's recipe.
+            manifest: Says what the columns were called in training.
+            column: The user's name of the one with the text or the image.
+            files: Where the rows are; empty where they come from standard input.
+        """
+
+    @abstractmethod
+    def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """The columns that a row to be scored needs."""
+
+    # Evidence.
+
+    @abstractmethod
+    def judge(self, prepared: Prepared[RecipeT], predictor: Any, run: RunFolder) -> Evidence:
+        """Score the bundle's model on the test rows, beside the baselines."""
+
+    @abstractmethod
+    def judge_new(
+        self, recipe: RecipeT, predictor: Any, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> Evidence:
+        """Score a bundle's model on new rows.
+
+        Args:
+            recipe: The bundle's recipe.
+            predictor: Its model.
+            rows: Checked rows with their truth.
+            content: What they hold beside their text.
+            config: Confidence, device and seed.
+        """
+
+    @abstractmethod
+    def split_counts(self, prepared: Prepared[RecipeT]) -> Mapping[str, Any]:
+        """What each split holds, for the report: rows of each label, say."""
+
+    @abstractmethod
+    def comparison(self, recipe: RecipeT) -> Comparison:
+        """The family's part of `compare`."""
+
+    # What only some families do.
+
+    does: ClassVar[str] = "answers rows"
+    """What its models do, in words."""
+    task: ClassVar[str] = ""
+    """What transformers calls what its models do; empty where they are no models of transformers."""
+
+    def chat(self, recipe: RecipeT, folder: Path, manifest: Manifest, options: Any) -> None:
+        """Talk with a bundle's model; ``options`` are those of `tunebook chat`."""
+        raise UserError(
+            f"This bundle's model {self.does} and does not talk.",
+            where=str(folder),
+            fix=f"ask it with: tunebook predict {folder}",
+        )
+
+    def export(self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path) -> str:
+        """Write a bundle's model as an ONNX file; returns what it takes and gives, in words."""
+        plain = f"text models are plain transformers folders: optimum-cli export onnx --model {folder}"
+        raise UserError(
+            "Only image models are exported by Tunebook.", where=str(folder), fix=f"{plain} --task {self.task} out"
+        )

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.config.schema import Method, TrainConfig
 from tunebook.models.source import licence
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 from tunebook.training.loggers import read_history
 from tunebook.training.optim import count_parameters
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
     from tunebook.training.fit import Fitted
 
 
@@ -34,12 +33,7 @@ def _without_folders(source: str) -> str:
     return ", ".join(parts)
 
 
-def called(config: TrainConfig) -> str:
-    """What a run's model is called beside others."""
-    return "untuned" if config.adapt.method is Method.none else "tuned"
-
-
-def training_facts(prepared: Prepared, fitted: Fitted | None) -> dict[str, str]:
+def training_facts(prepared: Prepared[Any], fitted: Fitted | None) -> dict[str, str]:
     """Backbone, adaptation and numbers of the training, for the model card."""
     config = prepared.config
     revision = f" at {prepared.source.revision}" if prepared.source.revision else ""
@@ -85,3 +79,20 @@ def finished_record(record: Mapping[str, Any], model: Any, fitted: Fitted | None
         "best_step": fitted.best_step if fitted else None,
         "steps": fitted.steps if fitted else 0,
     }
+
+
+def data_facts(prepared: Prepared[Any]) -> dict[str, str]:
+    """What was read and what became of it."""
+    checked = prepared.data
+    # What is too long for the model is only seen when it is encoded.
+    late = sum(len(getattr(checked, name)) - len(rows) for name, rows in prepared.encoded.rows.items())
+    facts = {
+        "source": checked.source,
+        "rows read": f"{checked.read}",
+        "kept": f"{checked.kept - late}",
+        "rejected": f"{checked.rejected + late}",
+        "dropped as leaks": f"{checked.dropped}",
+    }
+    if checked.unused:
+        facts["not drawn (data.shots, data.max_rows)"] = f"{checked.unused}"
+    return {**facts, **prepared.encoded.facts}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +12,16 @@ from omegaconf import OmegaConf
 
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.load_and_validate import ValidatedData, load_and_validate
+from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.data.template import TEMPLATES
-from tunebook.models.source import ModelSource
-from tunebook.pipeline.encoded import Encoded
 from tunebook.plugins import load_recipe_class
-from tunebook.plugins.answers import check_head, columns_of, content_of, invalid_of, samples_of
+from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run before its model is loaded."""
-
-    config: TrainConfig
-    recipe: Recipe[Any]
-    source: ModelSource
-    checked: ValidatedData
-    encoded: Encoded
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Label names by index; none for a recipe without labels."""
-        return self.checked.labels.names if self.checked.labels else ()
 
 
 def typed(config: Any) -> TrainConfig:
@@ -141,17 +123,6 @@ def make_recipe(config: TrainConfig) -> Recipe[Any]:
     return recipe_class(typed_recipe_options(config.recipe, recipe_class.Config, name))
 
 
-def _check_unused(config: TrainConfig, recipe: Recipe[Any]) -> None:
-    """Refuse options that would do nothing: whoever sets them believes that they do."""
-    usual = TrainConfig()
-    for key in recipe.unused:
-        node, name = key.split(".")
-        if getattr(getattr(config, node), name) != getattr(getattr(usual, node), name):
-            raise UserError(
-                f"{key} means nothing to recipe={recipe.name}.", where=key, fix=f"leave {key} out of the command"
-            )
-
-
 @contextmanager
 def rejects_apart(verb: str) -> Iterator[Path]:
     """A file for rejected rows of a verb that has no run folder: where any were rejected it stays, and is named."""
@@ -163,7 +134,7 @@ def rejects_apart(verb: str) -> Iterator[Path]:
                 print(f"rejected rows: {rejects}")
 
 
-def prepare(config: TrainConfig, rejects: Path) -> Prepared:
+def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     """Find recipe and model, check all rows, encode them; nothing is trained or loaded yet.
 
     Args:
@@ -171,8 +142,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         rejects: File for rejected rows.
     """
     recipe = make_recipe(config)
-    _check_unused(config, recipe)
-    source = recipe.find_model(config.model, weights=config.adapt.method is not Method.scratch)
+    source = recipe.family.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
     checked = load_and_validate(
         config.data,
@@ -181,11 +151,11 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared:
         invalid=invalid_of(recipe),
         rejects=log,
         seed=config.seed,
-        content=content_of(recipe, source, config),
+        content=recipe.family.content(recipe, source, config),
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
     if checked.labels is not None:
         recipe.check_labels(checked.labels, config.data)
     check_head(recipe, checked.labels.names if checked.labels else ())
-    encoded = recipe.encode(checked, source, config, log)
+    encoded = recipe.family.encode(recipe, checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
+    from tunebook.data.encoded import Encoded
     from tunebook.data.load_and_validate import ValidatedData
     from tunebook.models.source import ModelSource
-    from tunebook.pipeline.encoded import Encoded
 
 PACKAGES = (
     "tunebook",

@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tunebook.plugins.contract import broken, contract_violation, family_of
 
 if TYPE_CHECKING:
-    from tunebook.config.schema import DataConfig, TrainConfig
+    from tunebook.config.schema import DataConfig
     from tunebook.data.columns import Column
-    from tunebook.data.content import Content
     from tunebook.data.reading import Invalid
-    from tunebook.families.image_classification.recipe import ImageClassification
-    from tunebook.models.source import ModelSource
     from tunebook.recipe import Recipe
 
 
@@ -66,17 +63,6 @@ def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
     return found
 
 
-def content_of(recipe: Recipe[Any], source: ModelSource, config: TrainConfig) -> Content | None:
-    """What a recipe makes of rows that are no plain texts."""
-    from tunebook.recipe import Recipe
-
-    made = recipe.content(source, config)
-    plain = made is None and family_of(type(recipe)).content is Recipe.content
-    asked = "a tunebook.data.content.Content, such as super().content(source, config)"
-    found: Content | None = given(recipe, "content", made, plain or hasattr(made, "inspect"), asked)
-    return found
-
-
 def invalid_of(recipe: Recipe[Any]) -> Invalid:
     """The recipe's own check of a row, whose answer is looked at."""
 
@@ -96,14 +82,6 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
         raise broken(recipe, part, what, "return a text for each label, in the order of the labels")
     asked = "a list with a text for each label, in the order of the labels"
     return list(given(recipe, part, texts, are_texts(texts), asked))
-
-
-def check_use(recipe: ImageClassification[Any]) -> None:
-    """Refuse what a recipe of images says of its use, before an image is read."""
-    cautions, points = recipe.cautions, recipe.own_points
-    given(recipe, "cautions", cautions, are_texts(cautions), "a list of sentences, even of a single one")
-    good = isinstance(points, Mapping) and all(isinstance(part, str) for each in points.items() for part in each)
-    given(recipe, "own_points", points, good, "{name: rule}, such as {'screening': 'sensitivity 0.95'}; {} for none")
 
 
 def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from tunebook.testing.outcome import Failed, NotApplicable
 from tunebook.testing.sample_rows import is_sliced
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
 
 CLOSE = 1e-4
 """Largest difference between a score and the same from probabilities of six decimals."""
@@ -21,7 +21,7 @@ CLOSE = 1e-4
 Rows = Sequence[Mapping[str, str]]
 
 
-def metrics_agree(prepared: Prepared, run: Path, predictor: Any) -> str:
+def metrics_agree(prepared: Prepared[Any], run: Path, predictor: Any) -> str:
     """Compute the scores again from predictions.csv, by other code than that which wrote them where there is any."""
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"]
     with (run / "predictions.csv").open(newline="", encoding="utf-8") as stream:
@@ -47,7 +47,7 @@ def metrics_agree(prepared: Prepared, run: Path, predictor: Any) -> str:
     return f"{', '.join(compared)} of {len(rows)} rows{rest}"
 
 
-def _labelled_again(prepared: Prepared, rows: Rows) -> dict[str, float]:
+def _labelled_again(prepared: Prepared[Any], rows: Rows) -> dict[str, float]:
     """Scores of a classifier: the commonest by hand, all others by the recipe's own metrics, fed from the file."""
     import numpy as np
     import torch
@@ -62,7 +62,7 @@ def _labelled_again(prepared: Prepared, rows: Rows) -> dict[str, float]:
     target, answers = (
         np.array([_several(row[column], labels) for row in rows], dtype=np.int64) for column in ("truth", "prediction")
     )
-    one_label = prepared.checked.labels is not None and "label" in prepared.encoded.rows["test"].roles
+    one_label = prepared.data.labels is not None and "label" in prepared.encoded.rows["test"].roles
     if one_label:
         target, answers = target.argmax(axis=1), answers.argmax(axis=1)
         if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
@@ -103,7 +103,7 @@ BY_HAND: dict[str, Callable[[Any, Any], float]] = {"accuracy": _accuracy, "macro
 """What these names promise, whatever the recipe computes under them; of label numbers ``[rows]`` twice."""
 
 
-def _keep_their_promise(prepared: Prepared, labels: int) -> None:
+def _keep_their_promise(prepared: Prepared[Any], labels: int) -> None:
     """What is called accuracy must be it on any rows: on a few, many a wrong formula gives the same number."""
     import numpy as np
     import torch
@@ -121,7 +121,7 @@ def _keep_their_promise(prepared: Prepared, labels: int) -> None:
                 )
 
 
-def _written_again(prepared: Prepared, rows: Rows, predictor: Any) -> dict[str, float]:
+def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[str, float]:
     """Scores of a model that writes: counts by hand, BLEU and chrF by sacreBLEU, perplexity from the bundle."""
     from itertools import zip_longest
 
@@ -147,7 +147,7 @@ def _written_again(prepared: Prepared, rows: Rows, predictor: Any) -> dict[str, 
     return again
 
 
-def _perplexity(prepared: Prepared, predictor: Any) -> float:
+def _perplexity(prepared: Prepared[Any], predictor: Any) -> float:
     """The exponential of the mean loss of a token of the test rows, from the logits of the bundle's plain model."""
     import torch
 
@@ -163,7 +163,7 @@ def _perplexity(prepared: Prepared, predictor: Any) -> float:
     return math.exp(total / tokens)
 
 
-def labels_agree(prepared: Prepared, run: Path, test: Any) -> str:
+def labels_agree(prepared: Prepared[Any], run: Path, test: Any) -> str:
     """The order of the labels in training, in the bundle, in predictions.csv and in what `predict` writes."""
     labels = list(prepared.labels)
     if not labels:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tunebook.config.schema import TrainConfig
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
     from tunebook.recipe import Batch, Head, Recipe
 
 ODD_TEXTS = ("?", "0", "N/A", "\U0001f600", "two\nlines", "word " * 2000)
@@ -131,7 +131,7 @@ def _reasons(file: Path, name: str) -> dict[int, str]:
     return {entry["line"]: f"{entry['field']} {entry['reason']}".strip() for entry in mine}
 
 
-def _set_up(prepared: Prepared) -> Bench:
+def _set_up(prepared: Prepared[Any]) -> Bench:
     from tunebook.training.seeding import seed_of, seed_torch
 
     recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded

@@ -233,7 +233,7 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
     if "train" not in sources:
         raise UserError(
             "The recipe has no sample rows to be verified with.",
-            where=f"recipe={recipe.name}",
+            where=f"recipe={recipe.options.name}",
             fix="put some in samples/train.csv beside its class, or name some: data.train=rows.csv",
         )
     cut, broken = write_slices(sources, columns_of(recipe, config.data), folder)

@@ -15,7 +15,7 @@ from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
     from tunebook.recipe import Batch
 
 TOLERANCE = 1e-4
@@ -28,7 +28,7 @@ KILLED_AFTER = 5
 class Seen:
     """What the small run held in memory when its model was tuned."""
 
-    prepared: Prepared | None = None
+    prepared: Prepared[Any] | None = None
     outputs: Any = None
 
 
@@ -71,7 +71,7 @@ def _look_in(name: str, seen: Seen) -> None:
     recipe_class: Any = load_recipe_class(name)
     finish = recipe_class.finish
 
-    def watched(recipe: Any, prepared: Prepared, model: Any, *rest: Any) -> float:
+    def watched(recipe: Any, prepared: Prepared[Any], model: Any, *rest: Any) -> float:
         seen.prepared = prepared
         seen.outputs = _outputs(recipe, prepared, model)
         return float(finish(recipe, prepared, model, *rest))
@@ -79,7 +79,7 @@ def _look_in(name: str, seen: Seen) -> None:
     recipe_class.finish = watched
 
 
-def example_batch(prepared: Prepared) -> Batch:
+def example_batch(prepared: Prepared[Any]) -> Batch:
     """A few validation rows as the model takes them."""
     items = prepared.encoded.splits["validation"].items
     batch = prepared.encoded.collate([items[i] for i in range(min(4, len(items)))])
@@ -88,7 +88,7 @@ def example_batch(prepared: Prepared) -> Batch:
     return batch
 
 
-def _outputs(recipe: Any, prepared: Prepared, model: Any) -> Any:
+def _outputs(recipe: Any, prepared: Prepared[Any], model: Any) -> Any:
     """What the recipe's head makes of the example batch, ``[...]``."""
     import torch
 

@@ -57,7 +57,7 @@ def follow() -> None:
 
 def work_in(run_dir: str) -> None:
     """Train as a further rank of the run in ``run_dir``."""
-    from tunebook.cli.train import train_as_follower
+    from tunebook.pipeline.train import train_as_follower
 
     train_as_follower(run_dir)
 

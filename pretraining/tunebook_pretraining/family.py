@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tunebook import FineTuneData
     from tunebook.bundle.manifest import Manifest
     from tunebook.config.schema import TrainConfig
+    from tunebook.data.encoded import Encoded
+    from tunebook.families.predictor import Predictor
     from tunebook.models.source import ModelSource
-    from tunebook.pipeline.encoded import Encoded
-    from tunebook.pipeline.predictor import Predictor
 
 
 class Pretraining(Recipe[ConfigT]):

@@ -11,7 +11,7 @@ from tunebook.report.figures import learning_curve
 from tunebook.training.loggers import read_history
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.run_folder import RunFolder
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{name}</title>

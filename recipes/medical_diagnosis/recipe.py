@@ -46,7 +46,7 @@ class MedicalDiagnosis(ImageClassification[ImageClassificationConfig]):
         """Synthetic chest X-rays, drawn once; no patient was ever in front of that machine."""
         from .synthetic import write
 
-        folder = cache_dir / "samples" / self.name / _SAMPLES
+        folder = cache_dir / "samples" / self.options.name / _SAMPLES
         if not (folder / "test.csv").is_file():
             write(folder, "xray", _PATIENTS, size=64, difficulty=0.3, prevalence=0.5)
         return {split: folder / f"{split}.csv" for split in ("train", "validation", "test")}

@@ -19,7 +19,7 @@ from tests.finished import finished
 from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.bundle.read import open_bundle
 from tunebook.errors import UserError
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from tests.chatted import STARTER, chatted
 from tests.conftest import Tunebook
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.chat import _obey, _write, chat_command
-from tunebook.cli.chat_session import Chat, saving_place
-from tunebook.cli.terminal import drawn
 from tunebook.config.schema import ConversationFormat
 from tunebook.errors import UserError
+from tunebook.families.text_generation.chat.session import Chat, saving_place
+from tunebook.families.text_generation.chat.terminal import drawn
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 from tunebook.families.text_generation.data.parse import parse

@@ -17,7 +17,7 @@ from tests.conftest import Tunebook
 from tests.finished import finished
 from tunebook.cli.predict import predict_command
 from tunebook.errors import UserError
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

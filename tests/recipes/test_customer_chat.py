@@ -23,7 +23,7 @@ from tests.chatted import STARTER, chatted, evaluated, tiny_llama, write_chats, 
 from tests.conftest import Tunebook
 from tunebook.cli.predict import predict_command
 from tunebook.errors import UserError
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 SAMPLES = Path(__file__).parents[2] / "recipes/customer_chat/samples"
 TOKENS = 14

@@ -27,7 +27,7 @@ from tunebook.cli.predict import predict_command
 from tunebook.cli.train import _train, read_config
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.template import SHIPPED
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
 

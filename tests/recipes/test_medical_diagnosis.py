@@ -36,8 +36,8 @@ from tunebook.cli.evaluate import evaluate_command
 from tunebook.cli.predict import predict_command
 from tunebook.config.compose import register_schemas
 from tunebook.errors import UserError
-from tunebook.pipeline.run_folder import RunFolder
 from tunebook.recipes.medical_diagnosis.recipe import MedicalDiagnosis  # noqa: TID251
+from tunebook.run_folder import RunFolder
 
 ROWS = {"train": (48, 0), "validation": (24, 10**6), "test": (40, 2 * 10**6)}
 

@@ -20,7 +20,7 @@ from tunebook.cli.train import _train, read_config
 from tunebook.config.compose import register_schemas
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.prepare import typed
-from tunebook.pipeline.run_folder import RunFolder, save_config
+from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
 

@@ -21,7 +21,7 @@ from tests.training.test_resume import equal, last_state, weights
 from tunebook.cli.train import _train, read_config
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.template import TEMPLATES
-from tunebook.pipeline.run_folder import RunFolder, save_config
+from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import newest_valid, read_checkpoint, step_checkpoints
 

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.classical import believed, chosen, fitted, save_linear
 from tunebook.compare.statistics.metric_outcome import metric_outcomes
 from tunebook.compare.statistics.outcomes import Outcome, label_outcomes
 from tunebook.compare.statistics.ranking_outcome import ranking_outcome
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.families.image_classification.findings import Findings
+from tunebook.families.image_classification.findings import Findings, findings_of
 from tunebook.families.image_classification.metrics.ranking_scores import mean_ranking_scores
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.models.linear import believed, chosen, fitted, save_linear
 from tunebook.report.files import read_predictions
+from tunebook.run_folder import RunFolder
 from tunebook.statistics.predictions import Predictions
 
 if TYPE_CHECKING:
+    from tunebook.families.image_classification.evidence import ImageEvidence
     from tunebook.families.image_classification.metrics.predictions import FindingPredictions
     from tunebook.families.image_classification.predictor import ImageClassifier
     from tunebook.families.image_classification.recipe import ImageClassification
-    from tunebook.pipeline.prepare import Prepared
+    from tunebook.families.prepared import Prepared
 
 SIDE = 32
 """Height and width to which pictures are shrunk, in grey, for logistic regression."""
@@ -35,7 +36,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ImageLadder:
+class ImageComparison:
     """The part of image classifiers in `compare`."""
 
     recipe: ImageClassification[Any]
@@ -45,14 +46,14 @@ class ImageLadder:
     @property
     def of_class(self) -> str:
         """F1 of each label; where an image may have several findings the AUROC of each."""
-        return "auroc" if self.recipe.image_options.findings is not None else "f1"
+        return "auroc" if self.recipe.options.findings is not None else "f1"
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:
         """Those of the recipe, the watched one first."""
         names = [str(name) for name, _ in self.recipe.metrics(labels).items(keep_base=True)]
         return [self.recipe.watch, *(name for name in names if name != self.recipe.watch)]
 
-    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+    def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """No answer before training; no adapters in convolutions."""
         from tunebook.families.image_classification.batches import check_trains
         from tunebook.families.image_classification.model.image_build import build
@@ -64,18 +65,18 @@ class ImageLadder:
             model = build(prepared.source, 1, pre.channels, pre.size)
             check_linears(model, backbone_linears(model))
 
-    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+    def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The labels' shares of the training rows; pixels."""
         return {
             "majority": "the labels' shares for all images",
             "classical": "logistic regression on pixels",
         }
 
-    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
-        """Answer the test rows without a network, and report."""
-        from tunebook.families.image_classification.evidence import finding_predictions, write_evidence
+    def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[ImageEvidence, dict[str, Any]]:
+        """Answer the test rows without a network."""
+        from tunebook.families.image_classification.evidence import ImageEvidence
+        from tunebook.families.image_classification.predictor import finding_predictions
         from tunebook.families.image_classification.scores import score_findings
-        from tunebook.pipeline.facts import config_facts
 
         config, items = prepared.config, _items(prepared, "test")
         trained = 0
@@ -84,31 +85,19 @@ class ImageLadder:
         else:
             probabilities, trained = _classical(self.recipe, prepared, run)
         classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
-        seen = finding_predictions(classifier, rows, items, probabilities, self.recipe.image_options.subgroups)
-        evidence = score_findings(self.recipe, classifier, seen, items, probabilities, config.evaluation, config.seed)
-        write_evidence(
-            self.recipe,
-            classifier,
-            evidence,
-            items,
-            probabilities,
-            run,
-            rung,
-            subtitle=self.titles(prepared)[rung],
-            notes=prepared.checked.notes,
-            data_facts=facts,
-            config_facts=config_facts(config),
-        )
-        return {"trained_parameters": trained}
+        seen = finding_predictions(classifier, rows, items, probabilities, self.recipe.options.subgroups)
+        found = score_findings(self.recipe, classifier, seen, items, probabilities, config.evaluation, config.seed)
+        evidence = ImageEvidence(self.recipe, classifier, found, items, probabilities, rung)
+        return evidence, {"trained_parameters": trained}
 
-    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' rankings of findings, or their answers by any metric of the recipe."""
         if metric in _RANKINGS:
             return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
         found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
         return metric_outcomes(found, [self._read(run, prepared) for run in runs])
 
-    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+    def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """F1 of each label; AUROC of each finding where an image may have several."""
         if self.of_class == "f1":
             return label_outcomes(self._read(run, prepared))
@@ -116,11 +105,11 @@ class ImageLadder:
         both = {name: _only(seen, i) for i, name in enumerate(seen.findings) if 0 < seen.target[:, i].sum() < len(seen)}
         return {name: ranking_outcome(one, "auroc") for name, one in both.items()}
 
-    def _read(self, run: RunFolder, prepared: Prepared) -> Predictions:
+    def _read(self, run: RunFolder, prepared: Prepared[Any]) -> Predictions:
         return read_predictions(run.predictions, _unanswered(prepared))
 
-    def _believed(self, run: RunFolder, prepared: Prepared) -> FindingPredictions:
-        from tunebook.families.image_classification.evidence import finding_predictions
+    def _believed(self, run: RunFolder, prepared: Prepared[Any]) -> FindingPredictions:
+        from tunebook.families.image_classification.predictor import finding_predictions
 
         classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
         probabilities = self._read(run, prepared).probabilities
@@ -139,15 +128,15 @@ def _only(seen: FindingPredictions, column: int) -> FindingPredictions:
     )
 
 
-def _items(prepared: Prepared, split: str) -> Any:
+def _items(prepared: Prepared[Any], split: str) -> Any:
     return prepared.encoded.splits[split].items
 
 
-def _findings(recipe: ImageClassification[Any], prepared: Prepared) -> Findings:
-    return recipe.findings(prepared.labels)
+def _findings(recipe: ImageClassification[Any], prepared: Prepared[Any]) -> Findings:
+    return findings_of(recipe, prepared.labels)
 
 
-def _shares(prepared: Prepared) -> Floats:
+def _shares(prepared: Prepared[Any]) -> Floats:
     """Of each label among the training rows, `[labels]`."""
     targets = _items(prepared, "train").targets
     if targets.ndim == 2:
@@ -156,7 +145,7 @@ def _shares(prepared: Prepared) -> Floats:
     return np.bincount(targets, minlength=len(prepared.labels)) / len(targets)
 
 
-def _without_network(recipe: ImageClassification[Any], prepared: Prepared) -> ImageClassifier:
+def _without_network(recipe: ImageClassification[Any], prepared: Prepared[Any]) -> ImageClassifier:
     """What decides by probabilities, whoever gives them."""
     from torch import nn
 
@@ -167,7 +156,7 @@ def _without_network(recipe: ImageClassification[Any], prepared: Prepared) -> Im
     return ImageClassifier(nn.Identity(), head, labels, findings, prepared.encoded.tokenizer)
 
 
-def _unanswered(prepared: Prepared) -> Predictions:
+def _unanswered(prepared: Prepared[Any]) -> Predictions:
     """The test rows with their truth; where images have several findings the truth is not in one column: 0."""
     rows, targets = prepared.encoded.rows["test"], _items(prepared, "test").targets
     return Predictions(
@@ -182,7 +171,7 @@ def _unanswered(prepared: Prepared) -> Predictions:
     )
 
 
-def pixels(prepared: Prepared, split: str) -> Floats:
+def pixels(prepared: Prepared[Any], split: str) -> Floats:
     """The pictures in grey, 0 to 1, shrunk by averaging, `[rows, 1024]`."""
     from torch.nn import functional
 
@@ -196,13 +185,13 @@ def pixels(prepared: Prepared, split: str) -> Floats:
     return np.concatenate(parts)
 
 
-def _classical(recipe: ImageClassification[Any], prepared: Prepared, run: RunFolder) -> tuple[Floats, int]:
+def _classical(recipe: ImageClassification[Any], prepared: Prepared[Any], run: RunFolder) -> tuple[Floats, int]:
     """Fit on the training pixels, choose the penalty by the validation images, answer the test images.
 
     Returns:
         Probabilities `[rows, labels]`, and how many numbers were learnt.
     """
-    from tunebook.families.image_classification.evidence import finding_predictions
+    from tunebook.families.image_classification.predictor import finding_predictions
 
     findings, labels = _findings(recipe, prepared), len(prepared.labels)
     seen = {split: pixels(prepared, split) for split in ("train", "validation", "test")}

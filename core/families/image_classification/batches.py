@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
@@ -33,11 +34,10 @@ from tunebook.families.image_classification.preprocessing import (
     stack_images,
 )
 from tunebook.models.source import ModelSource
-from tunebook.pipeline.encoded import Encoded
 from tunebook.recipe import Batch, Head
 
 if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassificationConfig
+    from tunebook.families.image_classification.options import ImageClassificationConfig
 
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels

@@ -20,6 +20,7 @@ from tunebook.errors import UserError
 from tunebook.families.image_classification.card import image_card, timm_opening, torchvision_opening
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
+from tunebook.families.image_classification.findings import findings_of
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.model.image_files import load_saved_image_model, write_image_model
@@ -72,7 +73,7 @@ def write_image_bundle(
         seen: Digests of the images that the model was trained or chosen on.
     """
     pre = classifier.preparation.preprocessing
-    found = find_recipes().get(recipe.name)
+    found = find_recipes().get(recipe.options.name)
     version = found.distribution if found else ""
     with folder_written_whole(folder) as beside:
         with system_refusals():
@@ -86,7 +87,7 @@ def write_image_bundle(
         else:
             opening = timm_opening(architecture, pre, several, classifier.temperature)
         text = image_card(
-            recipe.name,
+            recipe.options.name,
             version,
             Path(source.name).name if Path(source.name).exists() else source.name,
             config.adapt.method.name,
@@ -108,7 +109,7 @@ def _manifest(
     answered = ask_patterns(classifier)
     columns = {"image": config.data.image, "label": config.data.label}
     return Manifest(
-        recipe=recipe.name,
+        recipe=recipe.options.name,
         recipe_version=version,
         options={str(k): v for k, v in options.items()},
         head=classifier.head.kind,
@@ -153,7 +154,7 @@ def read_image_classifier(recipe: ImageClassification[Any], folder: Path, manife
         load_saved_image_model(folder),
         head,
         tuple(manifest.labels),
-        recipe.findings(manifest.labels),
+        findings_of(recipe, manifest.labels),
         ImagePreparation(kept["preprocessing"], kept["full"]),
         kept["decoding"],
         kept["temperature"],

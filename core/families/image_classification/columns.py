@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
     from tunebook.config.evaluate import EvaluateDataConfig
     from tunebook.config.schema import DataConfig
-    from tunebook.families.image_classification.recipe import ImageClassificationConfig
+    from tunebook.families.image_classification.options import ImageClassificationConfig
 
 LABEL, GROUP = "label", "group"
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.errors import UserError
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.recipe import ImageClassification
 
 # What data sets call an image without a finding.
 _NEGATIVE = ("normal", "no_finding", "healthy", "benign", "negative", "none", "control", "0", "0.0")
@@ -86,3 +90,9 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
         note = f"{labels[1]!r} is taken for the finding and {chosen!r} for none; recipe.negative says otherwise"
     columns = tuple(i for i in every if labels[i] != chosen)
     return Findings(tuple(labels[i] for i in columns), columns, chosen, False, note)
+
+
+def findings_of(recipe: ImageClassification[Any], labels: Sequence[str]) -> Findings:
+    """Which labels of a recipe's model are findings."""
+    options = recipe.options
+    return find_findings(labels, several=options.findings is not None, negative=options.negative)

@@ -16,7 +16,7 @@ from tunebook.families.heads import SoftmaxHead
 from tunebook.recipe import Batch, Head
 
 if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassificationConfig
+    from tunebook.families.image_classification.options import ImageClassificationConfig
 
 
 def _doubt(entropy: Tensor) -> Tensor:

@@ -2,14 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from enum import Enum
+
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
 from tunebook.config.score import EvaluationConfig, ScoreConfig
-from tunebook.families.image_classification.recipe import ImageClassificationConfig as RecipeOptions
 from tunebook.families.options import FamilyOptions
+from tunebook.recipe import FamilyConfig
+
+
+class Fit(Enum):
+    """How an image becomes a square."""
+
+    pad = "pad"
+    stretch = "stretch"
+    crop = "crop"
+
+
+class Flip(Enum):
+    """Which mirror images are as good as the original."""
+
+    none = "none"
+    horizontal = "horizontal"
+    vertical = "vertical"
+    both = "both"
+
+
+class Imbalance(Enum):
+    """What is done about rare labels while learning."""
+
+    none = "none"
+    weights = "weights"
+    focal = "focal"
+
+
+@dataclass
+class ImageClassificationConfig(FamilyConfig):
+    """Options of every image classifier."""
+
+    findings: list[str] | None = None
+    """Columns of 1 or 0, one a finding, where an image may have several (default: one label, data.label)."""
+    negative: str | None = None
+    """Label that means no finding (default: normal, no_finding, healthy, benign, negative, none or 0)."""
+    subgroups: list[str] = field(default_factory=list)
+    """Columns (site, scanner, sex ...) whose values are scored apart; cells under 20 images are hidden."""
+    size: int | None = None
+    """Height and width in pixels that the model sees (default: what it was pre-trained with)."""
+    channels: int | None = None
+    """Channels that the model takes (default: what it was pre-trained with; grey images are repeated)."""
+    fit: Fit = Fit.pad
+    """How an image becomes a square: pad (black beside it), stretch, or crop (loses what lies outside)."""
+    mean: list[float] | None = None
+    """Mean of each channel, 0 to 1, that is subtracted (default: the weights' own)."""
+    std: list[float] | None = None
+    """Standard deviation of each channel that is divided by (default: the weights' own)."""
+    window: list[float] | None = None
+    """Centre and width of the values shown of a DICOM file (default: the file's own window)."""
+    bits: int | None = None
+    """Bits that 16-bit images use (default: what the training images use)."""
+    augment: bool = True
+    """Show each training image a little changed every time (not with adapt=head, which sees it once)."""
+    flip: Flip = Flip.none
+    """Mirror images that augmentation may make: none, horizontal, vertical or both."""
+    rotate: float = 10.0
+    """Augmentation turns images by up to this many degrees."""
+    shift: float = 0.05
+    """Augmentation shifts images by up to this share of their size."""
+    zoom: float = 0.1
+    """Augmentation makes images larger or smaller by up to this share."""
+    brightness: float = 0.1
+    """Augmentation makes images brighter or darker by up to this share of full brightness."""
+    contrast: float = 0.1
+    """Augmentation changes contrast by up to this share."""
+    imbalance: Imbalance = Imbalance.none
+    """Rare labels: none, weights (each label counts alike) or focal (images already told apart count less)."""
+    focal_gamma: float = 2.0
+    """How much less, for imbalance=focal."""
+    calibrate: bool = True
+    """Fit a temperature on the validation rows, so that probabilities are as sure as they are right."""
+    points: dict[str, str] | None = None
+    """Operating points, chosen on the validation rows: {name: "sensitivity 0.95"}, "specificity 0.95",
+    "abstain 0.95 0.95" or "threshold 0.5" (default: the recipe's own)."""
+    point: str | None = None
+    """The operating point that gives the answer where there is one finding (default: the likelier label)."""
+
 
 OPTIONS = FamilyOptions(
-    recipe=RecipeOptions,
+    recipe=ImageClassificationConfig,
     data=DataConfig,
     model=ModelConfig,
     adapt=AdaptConfig,

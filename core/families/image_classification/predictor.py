@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,15 @@ from torch import nn
 
 from tunebook.data.rows import IMAGE, Rows
 from tunebook.errors import UserError
+from tunebook.families.image_classification.columns import GROUP, subgroup_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import Findings
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
+from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.temperature import scaled
 from tunebook.families.image_classification.preprocessing import ImageItems, ImagePreparation, moved, stack_images
+from tunebook.progress import counting
 from tunebook.recipe import Head
 
 BATCH = 32
@@ -169,3 +172,31 @@ def check_point(point: str | None, findings: Findings) -> None:
             where="recipe.point",
             fix="leave it out; `predict` tells each finding at every point all the same",
         )
+
+
+def finding_predictions(
+    classifier: ImageClassifier,
+    rows: Rows,
+    items: ImageItems,
+    probabilities: NDArray[np.float64],
+    subgroups: Sequence[str],
+) -> FindingPredictions:
+    """What the model believes of each finding, with the identity of each row."""
+    columns = list(classifier.findings.columns)
+    named = {name: subgroup_role(i) for i, name in enumerate(subgroups)}
+    return FindingPredictions(
+        findings=classifier.findings.names,
+        target=classifier.findings.flags(items.targets),
+        probabilities=probabilities[:, columns],
+        files=rows.texts("file"),
+        lines=[int(line) for line in rows.column("line").to_pylist()],
+        images=rows.texts(IMAGE),
+        groups=np.array(rows.texts(GROUP)) if GROUP in rows.roles else None,
+        subgroups={name: np.array(rows.texts(role)) for name, role in named.items() if role in rows.roles},
+    )
+
+
+def logits_of(classifier: ImageClassifier, items: ImageItems, what: str, device: str, progress: bool) -> Any:
+    """Logits of pictures, with a progress bar."""
+    with counting(what, len(items), progress) as advance:
+        return classifier.logits(items, device, advance)

@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.compare.classical import believed, chosen, fitted, save_linear, text_features
 from tunebook.compare.statistics.metric_outcome import metric_outcomes
 from tunebook.compare.statistics.outcomes import Outcome, label_outcomes
 from tunebook.config.schema import TrainConfig
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.models.linear import believed, chosen, fitted, save_linear, text_features
 from tunebook.report.files import read_predictions
+from tunebook.run_folder import RunFolder
 from tunebook.statistics.measure import measure
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
+    from tunebook.families.prepared import Prepared
+    from tunebook.families.text_classification.evidence import TextEvidence
     from tunebook.families.text_classification.recipe import TextClassification
-    from tunebook.pipeline.prepare import Prepared
 
 
 @dataclass(frozen=True)
-class TextLadder:
+class TextComparison:
     """The part of text classifiers in `compare`."""
 
     recipe: TextClassification[Any]
@@ -38,20 +39,19 @@ class TextLadder:
         names = [str(name) for name, _ in self.recipe.metrics(labels).items(keep_base=True)]
         return [self.recipe.watch, *(name for name in names if name != self.recipe.watch)]
 
-    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+    def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """Nothing is known to fail that would not fail for every rung."""
 
-    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+    def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The commonest label; words and characters counted."""
         return {
             "majority": "the commonest label for all rows",
             "classical": "TF-IDF and logistic regression",
         }
 
-    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
-        """Answer the test rows by counting, and report."""
-        from tunebook.families.text_classification.evidence import Evidence
-        from tunebook.pipeline.facts import config_facts
+    def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[TextEvidence, dict[str, Any]]:
+        """Answer the test rows by counting."""
+        from tunebook.families.text_classification.evidence import TextEvidence
 
         trained = 0
         if rung == "majority":
@@ -60,34 +60,27 @@ class TextLadder:
         else:
             answers, trained = _classical(self.recipe, prepared, run)
         config = prepared.config
-        evidence = Evidence(self.recipe, answers, {}, config.evaluation, config.seed, rung)
-        report = evidence.report(
-            subtitle=self.titles(prepared)[rung],
-            data_facts=facts,
-            config_facts=config_facts(config),
-            notes=prepared.checked.notes,
-        )
-        evidence.write(run, report)
-        return {"trained_parameters": trained}
+        evidence = TextEvidence(self.recipe, answers, {}, config.evaluation, config.seed, rung)
+        return evidence, {"trained_parameters": trained}
 
-    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' answers, by any metric of the recipe."""
         found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
         return metric_outcomes(found, [self._read(run, prepared) for run in runs])
 
-    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+    def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """F1 of each label."""
         return label_outcomes(self._read(run, prepared))
 
-    def _read(self, run: RunFolder, prepared: Prepared) -> Predictions:
+    def _read(self, run: RunFolder, prepared: Prepared[Any]) -> Predictions:
         return read_predictions(run.predictions, _unanswered(prepared, "test"))
 
 
-def _targets(prepared: Prepared, split: str) -> Any:
+def _targets(prepared: Prepared[Any], split: str) -> Any:
     return prepared.encoded.splits[split].items.targets  # type: ignore[attr-defined]
 
 
-def _unanswered(prepared: Prepared, split: str) -> Predictions:
+def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
     """The rows with their truth, all answered with the first label, to be answered."""
     rows: Rows = prepared.encoded.rows[split]
     target = _targets(prepared, split)
@@ -103,7 +96,7 @@ def _unanswered(prepared: Prepared, split: str) -> Predictions:
     )
 
 
-def _classical(recipe: TextClassification[Any], prepared: Prepared, run: RunFolder) -> tuple[Predictions, int]:
+def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: RunFolder) -> tuple[Predictions, int]:
     """Fit on the training rows, choose the penalty by the validation rows, answer the test rows."""
     from dataclasses import replace
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
@@ -20,7 +21,6 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached, tokenizer_key
 from tunebook.models.source import ModelSource
-from tunebook.pipeline.encoded import Encoded
 from tunebook.recipe import Batch
 
 SPLITS = ("train", "validation", "test")

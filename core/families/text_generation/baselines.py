@@ -21,21 +21,22 @@ from tunebook.families.text_generation.metrics.measures import measures
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.metrics.sums import RowSums
 from tunebook.files import write_json
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
+    from tunebook.families.prepared import Prepared
+    from tunebook.families.text_generation.evidence import GenerationEvidence
     from tunebook.families.text_generation.generation_eval import HeldOut
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.families.text_generation.recipe import TextGeneration
-    from tunebook.pipeline.prepare import Prepared
 
 # chrF first: it reads any script, and is not 0 where no run of four words is right.
 _METRICS = ("chrf", "bleu", "rouge_1", "rouge_2", "rouge_l", "exact_match", "fact_recall", "perplexity")
 
 
 @dataclass(frozen=True)
-class GenerationLadder:
+class GenerationComparison:
     """The part of models that write in `compare`."""
 
     recipe: TextGeneration[Any]
@@ -47,13 +48,13 @@ class GenerationLadder:
         """What answers without a model have too, and perplexity."""
         return _METRICS
 
-    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+    def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """A language model has no head to learn alone; 4 bits are for LoRA."""
         from tunebook.families.text_generation.checks import check_options
 
         check_options(self.recipe, prepared.source, config)
 
-    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+    def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
         own = list(baselines_of(self.recipe, rows, [0], train))
@@ -61,12 +62,11 @@ class GenerationLadder:
         found = [f"the {name}" for name in own[:2]] if len(own) > 1 else usual
         return dict(zip(("majority", "classical"), found, strict=True))
 
-    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
-        """Answer the test rows without a model, and report."""
-        from tunebook.families.text_generation.evidence import Evidence
+    def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[GenerationEvidence, dict[str, Any]]:
+        """Answer the test rows without a model."""
+        from tunebook.families.text_generation.evidence import GenerationEvidence
         from tunebook.families.text_generation.generation_eval import written
         from tunebook.families.text_generation.predictor import Completion
-        from tunebook.pipeline.facts import config_facts
 
         config, held_out = prepared.config, _held_out(self.recipe, prepared)
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
@@ -78,7 +78,7 @@ class GenerationLadder:
         run_folder = run.path / "baseline"
         run_folder.mkdir(exist_ok=True)
         write_json(run_folder / "answers.json", sorted(set(texts)))
-        evidence = Evidence(
+        evidence = GenerationEvidence(
             self.recipe,
             held_out,
             written(held_out, [[Completion(text)] for text in texts]),
@@ -87,21 +87,15 @@ class GenerationLadder:
             config.seed,
             train,
             rung,
+            held_out.notes(len(exchanges_of(self.recipe, rows, None))),
         )
-        report = evidence.report(
-            subtitle=self.titles(prepared)[rung],
-            data_facts=facts,
-            config_facts=config_facts(config),
-            notes=[*prepared.checked.notes, *held_out.notes(len(exchanges_of(self.recipe, rows, None)))],
-        )
-        evidence.write(run, report)
-        return {"trained_parameters": 0}
+        return evidence, {"trained_parameters": 0}
 
-    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' losses, or the likeness of their answers to the references."""
         return [self._outcome(metric, run, prepared) for run in runs]
 
-    def _outcome(self, metric: str, run: RunFolder, prepared: Prepared) -> Outcome | None:
+    def _outcome(self, metric: str, run: RunFolder, prepared: Prepared[Any]) -> Outcome | None:
         rows = prepared.encoded.rows["test"]
         if metric == "perplexity":
             groups = np.array(rows.texts("group")) if "group" in rows.roles else None
@@ -113,11 +107,11 @@ class GenerationLadder:
             return None
         return sums_outcome(found, answers.groups)
 
-    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+    def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """Answers have no classes."""
         return {}
 
-    def _answers(self, run: RunFolder, prepared: Prepared) -> GeneratedAnswers:
+    def _answers(self, run: RunFolder, prepared: Prepared[Any]) -> GeneratedAnswers:
         """What the run wrote, beside the references and groups of the rows."""
         exchanges = exchanges_of(self.recipe, prepared.encoded.rows["test"], prepared.config.evaluation.answers)
         turns = exchanges.turns or [0] * len(exchanges)
@@ -132,7 +126,7 @@ class GenerationLadder:
         return exchanges.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
 
 
-def _held_out(recipe: TextGeneration[Any], prepared: Prepared) -> HeldOut:
+def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
     """The questions that a model can be asked, found without loading it: its config says how long they may be."""
     from transformers import AutoConfig
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from torch import nn
 
 from tunebook.config.schema import ModelConfig, TooLong, TrainConfig
+from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
@@ -25,7 +26,6 @@ from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.supervision import LEARNT, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
 from tunebook.models.source import ModelSource
-from tunebook.pipeline.encoded import Encoded
 
 if TYPE_CHECKING:
     from tunebook.families.text_generation.recipe import TextGeneration

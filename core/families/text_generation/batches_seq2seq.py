@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
@@ -20,7 +21,6 @@ from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.models.source import ModelSource
-from tunebook.pipeline.encoded import Encoded
 
 if TYPE_CHECKING:
     from torch import nn

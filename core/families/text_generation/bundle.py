@@ -17,9 +17,10 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.model import load_tokenizer, quiet_transformers
 from tunebook.families.text_generation.card import generation_card
-from tunebook.families.text_generation.contract import generation_of
+from tunebook.families.text_generation.contract import generation_of, kept_of
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
@@ -32,6 +33,7 @@ from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
+from tunebook.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from tunebook.families.text_generation.recipe import TextGeneration
@@ -107,10 +109,10 @@ def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any
     assert isinstance(options, dict)
     # A file's text is kept, and its folder on this machine is nobody else's business.
     options |= {key: Path(options[key]).name for key in ("template",) if options.get(key)}
-    found = find_recipes().get(recipe.name)
+    found = find_recipes().get(recipe.options.name)
     losses = golden_losses(writer)
     return Manifest(
-        recipe=recipe.name,
+        recipe=recipe.options.name,
         recipe_version=found.distribution if found else "",
         options={str(k): v for k, v in options.items()},
         head=recipe.head(()).kind,
@@ -176,3 +178,21 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
     writer = TextGenerator(model, template, manifest.max_length, generation, recipe=recipe)
     check_golden(manifest, golden_losses(writer), folder)
     return writer
+
+
+def ready(prepared: Prepared[TextGeneration[Any]], model: Any) -> TextGenerator:
+    """A model made ready to answer what a run's rows ask."""
+    recipe, encoded = prepared.recipe, prepared.encoded
+    return TextGenerator(model, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
+
+
+def write_tuned(
+    prepared: Prepared[TextGeneration[Any]], model: Any, run: RunFolder, card: Mapping[str, Any], seen: bool
+) -> None:
+    """Write a run's bundle; its conversations count as seen where the model was trained on them."""
+    recipe, rows = prepared.recipe, prepared.encoded.rows
+    splits = ("train", "validation") if seen else ()
+    keys = (key for split in splits for key in recipe.family.keys(recipe, rows[split]))
+    kept = kept_of(recipe, prepared.config, rows["train"])
+    write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, kept, card, run.adapter, keys)
+    shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now

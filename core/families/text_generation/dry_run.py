@@ -17,16 +17,16 @@ from tunebook.families.text_generation.contract import (
 
 if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
+    from tunebook.data.encoded import Encoded
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.recipe import TextGeneration
-    from tunebook.pipeline.encoded import Encoded
 
 HELD_OUT, TRAIN = 4, 64
 """Rows that it is tried on."""
 
 
-def rehearsed(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) -> Encoded:
-    """Give encoded rows back, once the recipe has judged a few good answers as if a model had written them.
+def dry_run(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) -> None:
+    """Let the recipe judge a few good answers as if a model had written them.
 
     Raises:
         BrokenContract: One of its methods returned something else than it must.
@@ -46,7 +46,6 @@ def rehearsed(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig
     each = rows.take(which)
     for _ in answers_of(recipe, each, asked.histories, ranked):
         pass
-    return encoded
 
 
 def _first(rows: Rows, wanted: int) -> Rows:

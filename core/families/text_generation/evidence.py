@@ -1,53 +1,42 @@
-"""After tuning a model that writes: the bundle, perplexity, written answers, what tuning changed, the report."""
+"""What is known of a model that writes on test rows: perplexity, written answers, what tuning changed, the report."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunebook.bundle.manifest import read_manifest
-from tunebook.cli.output import print_scores
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
-from tunebook.families.text_generation.bundle import write_generation_bundle
-from tunebook.families.text_generation.contract import baselines_of, exchanges_of, generation_of, kept_of, measures_of
+from tunebook.families.prepared import Prepared, called
+from tunebook.families.text_generation.bundle import ready
+from tunebook.families.text_generation.contract import baselines_of, exchanges_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.metrics.sums import RowSums, score
+from tunebook.families.text_generation.model.causal import load_writing
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
-from tunebook.files import write_json, write_text
-from tunebook.pipeline.facts import (
-    called,
-    config_facts,
-    data_without_folders,
-    finished_record,
-    learning_curve,
-    training_facts,
-)
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.files import write_text
 from tunebook.report.files import write_answers, write_losses, write_metrics
 from tunebook.report.report import Report, render
+from tunebook.run_folder import RunFolder
 from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
     from tunebook.families.text_generation.recipe import TextGeneration
-    from tunebook.pipeline.prepare import Prepared
-    from tunebook.training.fit import Fitted
 
 BEFORE = "before tuning"
 
 
-class Evidence:
+class GenerationEvidence:
     """Scores of the tuned model and of others on the same conversations.
 
     Args:
@@ -59,7 +48,11 @@ class Evidence:
         seed: Seed of the bootstrap.
         train: The training rows, where they are at hand.
         name: What the tuned model is called.
+        notes: What a reader must know of how it was judged.
     """
+
+    facts: Mapping[str, str] = MappingProxyType({})
+    summary: Sequence[str] = ()
 
     def __init__(
         self,
@@ -71,9 +64,10 @@ class Evidence:
         seed: int,
         train: Rows | None = None,
         name: str = "tuned",
+        notes: Sequence[str] = (),
     ) -> None:
         self.recipe, self.held_out, self.tuned, self.others = recipe, held_out, tuned, others
-        self.train, self.name = train, name
+        self.train, self.name, self.notes = train, name, tuple(notes)
         self.settings: dict[str, Any] = {
             "confidence": config.confidence,
             "resamples": config.resamples,
@@ -110,15 +104,20 @@ class Evidence:
         return found
 
     @property
+    def models(self) -> Mapping[str, Sequence[Score]]:
+        """Scores by model, its own first."""
+        return self.scores
+
+    @property
     def watched(self) -> float:
         """The watched metric of the tuned model."""
         return next(s.value for s in self.scores[self.name] if s.name == self.recipe.watch)
 
-    def report(self, **facts: Any) -> Report:
+    def report(self, **told: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
         histories = [[(turn.role, turn.content) for turn in each] for each in self.held_out.exchanges.histories]
         return generation_report(
-            self.recipe.name,
+            self.recipe.options.name,
             self.tuned.answers,
             self.scores,
             answers={name: each.answers for name, each in self.others.items()},
@@ -128,7 +127,7 @@ class Evidence:
             signatures=signatures(self.tuned.answers, **self.texts),
             name=self.name,
             **self.texts,
-            **facts,
+            **told,
         )
 
     def write(self, run: RunFolder, report: Report) -> None:
@@ -144,113 +143,43 @@ class Evidence:
         write_text(run.report, render(report))
 
 
-def finish(
-    recipe: TextGeneration[Any],
-    prepared: Prepared,
-    model: Any,
-    fitted: Fitted | None,
-    run: RunFolder,
-    record: dict[str, Any],
-    facts: Mapping[str, str],
-) -> float:
-    """Write the bundle, score what is read back from it, and report; returns the watched test metric."""
-    config, encoded = prepared.config, prepared.encoded
-    finished = finished_record(record, model, fitted)
-    _write_bundle(recipe, prepared, model, fitted, run, facts)
-    shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now
-    manifest = read_manifest(run.bundle)
-    recipe.restored(manifest)  # of a bundle that an interrupted run wrote, it has told nothing yet
-    writer: TextGenerator = recipe.open_bundle(run.bundle, manifest)
+def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> GenerationEvidence:
+    """The test rows through the bundle's model, beside the untuned model and the recipe's baselines."""
+    recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
-    rows = encoded.rows["test"]
+    rows, train = encoded.rows["test"], encoded.rows["train"]
     exchanges = exchanges_of(recipe, rows, config.evaluation.answers)
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
-    notes = [*prepared.checked.notes, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
+    notes = [*held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
     others = {}
     if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
     elif config.evaluation.zero_shot and config.adapt.method is not Method.none:
-        before = _writer(recipe, recipe.untuned(prepared.source), prepared)
+        before = ready(prepared, load_writing(prepared.source))
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
-    train = encoded.rows["train"]
     for name, texts in baselines_of(recipe, rows, held_out.exchanges.rows.tolist(), train).items():
         others[name] = written(held_out, [[Completion(text)] for text in texts])
-    evidence = Evidence(recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config))
-    report = evidence.report(
-        subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
-        history=learning_curve(run),
-        split_counts=_split_counts(prepared),
-        data_facts=facts,
-        config_facts=config_facts(config),
-        notes=notes,
+    return GenerationEvidence(
+        recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config), notes
     )
-    write_json(run.record, finished)
-    evidence.write(run, report)
-    print_scores(evidence.scores, report.verdict)
-    print(f"report: {run.report}\nmodel:  {run.bundle}")
-    return evidence.watched
 
 
-def _write_bundle(
-    recipe: TextGeneration[Any],
-    prepared: Prepared,
-    model: Any,
-    fitted: Fitted | None,
-    run: RunFolder,
-    facts: Mapping[str, str],
-) -> None:
-    """Unless a run that was interrupted later has written it already."""
-    if run.bundle.exists():
-        return
-    card = {
-        "data": data_without_folders(facts),
-        "training": training_facts(prepared, fitted),
-        "scores": _validated(recipe, fitted),
-    }
-    writer = _writer(recipe, model, prepared)
-    seen = _seen(recipe, prepared, fitted)
-    kept = kept_of(recipe, prepared.config, prepared.encoded.rows["train"])
-    write_generation_bundle(run.bundle, writer, prepared.config, kept, card, run.adapter, seen)
-
-
-def _validated(recipe: TextGeneration[Any], fitted: Fitted | None) -> list[str]:
-    if fitted is None:
-        return []
-    return ["none: training ended before the first"] if fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]
-
-
-def _writer(recipe: TextGeneration[Any], model: Any, prepared: Prepared) -> TextGenerator:
-    encoded = prepared.encoded
-    return TextGenerator(model, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
-
-
-def evaluate(
-    recipe: TextGeneration[Any],
-    writer: TextGenerator,
-    rows: Rows,
-    config: EvaluateConfig,
-    run: RunFolder,
-    facts: Mapping[str, str],
-    notes: Sequence[str],
-) -> float:
-    """Score a bundle's model on new rows and report; returns the watched metric."""
+def judge_new(
+    recipe: TextGeneration[Any], writer: TextGenerator, rows: Rows, config: EvaluateConfig
+) -> GenerationEvidence:
+    """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     rows, items, left_out = encoded_rows(rows, writer)
     held_out = HeldOut.of(rows, items, exchanges_of(recipe, rows, config.evaluation.answers), writer)
     tuned = perform(writer, held_out, "on test rows", True, device)
-    evidence = Evidence(recipe, held_out, tuned, {}, config.evaluation, config.seed)
-    subtitle = f"{Path(config.bundle)} on {config.data.test}"
-    told = [*notes, *left_out, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
-    report = evidence.report(subtitle=subtitle, data_facts=facts, notes=told)
-    evidence.write(run, report)
-    print_scores(evidence.scores, report.verdict)
-    return evidence.watched
+    notes = [*left_out, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
+    return GenerationEvidence(recipe, held_out, tuned, {}, config.evaluation, config.seed, notes=notes)
 
 
-def _split_counts(prepared: Prepared) -> dict[str, dict[str, int]]:
-    """Conversations, and tokens learnt, by split."""
+def split_counts(prepared: Prepared[Any]) -> dict[str, dict[str, int]]:
+    """Conversations, and tokens supervised, by split."""
     return {
         name: {
             "conversations": len(prepared.encoded.rows[name]),
@@ -260,9 +189,3 @@ def _split_counts(prepared: Prepared) -> dict[str, dict[str, int]]:
         }
         for name, examples in prepared.encoded.splits.items()
     }
-
-
-def _seen(recipe: TextGeneration[Any], prepared: Prepared, fitted: Fitted | None) -> Iterator[str]:
-    """The conversations that shaped the weights, or chose among them; none of a model that was not trained."""
-    for split in ("train", "validation") if fitted else ():
-        yield from recipe.keys(prepared.encoded.rows[split])

@@ -6,36 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
+from tunebook.families.family import Family
 from tunebook.families.text_generation.config import TextGenerationConfig
-from tunebook.pipeline.encoded import Encoded
+from tunebook.families.text_generation.family import FAMILY
 from tunebook.recipe import ConfigT, Head, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-    from torch import nn
     from torchmetrics import MetricCollection
 
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.compare.protocol import Family
-    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-    from tunebook.config.schema import AdaptConfig, ModelConfig
     from tunebook.data.columns import Column
-    from tunebook.data.content import Content
-    from tunebook.data.load_and_validate import ValidatedData
-    from tunebook.data.module import FineTuneData
-    from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Completion, TextGenerator
+    from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
-    from tunebook.models.source import ModelSource
-    from tunebook.pipeline.prepare import Prepared
-    from tunebook.pipeline.run_folder import RunFolder
-    from tunebook.training.fit import Fitted
 
 
 class TextGeneration(Recipe[ConfigT]):
@@ -50,26 +37,16 @@ class TextGeneration(Recipe[ConfigT]):
 
     architectures: ClassVar[Sequence[str]] = ("causal",)
     talks: ClassVar[bool] = True
-    family: ClassVar[str] = "text_generation"
+    family: ClassVar[Family[Any]] = FAMILY
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"
     watch_mode: ClassVar[str] = "min"
-    unused: ClassVar[Sequence[str]] = (
-        *("data.text", "data.image", "data.image_root", "data.label", "data.labels", "data.shots"),
-        *("model.weights", "model.args"),
-    )
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """Those of the form that the rows are in, the group, and the facts."""
         from tunebook.families.text_generation.columns import conversation_columns, training_files
 
         return conversation_columns(training_files(data, self), data.format, data.group, data.facts)
-
-    def content(self, source: ModelSource, config: TrainConfig) -> Content:
-        """The conversations."""
-        from tunebook.families.text_generation.data.content import ConversationContent
-
-        return ConversationContent()
 
     def head(self, labels: Sequence[str]) -> Head:
         """The model's own final layer, which writes words."""
@@ -163,140 +140,3 @@ class TextGeneration(Recipe[ConfigT]):
     def restore(self, kept: Mapping[str, Any]) -> None:
         """Take back what `kept` gave, in the recipe of a bundle."""
         return None
-
-    # What follows is the family's own work; a recipe has no need to change it.
-
-    def find_model(self, config: ModelConfig, weights: bool) -> ModelSource:
-        """A folder or hub id with a language model of a kind that the recipe takes."""
-        from tunebook.families.text_generation.model.causal import check_causal
-        from tunebook.families.text_generation.model.seq2seq import is_seq2seq
-
-        source = super().find_model(config, weights)
-        if not ("seq2seq" in self.architectures and is_seq2seq(source)):
-            check_causal(source)
-        return source
-
-    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
-        """Token ids of all splits, each marked as learnt or not."""
-        from tunebook.families.text_generation import batches_chat as conversation_examples
-        from tunebook.families.text_generation import batches_seq2seq as pair_examples
-        from tunebook.families.text_generation.checks import check_options
-        from tunebook.families.text_generation.dry_run import rehearsed
-        from tunebook.families.text_generation.model.seq2seq import is_seq2seq
-
-        check_options(self, source, config)
-        encode = pair_examples.encode_splits if is_seq2seq(source) else conversation_examples.encode_splits
-        return rehearsed(self, encode(self, checked, source, config, rejects), config)
-
-    def preview(self, encoded: Encoded) -> Sequence[Any]:
-        """Three conversations with the learnt tokens in colour."""
-        from tunebook.families.text_generation.batches_chat import preview
-        from tunebook.families.text_generation.data.pair_template import PairTemplate
-
-        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded, self.talks)
-
-    def build_model(
-        self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
-    ) -> nn.Module:
-        """The language model as it is, its weights in float32 or, for QLoRA, in 4 bits."""
-        from tunebook.families.text_generation.model.causal import build_causal
-
-        return build_causal(source, config)
-
-    def untuned(self, source: ModelSource) -> nn.Module:
-        """The model before tuning, to compare with."""
-        from tunebook.families.text_generation.model.causal import load_writing
-
-        return load_writing(source)
-
-    def adapted(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
-        """Adapters find their layers by themselves; what is in 4 bits is made ready for them."""
-        from tunebook.families.text_generation.model.causal import adapt_causal
-
-        return adapt_causal(model, config)
-
-    def merged(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
-        """As for others; the adapters alone are kept too."""
-        from tunebook.families.text_generation.model.causal import merge_causal, save_adapter
-
-        save_adapter(model, source, run.adapter)
-        return merge_causal(model, source, config.adapt.quantize)
-
-    def data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """The model on conversations, packed where it can keep them apart; on pairs where an encoder reads."""
-        from tunebook.families.text_generation.batches_chat import conversation_data
-        from tunebook.families.text_generation.batches_seq2seq import pair_data
-        from tunebook.families.text_generation.data.pair_template import PairTemplate
-
-        make = pair_data if isinstance(encoded.tokenizer, PairTemplate) else conversation_data
-        return model, make(model, encoded, config)
-
-    def finish(
-        self,
-        prepared: Prepared,
-        model: nn.Module,
-        fitted: Fitted | None,
-        run: RunFolder,
-        record: dict[str, Any],
-        facts: Mapping[str, str],
-    ) -> float:
-        """Write the bundle, score what is read back from it, and report."""
-        from tunebook.families.text_generation.evidence import finish
-
-        return finish(self, prepared, model, fitted, run, record, facts)
-
-    def open_bundle(self, folder: Path, manifest: Manifest) -> TextGenerator:
-        """The language model with its template."""
-        from tunebook.families.text_generation.bundle import read_writer
-
-        return read_writer(self, folder, manifest)
-
-    def restored(self, manifest: Manifest) -> None:
-        """Take back what the bundle keeps for the recipe."""
-        self.restore((manifest.generation or {}).get("kept", {}))
-
-    def bundle_content(self, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
-        """Conversations in any form."""
-        from tunebook.families.text_generation.data.content import ConversationContent
-
-        return ConversationContent(answered=answered)
-
-    def predict_columns(self, manifest: Manifest, column: str | None, files: Sequence[str]) -> Sequence[Column]:
-        """Those of the form that the files are in; what waits for its answer has no column for it."""
-        from tunebook.families.text_generation.columns import asked_columns
-
-        return asked_columns(files, column)
-
-    def evaluate_columns(self, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training."""
-        from tunebook.data.paths import resolve_paths
-        from tunebook.families.text_generation.columns import conversation_columns
-
-        return conversation_columns(resolve_paths(data.test, "data.test"), data.format, data.group, data.facts)
-
-    def keys(self, rows: Rows) -> list[str]:
-        """The conversations as people read them."""
-        return rows.texts("text")
-
-    def evaluate(
-        self,
-        predictor: TextGenerator,
-        rows: Rows,
-        content: Content | None,
-        config: EvaluateConfig,
-        run: RunFolder,
-        facts: Mapping[str, str],
-        notes: Sequence[str],
-    ) -> float:
-        """Score a bundle on new rows."""
-        from tunebook.families.text_generation.evidence import evaluate
-
-        return evaluate(self, predictor, rows, config, run, facts, notes)
-
-    def ladder(self) -> Family:
-        """How such recipes are compared."""
-        from tunebook.families.text_generation.baselines import GenerationLadder
-
-        return GenerationLadder(self)

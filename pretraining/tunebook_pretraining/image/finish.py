@@ -19,9 +19,9 @@ from ..page import write_page
 from .model import write_network
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.prepare import Prepared
-    from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.families.prepared import Prepared
     from tunebook.recipe import Recipe
+    from tunebook.run_folder import RunFolder
 
 
 def _right(recipe: Recipe[Any], prepared: Prepared, model: nn.Module, size: int = 64) -> int:
@@ -57,7 +57,7 @@ def finish(
         "parameters with the classifier": f"{total}",
         "test accuracy": f"{score['value']:.3f} ({low:.3f} to {high:.3f}), {rows} pictures",
     }
-    write_page(run, recipe.name, told)
+    write_page(run, recipe.options.name, told)
     return float(score["value"])
 
 

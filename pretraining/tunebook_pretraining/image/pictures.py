@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from tunebook import UserError
+from tunebook.data.encoded import Encoded
 from tunebook.data.module import Examples
-from tunebook.pipeline.encoded import Encoded
 from tunebook.progress import counting
 from tunebook.recipe import Batch
 

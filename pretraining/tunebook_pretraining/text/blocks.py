@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from tunebook import UserError
+from tunebook.data.encoded import Encoded
 from tunebook.data.module import Examples
 from tunebook.families.text_classification.model import load_tokenizer, longest
 from tunebook.families.text_classification.tokens import TokenRows, tokenize_cached, tokenizer_key
-from tunebook.pipeline.encoded import Encoded
 from tunebook.recipe import Batch
 
 if TYPE_CHECKING:

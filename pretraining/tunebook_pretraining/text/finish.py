@@ -21,10 +21,10 @@ from tunebook.training.optim import count_parameters
 from ..page import write_page
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.encoded import Encoded
-    from tunebook.pipeline.prepare import Prepared
-    from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.data.encoded import Encoded
+    from tunebook.families.prepared import Prepared
     from tunebook.recipe import Recipe
+    from tunebook.run_folder import RunFolder
 
 
 def block_losses(recipe: Recipe[Any], model: nn.Module, encoded: Encoded, device: Any, size: int = 8) -> np.ndarray:
@@ -81,5 +81,5 @@ def finish(
     told = {**facts, "parameters": f"{total}"}
     for name, s in scores.items():
         told[f"test {name}"] = f"{s['value']:.3f} ({s['low']:.3f} to {s['high']:.3f}), {s['n']} blocks"
-    write_page(run, recipe.name, told)
+    write_page(run, recipe.options.name, told)
     return float(scores["loss"]["value"])

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from tunebook.config.schema import DataConfig, TrainConfig
     from tunebook.data.columns import Column
+    from tunebook.data.encoded import Encoded
     from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.rejects import RejectLog
+    from tunebook.families.prepared import Prepared
     from tunebook.models.source import ModelSource
-    from tunebook.pipeline.encoded import Encoded
-    from tunebook.pipeline.prepare import Prepared
-    from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.run_folder import RunFolder
     from tunebook.training.fit import Fitted
 
 

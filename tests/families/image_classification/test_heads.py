@@ -15,7 +15,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.heads import FindingsHead, ImageSoftmaxHead, make_head, start_logits
-from tunebook.families.image_classification.recipe import ImageClassificationConfig, Imbalance
+from tunebook.families.image_classification.options import ImageClassificationConfig, Imbalance
 
 SINGLE = np.array([0] * 60 + [1] * 30 + [2] * 10)
 SEVERAL = np.array([[1, 0]] * 20 + [[1, 1]] * 5 + [[0, 0]] * 75)

@@ -16,9 +16,9 @@ from tunebook.families.image_classification.findings import find_findings
 from tunebook.families.image_classification.heads import make_head
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
+from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.families.image_classification.predictor import ImageClassifier, check_point
 from tunebook.families.image_classification.preprocessing import ImagePreparation
-from tunebook.families.image_classification.recipe import ImageClassificationConfig
 
 
 def point(name: str, finding: str, low: float, high: float | None = None) -> OperatingPoint:

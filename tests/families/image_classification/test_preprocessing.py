@@ -22,8 +22,8 @@ from tunebook.families.image_classification.columns import training_columns
 from tunebook.families.image_classification.data.augment import Augmentation
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.model.image_source import find_image_model
+from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.families.image_classification.preprocessing import ImagePreparation, stack_images
-from tunebook.families.image_classification.recipe import ImageClassificationConfig
 
 NORMAL = Preprocessing(16, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 GREY = Preprocessing(16, 1, (0.5,), (0.25,))

@@ -31,6 +31,7 @@ from tests.chatted import (
 from tests.conftest import Tunebook
 from tunebook import FineTuner
 from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.model import load_tokenizer
 from tunebook.families.text_generation.batches_chat import preview, scored_rows
 from tunebook.families.text_generation.data.message import Message
@@ -40,7 +41,7 @@ from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.data.window import ask
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import assistant_turns, read_facts
-from tunebook.pipeline.prepare import Prepared, prepare
+from tunebook.pipeline.prepare import prepare
 
 Turns = Sequence[dict[str, str]]
 
@@ -371,7 +372,7 @@ def test_rows_with_bad_facts_are_rejects_like_others(tmp_path: Path, llama: Path
         str(caught.value.where)
     )
     prepared = ready(tmp_path, llama, rows, "data.max_rejects=2")
-    assert (prepared.checked.rejected, prepared.checked.kept) == (2, 58)
+    assert (prepared.data.rejected, prepared.data.kept) == (2, 58)
 
 
 def messages(*turns: str, system: str | None = None) -> list[Message]:

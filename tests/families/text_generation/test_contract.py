@@ -19,10 +19,10 @@ from tunebook.families.text_generation.metrics.sums import RowSums
 from tunebook.families.text_generation.model.generate import Generation
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.pipeline.prepare import make_recipe
-from tunebook.pipeline.run_folder import RunFolder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import check_use
 from tunebook.plugins.contract import BrokenContract
+from tunebook.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.generate import Generation
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.pipeline.prepare import make_recipe
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.run_folder import RunFolder
 
 TOKENS = 10
 
@@ -226,7 +226,7 @@ def changed_options(bundle: Path, **values: Any) -> None:
 
 def test_a_bundle_opens_as_it_was_written(run: RunFolder) -> None:
     manifest, recipe, writer = open_bundle(run.bundle)
-    assert recipe.name == "customer_chat" and manifest.max_length == 64
+    assert recipe.options.name == "customer_chat" and manifest.max_length == 64
     assert (writer.max_length, writer.generation.max_new_tokens) == (64, 4)
     assert manifest.golden and manifest.labels == []
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.files import write_atomically
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.predictor import ImageClassifier
 
 OPSET = 18
 _ACTIVATIONS = ("softmax", "sigmoid")
@@ -145,3 +148,11 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def export_classifier(classifier: ImageClassifier, output: Path) -> str:
+    """Write a bundle's model; returns what the file takes and gives, in words."""
+    activation = "sigmoid" if classifier.findings.several else "softmax"
+    pre = classifier.preparation.preprocessing
+    export_onnx(classifier.model, activation, classifier.temperature, pre, output, classifier.labels)
+    return f"{pre.channels} x {pre.size} x {pre.size} in, {len(classifier.labels)} probabilities out"

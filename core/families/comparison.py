@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from tunebook.compare.statistics.outcomes import Outcome
     from tunebook.config.schema import TrainConfig
-    from tunebook.pipeline.prepare import Prepared
-    from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.families.evidence import Evidence
+    from tunebook.families.prepared import Prepared
+    from tunebook.run_folder import RunFolder
 
 
-class Family(Protocol):
-    """A family's part of `compare`; `Recipe.ladder` gives it."""
+class Comparison(Protocol):
+    """A family's part of `compare`; `Family.comparison` gives it."""
 
     @property
     def of_class(self) -> str:
@@ -30,27 +31,26 @@ class Family(Protocol):
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:
         """Test metrics that runs can be compared by, the usual one first."""
 
-    def refuse(self, prepared: Prepared, config: TrainConfig) -> None:
+    def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """Raise the UserError that this config would end in once its run had started, where that is cheap to know."""
 
-    def titles(self, prepared: Prepared) -> Mapping[str, str]:
+    def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """What `majority` and `classical` are here, in words."""
 
-    def answer(self, rung: str, prepared: Prepared, run: RunFolder, facts: Mapping[str, str]) -> dict[str, Any]:
+    def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[Evidence, dict[str, Any]]:
         """Answer the test rows without tuning a model, by `majority` or `classical`.
 
         Args:
             rung: Which of them.
             prepared: The rows.
-            run: Takes metrics.json, predictions.csv and report.html, and in `baseline/` what answers.
-            facts: What became of the rows read.
+            run: Takes in `baseline/` what answers.
 
         Returns:
-            What the record keeps of it, `trained_parameters` among it.
+            What is known of the answers, and what the record says of them, `trained_parameters` among it.
         """
 
-    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared) -> Sequence[Outcome | None]:
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """What each finished run answered on the test rows, to be scored by a metric; None for one without it."""
 
-    def class_outcomes(self, run: RunFolder, prepared: Prepared) -> Mapping[str, Outcome]:
+    def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """The same for each class, by `of_class`; empty where rows have no classes."""

@@ -15,7 +15,7 @@ from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 
 if TYPE_CHECKING:
-    from tunebook.pipeline.predictor import Chatting
+    from tunebook.families.text_generation.predictor import TextGenerator
 
 
 @dataclass
@@ -30,14 +30,16 @@ class Chat:
         system: The system prompt; "" is none.
         turns: Questions and their whole answers, in turn.
         shortened: Whether the last question was asked without the earliest turns.
+        help: What a person can type besides questions.
         cut: Of each exchange, whether its answer was cut off at the most tokens allowed.
     """
 
-    model: Chatting
+    model: TextGenerator
     device: str
     tell: Callable[[str], None]
     save: Path | None = None
     system: str = ""
+    help: str = ""
     turns: list[Message] = field(default_factory=list)
     shortened: bool = False
     cut: list[bool] = field(default_factory=list)

@@ -18,8 +18,8 @@ from tests.chatted import write_chats
 from tests.conftest import write_reviews
 from tests.diagnosed import picture, write_table
 from tests.laddered import prepared_for
-from tunebook.pipeline.prepare import Prepared
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.families.prepared import Prepared
+from tunebook.run_folder import RunFolder
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 
@@ -28,12 +28,12 @@ def answered(rung: str, prepared: Prepared, folder: Path) -> tuple[RunFolder, di
     """The run folder of a baseline, and its test scores."""
     folder.mkdir()
     run = RunFolder(folder)
-    prepared.recipe.ladder().answer(rung, prepared, run, {})
+    prepared.recipe.family.comparison(prepared.recipe).answer(rung, prepared, run, {})
     return run, json.loads(run.metrics.read_text())["test"]
 
 
 def value_read_back(metric: str, run: RunFolder, prepared: Prepared) -> float:
-    (outcome,) = prepared.recipe.ladder().outcomes(metric, [run], prepared)
+    (outcome,) = prepared.recipe.family.comparison(prepared.recipe).outcomes(metric, [run], prepared)
     assert outcome is not None
     return float(outcome.scores(np.ones((1, outcome.units), dtype=np.int64))[0])
 
@@ -65,7 +65,7 @@ def test_counted_words_and_characters_score_as_scikit_learn_has_them(reviews: Pr
     assert scores["macro_f1"]["value"] == pytest.approx(f1_score(truth["test"], predicted, average="macro"))
     assert scores["macro_f1"]["value"] > 0.6, "rows that tell nothing would make the comparison empty"
     assert value_read_back("macro_f1", run, reviews) == pytest.approx(scores["macro_f1"]["value"])
-    by_class = reviews.recipe.ladder().class_outcomes(run, reviews)
+    by_class = reviews.recipe.family.comparison(reviews.recipe).class_outcomes(run, reviews)
     each = f1_score(truth["test"], predicted, average=None, labels=list(reviews.labels))
     ones = np.ones((1, len(predicted)), dtype=np.int64)
     assert [float(by_class[name].scores(ones)[0]) for name in reviews.labels] == pytest.approx(each.tolist())
@@ -162,7 +162,7 @@ def test_each_of_several_findings_has_a_regression_of_its_own(pictures: Path, tm
     truth = {split: examples.items.targets for split, examples in prepared.encoded.splits.items()}  # type: ignore[attr-defined]
     expected = regression_auroc(pictures, prepared, truth)
     assert scores["auroc"]["value"] == pytest.approx(expected, abs=2e-3)
-    by_class = prepared.recipe.ladder().class_outcomes(run, prepared)
+    by_class = prepared.recipe.family.comparison(prepared.recipe).class_outcomes(run, prepared)
     assert set(by_class) == {"blob", "corner"}
     _, alike = answered("majority", prepared, tmp_path / "alike")
     assert alike["auroc"]["value"] == pytest.approx(0.5)
@@ -183,4 +183,4 @@ def test_answers_without_a_model_are_the_commonest_and_the_nearest(tmp_path: Pat
     nearest, _ = answered("classical", prepared, tmp_path / "nearest")
     assert value_read_back("chrf", run, prepared) == pytest.approx(scores["chrf"]["value"])
     assert "perplexity" not in scores and not nearest.losses.exists()
-    assert prepared.recipe.ladder().outcomes("perplexity", [run], prepared) == [None]
+    assert prepared.recipe.family.comparison(prepared.recipe).outcomes("perplexity", [run], prepared) == [None]

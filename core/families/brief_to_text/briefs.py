@@ -1,0 +1,80 @@
+"""How the rows of a recipe hold briefs, what makes prompts of them, and what checks the copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.families.brief_to_text.checks import CopyChecker
+from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints
+from tunebook.families.brief_to_text.data.template import PromptTemplate
+from tunebook.families.brief_to_text.rows import form_of
+from tunebook.families.brief_to_text.writing import check_decoding
+from tunebook.families.text_generation.batches_seq2seq import check_whole
+from tunebook.families.text_generation.columns import training_files
+
+if TYPE_CHECKING:
+    from tunebook.config.schema import DataConfig
+    from tunebook.data.rows import Rows
+    from tunebook.families.brief_to_text.recipe import BriefToText
+
+
+class Briefs:
+    """What a recipe knows of its briefs: in training from the options and files, afterwards from the bundle.
+
+    Args:
+        recipe: The recipe; its options are `BriefOptions`.
+        sample_fields: The columns that make up a brief in the recipe's own sample rows.
+    """
+
+    def __init__(self, recipe: BriefToText[Any], sample_fields: Sequence[str]) -> None:
+        self.recipe = recipe
+        self.options = recipe.options
+        self.sample_fields = sample_fields
+        self._bundle_form: BriefForm | None = None
+
+    @cached_property
+    def template(self) -> PromptTemplate:
+        """Makes prompts of briefs."""
+        named = self.options.template
+        return PromptTemplate.of(Path(named) if named else None, self.options.fields)
+
+    @cached_property
+    def checker(self) -> CopyChecker:
+        """Checks copy against its brief."""
+        return CopyChecker(self.options.limits)
+
+    def form(self, data: DataConfig) -> BriefForm:
+        """How the training rows hold briefs.
+
+        Raises:
+            UserError: It cannot be told, or options are wrong that would else come up once the model is trained.
+        """
+        check_whole(data.too_long)
+        check_decoding(self.options)
+        _ = self.checker, self.template
+        samples = data.train is None and not self.options.brief
+        return form_of(self.options, self.sample_fields if samples else None, training_files(data, self.recipe))
+
+    @property
+    def bundle_form(self) -> BriefForm:
+        """How rows held briefs when the bundle was made."""
+        assert self._bundle_form is not None
+        return self._bundle_form
+
+    def bundle_state(self, data: DataConfig, train: Rows) -> dict[str, Any]:
+        """What a bundle needs besides the options: the form of the rows, the prompt's template, ordinary words."""
+        self.checker.learn(train)
+        ordinary = sorted(self.checker.ordinary)
+        return {"form": asdict(self.form(data)), "template": self.template.text, "ordinary": ordinary}
+
+    def load_bundle_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `bundle_state` gave."""
+        form = dict(state["form"])
+        constraints = Constraints(**form.pop("constraints"))
+        self._bundle_form = BriefForm(**{**form, "fields": tuple(form["fields"]), "constraints": constraints})
+        self.template = PromptTemplate.from_text("the bundle's template", state["template"])
+        self.checker.ordinary = frozenset(state["ordinary"])

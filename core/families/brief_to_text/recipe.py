@@ -1,0 +1,158 @@
+"""What a recipe that writes from briefs says: prompts, copy ranked by its brief, what is measured and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from tunebook.config.schema import DataConfig, TrainConfig
+from tunebook.families.brief_to_text.family import FAMILY
+from tunebook.families.brief_to_text.writing import BriefOptions, Decoding
+from tunebook.families.family import Family
+from tunebook.families.text_generation.recipe import TextGeneration
+
+if TYPE_CHECKING:
+    from tunebook.data.columns import Column
+    from tunebook.data.rows import Rows
+    from tunebook.families.brief_to_text.briefs import Briefs
+    from tunebook.families.text_generation.data.message import Message
+    from tunebook.families.text_generation.metrics.sums import RowSums
+    from tunebook.families.text_generation.model.generate import Generation
+    from tunebook.families.text_generation.predictor import Completion
+    from tunebook.families.text_generation.prompts import Exchanges
+
+BriefConfigT = TypeVar("BriefConfigT", bound=BriefOptions)
+
+
+class BriefToText(TextGeneration[BriefConfigT]):
+    """A brief in, copy out; whatever can be checked against the brief is.
+
+    Attributes:
+        sample_fields: The columns that make up a brief in the recipe's own sample rows.
+    """
+
+    family: ClassVar[Family[Any]] = FAMILY
+    Config: ClassVar[type] = BriefOptions
+    architectures: ClassVar[Sequence[str]] = ("causal", "seq2seq")
+    talks: ClassVar[bool] = False
+    sample_fields: ClassVar[Sequence[str]] = ()
+
+    @cached_property
+    def briefs(self) -> Briefs:
+        """How rows hold briefs, what makes prompts of them, what checks copy."""
+        from tunebook.families.brief_to_text.briefs import Briefs
+
+        return Briefs(self, self.sample_fields)
+
+    def columns(self, data: DataConfig) -> Sequence[Column]:
+        """Those of the brief, of its constraints and of the copy, and the group."""
+        from tunebook.families.brief_to_text.data.forms import brief_columns
+
+        return brief_columns(self.briefs.form(data), data.group, True)
+
+    # Rows: a brief and its copies, which become a prompt and the answers to it.
+
+    def learnt(self, rows: Rows) -> Iterator[list[list[Message]]]:
+        """The prompt of each brief with each of its copies as the answer."""
+        from tunebook.families.text_generation.data.message import Message
+
+        for asked, copies in zip(self.asked(rows), rows.texts("copy"), strict=True):
+            yield [[*asked, Message("assistant", copy)] for copy in json.loads(copies)]
+
+    @property
+    def learnt_by(self) -> str:
+        """The template of the prompt shapes what is learnt."""
+        return self.briefs.template.text
+
+    def asked(self, rows: Rows) -> Iterator[list[Message]]:
+        """The prompt of each brief."""
+        from tunebook.families.brief_to_text.rows import briefs_of, prompt_of
+        from tunebook.families.text_generation.data.message import Message
+
+        for number, brief in enumerate(briefs_of(rows)):
+            yield [Message("user", prompt_of(self.briefs.template, brief, rows, number))]
+
+    def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
+        """Every brief once, with all the copies that people wrote from it."""
+        from tunebook.families.brief_to_text.rows import merged_exchanges
+
+        return merged_exchanges(rows, list(self.asked(rows)), wanted)
+
+    # Writing: some candidates for each brief, the best by its constraints first.
+
+    def generation(self) -> Generation:
+        """Greedy, by beams or drawn."""
+        from tunebook.families.text_generation.model.generate import Generation
+
+        options = self.options
+        beam, sample = options.decoding is Decoding.beam, options.decoding is Decoding.sample
+        return Generation(
+            max_new_tokens=options.max_new_tokens,
+            do_sample=sample,
+            temperature=options.temperature if sample else 1.0,
+            top_p=options.top_p if sample else 1.0,
+            num_beams=options.num_beams if beam else 1,
+        )
+
+    @property
+    def candidates(self) -> int:
+        """Copies written for each brief."""
+        wanted: int = self.options.candidates
+        return wanted
+
+    def ranked(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+    ) -> list[list[Completion]]:
+        """Constraints first, the model's own score second."""
+        from tunebook.families.brief_to_text.rows import briefs_of
+
+        briefs = briefs_of(rows)
+        return [self.briefs.checker.ranked(briefs[row], each) for row, each in zip(which, drafts, strict=True)]
+
+    @property
+    def answer_columns(self) -> list[str]:
+        """The brief, and each candidate with what was found in it."""
+        from tunebook.families.brief_to_text.checks import candidate_columns
+
+        return ["brief", *candidate_columns(self.options.candidates)]
+
+    def answers(
+        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
+    ) -> Iterator[Sequence[str | float]]:
+        """Each brief's candidates with their checks."""
+        from tunebook.families.brief_to_text.rows import briefs_of
+
+        for brief, several in zip(briefs_of(rows), drafts, strict=True):
+            yield self.briefs.checker.told(brief, several, self.options.candidates)
+
+    # Evidence: what the brief makes checkable, and what needs no model.
+
+    def measures(
+        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
+    ) -> dict[str, RowSums]:
+        """What is said, left out, invented, forbidden, too long, copied."""
+        from tunebook.families.brief_to_text.evidence import copy_measures
+        from tunebook.families.brief_to_text.rows import briefs_of
+
+        briefs = briefs_of(rows)
+        return copy_measures(self.briefs.checker, [briefs[row] for row in which], drafts, train, self.options)
+
+    def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
+        """The brief read out, and the copy of the most similar training brief."""
+        from tunebook.families.brief_to_text.evidence import plain_baselines
+        from tunebook.families.brief_to_text.rows import briefs_of
+
+        briefs = briefs_of(rows)
+        return plain_baselines([briefs[row] for row in which], train)
+
+    # The bundle: rows to be answered have the form of the training rows.
+
+    def kept(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
+        """The form of the rows, the prompt's template, and words that are no names."""
+        return self.briefs.bundle_state(config.data, train)
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take back what `kept` gave."""
+        self.briefs.load_bundle_state(kept)

@@ -1,0 +1,37 @@
+"""What `predict` needs of a finished model, whatever its family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tunebook.data.content import Content
+    from tunebook.data.rows import Rows
+
+
+class Predictor(Protocol):
+    """A finished model as `predict` uses it.
+
+    Attributes:
+        truncated: Inputs that were cut so far, to be told.
+        unfinished: Answers so far that were cut off at the most tokens allowed; 0 of models that label.
+    """
+
+    truncated: int
+    unfinished: int
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """What `answers` tells of a row, in the order written."""
+        ...
+
+    def refused(self, rows: Rows) -> Mapping[int, str]:
+        """The rows that the model cannot be asked, with the reason."""
+        ...
+
+    def answers(
+        self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
+    ) -> Iterator[Mapping[str, str | float]]:
+        """Answer rows in order, by column; ``content`` is what they hold beside their text."""
+        ...

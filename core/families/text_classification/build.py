@@ -1,0 +1,55 @@
+"""Models of text classifiers: fresh for training, zero-shot, and ready to label texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from tunebook.config.schema import TrainConfig
+from tunebook.data.encoded import Encoded
+from tunebook.families.heads import SoftmaxHead
+from tunebook.families.text_classification.model import load_classifier, start_at
+from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.wording import descriptions
+from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot
+from tunebook.models.source import ModelSource
+from tunebook.recipe import Head
+
+if TYPE_CHECKING:
+    from tunebook.families.text_classification.recipe import TextClassification
+
+
+def fresh_classifier(
+    recipe: TextClassification[Any], source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+) -> nn.Module:
+    """The backbone with a fresh classification layer that starts at the labels' shares."""
+    head = recipe.head(labels)
+    names = labels if head.outputs == len(labels) else [f"above {label}" for label in labels[: head.outputs]]
+    model = load_classifier(source, config.model, config.adapt.method, head, names, encoded.tokenizer)
+    targets = torch.from_numpy(encoded.splits["train"].items.targets)  # type: ignore[attr-defined]
+    start_at(model, head.prior_logits(targets.bincount(minlength=len(labels)).float()))
+    return model
+
+
+def zero_shot_model(
+    recipe: TextClassification[Any], source: ModelSource, labels: Sequence[str], encoded: Encoded
+) -> nn.Module:
+    """The backbone without any training, which compares texts with the labels in words."""
+    described = descriptions(recipe, labels, following=is_language_model(source))
+    return load_zero_shot(source, encoded.tokenizer, described)
+
+
+def classifier(
+    recipe: TextClassification[Any], model: nn.Module, labels: Sequence[str], encoded: Encoded
+) -> TextClassifier:
+    """A model made ready to label texts."""
+    longest = model.longest(encoded.max_length) if isinstance(model, ZeroShotClassifier) else encoded.max_length
+    return TextClassifier(model, encoded.tokenizer, answer_head(recipe, model, labels), tuple(labels), longest)
+
+
+def answer_head(recipe: TextClassification[Any], model: nn.Module, labels: Sequence[str]) -> Head:
+    """The head that reads a model's logits: the recipe's, unless the model is the zero-shot one."""
+    return SoftmaxHead(len(labels)) if isinstance(model, ZeroShotClassifier) else recipe.head(labels)

@@ -1,0 +1,136 @@
+"""Write and open the bundle of a text classifier: all of it, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from tunebook.bundle.manifest import FILE, Manifest
+from tunebook.bundle.read import check_golden, check_kind
+from tunebook.bundle.seen import write_seen
+from tunebook.bundle.write import golden, system_refusals
+from tunebook.config.compose import typed_recipe_options
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
+from tunebook.families.text_classification.build import answer_head
+from tunebook.families.text_classification.card import text_card
+from tunebook.families.text_classification.model import load_saved_classifier, load_tokenizer, quiet_transformers
+from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.wording import descriptions
+from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
+from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.source import ModelSource
+from tunebook.plugins import find_recipes
+from tunebook.recipe import Head
+
+if TYPE_CHECKING:
+    from tunebook.families.text_classification.recipe import TextClassification
+
+# Inputs that any text model can be asked: short, empty of content, and far from the training rows.
+_GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
+
+
+def write_text_bundle(
+    folder: Path,
+    classifier: TextClassifier,
+    recipe: TextClassification[Any],
+    config: TrainConfig,
+    card: Mapping[str, Any],
+    seen: Iterable[str] = (),
+) -> None:
+    """Write model, tokenizer, manifest and card beside the target, then rename.
+
+    Args:
+        folder: The bundle; must not exist.
+        classifier: The tuned model.
+        recipe: Its recipe.
+        config: The run's config.
+        card: Facts for the model card: ``data``, ``training``.
+        seen: Texts that the model was trained or chosen on; kept as hashes.
+    """
+    with folder_written_whole(folder) as beside:
+        _write_into(beside, classifier, recipe, config, card)
+        write_seen(beside, seen)
+
+
+def _write_into(
+    folder: Path,
+    classifier: TextClassifier,
+    recipe: TextClassification[Any],
+    config: TrainConfig,
+    card: Mapping[str, Any],
+) -> None:
+    model = classifier.model
+    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
+    assert isinstance(options, dict)
+    plain: Any = model
+    zero_shot = isinstance(model, ZeroShotClassifier)
+    if isinstance(model, ZeroShotClassifier):
+        # What the user or the recipe said at the time, whatever the recipe's defaults become.
+        options["descriptions"] = dict(zip(classifier.labels, model.described, strict=True))
+        plain = model.backbone
+    with system_refusals(), quiet_transformers():
+        plain.save_pretrained(folder)
+    classifier.tokenizer.save_pretrained(folder)
+    found = find_recipes().get(recipe.options.name)
+    probabilities, _ = classifier.predict(_GOLDEN)
+    manifest = Manifest(
+        recipe=recipe.options.name,
+        recipe_version=found.distribution if found else "",
+        options={str(k): v for k, v in options.items()},
+        head="zero_shot" if zero_shot else classifier.head.kind,
+        labels=list(classifier.labels),
+        max_length=classifier.max_length,
+        columns={"text": config.data.text, "label": config.data.label},
+        golden=[golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
+    )
+    write_json(folder / FILE, manifest.to_json())
+    write_text(folder / "README.md", text_card(manifest, config, card))
+
+
+def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:
+    """The texts that shaped the weights, or chose among them."""
+    for split in ("train", "validation"):
+        for chunk in prepared.encoded.rows[split].column("text").chunks:
+            yield from chunk.to_pylist()
+
+
+def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest: Manifest) -> TextClassifier:
+    """A text classifier's model, with the head that its recipe reads it by.
+
+    Raises:
+        UserError: Its files contradict each other, or its answers are not those it gave when written.
+    """
+    source = ModelSource(str(folder), folder)
+    tokenizer = load_tokenizer(source)
+    if manifest.head == "zero_shot":
+        # The run's own recipe may have been given none; what was used then is in the bundle.
+        stored = typed_recipe_options(manifest.options, type(recipe).Config, manifest.recipe)
+        described = descriptions(type(recipe)(stored), manifest.labels)
+        model: Any = load_zero_shot(source, tokenizer, described)
+    else:
+        model = load_saved_classifier(source)
+    head = answer_head(recipe, model, manifest.labels)
+    _check_head(manifest, head, model, folder)
+    classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length)
+    answers, _ = classifier.predict([g.text for g in manifest.golden])
+    check_golden(manifest, answers, folder)
+    return classifier
+
+
+def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
+    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must tell of one model."""
+    zero_shot = manifest.head == "zero_shot"
+    if not zero_shot:
+        check_kind(manifest, head, folder)
+    named = [] if zero_shot else [model.config.id2label.get(i) for i in range(model.config.num_labels)]
+    if len(named) == len(manifest.labels) and named != manifest.labels:
+        raise UserError(
+            f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
+            where=str(folder),
+            fix="its files were changed, or belong to different models; write the bundle again",
+        )

@@ -1,0 +1,1 @@
+"""Conversations with a tuned model, in the terminal or through a pipe."""

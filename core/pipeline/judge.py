@@ -1,0 +1,104 @@
+"""The one way from a model to what is known of it: bundle, test rows through what is read back, baselines, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunebook.bundle.manifest import read_manifest
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.data.content import Content
+from tunebook.data.rows import Rows
+from tunebook.families.evidence import Evidence
+from tunebook.families.prepared import Prepared
+from tunebook.files import write_json
+from tunebook.pipeline.facts import (
+    config_facts,
+    data_facts,
+    data_without_folders,
+    finished_record,
+    learning_curve,
+    training_facts,
+)
+from tunebook.recipe import Recipe
+from tunebook.run_folder import RunFolder
+from tunebook.training.fit import Fitted
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of a model, with the verdict of its report in words."""
+
+    evidence: Evidence
+    verdict: Sequence[str]
+
+
+def judge(
+    prepared: Prepared[Any], model: Any, fitted: Fitted | None, run: RunFolder, record: Mapping[str, Any]
+) -> Judged:
+    """Write the bundle, score what is read back from it, and report.
+
+    What is reported is what will be used: the test rows go through the bundle, not through the model in memory. A run
+    that was interrupted after its bundle was written goes on from there.
+
+    Args:
+        prepared: The rows.
+        model: The plain model.
+        fitted: How training went; None of a model that was not trained.
+        run: Takes all files.
+        record: What shaped the run.
+    """
+    config, recipe = prepared.config, prepared.recipe
+    family, facts = recipe.family, data_facts(prepared)
+    finished = finished_record(record, model, fitted)
+    if not run.bundle.exists():
+        card = {
+            "data": data_without_folders(facts),
+            "training": training_facts(prepared, fitted),
+            "scores": _validated(recipe, fitted),
+        }
+        family.write_bundle(prepared, model, fitted, run, card)
+    manifest = read_manifest(run.bundle)
+    family.load_bundle_state(recipe, manifest)  # of a bundle that an earlier process wrote, it knows nothing yet
+    evidence = family.judge(prepared, family.open_bundle(recipe, run.bundle, manifest), run)
+    report = evidence.report(
+        subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
+        history=learning_curve(run),
+        split_counts=family.split_counts(prepared),
+        data_facts={**facts, **evidence.facts},
+        config_facts=config_facts(config),
+        notes=[*prepared.data.notes, *evidence.notes],
+    )
+    write_json(run.record, finished)
+    evidence.write(run, report)
+    return Judged(evidence, report.verdict)
+
+
+def judge_new(
+    recipe: Recipe[Any],
+    predictor: Any,
+    rows: Rows,
+    content: Content | None,
+    config: EvaluateConfig,
+    run: RunFolder,
+    facts: Mapping[str, str],
+    notes: Sequence[str],
+) -> Judged:
+    """Score a bundle's model on new rows and report."""
+    evidence = recipe.family.judge_new(recipe, predictor, rows, content, config)
+    report = evidence.report(
+        subtitle=f"{Path(config.bundle)} on {config.data.test}",
+        data_facts={**facts, **evidence.facts},
+        notes=[*notes, *evidence.notes],
+    )
+    evidence.write(run, report)
+    return Judged(evidence, report.verdict)
+
+
+def _validated(recipe: Recipe[Any], fitted: Fitted | None) -> list[str]:
+    """The watched metric of the chosen checkpoint, for the model card."""
+    if fitted is None:
+        return []
+    return ["none: training ended before the first"] if fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]

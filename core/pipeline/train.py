@@ -1,0 +1,125 @@
+"""A training run from its config to its report: prepare, tune, judge, record."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
+from tunebook.files import write_json
+from tunebook.pipeline.judge import Judged, judge
+from tunebook.pipeline.prepare import prepare, typed
+from tunebook.pipeline.record import check_same, make_record
+from tunebook.pipeline.tune import tune, world_size
+from tunebook.plugins.answers import check_metrics
+from tunebook.run_folder import RunFolder, open_run_folder
+from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
+from tunebook.training.ranks import started_by_torchrun
+
+
+def train(
+    config: TrainConfig,
+    run: RunFolder,
+    say: Callable[[str], None],
+    on_prepared: Callable[[Prepared[Any]], None],
+    resumed: bool = False,
+    main: bool = True,
+) -> Judged | None:
+    """The whole way; a further process (``main=False``) leaves after training, with None.
+
+    Args:
+        config: All that shapes the run.
+        run: Its folder.
+        say: Takes a line for whoever waits.
+        on_prepared: Is shown the rows before anything is trained.
+        resumed: Whether to go on from the newest checkpoint.
+        main: Whether this is the run's first process.
+    """
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
+    prepared = prepare(config, rejects)
+    check_metrics(prepared.recipe, prepared.labels)
+    record = _record(prepared, run, resumed, say) if main else {}
+    if main:
+        on_prepared(prepared)
+        if not resumed:
+            write_json(run.record, record)
+    model, fitted, resolved = tune(prepared, run, record, say, resumed, main)
+    if fitted is not None and not fitted.is_main:
+        return None
+    return judge(replace(prepared, config=resolved), model, fitted, run, record)
+
+
+def train_as_follower(run_dir: str) -> None:
+    """Be a further process of the run in a folder."""
+    run = open_run_folder(run_dir)
+    resumed = any(run.checkpoints.glob("step-*.ckpt"))
+    train(read_config(run), run, lambda line: None, lambda prepared: None, resumed=resumed, main=False)
+
+
+def read_config(run: RunFolder) -> TrainConfig:
+    """The config of a run, checked against the schema as if it were typed.
+
+    Raises:
+        UserError: The file was changed to something no config can be.
+    """
+    try:
+        return typed(OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(run.config)))
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(
+            f"The run's config cannot be read: {str(error).splitlines()[0]}.",
+            where=str(run.config),
+            fix="put it back as it was written, or start a new run",
+        ) from error
+
+
+def check_devices(config: TrainConfig) -> None:
+    """Refuse a device that is not there before any row is read."""
+    accelerator = choose_accelerator(config.trainer)
+    choose_precision(config.trainer, accelerator)
+    choose_strategy(config.trainer, accelerator)
+    wanted = world_size(config)
+    started = int(os.environ.get("WORLD_SIZE", wanted))
+    if started_by_torchrun() and started != wanted:
+        raise UserError(
+            f"torchrun started {started} processes, but the config has {wanted}.",
+            where="trainer.devices, trainer.num_nodes",
+            fix=f"trainer=ddp trainer.devices={started}",
+        )
+
+
+def _record(prepared: Prepared[Any], run: RunFolder, resumed: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    record = make_record(
+        prepared.config,
+        prepared.data,
+        prepared.encoded,
+        prepared.source,
+        choose_accelerator(prepared.config.trainer),
+    )
+    if resumed and run.record.is_file():
+        before = json.loads(run.record.read_text(encoding="utf-8"))
+        _use_threads(before.get("threads"))
+        record["threads"] = before.get("threads")
+        changed = check_same(before, record, run.path)
+        if changed:
+            say(f"note: this machine differs, so the result may too: {'; '.join(changed)}")
+    return record
+
+
+def _use_threads(threads: Any) -> None:
+    """Sums over another number of threads round differently."""
+    if isinstance(threads, int) and threads > 0:
+        torch.set_num_threads(threads)

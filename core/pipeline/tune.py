@@ -1,0 +1,130 @@
+"""Build the model and train it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
+from tunebook.run_folder import RunFolder, save_config
+from tunebook.training.checkpoints import newest_valid
+from tunebook.training.defaults import TrainingContext, resolve_defaults
+from tunebook.training.finetuner import FineTuner
+from tunebook.training.fit import Fitted, fit, planned_steps
+from tunebook.training.optim import count_parameters
+from tunebook.training.ranks import workers_join
+from tunebook.training.seeding import seed_of, seed_torch
+
+
+def tune(
+    prepared: Prepared[Any],
+    run: RunFolder,
+    record: dict[str, Any],
+    say: Callable[[str], None],
+    resumed: bool,
+    main: bool,
+) -> tuple[Any, Fitted | None, TrainConfig]:
+    """Build the model and train it; with ``adapt=none`` it is ready as it is.
+
+    Args:
+        prepared: The rows.
+        run: Takes checkpoints, logs and the resolved config.
+        record: Is told how many weights learn.
+        say: Takes a line for whoever waits.
+        resumed: Whether to go on from the newest checkpoint.
+        main: Whether this is the run's first process.
+
+    Returns:
+        The plain model, how training went (None of a model that was not trained), and the config with the numbers
+        that the user had left open.
+    """
+    config, recipe = prepared.config, prepared.recipe
+    family = recipe.family
+    seed_torch(seed_of(config.seed, 0))
+    model = family.build_model(recipe, prepared.source, prepared.labels, config, prepared.encoded)
+    if config.adapt.method is Method.none:
+        record["trained_parameters"] = 0
+        return model, None, config
+    adapted = family.adapt(model, config.adapt)
+    trained, data = family.training_data(adapted, prepared.encoded, prepared.source, config)
+    record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
+    config = _resolved(prepared, model, data)
+    if main:
+        save_config(config, run)
+        for line in _plan_in_words(config, data):
+            say(line)
+    fitted = _fit(prepared, config, trained, data, run, resumed)
+    if not fitted.is_main:
+        return adapted, fitted, config
+    return family.merge(adapted, prepared.source, config, run), fitted, config
+
+
+def world_size(config: TrainConfig) -> int:
+    """Processes that train together."""
+    return config.trainer.devices * config.trainer.num_nodes
+
+
+def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
+    """Choose the numbers that the user left open.
+
+    Raises:
+        UserError: Training would end before the whole backbone learns.
+    """
+    config = prepared.config
+    context = TrainingContext(
+        method=config.adapt.method,
+        parameters=count_parameters(model)[1],
+        steps_per_epoch=data.steps_per_epoch(world_size(config)),
+    )
+    resolved = resolve_defaults(config, context)
+    steps = planned_steps(resolved, data, world_size(config))
+    if config.adapt.unfreeze_epochs * context.steps_per_epoch >= steps:
+        raise UserError(
+            f"The backbone would still be frozen in part at the end: there are {steps} steps, "
+            f"{context.steps_per_epoch} an epoch.",
+            where="adapt.unfreeze_epochs",
+            fix=f"at most {steps / context.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
+        )
+    return resolved
+
+
+def _plan_in_words(config: TrainConfig, data: Any) -> list[str]:
+    steps = planned_steps(config, data, world_size(config))
+    batches = [f"batches: {data.told}"] if data.told else []
+    return [
+        *batches,
+        f"training: adapt={config.adapt.method.name}, optim.lr={config.optim.lr:g}, "
+        f"trainer.max_epochs={config.trainer.max_epochs} ({steps} steps)",
+    ]
+
+
+def _fit(
+    prepared: Prepared[Any], config: TrainConfig, trained: Any, data: Any, run: RunFolder, resumed: bool
+) -> Fitted:
+    recipe, size = prepared.recipe, world_size(config)
+    # Adapters drew numbers too; a cached feature file must not change what comes next.
+    seed_torch(seed_of(config.seed, 1))
+    module = FineTuner(
+        trained,
+        recipe.family.training_head(recipe, prepared.labels, prepared.encoded),
+        recipe.metrics(prepared.labels),
+        config.optim,
+        planned_steps(config, data, size),
+        gradient_clip=config.trainer.gradient_clip,
+        unfreeze_steps=round(config.adapt.unfreeze_epochs * data.steps_per_epoch(size)),
+        where=prepared.encoded.rows["train"].where,
+    )
+    run.checkpoints.mkdir(exist_ok=True)
+    resume_from = newest_valid(run.checkpoints) if resumed else None
+    with workers_join(str(run.path)):
+        return fit(
+            module,
+            data,
+            config,
+            run.path,
+            watch=recipe.watch,
+            watch_mode=recipe.watch_mode,
+            resume_from=resume_from,
+        )
