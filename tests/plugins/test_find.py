@@ -16,6 +16,7 @@ from tests.conftest import Tunebook, write_reviews
 from tunebook import TextClassificationConfig
 from tunebook.config.schema import DataConfig
 from tunebook.errors import UserError
+from tunebook.families.text_classification.wording import descriptions
 from tunebook.plugins import find_recipes, load_recipe_class, offers
 from tunebook.plugins.answers import check_head, check_metrics, columns_of, invalid_of, samples_of
 from tunebook.plugins.contract import BrokenContract
@@ -214,7 +215,7 @@ def test_methods_may_take_more(here: Plugin):
 def test_a_property_may_be_a_plain_value(here: Plugin):
     cautions = "class LegalTriage(ImageClassification):\n    cautions = ('Not for diagnosis.',)\n"
     here(code=f"from tunebook import ImageClassification\n{cautions}")
-    assert load_recipe_class("legal_triage").family == "image_classification"
+    assert load_recipe_class("legal_triage").family.name == "image_classification"
 
 
 def test_what_methods_return_is_looked_at(here: Plugin):
@@ -236,8 +237,12 @@ def test_what_methods_return_is_looked_at(here: Plugin):
         (lambda: columns_of(recipe, DataConfig()), 4, "`columns` returned a list of str"),
         (lambda: invalid_of(recipe)({"text": "a letter"}), 5, "`invalid` returned 5"),
         (lambda: check_head(recipe, labels), 6, "`head` returned a tuple of str"),
-        (lambda: recipe.descriptions(labels), 7, "`describe` returned 1 texts for 2 labels (civil, criminal)"),
-        (lambda: recipe.descriptions(labels[:1] * 3, following=True), 8, "`verdicts` returned a list of str, NoneType"),
+        (lambda: descriptions(recipe, labels), 7, "`describe` returned 1 texts for 2 labels (civil, criminal)"),
+        (
+            lambda: descriptions(recipe, labels[:1] * 3, following=True),
+            8,
+            "`verdicts` returned a list of str, NoneType",
+        ),
         (lambda: samples_of(recipe, ""), 9, "`samples` returned a list of str"),
         (lambda: check_metrics(recipe, labels), 2, "it watches 'macro_f', which is none of its metrics"),
     ):

@@ -24,9 +24,10 @@ from tests.chatted import STARTER, tiny_llama, write_jsonl
 from tests.conftest import Tunebook
 from tests.training.test_resume import equal, last_state, weights
 from tunebook.cli.predict import predict_command
-from tunebook.cli.train import _train, read_config
+from tunebook.cli.train import train_in
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.template import SHIPPED
+from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
@@ -735,7 +736,7 @@ def stopped(tmp_path: Path, t5: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[
 def test_an_encoder_decoder_goes_on_as_itself(stopped: tuple[RunFolder, RunFolder, Path]) -> None:
     whole, run, _ = stopped
     torch.manual_seed(987)
-    _train(read_config(run), run, resumed=True)
+    train_in(read_config(run), run, resumed=True)
     assert equal(last_state(run), last_state(whole))
     assert weights(run) == weights(whole)
     assert run.predictions.read_bytes() == whole.predictions.read_bytes()
@@ -743,7 +744,7 @@ def test_an_encoder_decoder_goes_on_as_itself(stopped: tuple[RunFolder, RunFolde
     before = metrics(run)
     for file in (run.metrics, run.predictions, run.report):
         file.unlink()
-    _train(read_config(run), run, resumed=True)
+    train_in(read_config(run), run, resumed=True)
     assert metrics(run) == before
 
 
@@ -751,5 +752,5 @@ def test_another_template_than_before_is_noticed(stopped: tuple[RunFolder, RunFo
     _, run, template = stopped
     template.write_text(template.read_text(encoding="utf-8").replace("copy:", "advertisement:"), encoding="utf-8")
     with pytest.raises(UserError, match="cannot go on") as caught:
-        _train(read_config(run), run, resumed=True)
+        train_in(read_config(run), run, resumed=True)
     assert "start a new run" in str(caught.value.fix)

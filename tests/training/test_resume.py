@@ -16,10 +16,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
-from tunebook.cli.train import _train, read_config
+from tunebook.cli.train import train_in
 from tunebook.config.compose import register_schemas
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.prepare import typed
+from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
@@ -122,7 +123,7 @@ def test_resume_from_every_checkpoint_gives_the_same_run(tmp_path, cache, monkey
     monkeypatch.setattr(checkpoints_module, "_KEEP", 1000)
     rows = write_reviews(tmp_path / "reviews.csv", 50)
     whole = start(tmp_path / "whole", rows, VARIANTS[variant])
-    _train(read_config(whole), whole)
+    train_in(read_config(whole), whole)
     saved = step_checkpoints(whole.checkpoints)
     expected, log = last_state(whole), (whole.logs / "metrics.csv").read_text()
     assert len(saved) >= 4
@@ -139,7 +140,7 @@ def test_resume_from_every_checkpoint_gives_the_same_run(tmp_path, cache, monkey
             shutil.copy(whole.checkpoints / f"step-{best:08d}.ckpt", run.checkpoints / "best.ckpt")
         shutil.copytree(whole.logs, run.logs)  # rows that were logged after the checkpoint must not stay
         torch.manual_seed(random.randrange(10**6))
-        _train(read_config(run), run, resumed=True)
+        train_in(read_config(run), run, resumed=True)
         assert equal(last_state(run), expected), f"differs after {checkpoint.name}"
         assert weights(run) == weights(whole), f"differs after {checkpoint.name}"
         assert (run.logs / "metrics.csv").read_text() == log, f"log differs after {checkpoint.name}"

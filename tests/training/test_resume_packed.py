@@ -18,9 +18,10 @@ from tests.chatted import QUICK, composed, tiny_llama, write_chats
 from tests.training.test_kill import finish, resume, signal_at, wait_killed
 from tests.training.test_kill import start as start_process
 from tests.training.test_resume import equal, last_state, weights
-from tunebook.cli.train import _train, read_config
+from tunebook.cli.train import train_in
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.template import TEMPLATES
+from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import newest_valid, read_checkpoint, step_checkpoints
@@ -90,7 +91,7 @@ def test_a_packed_run_goes_on_from_its_checkpoints_as_itself(
 ) -> None:
     monkeypatch.setattr(checkpoints_module, "_KEEP", 1000)
     whole = begun(tmp_path / "whole", rows, model, *VARIANTS[variant])
-    _train(read_config(whole), whole)
+    train_in(read_config(whole), whole)
     told = " ".join(capsys.readouterr().out.split())
     assert re.search(r"train conversations over 96 tokens: \d+ of \d+ \(split into \d+ rows\)", told)
     rows_, sequences = map(int, re.findall(r"batches: (\d+) training rows in (\d+) sequences", told)[0])
@@ -100,7 +101,7 @@ def test_a_packed_run_goes_on_from_its_checkpoints_as_itself(
     for number, checkpoint in enumerate(random.sample(saved[:-1], 2 if variant == "lora" else 1)):
         run = at_checkpoint(tmp_path / f"resumed-{number}", whole, checkpoint)
         torch.manual_seed(random.randrange(10**6))
-        _train(read_config(run), run, resumed=True)
+        train_in(read_config(run), run, resumed=True)
         assert equal(last_state(run), last_state(whole)), f"differs after {checkpoint.name}"
         assert weights(run) == weights(whole), f"differs after {checkpoint.name}"
         assert (run.logs / "metrics.csv").read_text() == (whole.logs / "metrics.csv").read_text()
@@ -110,7 +111,7 @@ def test_a_packed_run_goes_on_from_its_checkpoints_as_itself(
 def test_a_packed_run_that_is_killed_goes_on_as_itself(tmp_path: Path, cache: Path, rows: Path, model: Path) -> None:
     more = ["trainer.max_epochs=12", "trainer.checkpoint_every=5", "adapt=lora", "adapt.lora_dropout=0.1"]
     whole = begun(tmp_path / "whole", rows, model, *more)
-    _train(read_config(whole), whole)
+    train_in(read_config(whole), whole)
     steps = json.loads(whole.record.read_text(encoding="utf-8"))["steps"]
     at = random.randrange(6, steps // 2)
     folder = tmp_path / "killed"
@@ -132,7 +133,7 @@ def interrupted(tmp_path: Path, cache: Path, rows: Path, model: Path) -> tuple[R
     template = tmp_path / "shop.jinja"
     shutil.copy(TEMPLATES["plain"], template)
     whole = begun(tmp_path / "whole", rows, model, f"model.chat_template={template}", "trainer.max_steps=2")
-    _train(read_config(whole), whole)
+    train_in(read_config(whole), whole)
     return at_checkpoint(tmp_path / "stopped", whole, step_checkpoints(whole.checkpoints)[0]), template
 
 
@@ -147,7 +148,7 @@ def test_another_chat_template_than_before_is_refused(interrupted: tuple[RunFold
     changed(template)
     before = run.record.read_bytes()
     with pytest.raises(UserError) as caught:
-        _train(read_config(run), run, resumed=True)
+        train_in(read_config(run), run, resumed=True)
     assert "cannot go on" in caught.value.what and "chat template" in caught.value.what
     assert caught.value.where == str(run.record) and "start a new run" in str(caught.value.fix)
     assert run.record.read_bytes() == before and not run.bundle.exists()
@@ -158,5 +159,5 @@ def test_a_record_of_before_encodings_were_kept_is_no_obstacle(interrupted: tupl
     record: dict[str, Any] = json.loads(run.record.read_text(encoding="utf-8"))
     assert len(record.pop("encoding")) == 64
     run.record.write_text(json.dumps(record), encoding="utf-8")
-    _train(read_config(run), run, resumed=True)
+    train_in(read_config(run), run, resumed=True)
     assert "encoding" in json.loads(run.record.read_text(encoding="utf-8"))

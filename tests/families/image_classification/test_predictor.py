@@ -11,12 +11,12 @@ from scipy.special import expit, softmax
 from torch import nn
 
 from tunebook.errors import UserError
-from tunebook.families.image_classification.evidence import check_rules
 from tunebook.families.image_classification.findings import find_findings
 from tunebook.families.image_classification.heads import make_head
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.options import ImageClassificationConfig
+from tunebook.families.image_classification.points import check_rules
 from tunebook.families.image_classification.predictor import ImageClassifier, check_point
 from tunebook.families.image_classification.preprocessing import ImagePreparation
 

@@ -11,6 +11,7 @@ from transformers import AutoModel, AutoTokenizer
 from tunebook.families.heads import SoftmaxHead
 from tunebook.families.text_classification.model import load_backbone, load_tokenizer
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import (
     SCALE,
     EmbeddingClassifier,
@@ -39,7 +40,7 @@ def classifier(folder: str) -> TextClassifier:
     recipe = recipe_class(recipe_class.Config(name="review_sentiment"))
     source = ModelSource(folder, Path(folder))
     tokenizer = load_tokenizer(source)
-    model = EmbeddingClassifier.from_texts(load_backbone(source), tokenizer, recipe.descriptions(LABELS))
+    model = EmbeddingClassifier.from_texts(load_backbone(source), tokenizer, descriptions(recipe, LABELS))
     return TextClassifier(model, tokenizer, SoftmaxHead(2), LABELS, 128)
 
 
@@ -122,8 +123,8 @@ def test_the_text_starter_has_a_notion_of_stars_before_any_training():
 def test_a_recipe_has_other_words_for_what_follows_than_for_what_means_the_same():
     recipe_class = load_recipe_class("review_sentiment")
     recipe = recipe_class(recipe_class.Config(name="review_sentiment"))
-    assert recipe.descriptions(["1", "2", "3"], following=True) == ["1 star", "2 stars", "3 stars"]
-    assert recipe.descriptions(["1", "2", "3"]) != recipe.descriptions(["1", "2", "3"], following=True)
+    assert descriptions(recipe, ["1", "2", "3"], following=True) == ["1 star", "2 stars", "3 stars"]
+    assert descriptions(recipe, ["1", "2", "3"]) != descriptions(recipe, ["1", "2", "3"], following=True)
     told = recipe_class(recipe_class.Config(name="review_sentiment", descriptions={"no": "bad", "yes": "good"}))
     assert told.descriptions(["no", "yes"], following=True) == ["bad", "good"]
 
