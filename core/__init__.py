@@ -17,12 +17,12 @@ _PUBLIC = {
     "FamilyConfig": "tunebook.recipe",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.training.finetuner",
-    "Head": "tunebook.recipe",
+    "Head": "tunebook.training.head",
     "ImageClassification": "tunebook.families.image_classification.recipe",
     "ImageClassificationConfig": "tunebook.families.image_classification.recipe",
     "LabelDistance": "tunebook.statistics.metrics",
     "Recipe": "tunebook.recipe",
-    "SoftmaxHead": "tunebook.families.heads",
+    "SoftmaxHead": "tunebook.training.softmax_head",
     "TextClassification": "tunebook.families.text_classification.recipe",
     "TextClassificationConfig": "tunebook.families.text_classification.recipe",
     "TextGeneration": "tunebook.families.text_generation.recipe",
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tunebook.errors import UserError as UserError
     from tunebook.families.brief_to_text.writing import BriefOptions as BriefOptions
     from tunebook.families.brief_to_text.writing import BriefWriting as BriefWriting
-    from tunebook.families.heads import SoftmaxHead as SoftmaxHead
     from tunebook.families.image_classification.recipe import ImageClassification as ImageClassification
     from tunebook.families.image_classification.recipe import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
@@ -45,10 +44,11 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.config import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
     from tunebook.recipe import FamilyConfig as FamilyConfig
-    from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
     from tunebook.statistics.metrics import LabelDistance as LabelDistance
     from tunebook.training.finetuner import FineTuner as FineTuner
+    from tunebook.training.head import Head as Head
+    from tunebook.training.softmax_head import SoftmaxHead as SoftmaxHead
 
 
 def __getattr__(name: str) -> Any:

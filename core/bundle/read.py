@@ -57,9 +57,10 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     Raises:
         UserError: Its files contradict each other, or its answers are not those it gave when written.
     """
-    from tunebook.families.text_classification.model import load_saved_classifier, load_tokenizer
+    from tunebook.families.text_classification.model import load_saved_classifier
     from tunebook.families.text_classification.predictor import TextClassifier
     from tunebook.families.text_classification.zero_shot import load_zero_shot
+    from tunebook.models.text import load_tokenizer
 
     source = ModelSource(str(folder), folder)
     tokenizer = load_tokenizer(source)

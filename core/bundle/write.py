@@ -14,9 +14,9 @@ from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.bundle.seen import write_seen
 from tunebook.config.schema import TrainConfig
 from tunebook.families.text_classification.card import text_card
-from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.text import quiet_transformers
 from tunebook.plugins import find_recipes
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from tunebook.compare.statistics.outcomes import Outcome
     from tunebook.config.schema import TrainConfig
     from tunebook.pipeline.prepare import Prepared
     from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.statistics.outcomes import Outcome
 
 
 class Family(Protocol):

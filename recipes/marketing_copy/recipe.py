@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tunebook.data.content import Content
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.models.source import ModelSource
+    from tunebook.statistics.sums import RowSums
 
 SAMPLE_FIELDS = ("name", "audience", "features", "tone")
 """The columns that make up a brief in the rows that ship."""

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tunebook.families.brief_to_text.data.forms import BriefForm
     from tunebook.families.brief_to_text.data.template import PromptTemplate
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.recipe import Recipe
+    from tunebook.statistics.sums import RowSums
 
 
 class Decoding(Enum):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.batch import Batch
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
@@ -34,7 +35,7 @@ from tunebook.families.image_classification.preprocessing import (
 )
 from tunebook.models.source import ModelSource
 from tunebook.pipeline.encoded import Encoded
-from tunebook.recipe import Batch, Head
+from tunebook.recipe import Head
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.recipe import ImageClassificationConfig
@@ -274,7 +275,7 @@ def feature_data(
         features_of,
         image_features_key,
     )
-    from tunebook.families.text_classification.features import cached_features
+    from tunebook.models.features import cached_features
     from tunebook.progress import counting
     from tunebook.training.devices import choose_accelerator
 

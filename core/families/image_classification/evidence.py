@@ -22,7 +22,6 @@ from tunebook.families.image_classification.columns import GROUP, subgroup_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.gallery import gallery
 from tunebook.families.image_classification.metrics.operating import choose_points, parse_rule
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.report import (
     FEW,
     FindingEvidence,
@@ -48,6 +47,7 @@ from tunebook.pipeline.run_folder import RunFolder
 from tunebook.progress import counting
 from tunebook.report.files import by_name, write_metrics
 from tunebook.report.report import render
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ class TextClassification(Recipe[ConfigT]):
 
     def head(self, labels: Sequence[str]) -> Head:
         """One output a label."""
-        from tunebook.families.heads import SoftmaxHead
+        from tunebook.training.softmax_head import SoftmaxHead
 
         return SoftmaxHead(len(labels))
 
@@ -192,8 +192,8 @@ class TextClassification(Recipe[ConfigT]):
 
     def answer_head(self, model: nn.Module, labels: Sequence[str]) -> Head:
         """The head that reads this model's logits: the recipe's, unless the model is the zero-shot one."""
-        from tunebook.families.heads import SoftmaxHead
         from tunebook.families.text_classification.zero_shot import ZeroShotClassifier
+        from tunebook.training.softmax_head import SoftmaxHead
 
         return SoftmaxHead(len(labels)) if isinstance(model, ZeroShotClassifier) else self.head(labels)
 

@@ -15,13 +15,13 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
+from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import write_generation_bundle
 from tunebook.families.text_generation.contract import baselines_of, exchanges_of, generation_of, kept_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
-from tunebook.families.text_generation.metrics.sums import RowSums, score
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.files import write_json, write_text
 from tunebook.pipeline.facts import (
@@ -33,10 +33,11 @@ from tunebook.pipeline.facts import (
     training_facts,
 )
 from tunebook.pipeline.run_folder import RunFolder
-from tunebook.report.files import write_answers, write_losses, write_metrics
+from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render
 from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.sums import RowSums, score
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from tunebook.data.rejects import RejectLog
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion, TextGenerator
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.models.source import ModelSource
     from tunebook.pipeline.prepare import Prepared
     from tunebook.pipeline.run_folder import RunFolder
+    from tunebook.statistics.sums import RowSums
     from tunebook.training.fit import Fitted
 
 
