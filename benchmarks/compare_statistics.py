@@ -25,16 +25,16 @@ from simulated_rungs import CONFUSIONS, KINDS, RANKINGS, Kind
 
 from tunebook.compare.statistics.comparison import compare_rungs
 from tunebook.compare.statistics.label_budget import label_budget
-from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking_scores import ranking_scores
-from tunebook.families.text_generation.metrics.sums import RowSums, score
 from tunebook.statistics import confusion
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import bootstrap_units, wilson
+from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.paired import observed
+from tunebook.statistics.ranking_scores import ranking_scores
 from tunebook.statistics.resampling import units_of_confusion
+from tunebook.statistics.sums import RowSums, score
 
 RESAMPLES = 1000
 LOWER = ("perplexity", "mean_absolute_error")

@@ -37,7 +37,7 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.perplexity import perplexity
-from tunebook.families.text_generation.metrics.sums import RowSums, score
+from tunebook.statistics.sums import RowSums, score
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SEEDS = (0, 1, 2)

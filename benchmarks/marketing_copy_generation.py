@@ -76,10 +76,10 @@ def make(kind: str, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[Any, Any]:
-    from tunebook.families.text_classification.model import load_tokenizer
-    from tunebook.families.text_generation.model.language_model import load_language_model
     from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
+    from tunebook.models.language_model import load_language_model
     from tunebook.models.source import ModelSource
+    from tunebook.models.text import load_tokenizer
 
     source = ModelSource(folder.name, folder)
     model: Any = load_seq2seq(source) if is_seq2seq(source) else load_language_model(source)

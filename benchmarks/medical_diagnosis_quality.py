@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.ranking_compare import paired_ranking_difference
-from tunebook.families.image_classification.metrics.ranking_scores import mean_ranking_scores
+from tunebook.statistics.findings import FindingPredictions
+from tunebook.statistics.ranking_scores import mean_ranking_scores
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SEEDS = (0, 1, 2)

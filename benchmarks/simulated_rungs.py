@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunebook.compare.statistics.outcomes import ConfusionOutcome, Outcome, sums_outcome
-from tunebook.compare.statistics.ranking_outcome import RankingOutcome
-from tunebook.families.image_classification.metrics.ranking import auroc, average_precision
-from tunebook.families.image_classification.metrics.ranking_scores import STATISTICS as RANKINGS
 from tunebook.families.text_generation.metrics.overlap import bleu_of_sums
 from tunebook.families.text_generation.metrics.perplexity import perplexity
-from tunebook.families.text_generation.metrics.sums import RowSums
 from tunebook.statistics import confusion
+from tunebook.statistics.outcomes import ConfusionOutcome, Outcome, sums_outcome
+from tunebook.statistics.ranking import auroc, average_precision
+from tunebook.statistics.ranking_outcome import RankingOutcome
+from tunebook.statistics.ranking_scores import STATISTICS as RANKINGS
 from tunebook.statistics.resampling import Units
+from tunebook.statistics.sums import RowSums
 
 STARS = np.array([0.07, 0.09, 0.14, 0.25, 0.45])
 """Shares of 1 to 5 stars, as in reviews of a shop."""

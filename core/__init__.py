@@ -22,7 +22,7 @@ _PUBLIC = {
     "ImageClassificationConfig": "tunebook.families.image_classification.options",
     "LabelDistance": "tunebook.statistics.metrics",
     "Recipe": "tunebook.recipe",
-    "SoftmaxHead": "tunebook.families.heads",
+    "SoftmaxHead": "tunebook.training.softmax_head",
     "TextClassification": "tunebook.families.text_classification.recipe",
     "TextClassificationConfig": "tunebook.families.text_classification.options",
     "TextGeneration": "tunebook.families.text_generation.recipe",
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tunebook.errors import UserError as UserError
     from tunebook.families.brief_to_text.recipe import BriefToText as BriefToText
     from tunebook.families.brief_to_text.writing import BriefOptions as BriefOptions
-    from tunebook.families.heads import SoftmaxHead as SoftmaxHead
     from tunebook.families.image_classification.options import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.families.image_classification.recipe import ImageClassification as ImageClassification
     from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe as Recipe
     from tunebook.statistics.metrics import LabelDistance as LabelDistance
     from tunebook.training.finetuner import FineTuner as FineTuner
+    from tunebook.training.softmax_head import SoftmaxHead as SoftmaxHead
 
 
 def __getattr__(name: str) -> Any:

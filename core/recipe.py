@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from omegaconf import MISSING
 
 from tunebook.config.schema import DataConfig
+from tunebook.training.head import Head as Head
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
     from torchmetrics import MetricCollection
 
     from tunebook.data.columns import Column
     from tunebook.data.labels import Labels
     from tunebook.families.family import Family
-
-# A batch is {"inputs": what the model's forward takes, "target": [batch], "row": [batch], "normalizer": float}.
-Batch = dict[str, Any]
 
 CONTRACT_VERSION = 1
 
@@ -32,62 +29,6 @@ class FamilyConfig:
 
     name: str = MISSING
     """Name of the recipe."""
-
-
-class Head(ABC):
-    """What the outputs of the model's final layer mean: the loss, and how they become a prediction.
-
-    A head has no parameters. The final layer lives in the transformers or timm model, so that what is
-    saved stays a plain model.
-
-    Attributes:
-        kind: Name of the head in the bundle.
-        problem_type: What transformers calls it: decides whether a plain pipeline applies softmax or sigmoid.
-        outputs: Number of outputs of the final layer.
-    """
-
-    kind: ClassVar[str]
-    problem_type: ClassVar[str] = "single_label_classification"
-    outputs: int
-
-    def forward(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Run the model on a batch: logits ``[batch, outputs]``."""
-        logits: Tensor = model(**batch["inputs"]).logits
-        return logits
-
-    @abstractmethod
-    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of each row, ``[batch]``, not yet averaged."""
-
-    @abstractmethod
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Probability of each label, ``[batch, labels]``; rows add up to one."""
-
-    def prior_logits(self, counts: Tensor) -> Tensor | None:
-        """Logits ``[outputs]`` that give each label its share of the training rows; None where there are none.
-
-        A fresh final layer starts from them, so that the first steps are spent on the texts and not on learning how
-        common each label is.
-
-        Args:
-            counts: Training rows of each label, ``[labels]``, none of them zero.
-        """
-        return None
-
-    def decide(self, probabilities: Tensor) -> Tensor:
-        """The predicted label of each row, ``[batch]``: the likeliest, unless the head knows better."""
-        return probabilities.argmax(dim=-1)
-
-    def units(self, batch: Batch) -> Tensor | None:
-        """How many parts the loss of each row is a sum of, ``[batch]``, such as its tokens; None: one each."""
-        return None
-
-    def measure(self, metrics: MetricCollection, logits: Tensor, losses: Tensor, batch: Batch) -> None:
-        """Count a batch into the metrics: by its probabilities and answers, unless the head knows better."""
-        from tunebook.statistics.metrics import update_metrics
-
-        probabilities = self.probabilities(logits)
-        update_metrics(metrics, probabilities, self.decide(probabilities), batch["target"])
 
 
 ConfigT = TypeVar("ConfigT", bound=FamilyConfig)

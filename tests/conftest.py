@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.predictions import Predictions
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -133,10 +133,12 @@ def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
         print_verb_help(verb)
         return
     if verb == "train":
-        from tunebook.training.ranks import follow, follows_another_rank
+        from tunebook.training.ranks import announced_run, follows_another_rank
 
         if follows_another_rank():
-            follow()
+            from tunebook.pipeline.train import train_as_follower
+
+            train_as_follower(announced_run())
             return
         if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
             from tunebook.cli.train import resume_command
@@ -209,9 +211,9 @@ def _dispatch(arguments: Sequence[str]) -> None:
 
         sys.exit(verify_command(rest))
     elif verb == "_worker":
-        from tunebook.training.ranks import work_in
+        from tunebook.pipeline.train import train_as_follower
 
-        work_in(rest[0])
+        train_as_follower(rest[0])
     elif verb == "_member":
         from tunebook.compare.run_process import member_command
 

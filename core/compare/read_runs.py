@@ -11,13 +11,13 @@ from typing import Any
 from tunebook.compare.plan import Plan
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.rungs import Step
-from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.errors import UserError
 from tunebook.families.comparison import Comparison
 from tunebook.families.prepared import Prepared
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.outcomes import Outcome
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from tunebook.recipe import Batch
+from tunebook.data.batch import Batch
 
 _POOL = 50  # batches sorted together; larger pools pad less and shuffle less
 _JITTER = 0.02  # noise on the lengths before sorting: neighbours change places, so batches differ between epochs

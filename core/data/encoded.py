@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tunebook.data.batch import Batch
     from tunebook.data.module import Examples
     from tunebook.data.rows import Rows
-    from tunebook.recipe import Batch
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
+from tunebook.data.batch import Batch
 from tunebook.data.batches import BatchPlan, ResumableLoader
-from tunebook.recipe import Batch
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from tunebook.compare.statistics.outcomes import Outcome
     from tunebook.config.schema import TrainConfig
     from tunebook.families.evidence import Evidence
     from tunebook.families.prepared import Prepared
     from tunebook.run_folder import RunFolder
+    from tunebook.statistics.outcomes import Outcome
 
 
 class Comparison(Protocol):

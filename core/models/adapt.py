@@ -10,7 +10,7 @@ from torch import nn
 
 from tunebook.config.schema import AdaptConfig, Method
 from tunebook.errors import UserError
-from tunebook.training.optim import is_head
+from tunebook.models.layers import is_head
 
 
 def adapt(model: nn.Module, config: AdaptConfig) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.utilities import dim_zero_cat
 
-from tunebook.families.image_classification.metrics.ranking import auroc, average_precision
+from tunebook.statistics.ranking import auroc, average_precision
 
 
 class LabelDistance(Metric):

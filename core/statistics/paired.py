@@ -17,7 +17,7 @@ from tunebook.statistics.draws import row_draws
 from tunebook.statistics.resampling import CELLS_AT_ONCE
 
 if TYPE_CHECKING:
-    from tunebook.compare.statistics.outcomes import Outcome
+    from tunebook.statistics.outcomes import Outcome
 
 Values = NDArray[np.float64]
 ROUNDING = 1e-9

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
 from tunebook.config.schema import OptimConfig
+from tunebook.data.batch import Batch
 from tunebook.models.adapt import check_adapters
-from tunebook.recipe import Batch, Head
 from tunebook.training.finite import check_finite
+from tunebook.training.head import Head
 from tunebook.training.optim import group_factors, learning_rate_factor, parameter_groups
 
 

@@ -10,47 +10,7 @@ from typing import Any
 from torch import nn
 
 from tunebook.config.schema import OptimConfig, Schedule
-
-
-def is_head(name: str, model: nn.Module) -> bool:
-    """Whether a parameter lies outside the pre-trained backbone.
-
-    transformers names the backbone in ``base_model_prefix``; of timm's and torchvision's models the final layer is
-    the head. A model that names neither has no head of its own.
-    """
-    prefix = getattr(model, "base_model_prefix", "")
-    if prefix and hasattr(model, prefix):
-        return not name.startswith(f"{prefix}.")
-    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
-        return name.startswith("lm_head.")  # of T5 and its kin, which have no module around the backbone
-    return any(name.startswith(f"{n}.") for n in classifier_names(model))
-
-
-def classifier_names(model: nn.Module) -> tuple[str, ...]:
-    """Names of the final layers of an image model; none of a model that is not one.
-
-    timm names them in ``pretrained_cfg``. torchvision's models have one: the last layer with weights of the part
-    that is called ``fc``, ``classifier``, ``heads`` or ``head``.
-    """
-    model = _plain(model)
-    settings = getattr(model, "pretrained_cfg", None)
-    if isinstance(settings, dict):
-        classifier = settings.get("classifier")
-        return (classifier,) if isinstance(classifier, str) else tuple(classifier or ())
-    parts = [(n, part) for n, part in model.named_children() if n in ("fc", "classifier", "heads", "head")]
-    layers = [
-        f"{part_name}.{name}" if name else part_name
-        for part_name, part in parts
-        for name, module in part.named_modules()
-        if isinstance(module, (nn.Linear, nn.Conv2d))
-    ]
-    return tuple(layers[-1:])
-
-
-def _plain(model: nn.Module) -> nn.Module:
-    """The model inside a model with adapters."""
-    inner: Any = getattr(model, "get_base_model", None)
-    return inner() if callable(inner) else model
+from tunebook.models.layers import classifier_names, is_head, plain_model
 
 
 def layer_of(name: str) -> int | None:
@@ -65,7 +25,7 @@ _ABOVE = re.compile(r"(^|\.)(pooler|final_norm|final_layer_norm|ln_f|norm_f|norm
 
 def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
     """How many layers lie above each backbone parameter; embeddings are below the first layer."""
-    model = _plain(model)
+    model = plain_model(model)
     if hasattr(model, "group_matcher"):
         return _timm_depths(names, model)
     if not getattr(model, "base_model_prefix", "") and classifier_names(model):

@@ -50,16 +50,9 @@ def announce(run_dir: str) -> None:
         _store().set(_key(), run_dir)
 
 
-def follow() -> None:
-    """Wait for rank 0 to announce its run folder, then work in it."""
-    work_in(_store().get(_key()).decode())
-
-
-def work_in(run_dir: str) -> None:
-    """Train as a further rank of the run in ``run_dir``."""
-    from tunebook.pipeline.train import train_as_follower
-
-    train_as_follower(run_dir)
+def announced_run() -> str:
+    """The run folder of rank 0, once it has announced it."""
+    return str(_store().get(_key()).decode())
 
 
 @contextmanager

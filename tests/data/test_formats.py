@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tunebook.data.columns import Column
-from tunebook.data.formats import read_batches, resolve_paths, short_names
+from tunebook.data.formats import read_batches
+from tunebook.data.paths import resolve_paths, short_names
 from tunebook.errors import UserError
 
 COLUMNS = (Column("text", "text", "data.text", "text"), Column("label", "label", "data.label", "label"))

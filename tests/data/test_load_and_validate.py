@@ -11,7 +11,8 @@ import pytest
 
 from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.columns import Column
-from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate, read_rows
+from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
+from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.errors import UserError
 
@@ -207,7 +208,7 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 from tunebook.data.columns import Column
-from tunebook.data.load_and_validate import read_rows
+from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tunebook.errors import UserError
-from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
-from tunebook.report.files import write_answers, write_metrics, write_predictions, written_whole
+from tunebook.files import written_whole
+from tunebook.report.files import write_metrics, write_predictions
 from tunebook.statistics.differences import paired_difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
@@ -73,31 +73,6 @@ def test_predictions_come_back_as_they_were(tmp_path: Path, make_predictions: Ma
     assert [row["truth"] for row in table] == [rows.labels[i] for i in rows.target]
     assert [row["prediction"] for row in table] == [rows.labels[i] for i in rows.predicted]
     assert table[1]["probability_b"] == f"{rows.probabilities[1, 1]:.6f}"
-
-
-def test_written_answers_come_back_as_they_were(tmp_path: Path) -> None:
-    path = tmp_path / "predictions.csv"
-    references = [['one, "two"'], ["a", "b\n星"], ["[1]"]]
-    outputs = ["=1+1", "", "It is £42.00 on\nTuesday"]
-    facts = [["nine"], [], ["£42", "Tuesday", "noon"]]
-    answers = GeneratedAnswers(["p", "q", "r"], references, outputs, ["x.jsonl"] * 3, [1, 1, 2], facts=facts)
-    write_answers(path, answers, {"before tuning": replace(answers, outputs=["x", "y", "z"])}, [2, 4, 1])
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
-    names = "file line turn prompt reference answer answer_before_tuning facts_stated facts_required"
-    assert header == names.split()
-    assert [line[:4] for line in lines] == [
-        ["x.jsonl", "1", "2", "p"],
-        ["x.jsonl", "1", "4", "q"],
-        ["x.jsonl", "2", "1", "r"],
-    ]
-    read = [json.loads(line[4]) if line[4].startswith("[") else [line[4]] for line in lines]
-    assert read == references
-    assert [line[5] for line in lines] == outputs and [line[6] for line in lines] == ["x", "y", "z"]
-    assert [line[7:] for line in lines] == [["0", "1"], ["0", "0"], ["2", "3"]]
-    write_answers(path, replace(answers, facts=None))
-    with path.open(encoding="utf-8", newline="") as file:
-        assert next(csv.reader(file)) == ["file", "line", "prompt", "reference", "answer"]
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tunebook.compare.statistics.outcomes import SumsOutcome
+from tunebook.statistics.outcomes import SumsOutcome
 from tunebook.statistics.paired import observed, resampled, side_by_side, swap_test
 
 

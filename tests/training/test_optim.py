@@ -11,7 +11,8 @@ from transformers import AutoModelForSequenceClassification, BertConfig, LlamaCo
 
 from tunebook.config.schema import AdaptConfig, Method, OptimConfig, Schedule
 from tunebook.models.adapt import adapt
-from tunebook.training.optim import count_parameters, is_head, layer_of, learning_rate_factor, parameter_groups
+from tunebook.models.layers import is_head
+from tunebook.training.optim import count_parameters, layer_of, learning_rate_factor, parameter_groups
 
 OPTIM = OptimConfig(lr=1.0, head_lr=10.0, layer_decay=0.5, weight_decay=0.1)
 

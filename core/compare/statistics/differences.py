@@ -7,13 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.ranking_outcome import RankingOutcome, independent_units
 from tunebook.compare.statistics.results import RungResult
 from tunebook.compare.statistics.rung_score import FEWEST_UNITS, rests_at_a_limit
 from tunebook.statistics.differences import Difference, judged
 from tunebook.statistics.intervals import UNDEFINED, Interval
 from tunebook.statistics.paired import swap_test
 from tunebook.statistics.quantiles import student
+from tunebook.statistics.ranking_outcome import RankingOutcome, independent_units
 
 Values = NDArray[np.float64]
 

@@ -10,11 +10,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.compare.statistics.points import best_of, show_point
 from tunebook.compare.statistics.power_law import PowerLaws, fit_power_laws, tamed
 from tunebook.report.report import show_number
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.paired import resampled
 
 Values = NDArray[np.float64]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.outcomes import Outcome
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.outcomes import Outcome
-from tunebook.compare.statistics.ranking_outcome import independent_units
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, wilson
+from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.paired import observed, resampled
 from tunebook.statistics.quantiles import student
+from tunebook.statistics.ranking_outcome import independent_units
 
 Values = NDArray[np.float64]
 FEWEST_UNITS = 4

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.briefs import Briefs
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.statistics.sums import RowSums
 
 BriefConfigT = TypeVar("BriefConfigT", bound=BriefOptions)
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.metric_outcome import metric_outcomes
-from tunebook.compare.statistics.outcomes import Outcome, label_outcomes
-from tunebook.compare.statistics.ranking_outcome import ranking_outcome
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.families.image_classification.findings import Findings, findings_of
-from tunebook.families.image_classification.metrics.ranking_scores import mean_ranking_scores
 from tunebook.models.linear import believed, chosen, fitted, save_linear
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.metric_outcome import metric_outcomes
+from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.ranking_outcome import ranking_outcome
+from tunebook.statistics.ranking_scores import mean_ranking_scores
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.evidence import ImageEvidence
-    from tunebook.families.image_classification.metrics.predictions import FindingPredictions
     from tunebook.families.image_classification.predictor import ImageClassifier
     from tunebook.families.image_classification.recipe import ImageClassification
     from tunebook.families.prepared import Prepared
+    from tunebook.statistics.findings import FindingPredictions
 
 SIDE = 32
 """Height and width to which pictures are shrunk, in grey, for logistic regression."""

@@ -274,7 +274,7 @@ def feature_data(
         features_of,
         image_features_key,
     )
-    from tunebook.families.text_classification.features import cached_features
+    from tunebook.models.features import cached_features
     from tunebook.progress import counting
     from tunebook.training.devices import choose_accelerator
 

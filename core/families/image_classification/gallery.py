@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunebook.families.image_classification.metrics.gallery import overlay, worst_mistakes
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.model.gradcam import grad_cam
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImageItems, moved, stack_images
 from tunebook.report.report import Picture
+from tunebook.statistics.findings import FindingPredictions
 
 MISTAKES = 12
 log = logging.getLogger(__name__)

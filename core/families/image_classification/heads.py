@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tunebook.data.batch import Batch
 from tunebook.errors import UserError
-from tunebook.families.heads import SoftmaxHead
-from tunebook.recipe import Batch, Head
+from tunebook.training.head import Head
+from tunebook.training.softmax_head import SoftmaxHead
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.files import written_whole
+from tunebook.statistics.findings import FindingPredictions
 
 
 def write_image_predictions(

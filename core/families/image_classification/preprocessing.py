@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunebook.data.batch import Batch
 from tunebook.data.rows import PIXELS, Rows
 from tunebook.families.image_classification.data.augment import Augmentation, augment, draws
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.model.image import Preprocessing
-from tunebook.recipe import Batch
 
 
 @dataclass(frozen=True, eq=False)

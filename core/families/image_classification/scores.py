@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from tunebook.config.score import ScoreConfig
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.ranking_compare import paired_ranking_difference
-from tunebook.families.image_classification.metrics.ranking_scores import mean_ranking_scores, ranking_scores
 from tunebook.families.image_classification.metrics.reliability import finding_brier_score, finding_calibration_score
 from tunebook.families.image_classification.metrics.report import FindingEvidence
 from tunebook.families.image_classification.metrics.subgroups import subgroup_table
@@ -22,9 +20,11 @@ from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.report.report import Picture
 from tunebook.statistics.calibration import calibration_score
 from tunebook.statistics.differences import Difference, differences
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.metrics import looks_at
 from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.ranking_scores import mean_ranking_scores, ranking_scores
 from tunebook.statistics.scores import majority, score_predictions
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.compare.statistics.metric_outcome import metric_outcomes
-from tunebook.compare.statistics.outcomes import Outcome, label_outcomes
 from tunebook.config.schema import TrainConfig
 from tunebook.models.linear import believed, chosen, fitted, save_linear, text_features
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.measure import measure
+from tunebook.statistics.metric_outcome import metric_outcomes
+from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority
 

@@ -19,8 +19,9 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached, tokenizer_key
+from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached
 from tunebook.models.source import ModelSource
+from tunebook.models.text import tokenizer_key
 from tunebook.recipe import Batch
 
 SPLITS = ("train", "validation", "test")
@@ -85,7 +86,7 @@ def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConf
     Raises:
         UserError: Too many rows are rejected, or ``data.max_length`` does not fit the model.
     """
-    from tunebook.families.text_classification.model import load_tokenizer, longest
+    from tunebook.models.text import load_tokenizer, longest
 
     if config.data.too_long is TooLong.split_turns:
         raise UserError(
@@ -140,12 +141,7 @@ def feature_data(
     model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
 ) -> tuple[nn.Module, FineTuneData]:
     """The model's head alone, and batches of stored features: the backbone runs once, or not at all if cached."""
-    from tunebook.families.text_classification.features import (
-        cached_features,
-        compute_features,
-        features_key,
-        head_on_features,
-    )
+    from tunebook.models.features import cached_features, compute_features, features_key, head_on_features
     from tunebook.progress import counting
     from tunebook.training.devices import choose_accelerator
 

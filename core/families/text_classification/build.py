@@ -10,13 +10,13 @@ from torch import nn
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.encoded import Encoded
-from tunebook.families.heads import SoftmaxHead
 from tunebook.families.text_classification.model import load_classifier, start_at
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
+from tunebook.training.softmax_head import SoftmaxHead
 
 if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification

@@ -18,12 +18,13 @@ from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
-from tunebook.families.text_classification.model import load_saved_classifier, load_tokenizer, quiet_transformers
+from tunebook.families.text_classification.model import load_saved_classifier
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
 from tunebook.recipe import Head
 

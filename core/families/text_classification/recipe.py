@@ -45,7 +45,7 @@ class TextClassification(Recipe[ConfigT]):
 
     def head(self, labels: Sequence[str]) -> Head:
         """One output a label."""
-        from tunebook.families.heads import SoftmaxHead
+        from tunebook.training.softmax_head import SoftmaxHead
 
         return SoftmaxHead(len(labels))
 

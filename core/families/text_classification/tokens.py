@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ import numpy as np
 from tunebook.config.schema import TooLong
 from tunebook.errors import UserError
 from tunebook.files import filling_cache
+from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
 
 if TYPE_CHECKING:
@@ -56,15 +56,6 @@ class TokenRows:
     def truncated(self) -> int:
         """Number of rows that lost tokens."""
         return int((self.full_lengths > self.lengths).sum())
-
-
-def tokenizer_key(tokenizer: Any) -> str:
-    """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    # What the last call asked for is kept in there too, and says nothing of the next.
-    state["truncation"] = state["padding"] = None
-    state["special"] = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

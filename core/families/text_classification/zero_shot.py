@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tunebook.families.text_generation.model.key_values import key_values, key_values_argument
+from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.source import ModelSource
 
 # What sentence-transformers multiplies cosines by in its losses: a difference of 0.1 is odds of 7 to 1.
@@ -53,8 +53,8 @@ def load_zero_shot(source: ModelSource, tokenizer: Any, descriptions: Sequence[s
         tokenizer: Its tokenizer.
         descriptions: What each label means, in the labels' order.
     """
-    from tunebook.families.text_classification.model import load_backbone
-    from tunebook.families.text_generation.model.language_model import load_language_model
+    from tunebook.models.language_model import load_language_model
+    from tunebook.models.text import load_backbone
 
     made: ZeroShotClassifier
     if is_language_model(source):
@@ -142,7 +142,7 @@ class LikelihoodClassifier(ZeroShotClassifier):
 
     def longest(self, wanted: int) -> int:
         """What the model's positions leave beside the longest description."""
-        from tunebook.families.text_classification.model import positions
+        from tunebook.models.text import positions
 
         config: Any = self.backbone.config
         limit = positions(config.to_dict())

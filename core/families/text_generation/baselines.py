@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.compare.statistics.outcomes import Outcome, sums_outcome
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.brief_to_text.metrics.baseline import NearestCopy
 from tunebook.families.text_generation.contract import baselines_of, exchanges_of, generation_of
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.measures import measures
+from tunebook.families.text_generation.metrics.nearest import NearestCopy
 from tunebook.families.text_generation.metrics.perplexity import perplexity
-from tunebook.families.text_generation.metrics.sums import RowSums
 from tunebook.files import write_json
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.outcomes import Outcome, sums_outcome
+from tunebook.statistics.sums import RowSums
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows

@@ -18,7 +18,6 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import load_tokenizer, longest, quiet_transformers
 from tunebook.families.text_generation.contract import learnt_by, learnt_of
 from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
@@ -26,6 +25,7 @@ from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.supervision import LEARNT, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_tokenizer, longest, quiet_transformers
 
 if TYPE_CHECKING:
     from tunebook.families.text_generation.recipe import TextGeneration

@@ -15,12 +15,12 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import load_tokenizer, longest
 from tunebook.families.text_generation.contract import learnt_by, learnt_of
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_tokenizer, longest
 
 if TYPE_CHECKING:
     from torch import nn

@@ -18,7 +18,6 @@ from tunebook.bundle.write import system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_classification.model import load_tokenizer, quiet_transformers
 from tunebook.families.text_generation.card import generation_card
 from tunebook.families.text_generation.contract import generation_of, kept_of
 from tunebook.families.text_generation.data.answers import Supervised
@@ -27,11 +26,12 @@ from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
 from tunebook.families.text_generation.data.template import ChatTemplate
-from tunebook.families.text_generation.model.language_model import load_language_model
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
 from tunebook.run_folder import RunFolder
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import positions
 from tunebook.families.text_generation.contract import check_properties, generation_of
 from tunebook.families.text_generation.model.causal import check_quantized
 from tunebook.families.text_generation.model.generate import Generation, UnusableGeneration
@@ -14,6 +13,7 @@ from tunebook.families.text_generation.model.seq2seq import is_seq2seq
 from tunebook.families.text_generation.predictor import room_beside
 from tunebook.families.text_generation.prompts import check_tokenize
 from tunebook.models.source import ModelSource
+from tunebook.models.text import positions
 from tunebook.plugins.contract import broken
 
 if TYPE_CHECKING:

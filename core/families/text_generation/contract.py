@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
     from tunebook.families.text_generation.recipe import TextGeneration
+    from tunebook.statistics.sums import RowSums
 
     Writing = TextGeneration[Any]
 
@@ -128,11 +128,11 @@ def measures_of(
     recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
 ) -> dict[str, RowSums]:
     """What a recipe measures of answers."""
-    from tunebook.families.text_generation.metrics.sums import RowSums
+    from tunebook.statistics.sums import RowSums
 
     made = recipe.measures(rows, which, drafts, train)
     good = isinstance(made, Mapping) and all(isinstance(each, RowSums) for each in made.values())
-    asked = "{name: tunebook.families.text_generation.metrics.sums.RowSums}; {} for none"
+    asked = "{name: tunebook.statistics.sums.RowSums}; {} for none"
     found: Mapping[str, RowSums] = given(recipe, "measures", made, good, asked)
     for name, measure in found.items():
         if wrong := _misses(name, measure, len(which)):
@@ -142,7 +142,7 @@ def measures_of(
 
 def _misses(name: str, measure: RowSums, rows: int) -> tuple[str, str] | None:
     """What is wrong with a measure, and what to write instead."""
-    from tunebook.families.text_generation.metrics.sums import ratio
+    from tunebook.statistics.sums import ratio
 
     if name != measure.name or name in TAKEN:
         return f"one that is called '{measure.name}'", "call it the same twice, and as no measure that all answers have"

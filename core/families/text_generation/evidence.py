@@ -13,21 +13,22 @@ from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
 from tunebook.families.prepared import Prepared, called
+from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import ready
 from tunebook.families.text_generation.contract import baselines_of, exchanges_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
-from tunebook.families.text_generation.metrics.sums import RowSums, score
 from tunebook.families.text_generation.model.causal import load_writing
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.files import write_text
-from tunebook.report.files import write_answers, write_losses, write_metrics
+from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.sums import RowSums, score
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from tunebook.families.text_generation.data.pairs import PairItems
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.perplexity import perplexity
-from tunebook.families.text_generation.metrics.sums import RowSums
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.families.text_generation.prompts import Exchanges
 from tunebook.progress import counting
+from tunebook.statistics.sums import RowSums
 
 
 @dataclass(frozen=True)

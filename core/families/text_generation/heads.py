@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from tunebook.data.batch import Batch
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.model.language_loss import supervised_losses
-from tunebook.recipe import Batch, Head
+from tunebook.training.head import Head
 
 
 class CausalHead(Head):

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from tunebook.data.batch import Batch
 from tunebook.data.batches import BatchPlan
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import positions
 from tunebook.families.text_generation.contract import answers_of, asked_of, ranked_of
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX, PackedItems, stack_rows
@@ -27,7 +27,7 @@ from tunebook.families.text_generation.model.candidates import write_candidates
 from tunebook.families.text_generation.model.generate import Generation, stream, write
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
-from tunebook.recipe import Batch
+from tunebook.models.text import positions
 
 if TYPE_CHECKING:
     from tunebook.families.text_generation.recipe import TextGeneration

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.metrics.sums import RowSums
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.statistics.sums import RowSums
 
 
 class TextGeneration(Recipe[ConfigT]):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from tunebook import SoftmaxHead
-from tunebook.recipe import Batch
+from tunebook.data.batch import Batch
 
 
 class PictureHead(SoftmaxHead):

@@ -13,8 +13,8 @@ import torch
 from tunebook import UserError
 from tunebook.data.encoded import Encoded
 from tunebook.data.module import Examples
-from tunebook.families.text_classification.model import load_tokenizer, longest
-from tunebook.families.text_classification.tokens import TokenRows, tokenize_cached, tokenizer_key
+from tunebook.families.text_classification.tokens import TokenRows, tokenize_cached
+from tunebook.models.text import load_tokenizer, longest, tokenizer_key
 from tunebook.recipe import Batch
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.files import folder_written_whole, write_json
+from tunebook.models.text import quiet_transformers
 from tunebook.progress import counting
 from tunebook.statistics.intervals import percentile
 from tunebook.training.devices import choose_accelerator

@@ -71,7 +71,7 @@ class PretrainText(Pretraining[PretrainTextConfig]):
         self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
     ) -> nn.Module:
         """A causal language model, fresh with ``adapt=scratch``."""
-        from tunebook.families.text_generation.model.language_model import load_language_model
+        from tunebook.models.language_model import load_language_model
 
         return load_language_model(source, fresh=self.fresh(config))
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
+from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.paired import observed
 
 LOWER = ("perplexity", "mean_absolute_error")

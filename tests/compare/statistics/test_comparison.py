@@ -11,12 +11,12 @@ from scipy import stats
 
 from tunebook.compare.statistics.comparison import Comparison, compare_rungs, holm, smallest_detectable
 from tunebook.compare.statistics.cost import cost_of_points
-from tunebook.compare.statistics.outcomes import ConfusionOutcome, Outcome, sums_outcome
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.compare.statistics.verdict import ladder_verdict
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.statistics import confusion
+from tunebook.statistics.outcomes import ConfusionOutcome, Outcome, sums_outcome
 from tunebook.statistics.paired import observed
 from tunebook.statistics.resampling import Units
 

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from tunebook.compare.statistics.comparison import Comparison, compare_rungs
-from tunebook.compare.statistics.outcomes import Outcome
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.compare.statistics.verdict import ladder_verdict
 from tunebook.statistics.intervals import wilson
+from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.paired import observed
 
 

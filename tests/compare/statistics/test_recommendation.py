@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tunebook.compare.statistics.comparison import compare_rungs
-from tunebook.compare.statistics.outcomes import confusion_outcome
 from tunebook.statistics.differences import paired_difference
+from tunebook.statistics.outcomes import confusion_outcome
 
 
 def test_two_equal_systems_on_40_rows_are_not_told_apart(simulated: Any, make_rung: Any) -> None:

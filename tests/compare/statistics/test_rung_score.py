@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import t as student_t
 
-from tunebook.compare.statistics.outcomes import confusion_outcome
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.statistics.intervals import wilson
+from tunebook.statistics.outcomes import confusion_outcome
 from tunebook.statistics.quantiles import student
 
 DRAWS = 200

@@ -13,9 +13,9 @@ from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import load_tokenizer
-from tunebook.families.text_classification.tokens import apply_too_long, tokenize, tokenize_cached, tokenizer_key
+from tunebook.families.text_classification.tokens import apply_too_long, tokenize, tokenize_cached
 from tunebook.models.source import STARTERS, ModelSource
+from tunebook.models.text import load_tokenizer
 
 TEXTS = ["Snug, strong and warm.", "No.", "It ran out early, and the colours are faded; " * 4, "Naïve café ☕ 5/5"]
 
@@ -60,12 +60,6 @@ def test_the_cache_key_covers_rows_length_and_tokenizer(tokenizer, rows, tmp_pat
     other.add_tokens(["colours"])
     tokenize_cached(rows, other, 64, cache)
     assert len(list((cache / "tokens").iterdir())) == 4
-
-
-def test_the_key_of_a_tokenizer_does_not_depend_on_what_it_was_asked_before(tokenizer):
-    before = tokenizer_key(tokenizer)
-    tokenizer("a text that is cut", truncation=True, max_length=4, padding="max_length")
-    assert tokenizer_key(tokenizer) == before
 
 
 def test_a_damaged_cache_is_encoded_anew(tokenizer, rows, tmp_path):

@@ -8,8 +8,6 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from tunebook.families.heads import SoftmaxHead
-from tunebook.families.text_classification.model import load_backbone, load_tokenizer
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import (
@@ -20,7 +18,9 @@ from tunebook.families.text_classification.zero_shot import (
     load_zero_shot,
 )
 from tunebook.models.source import STARTERS, ModelSource
+from tunebook.models.text import load_backbone, load_tokenizer
 from tunebook.plugins import load_recipe_class
+from tunebook.training.softmax_head import SoftmaxHead
 
 LABELS = ("negative", "positive")
 TEXTS = {

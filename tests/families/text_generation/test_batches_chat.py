@@ -32,7 +32,6 @@ from tests.conftest import Tunebook
 from tunebook import FineTuner
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_classification.model import load_tokenizer
 from tunebook.families.text_generation.batches_chat import preview, scored_rows
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import Pack
@@ -41,6 +40,7 @@ from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.data.window import ask
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import assistant_turns, read_facts
+from tunebook.models.text import load_tokenizer
 from tunebook.pipeline.prepare import prepare
 
 Turns = Sequence[dict[str, str]]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tunebook.families.brief_to_text.metrics.check import CopyCheck
 from tunebook.families.text_generation.metrics.facts import stated
-from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.statistics.sums import RowSums
 
 Fields = Mapping[str, str | Sequence[str]]
 """What a brief says, by name: one value or several."""

@@ -9,7 +9,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from tunebook.families.text_generation.metrics.distinct import ngrams_of
 from tunebook.families.text_generation.metrics.scripts import mostly_unspaced, words
-from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.statistics.sums import RowSums
 
 Candidates = Sequence[Sequence[str]]
 """The copies written for each row's brief, `[rows][candidates]`."""

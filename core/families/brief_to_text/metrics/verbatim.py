@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.families.text_generation.metrics.scripts import words
-from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.statistics.sums import RowSums
 
 Hashes = NDArray[np.uint64]
 MOST_HASHES = 1 << 24

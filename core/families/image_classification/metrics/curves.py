@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking import pr_points, roc_points
-from tunebook.families.image_classification.metrics.ranking_scores import absent_class
 from tunebook.families.image_classification.metrics.reliability import finding_reliability
 from tunebook.report.figures import COLOURS, FAINT, INK, inline_svg, short
+from tunebook.statistics.findings import FindingPredictions
+from tunebook.statistics.ranking import pr_points, roc_points
+from tunebook.statistics.ranking_scores import absent_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

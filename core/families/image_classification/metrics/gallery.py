@@ -7,7 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.findings import FindingPredictions
 
 SIDE = 160
 """Longer side of each half of a picture, in pixels."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.errors import UserError
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking import CurvePoints, roc_points
+from tunebook.statistics.findings import FindingPredictions
+from tunebook.statistics.ranking import CurvePoints, roc_points
 
 NUMBERS = {"sensitivity": 1, "specificity": 1, "abstain": 2, "threshold": 1}
 FORMS = ("sensitivity 0.95", "specificity 0.95", "abstain 0.95 0.95", "threshold 0.5")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.statistics.draws import counted, group_numbers, row_draws, wider
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
 
 ABSENT = {

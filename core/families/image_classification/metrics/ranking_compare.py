@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunebook.compare.statistics.ranking_outcome import ranking_outcome
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking_scores import absent_class, mean_ranking_scores
 from tunebook.statistics.differences import Difference, judged
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Interval, percentile
 from tunebook.statistics.paired import observed, resampled, swap_test
+from tunebook.statistics.ranking_outcome import ranking_outcome
+from tunebook.statistics.ranking_scores import absent_class, mean_ranking_scores
 
 
 def paired_ranking_difference(

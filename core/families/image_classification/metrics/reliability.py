@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.families.image_classification.metrics.operating_scores import share_intervals
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.statistics.calibration import expected_calibration_error
 from tunebook.statistics.draws import group_numbers
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Interval, Score, bootstrap_rows, wilson
 
 BINS = 10

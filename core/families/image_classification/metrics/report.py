@@ -9,13 +9,13 @@ from typing import Any
 from tunebook.families.image_classification.metrics.curves import pr_figure, reliability_figure, roc_figure
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.operating_scores import PointScores
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.subgroups import LEAST, SubgroupRow
 from tunebook.report import figures
 from tunebook.report.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
 from tunebook.report.tables import counts_table, facts_tables, scores_table
 from tunebook.report.verdicts import verdict
 from tunebook.statistics.differences import Difference
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 

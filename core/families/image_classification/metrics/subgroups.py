@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking_scores import ranking_scores
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import UNDEFINED, Score
+from tunebook.statistics.ranking_scores import ranking_scores
 
 LEAST = 20
 NOT_GIVEN = "not given"

@@ -16,8 +16,8 @@ from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.resize import FITS
 from tunebook.families.image_classification.model.image_build import build, filled, own_settings, reason
+from tunebook.models.layers import classifier_names
 from tunebook.models.source import ModelSource
-from tunebook.training.optim import classifier_names
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 

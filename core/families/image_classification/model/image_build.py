@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image_source import timm_settings, torchvision_weights
+from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
-from tunebook.training.optim import is_head
 
 _ENOUGH = 0.9  # share of the backbone's weights that a file must hold
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunebook.data.batch import Batch
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import clips_outputs, final_layer
 from tunebook.models.source import ModelSource, weights_digest
-from tunebook.recipe import Batch
 
 _FORMAT = 1
 

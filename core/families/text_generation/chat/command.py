@@ -49,8 +49,8 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
 
 def _check_room(longest: int | None, folder: Path) -> None:
     """Refuse answers so long that no question fits before them."""
-    from tunebook.families.text_classification.model import positions
     from tunebook.models.source import ModelSource, check_folder
+    from tunebook.models.text import positions
 
     check_folder(folder)
     settings = ModelSource(str(folder), folder).settings

@@ -14,13 +14,13 @@ import numpy as np
 
 from tunebook.config.schema import TooLong
 from tunebook.data.rows import Rows
-from tunebook.families.text_classification.tokens import tokenizer_key
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.message import Message, from_text
 from tunebook.families.text_generation.data.supervision import fit
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.files import filling_cache, folder_written_whole, write_json
+from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
 
 _FORMAT = 1  # raise when the files below or the way of encoding change, so that old caches are not read

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunebook.recipe import Batch
+from tunebook.data.batch import Batch
 
 IGNORE_INDEX = -100
 """The target of a position that nothing is learnt at."""

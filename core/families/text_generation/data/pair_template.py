@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.families.text_classification.tokens import tokenizer_key
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.rendering import Unsupervisable
+from tunebook.models.text import tokenizer_key
 
 
 @dataclass(frozen=True)

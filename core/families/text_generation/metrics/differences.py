@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.outcomes import SumsOutcome
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.distinct import DistinctNgrams, jackknife_error
 from tunebook.families.text_generation.metrics.measures import measures
-from tunebook.families.text_generation.metrics.sums import RowSums, of_units
 from tunebook.statistics.differences import Difference, judged
 from tunebook.statistics.intervals import UNDEFINED, percentile
+from tunebook.statistics.outcomes import SumsOutcome
 from tunebook.statistics.paired import ROUNDING, coins, resampled, swap_test
+from tunebook.statistics.sums import RowSums, of_units
 
 
 def paired_differences(

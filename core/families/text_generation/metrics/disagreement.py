@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.overlap import ORDERS, bleu, bleu_of_sums, rouge
-from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.statistics.sums import RowSums
 
 _BLEU = (
     "BLEU counts runs of one to four words just as they stand, with their punctuation, and takes off for an answer "

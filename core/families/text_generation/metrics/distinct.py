@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.families.text_generation.metrics.scripts import words
-from tunebook.families.text_generation.metrics.sums import SAME
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.intervals import UNDEFINED, Score
+from tunebook.statistics.sums import SAME
 
 
 @dataclass(frozen=True, eq=False)

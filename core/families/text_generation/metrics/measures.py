@@ -6,8 +6,8 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.distinct import DistinctNgrams, distinct, score_distinct
 from tunebook.families.text_generation.metrics.overlap import bleu, chrf, rouge
 from tunebook.families.text_generation.metrics.plain import empty, exact_match, fact_recall, length_ratio, repetition
-from tunebook.families.text_generation.metrics.sums import RowSums, score
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.sums import RowSums, score
 
 
 def measures(

@@ -13,7 +13,7 @@ from sacrebleu.metrics.chrf import CHRF
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.rouge import best_rouge
 from tunebook.families.text_generation.metrics.scripts import mostly_not_latin, mostly_unspaced
-from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.statistics.sums import RowSums
 
 ORDERS = 4
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tunebook.families.text_generation.metrics.sums import RowSums, ratio
+from tunebook.statistics.sums import RowSums, ratio
 
 
 def perplexity(losses: ArrayLike, tokens: ArrayLike) -> RowSums:

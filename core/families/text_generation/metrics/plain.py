@@ -11,7 +11,7 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.distinct import ngrams_of
 from tunebook.families.text_generation.metrics.facts import stated
 from tunebook.families.text_generation.metrics.scripts import words
-from tunebook.families.text_generation.metrics.sums import RowSums
+from tunebook.statistics.sums import RowSums
 
 REPEATED = 4
 

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from tunebook.data.batch import Batch
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX, Pack, stack_rows
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.model.generate import Generation, write
-from tunebook.families.text_generation.model.language_loss import plain_model, supervised_losses
+from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
-from tunebook.recipe import Batch
+from tunebook.models.layers import plain_model
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from torch import nn
 
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
-from tunebook.families.text_generation.model.language_model import load_language_model
 from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
+from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
+from tunebook.models.text import quiet_transformers
 
 
 def check_causal(source: ModelSource) -> None:

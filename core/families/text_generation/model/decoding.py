@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from tunebook.errors import UserError
-from tunebook.families.text_generation.model.key_values import key_values, key_values_argument
-from tunebook.families.text_generation.model.language_loss import plain_model
 from tunebook.families.text_generation.model.sampling import choose, uniforms
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
+from tunebook.models.key_values import key_values, key_values_argument
+from tunebook.models.layers import plain_model
 
 if TYPE_CHECKING:
     from tunebook.families.text_generation.model.generate import Generation

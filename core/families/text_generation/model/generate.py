@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import positions
 from tunebook.families.text_generation.model.decoding import beams, decode
-from tunebook.families.text_generation.model.language_loss import plain_model
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
+from tunebook.models.layers import plain_model
+from tunebook.models.text import positions
 
 
 class UnusableGeneration(ValueError):

@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX, PackedItems, stack_packs
 from tunebook.families.text_generation.model.seq2seq import decoder_states, reads_apart
+from tunebook.models.layers import plain_model
 
 _CHUNK = 512  # positions at a time: smaller ones wait for the weights, larger ones gain nothing
 
@@ -64,12 +65,6 @@ def backbone_states(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     given |= {name: inputs[name].reshape(1, -1) for name in ("input_ids", "position_ids")}
     flat: Tensor = plain.base_model(**given)[0]
     return flat.reshape(batch, tokens, -1)
-
-
-def plain_model(model: nn.Module) -> Any:
-    """The model itself, inside its adapters if it has any; they sit in its layers and keep working."""
-    inner: Any = getattr(model, "get_base_model", None)
-    return inner() if callable(inner) else model
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
-from tunebook.families.text_generation.model.language_model import load_writing_model
+from tunebook.models.language_model import load_writing_model
 from tunebook.models.source import ModelSource
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tunebook.config.schema import DataConfig, Leaks
-from tunebook.data.load_and_validate import ValidatedData, load_and_validate, read_rows
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
+from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from sacrebleu import corpus_bleu, sentence_bleu
 
-from tunebook.families.brief_to_text.metrics.baseline import NearestCopy, fill_template
+from tunebook.families.brief_to_text.metrics.baseline import fill_template
 from tunebook.families.brief_to_text.metrics.candidates import rank
 from tunebook.families.brief_to_text.metrics.check import CopyCheck, check
 from tunebook.families.brief_to_text.metrics.constraints import Constraints
 from tunebook.families.brief_to_text.metrics.measures import brief_measures, field_coverage
 from tunebook.families.brief_to_text.metrics.variety import candidate_distinct, self_bleu
 from tunebook.families.brief_to_text.metrics.verbatim import TrainingCopies
-from tunebook.families.text_generation.metrics.sums import score
+from tunebook.families.text_generation.metrics.nearest import NearestCopy
 from tunebook.statistics.intervals import wilson
+from tunebook.statistics.sums import score
 
 ASKED = Constraints(("24 hours",), ("cheap",), max_words=5)
 BRIEF = "Pip lantern, 24 hours, £9"
@@ -147,14 +148,6 @@ def test_the_nearest_brief_is_that_of_scikit_learn(briefs: list[dict[str, Any]])
     assert [place for place, _ in found] == cosines.argmax(1).tolist()
     assert np.allclose([similarity for _, similarity in found], cosines.max(1))
     assert nearest.write(rest[:2]) == [str(place) for place, _ in found[:2]]
-
-
-def test_nearest_takes_the_first_copy_and_refuses_nothing_known():
-    nearest = NearestCopy(["a b", "a b", "c"], ["first", "second", "third"])
-    assert nearest.write(["b a", "c", "unknown"]) == ["first", "third", "first"]
-    assert nearest.nearest("unknown") == (0, 0.0)
-    with pytest.raises(ValueError, match="at least one source"):
-        NearestCopy([], [])
 
 
 def test_nearest_briefs_of_e2e_are_a_floor(e2e: Path):

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from tunebook.families.image_classification.data.decode import IMAGE_ENDINGS, decode, decode_array
+from tunebook.families.image_classification.data.decode import decode, decode_array
 from tunebook.families.image_classification.data.decoded import DecodedImage, Decoding, UnusableImage
+from tunebook.families.image_classification.data.endings import IMAGE_ENDINGS
 from tunebook.families.image_classification.data.quiet import quiet_libraries
 
 PLAIN = Decoding()

@@ -9,7 +9,7 @@ import numpy as np
 
 from tunebook.families.image_classification.metrics.curves import pr_figure, reliability_figure, roc_figure
 from tunebook.families.image_classification.metrics.operating import choose_points, parse_rule
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.findings import FindingPredictions
 
 Make = Callable[..., FindingPredictions]
 NAMES = ("pneumonia", "$5$ & <script>", 'id="x" 星')

@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics import MetricCollection
 
-from tunebook.families.image_classification.metrics.ranking import auroc
 from tunebook.statistics.metrics import FindingAUROC, FindingAveragePrecision, looks_at, metric_input, update_metrics
+from tunebook.statistics.ranking import auroc
 
 
 def _batch(n: int = 90, findings: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tunebook.families.image_classification.metrics.gallery import COVER, GAP, SIDE, overlay, worst_mistakes
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.findings import FindingPredictions
 
 
 def _predictions(target: list[list[int]], probabilities: list[list[float]]) -> FindingPredictions:

@@ -15,7 +15,7 @@ from tunebook.families.image_classification.metrics.operating import (
     choose_points,
     parse_rule,
 )
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.findings import FindingPredictions
 
 Make = Callable[..., FindingPredictions]
 

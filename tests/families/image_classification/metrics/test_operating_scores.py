@@ -9,7 +9,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import bootstrap_rows, wilson
 
 Make = Callable[..., FindingPredictions]

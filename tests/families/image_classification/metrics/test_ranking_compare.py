@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.ranking_compare import paired_ranking_difference
+from tunebook.statistics.findings import FindingPredictions
 
 Make = Callable[..., FindingPredictions]
 

@@ -8,12 +8,12 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.reliability import (
     finding_brier_score,
     finding_calibration_score,
     finding_reliability,
 )
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import wilson
 
 Make = Callable[..., FindingPredictions]

@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import recall_score, roc_auc_score
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
 from tunebook.families.image_classification.metrics.subgroups import rows_of, subgroup_table
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
 
 Make = Callable[..., FindingPredictions]

@@ -29,10 +29,11 @@ from tunebook.families.image_classification.model.image import (
 from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
 from tunebook.families.image_classification.model.image_files import load_saved_image_model, write_image_model
 from tunebook.families.image_classification.model.image_source import find_image_model
-from tunebook.families.text_classification.features import cached_features
 from tunebook.models.adapt import adapt, add_lora, backbone_linears, check_adapters, merge
+from tunebook.models.features import cached_features
+from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
-from tunebook.training.optim import group_factors, is_head, parameter_groups, thaw_steps
+from tunebook.training.optim import group_factors, parameter_groups, thaw_steps
 
 WEIGHTS = Path(__file__).parents[5] / "shared" / "data" / "weights"
 MOBILENET = WEIGHTS / "mobilenetv2_100_imagenet_timm_same_backbone.safetensors"

@@ -13,7 +13,8 @@ import pytest
 from tunebook.config.schema import ConversationFormat, DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.content import Layout
-from tunebook.data.load_and_validate import ValidatedData, load_and_validate, read_rows
+from tunebook.data.load_and_validate import ValidatedData, load_and_validate
+from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import RowWriter, row_schema
 from tunebook.errors import UserError

@@ -17,8 +17,8 @@ from tunebook.families.text_generation.metrics.measures import measures, score_a
 from tunebook.families.text_generation.metrics.overlap import bleu, rouge
 from tunebook.families.text_generation.metrics.plain import empty, exact_match, fact_recall, length_ratio, repetition
 from tunebook.families.text_generation.metrics.scripts import words
-from tunebook.families.text_generation.metrics.sums import RowSums, score
 from tunebook.statistics.intervals import bootstrap_rows, wilson
+from tunebook.statistics.sums import RowSums, score
 
 Make = Callable[..., GeneratedAnswers]
 

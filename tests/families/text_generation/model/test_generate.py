@@ -25,10 +25,10 @@ from transformers import (
 )
 
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.families.text_generation.model.generate import Generation, generate, stream
-from tunebook.families.text_generation.model.key_values import key_values_argument
 from tunebook.families.text_generation.model.sampling import choose, probabilities, uniforms
+from tunebook.models.key_values import key_values_argument
+from tunebook.models.text import quiet_transformers
 
 ROOT = Path(__file__).parents[4]
 STARTER = ROOT / "core/models/starters/starter_text"

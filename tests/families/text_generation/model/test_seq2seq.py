@@ -17,7 +17,6 @@ from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 
 from tunebook.config.schema import AdaptConfig, Method, OptimConfig
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
@@ -30,8 +29,10 @@ from tunebook.families.text_generation.model.language_loss import (
 )
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq
 from tunebook.models.adapt import adapt, backbone_linears, check_adapters, merge
+from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
-from tunebook.training.optim import is_head, parameter_groups
+from tunebook.models.text import quiet_transformers
+from tunebook.training.optim import parameter_groups
 
 VOCABULARY = 61
 T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import quiet_transformers, set_dropout
 from tunebook.models.source import ModelSource
+from tunebook.models.text import quiet_transformers, set_dropout
 
 if TYPE_CHECKING:
     from torch import nn

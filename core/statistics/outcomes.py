@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.families.text_generation.metrics.sums import Formula, RowSums, of_units
 from tunebook.statistics import confusion
 from tunebook.statistics.classes import class_f1
 from tunebook.statistics.confusion import Statistic
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.resampling import CELLS_AT_ONCE, Units
+from tunebook.statistics.sums import Formula, RowSums, of_units
 
 Draws = NDArray[np.int64]
 Values = NDArray[np.float64]

@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tunebook.errors import UserError
 from tunebook.families.text_classification.batches import pad_batch
-from tunebook.families.text_classification.features import (
+from tunebook.models.features import (
     cached_features,
     compute_features,
     features_key,

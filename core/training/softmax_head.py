@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from tunebook.recipe import Head
+from tunebook.training.head import Head
 
 
 class SoftmaxHead(Head):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from tunebook.families.text_generation.model.language_loss import plain_model
+from tunebook.models.layers import plain_model
 
 
 def key_values_argument(model: Any) -> str:

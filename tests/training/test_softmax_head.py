@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tunebook.families.heads import SoftmaxHead
 from tunebook.plugins import load_recipe_class
 from tunebook.recipe import Head
+from tunebook.training.softmax_head import SoftmaxHead
 
 LABELS = ["1", "2", "3", "4", "5"]
 

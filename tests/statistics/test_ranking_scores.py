@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking_scores import mean_ranking_scores, newcombe, ranking_scores
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import bootstrap_rows, wilson
+from tunebook.statistics.ranking_scores import mean_ranking_scores, newcombe, ranking_scores
 
 Make = Callable[..., FindingPredictions]
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking import auroc_of_counts, average_precision_of_counts, ranked
 from tunebook.statistics.draws import counted, row_draws, wider
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
+from tunebook.statistics.ranking import auroc_of_counts, average_precision_of_counts, ranked
 
 STATISTICS = {"auroc": auroc_of_counts, "average_precision": average_precision_of_counts}
 CLOSED = {"auroc": "Newcombe's", "average_precision": "Wilson's"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from tunebook.families.image_classification.metrics.ranking import auroc, average_precision, pr_points, roc_points
+from tunebook.statistics.ranking import auroc, average_precision, pr_points, roc_points
 
 
 @pytest.mark.parametrize("n,levels,share", [(200, 10**9, 0.3), (300, 4, 0.1), (57, 2, 0.6), (2, 10**9, 0.5)])

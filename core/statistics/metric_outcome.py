@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.outcomes import ConfusionOutcome, Draws, Values, confusion_outcome, same_kind
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.intervals import rows_of_groups
 from tunebook.statistics.measure import confusion_statistic, measure
+from tunebook.statistics.outcomes import ConfusionOutcome, Draws, Values, confusion_outcome, same_kind
 from tunebook.statistics.predictions import Predictions
 
 if TYPE_CHECKING:

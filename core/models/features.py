@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
 
+from tunebook.data.batch import Batch
 from tunebook.errors import UserError
-from tunebook.families.text_classification.model import quiet_transformers
 from tunebook.files import filling_cache, write_atomically
 from tunebook.models.source import ModelSource, weights_digest
-from tunebook.recipe import Batch
+from tunebook.models.text import quiet_transformers
 
 _FORMAT = 1
 

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.compare.statistics.outcomes import DIFFERENT, Draws, Outcome, Values, in_chunks, same_kind
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking import Counts, Ranking, midranks, ranked
-from tunebook.families.image_classification.metrics.ranking_scores import STATISTICS, absent_class, mean_of_known
 from tunebook.statistics.draws import group_numbers
+from tunebook.statistics.findings import FindingPredictions
+from tunebook.statistics.outcomes import DIFFERENT, Draws, Outcome, Values, in_chunks, same_kind
+from tunebook.statistics.ranking import Counts, Ranking, midranks, ranked
+from tunebook.statistics.ranking_scores import STATISTICS, absent_class, mean_of_known
 
 OfCounts = Callable[[Counts], Values]
 

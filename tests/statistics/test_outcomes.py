@@ -12,16 +12,16 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, cohen_kappa_score, f1_score, roc_auc_score
 from torchmetrics.classification import MulticlassAUROC, MulticlassF1Score
 
-from tunebook.compare.statistics.metric_outcome import MetricOutcome, metric_outcomes
-from tunebook.compare.statistics.outcomes import ConfusionOutcome, confusion_outcome, label_outcomes, sums_outcome
-from tunebook.compare.statistics.ranking_outcome import ranking_outcome
 from tunebook.compare.statistics.rung_score import score_of_rung
-from tunebook.families.image_classification.metrics.predictions import FindingPredictions
-from tunebook.families.image_classification.metrics.ranking import midranks
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.overlap import bleu
 from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.statistics.findings import FindingPredictions
+from tunebook.statistics.metric_outcome import MetricOutcome, metric_outcomes
+from tunebook.statistics.outcomes import ConfusionOutcome, confusion_outcome, label_outcomes, sums_outcome
 from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.ranking import midranks
+from tunebook.statistics.ranking_outcome import ranking_outcome
 
 MakePredictions = Callable[..., Predictions]
 REFERENCES: dict[str, Callable[[Any, Any], float]] = {

@@ -1,0 +1,150 @@
+"""Models of text as transformers opens them: tokenizers, backbones, and what their configs say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import UserError
+from tunebook.models.source import ModelSource
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_USUAL_LENGTH = 512
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' notes on freshly initialised layers off the screen: we say so ourselves."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def load_tokenizer(source: ModelSource) -> Any:
+    """The model's own tokenizer, with a padding token.
+
+    Raises:
+        UserError: The folder has none, or only a slow one.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+    except Exception as error:  # transformers raises nearly anything here
+        if _is_timm(source):
+            raise UserError(
+                f"'{source.name}' is an image model, and this recipe reads texts.",
+                where="model.name",
+                fix="choose a text model: model=starter_text",
+            ) from error
+        raise UserError(
+            f"The tokenizer of '{source.name}' cannot be loaded: {str(error).splitlines()[0]}",
+            where=str(source.folder),
+            fix="the folder needs tokenizer.json beside the model",
+        ) from error
+    if not tokenizer.is_fast or not len(tokenizer):
+        raise UserError(
+            f"The model '{source.name}' has no fast tokenizer.",
+            where=str(source.folder),
+            fix="put a tokenizer.json beside the model",
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def tokenizer_key(tokenizer: Any) -> str:
+    """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    # What the last call asked for is kept in there too, and says nothing of the next.
+    state["truncation"] = state["padding"] = None
+    state["special"] = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _is_timm(source: ModelSource) -> bool:
+    """Whether a folder's config is one that timm writes."""
+    return "architecture" in source.settings
+
+
+def positions(settings: Mapping[str, Any]) -> int | None:
+    """How many tokens a model's config has positions for; None where it does not say."""
+    limits = [n for n in (settings.get("max_position_embeddings"), settings.get("n_positions")) if n]
+    # RoBERTa and its kin number positions from pad_token_id + 1.
+    offset = 2 if settings.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
+    return min((n - offset for n in limits), default=None)
+
+
+def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int = _USUAL_LENGTH) -> int:
+    """The length in tokens that texts may have: as wanted, or what the model takes, at most ``usual``.
+
+    Raises:
+        UserError: More is wanted than the model has positions for.
+    """
+    limit = positions(source.settings)
+    if limit is None:
+        limit = int(min(tokenizer.model_max_length, 2**31))
+    if wanted is None:
+        return min(usual, limit)
+    if not 3 <= wanted <= limit:
+        raise UserError(
+            f"data.max_length={wanted} does not fit: '{source.name}' takes 3 to {limit} tokens.",
+            where="data.max_length",
+            fix=f"data.max_length={min(max(wanted, 3), limit)}, or another model",
+        )
+    return wanted
+
+
+def set_dropout(settings: Any, dropout: float | None) -> None:
+    """Set every dropout that this architecture has in its config."""
+    if dropout is None:
+        return
+    named = (k for k in settings.to_dict() if "dropout" in k or k.endswith("pdrop"))  # GPT-2 calls it pdrop
+    keys = [k for k in named if isinstance(getattr(settings, k), float)]
+    if not keys:
+        raise UserError("This model has no dropout to set.", where="model.dropout", fix="leave model.dropout unset")
+    for key in keys:
+        setattr(settings, key, dropout)
+
+
+def load_backbone(source: ModelSource) -> nn.Module:
+    """The model without any head, in float32; a pooler that was never trained is left out.
+
+    Raises:
+        UserError: transformers cannot open it, or could only with code of its own.
+    """
+    import torch
+    from transformers import AutoModel
+
+    try:
+        with quiet_transformers():
+            model: nn.Module = AutoModel.from_pretrained(
+                source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            )
+    except Exception as error:  # transformers raises nearly anything here
+        raise UserError(
+            f"The model '{source.name}' cannot be loaded: {str(error).strip().splitlines()[0]}",
+            where=str(source.folder),
+            fix="choose a model that transformers has a class for, with whole weights",
+        ) from error
+    return model
