@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tunebook.config.schema import TrainConfig
+    from tunebook.data.batch import Batch
     from tunebook.families.prepared import Prepared
-    from tunebook.recipe import Batch, Head, Recipe
+    from tunebook.recipe import Head, Recipe
 
 ODD_TEXTS = ("?", "0", "N/A", "\U0001f600", "two\nlines", "word " * 2000)
 BATCH = 8

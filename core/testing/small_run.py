@@ -15,8 +15,8 @@ from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
 
 if TYPE_CHECKING:
+    from tunebook.data.batch import Batch
     from tunebook.families.prepared import Prepared
-    from tunebook.recipe import Batch
 
 TOLERANCE = 1e-4
 """Largest difference between outputs that count as equal: saved weights are the same, sums may be ordered otherwise."""

@@ -23,9 +23,10 @@ import pytest
 from tests.chatted import STARTER, chatted
 from tests.conftest import Tunebook
 from tunebook.bundle.read import open_bundle
+from tunebook.cli.chat import chat_command
 from tunebook.config.schema import ConversationFormat
 from tunebook.errors import UserError
-from tunebook.families.text_generation.chat.command import _obey, _write, chat_command
+from tunebook.families.text_generation.chat.command import _obey, _write
 from tunebook.families.text_generation.chat.session import Chat, saving_place
 from tunebook.families.text_generation.chat.terminal import drawn
 from tunebook.families.text_generation.data.check import check

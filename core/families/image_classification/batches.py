@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
@@ -34,7 +35,7 @@ from tunebook.families.image_classification.preprocessing import (
     stack_images,
 )
 from tunebook.models.source import ModelSource
-from tunebook.recipe import Batch, Head
+from tunebook.recipe import Head
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
@@ -22,7 +23,6 @@ from tunebook.errors import UserError
 from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached
 from tunebook.models.source import ModelSource
 from tunebook.models.text import tokenizer_key
-from tunebook.recipe import Batch
 
 SPLITS = ("train", "validation", "test")
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from tunebook import UserError
+from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.module import Examples
 from tunebook.progress import counting
-from tunebook.recipe import Batch
 
 from . import formulas
 
