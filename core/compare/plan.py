@@ -144,7 +144,7 @@ def _files_digest(prepared: Prepared[Any]) -> str:
     for name, spec in given.items():
         if spec is None:
             continue
-        for path in resolve_paths(spec, f"data.{name}", prepared.recipe.family == "image_classification"):
+        for path in resolve_paths(spec, f"data.{name}", folders=True):
             digest.update(f"{name}\n{path.name}\n".encode())
             _add(digest, path)
     return digest.hexdigest()

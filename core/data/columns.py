@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tunebook.data.file_source import FileSource
+
 
 @dataclass(frozen=True)
 class Column:
@@ -15,22 +17,28 @@ class Column:
         role: What the recipe calls it: "text", "label", "group" or a name of its own.
         name: What the file calls it.
         key: The config key that holds ``name``, for messages ("data.text").
-        kind: "text" must hold more than white space, "label" must name a class, "image" must be the path of a file,
+        kind: "text" must hold more than white space, "label" must name a class, "file" must be the path of a file,
             "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "any" is handed on as it is
             (lists and objects of JSON Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
             can be, and the file has to call it ``name``.
+        files: Of a "file": how the family finds and reads such files.
     """
 
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "image", "flag", "any"]
+    kind: Literal["text", "label", "file", "flag", "any"]
     required: bool = True
     gaps: bool = False
     choice: str | None = None
+    files: FileSource | None = None
+
+    def __post_init__(self) -> None:
+        """A path is of no use to whoever does not know how such files are found."""
+        assert (self.kind == "file") == (self.files is not None)
 
     def chosen(self, name: str) -> str:
         """What is typed to read the column of another name; "" where nothing can be."""

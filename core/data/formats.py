@@ -14,10 +14,10 @@ from tunebook.data.chunks import Chunk, Reject
 from tunebook.data.columnar import read_dataset, read_parquet
 from tunebook.data.columns import Column
 from tunebook.data.delimited import read_delimited
+from tunebook.data.file_source import file_source
 from tunebook.data.jsonlines import read_jsonlines
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.errors import UserError
-from tunebook.families.image_classification.data.sources import holds_images, read_images
 
 __all__ = ["KNOWN", "Chunk", "Reject", "read_batches", "resolve_paths", "short_names"]
 
@@ -36,8 +36,9 @@ def read_batches(
     Raises:
         UserError: The file as a whole cannot be read: unknown ending, no such column, empty, binary, damaged.
     """
-    if any(column.kind == "image" for column in columns) and holds_images(path):
-        yield from read_images(path, columns, split)
+    files = file_source(columns)
+    if files is not None and files.holds(path):
+        yield from files.read(path, columns, split)
         return
     if path.is_dir():
         yield from read_dataset(path, columns, reject, rows)

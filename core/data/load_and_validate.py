@@ -11,6 +11,7 @@ from typing import Any
 from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
+from tunebook.data.file_source import file_source
 from tunebook.data.labels import Labels, absence_notes, count_flags, count_labels, find_labels, mixtures
 from tunebook.data.leaks import Leak, guard
 from tunebook.data.paths import resolve_paths, short_names
@@ -19,7 +20,6 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.data.splits import split
 from tunebook.errors import UserError
-from tunebook.families.image_classification.data.sources import official_splits
 
 __all__ = ["SAMPLES", "ValidatedData", "load_and_validate", "read_rows"]
 
@@ -140,8 +140,9 @@ def _sources(
     """Split to what names its rows, for the splits that are given; a word on where they are from; and notes."""
     given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
     notes = []
-    if list(given) == ["train"] and any(column.kind == "image" for column in columns):
-        brought = official_splits(given["train"])
+    files = file_source(columns)
+    if list(given) == ["train"] and files is not None:
+        brought = files.splits(given["train"])
         if brought:
             notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
             given = {name: brought[name] for name in SPLITS if name in brought}
@@ -168,7 +169,7 @@ def _read_all(
     content: Content | None,
     show: Callable[[str], None],
 ) -> dict[str, Rows]:
-    folders = any(column.kind == "image" for column in columns)
+    folders = file_source(columns) is not None
     paths = {name: resolve_paths(spec, f"data.{name}", folders) for name, spec in sources.items()}
     names = short_names(path for part in paths.values() for path in part)
     given = {}

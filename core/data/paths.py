@@ -20,7 +20,7 @@ def resolve_paths(spec: Any, key: str, folders: bool = False) -> list[Path]:
         spec: A path, a glob ("**" goes into folders), a folder written by `Dataset.save_to_disk`, or a
             list of these.
         key: The config key that holds it, for messages.
-        folders: Any folder will do: the rows are images, and it may hold them.
+        folders: Any folder will do: the rows are files, and it may hold them.
 
     Returns:
         Each source once, sorted by its path, so that the order never depends on the file system.

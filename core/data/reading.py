@@ -15,11 +15,11 @@ import pyarrow as pa
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
 from tunebook.data.delimited import UNDECODED
+from tunebook.data.file_source import file_source
 from tunebook.data.formats import read_batches
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows, RowWriter, row_schema
-from tunebook.families.image_classification.data.sources import image_path
 
 Invalid = Callable[[Mapping[str, str]], str | None]
 """A recipe's own row check: role to text in, the reason for a reject or None out."""
@@ -33,7 +33,7 @@ class RowCheck:
         columns: The columns it is made of.
         labels: The only labels allowed (``data.labels``), or None for any.
         invalid: The recipe's own check, after all others.
-        folder: What paths of images are relative to.
+        folder: What paths of files are relative to.
     """
 
     columns: Sequence[Column]
@@ -68,14 +68,14 @@ def read_rows(
         split: Name of the rows.
         labels: The only labels allowed.
         invalid: The recipe's own row check.
-        image_root: What paths of images are relative to (default: the folder of the file that names them).
+        image_root: What paths of files are relative to (default: the folder of the file that names them).
         names: What messages call each file (default: its name, with as many folders as tell files apart).
         tell: Called now and then with the number of rows read so far.
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
     """
-    paths = resolve_paths(spec, key, folders=any(column.kind == "image" for column in columns))
+    paths = resolve_paths(spec, key, folders=file_source(columns) is not None)
     names = names or short_names(paths)
     writer = RowWriter(row_schema([column.role for column in columns]), split)
     files = pa.array([names[path] for path in paths], pa.string())
@@ -128,17 +128,20 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
                 return clean, (column.name, _missing_reason(value, column), value or "")
             clean.append(None)
             continue
-        if column.kind != "image":  # a file system may know its files by another normal form
+        if column.files is None:  # a file system may know its files by another normal form
             value = unicodedata.normalize("NFC", value)
         if "\0" in value:
             return clean, (column.name, "holds a NUL character", value)
         if not value.isascii() and UNDECODED.search(value):  # names of files are bytes
             return clean, (column.name, f"is {value!r}, which is not UTF-8", value)
-        if column.kind in ("flag", "image"):
-            found, fault = _flag(value) if column.kind == "flag" else image_path(value, check.folder)
-            if fault:
-                return clean, (column.name, fault, value)
-            value = found
+        found, fault = value, ""
+        if column.kind == "flag":
+            found, fault = _flag(value)
+        elif column.files is not None:
+            found, fault = column.files.locate(value, check.folder)
+        if fault:
+            return clean, (column.name, fault, value)
+        value = found
         if column.kind == "label" and check.labels is not None and value not in check.labels:
             return clean, (column.name, _unlisted_reason(value, check.labels), value)
         clean.append(value)

@@ -129,7 +129,7 @@ def write_slices(
         The file of each split, as it is where it cannot be cut; and the broken rows, of what can be.
     """
     label = next((c.name for c in columns if c.kind == "label"), None)
-    images = [c.name for c in columns if c.kind == "image"]
+    images = [c.name for c in columns if c.kind == "file"]
     cut, broken = {}, None
     for split, source in sources.items():
         cut[split] = source
@@ -180,7 +180,7 @@ def _write_broken(table: Table, columns: Sequence[Column], path: Path) -> Broken
     broken += [
         (f"'{column.name}' is no picture", line({**first, column.name: str(path)}))
         for column in columns
-        if column.kind == "image" and column.name in table.header
+        if column.kind == "file" and column.name in table.header
     ]
     no_row = ",".join(["too many"] * (len(table.header) + 3)) if table.kind == ".csv" else "{no row"
     broken.append(("it is no row", no_row + "\n"))

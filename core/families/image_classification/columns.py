@@ -9,6 +9,7 @@ from tunebook.data.columns import Column
 from tunebook.data.labels import Labels
 from tunebook.data.rows import IMAGE
 from tunebook.errors import UserError
+from tunebook.families.image_classification.data.sources import IMAGE_FILES
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig
 
 LABEL, GROUP = "label", "group"
+
+
+def _image(name: str, key: str) -> Column:
+    """The column that names a row's image."""
+    return Column(IMAGE, name, key, "file", files=IMAGE_FILES)
 
 
 def finding_role(number: int) -> str:
@@ -31,7 +37,7 @@ def subgroup_role(number: int) -> str:
 
 def training_columns(options: ImageClassificationConfig, data: DataConfig) -> list[Column]:
     """An image, its label or findings, and the group and subgroup columns where they are named."""
-    columns = [Column(IMAGE, data.image, "data.image", "image"), *_answers(options, data.label)]
+    columns = [_image(data.image, "data.image"), *_answers(options, data.label)]
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
     return columns + _subgroups(options.subgroups, "recipe.subgroups", required=True)
@@ -51,7 +57,7 @@ def _subgroups(names: Sequence[str], key: str, required: bool) -> list[Column]:
 
 def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, data: EvaluateDataConfig) -> list[Column]:
     """As in training, with what is renamed."""
-    columns = [Column(IMAGE, data.image or manifest.columns["image"], "data.image", "image")]
+    columns = [_image(data.image or manifest.columns["image"], "data.image")]
     columns += _answers(options, data.label or manifest.columns.get("label", "label"))
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
@@ -62,7 +68,7 @@ def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, dat
 
 def predict_columns(manifest: Manifest, column: str | None) -> list[Column]:
     """The image alone."""
-    return [Column(IMAGE, column or manifest.columns["image"], "--image", "image")]
+    return [_image(column or manifest.columns["image"], "--image")]
 
 
 def check_choice(labels: Labels, options: ImageClassificationConfig) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
+from tunebook.data.file_source import FileSource
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.arrays import (
     array_length,
@@ -98,10 +99,8 @@ def read_images(path: Path, columns: Sequence[Column], split: str) -> Iterator[C
     elif path.suffix.lower() == ".npz":
         yield from _npz(path, columns, split)
     else:
-        _refuse_others(path, columns, ("image",))
-        yield Chunk(
-            {column.role: [str(path.absolute()) if column.kind == "image" else None] for column in columns}, [1]
-        )
+        _refuse_others(path, columns, ("file",))
+        yield Chunk({column.role: [str(path.absolute()) if column.kind == "file" else None] for column in columns}, [1])
 
 
 def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) -> None:
@@ -117,7 +116,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
 
 def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
     wanted = any(column.kind == "label" for column in columns)
-    _refuse_others(path, columns, ("image", "label"))
+    _refuse_others(path, columns, ("file", "label"))
     splits = _split_folders(path) if wanted else {}
     if len(splits) > 1:
         raise UserError(
@@ -140,7 +139,7 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
     chunk = Chunk.empty(columns)
     for line, file in enumerate(images, start=1):
         label = file.relative_to(path).parts[0]
-        known = {"image": str(file.absolute()), "label": label}
+        known = {"file": str(file.absolute()), "label": label}
         chunk.append(columns, [known.get(column.kind) for column in columns], line)
     yield chunk
 
@@ -182,7 +181,7 @@ def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[C
     labels = read_labels(path, labels_name, count) if asked and labels_name in arrays else []
     chunk = Chunk({}, list(range(before + 1, before + count + 1)))
     for column in columns:
-        if column.kind == "image":
+        if column.kind == "file":
             values: list[str | None] = [reference_to(path.absolute(), name, i) for i in range(count)]
         elif column.kind == "label" and len(labels) == 1:
             values = labels[0]
@@ -201,3 +200,7 @@ def _no_such_label(path: Path, column: Column, labels: int) -> UserError:
     if labels > 1:
         fix = f"its {labels} findings are called 0 to {labels - 1}: recipe.findings=[0,1]"
     return UserError(f"{path.name} has no column {column.name!r}", where=column.key, fix=fix)
+
+
+IMAGE_FILES = FileSource(holds_images, read_images, image_path, official_splits)
+"""How images are found and read."""

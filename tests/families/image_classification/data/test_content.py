@@ -21,8 +21,9 @@ from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
+from tunebook.families.image_classification.data.sources import IMAGE_FILES
 
-IMAGE = Column("image", "path", "data.image", "image")
+IMAGE = Column("image", "path", "data.image", "file", files=IMAGE_FILES)
 LABEL = Column("label", "label", "data.label", "label")
 GROUP = Column("group", "patient", "data.group", "any")
 NODULE, MASS = (Column(f"finding {i}", n, "recipe.findings", "flag") for i, n in enumerate(("nodule", "mass")))

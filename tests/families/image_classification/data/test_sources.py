@@ -29,9 +29,9 @@ from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
-from tunebook.families.image_classification.data.sources import holds_images, official_splits
+from tunebook.families.image_classification.data.sources import IMAGE_FILES, holds_images, official_splits
 
-IMAGE = Column("image", "path", "data.image", "image")
+IMAGE = Column("image", "path", "data.image", "file", files=IMAGE_FILES)
 LABEL = Column("label", "label", "data.label", "label")
 
 
