@@ -12,7 +12,7 @@ JOBS ?= 2
 help:
 	@echo "make first-run   set up, and tune on the sample reviews that ship with Tunebook"
 	@echo "make test        set up for development, and run the tests"
-	@echo "make lint        ruff and mypy"
+	@echo "make lint        ruff, mypy, and which package may import which"
 	@echo "make format      let ruff put the code in order"
 	@echo "make api         write docs/api.md from the docstrings"
 	@echo "make wheel       build the wheel into dist/"
@@ -27,6 +27,7 @@ test: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 format: $(VENV)/.installed-dev

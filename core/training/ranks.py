@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,10 +65,8 @@ def workers_join(run_dir: str) -> Iterator[None]:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    import tunebook.__main__
-
     arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
-    sys.argv = [str(tunebook.__main__.__file__), "_worker", run_dir]
+    sys.argv = [str(Path(__file__).parents[1] / "__main__.py"), "_worker", run_dir]
     HydraConfig.instance().cfg = None
     try:
         yield
