@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tunebook.errors import UserError
-from tunebook.families.text_generation.chat.terminal import drawn
+from tunebook.terminal import drawn
 from tunebook.testing.outcome import CHECKS, Outcome, Status
 
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ from tunebook.config.schema import ConversationFormat
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.command import _obey, _write
 from tunebook.families.text_generation.chat.session import Chat, saving_place
-from tunebook.families.text_generation.chat.terminal import drawn
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 from tunebook.families.text_generation.data.parse import parse
@@ -36,6 +35,7 @@ from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.generate import Generation
 from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.terminal import drawn
 
 QUESTIONS = ["Where is my parcel?", "It is order 80-4416."]
 

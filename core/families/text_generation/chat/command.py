@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.session import Chat, saving_place
-from tunebook.families.text_generation.chat.terminal import drawn
 from tunebook.families.text_generation.data.message import UnusableConversation
+from tunebook.terminal import drawn
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from tunebook.config.schema import TooLong
 from tunebook.errors import UserError
-from tunebook.families.text_generation.chat.terminal import drawn
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.rendering import Conversation, Unsupervisable, plain
 from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.terminal import drawn
 
 LEARNT = "green"
 CONTROL = "reverse"
