@@ -156,7 +156,7 @@ def test_samples_are_used_when_no_rows_are_named(tmp_path: Path) -> None:
     }
     checked = gate(tmp_path, DataConfig(), samples=samples)
     assert (checked.source, len(checked.test)) == (SAMPLES, 20)
-    with pytest.raises(UserError, match="no training rows are named"):
+    with pytest.raises(UserError, match="no training rows are given"):
         gate(tmp_path, DataConfig())
     with pytest.raises(UserError, match=r"data.test is set and data.train is not"):
         gate(tmp_path, DataConfig(test=str(tmp_path / "b.csv")), samples=samples)

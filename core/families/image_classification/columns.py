@@ -76,7 +76,7 @@ def check_choice(labels: Labels, options: ImageClassificationConfig) -> None:
     one_label = options.findings is None
     if not total or (one_label and len([name for name in labels.names if counts.get(name)]) < 2):
         raise UserError(
-            "the validation rows show nothing to tell apart: "
+            "the validation rows show nothing to distinguish: "
             + ("they have one label only" if one_label else "none of them has a finding"),
             where="data.validation",
             fix="give validation rows with and without findings, or a larger data.validation_fraction",

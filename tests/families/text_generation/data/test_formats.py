@@ -68,7 +68,7 @@ def test_columns_that_are_parted_otherwise_are_told_so(tmp_path: Path) -> None:
     path.write_text("id;prompt;completion\n1;Hello;Hi\n")
     with pytest.raises(UserError, match="in no form that is known") as told:
         detect_format([path])
-    assert told.value.fix == "the columns seem to be parted by another character than the file's ending says"
+    assert told.value.fix == "the columns seem to be separated by another character than the file's extension says"
 
 
 def write_jsonl(path: Path, rows: list[Row]) -> Path:
