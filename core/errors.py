@@ -35,6 +35,10 @@ class UserError(Exception):
         vars(same).update(changes)
         return same
 
+    def parts(self) -> dict[str, str | None]:
+        """The arguments that make this mistake anew, to carry it to another process."""
+        return {"what": self.what, "code": self.code, "where": self.where, "fix": self.fix}
+
     def message(self) -> str:
         """The message as the command line prints it: a sentence, then where and how to fix it."""
         sentence, *rest = str(self).split("\n")

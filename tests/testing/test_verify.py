@@ -33,7 +33,7 @@ def test_checks_are_listed(tunebook: Tunebook):
         (["review_sentimnt"], ["did you mean recipe=review_sentiment?"]),
         (["review_sentiment", "--only", "resum"], ["no check named 'resum'", "did you mean resume?"]),
         (["review_sentiment", "data.colour=red"], ["There is no config key 'data.colour'"]),
-        (["review_sentiment", "red"], ["This is no override"]),
+        (["review_sentiment", "red"], ["This is not an override"]),
         (["data.colour=red", "review_sentiment", "--only", QUICK], ["There is no config key 'data.colour'"]),
         (["data.colour=red"], ["takes one recipe"]),
         (["review_sentiment", "--only", ""], ["No check is named", "they are: lazy, "]),
