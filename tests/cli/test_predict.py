@@ -189,7 +189,7 @@ def test_evaluate_knows_the_rows_that_the_model_was_trained_on(run: RunFolder, t
     arguments = ["evaluate", f"bundle={run.path}", f"data.test={mixed}", "evaluation.resamples=50"]
     stopped = tunebook(*arguments, f"run_dir={tmp_path / 'a'}")
     assert stopped.returncode == 2
-    assert "48 of 88 rows are such as the model was trained or chosen on" in stopped.stderr
+    assert "48 of 88 rows were already used in training or model selection" in stopped.stderr
     assert "data.leaks=drop" in stopped.stderr
     dropped = tunebook(*arguments, "data.leaks=drop", f"run_dir={tmp_path / 'b'}")
     assert dropped.returncode == 0, dropped.stderr

@@ -357,7 +357,7 @@ def test_a_score_on_training_rows_is_refused(run: RunFolder, tmp_path: Path, tun
     file = write_jsonl(tmp_path / "mixed.jsonl", [*new, *seen])
     done = tunebook("evaluate", f"bundle={run.path}", f"data.test={file}", "run_dir=scored")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert "2 of 8 rows are such as the model was trained or chosen on" in done.stderr
+    assert "2 of 8 rows were already used in training or model selection" in done.stderr
     assert "mixed.jsonl:7, mixed.jsonl:8" in done.stderr
     assert not any((tmp_path / "work").iterdir())
     dropped = [f"bundle={run.path}", f"data.test={file}", "data.leaks=drop", "evaluation.answers=6"]

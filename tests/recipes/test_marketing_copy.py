@@ -683,7 +683,7 @@ def test_a_score_on_training_briefs_is_refused(runs: dict[str, RunFolder], tmp_p
     given = [f"bundle={runs['causal'].path}", f"data.test={file}"]
     with pytest.raises(UserError) as caught:
         evaluated(tmp_path / "refused", *given)
-    assert "2 of 6 rows are such as the model was trained or chosen on" in caught.value.message()
+    assert "2 of 6 rows were already used in training or model selection" in caught.value.message()
     assert "mixed.jsonl:5, mixed.jsonl:6" in caught.value.message()
 
 

@@ -423,7 +423,7 @@ def test_images_that_the_model_has_learnt_from_are_refused_whatever_they_are_cal
     with Image.open(patients / seen["path"]) as image:
         image.save(tmp_path / "another_name.tif")
     table = write_table(tmp_path / "rows.csv", [*rows, {**seen, "path": "another_name.tif"}])
-    with pytest.raises(UserError, match="1 of 7 rows are such as the model was trained or chosen on") as caught:
+    with pytest.raises(UserError, match="1 of 7 rows were already used in training or model selection") as caught:
         evaluated(run, tmp_path / "a", f"data.test={table}")
     assert caught.value.where == "rows.csv:8" and not (tmp_path / "a").exists()
     found = evaluated(run, tmp_path / "b", f"data.test={table}", "data.leaks=drop")
