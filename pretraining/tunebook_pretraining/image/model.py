@@ -25,6 +25,7 @@ def load_network(source: ModelSource, classes: int, fresh: bool) -> nn.Module:
     if architecture not in timm.list_models():
         raise UserError(
             f"'{source.name}' is no timm model: its config.json names no architecture of timm's.",
+            code="model.wrong-kind",
             where="model.name",
             fix="choose an image model: model=starter_image",
         )
