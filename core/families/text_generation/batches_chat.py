@@ -89,7 +89,12 @@ def encode_splits(
     rejects.check()
     for name, examples in splits.items():
         if not len(examples):
-            raise UserError(f"No {name} conversation can be used.", where=str(rejects.path), fix="give other rows")
+            raise UserError(
+                f"No {name} conversation can be used.",
+                code="data.no-usable-rows",
+                where=str(rejects.path),
+                fix="give other rows",
+            )
     return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
 
 
@@ -97,6 +102,7 @@ def _check_policy(policy: TooLong) -> None:
     if policy is TooLong.truncate:
         raise UserError(
             "A conversation cannot be cut: an answer that stops half-way would be learnt as one that is whole.",
+            code="config.no-effect",
             where="data.too_long=truncate",
             fix="data.too_long=split_turns makes several rows of a long one, data.too_long=reject drops it",
         )

@@ -517,7 +517,7 @@ REFUSED: dict[str, list[str]] = {
     "data.group=customer": ["no column 'customer'"],
     "data.facts=promises": ["no column 'promises'"],
     **{
-        f"{option}": ["means nothing to recipe=customer_chat", "leave"]
+        f"{option}": ["has no effect for recipe=customer_chat", "leave"]
         for option in (
             *("data.text=question", "data.label=stars", "data.labels=[a,b]", "data.shots=4", "data.image=photo"),
             *("data.image_root=/tmp", "model.weights=/tmp/x.safetensors", "model.args={a: 1}"),
@@ -554,6 +554,6 @@ def test_an_encoder_is_refused(tmp_path: Path, chats: Path, minilm: str) -> None
 
 def test_the_command_line_ends_with_2_and_leaves_no_folder(tmp_path: Path, chats: Path, tunebook: Tunebook) -> None:
     done = tunebook("train", "recipe=customer_chat", f"data.train={chats}", "data.text=question", "run_dir=deep/run")
-    assert done.returncode == 2 and done.stderr.startswith("error: data.text means nothing to recipe=customer_chat.")
+    assert done.returncode == 2 and done.stderr.startswith("error: data.text has no effect for recipe=customer_chat.")
     assert "  where: " in done.stderr and "  fix:   " in done.stderr and "Traceback" not in done.stderr
     assert not any((tmp_path / "work").iterdir())

@@ -85,7 +85,12 @@ def prove(rendering: Rendering) -> Proof:
 
 
 def _refused(rendering: Rendering, reason: str) -> UserError:
-    return UserError(f"Nothing can safely be learnt with {rendering.name}: {reason}", where=KEY, fix=MEND)
+    return UserError(
+        f"Nothing can safely be learnt with {rendering.name}: {reason}",
+        code="template.unsupervisable",
+        where=KEY,
+        fix=MEND,
+    )
 
 
 def end_of_turn(rendering: Rendering, control: frozenset[str]) -> str:

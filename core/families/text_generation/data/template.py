@@ -105,6 +105,7 @@ class ChatTemplate:
             raise UserError(
                 f"There are system prompts, and with them nothing can safely be learnt with {self.rendering.name}: "
                 f"{self.no_system}.",
+                code="template.unsupervisable",
                 where=KEY,
                 fix=f"{MEND}; or leave the system turns out",
             )
