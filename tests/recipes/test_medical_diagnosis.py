@@ -634,7 +634,7 @@ MISTAKES = {
     "no finding": (["recipe.findings=[]"], "recipe.findings", "names no column", ""),
     "negative too": (["recipe.findings=[blob]", "recipe.negative=normal"], "recipe.negative", "columns of their", ""),
     "subgroup": (["recipe.subgroups=[sexe]"], "recipe.subgroups", "no column 'sexe'", "sex"),
-    "text model": (["model.name=starter_text"], "model.name", "is no image model", "starter_image"),
+    "text model": (["model.name=starter_text"], "model.name", "is not an image model", "starter_image"),
     "unfreeze": (["adapt.unfreeze_epochs=5"], "adapt.unfreeze_epochs", "still be frozen in part", "at most 0.5"),
     "unfreeze head": (["adapt=head", "adapt.unfreeze_epochs=1"], "adapt.unfreeze_epochs", "no backbone", "adapt=full"),
     "rotate": (["recipe.rotate=200"], "recipe.rotate", "from 0 to 180", ""),

@@ -171,7 +171,7 @@ def check_point(point: str | None, findings: Findings) -> None:
             f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
             code="config.conflict",
             where="recipe.point",
-            fix="leave it out; `predict` tells each finding at every point all the same",
+            fix="leave it out; `predict` reports each finding at every point anyway",
         )
 
 

@@ -77,7 +77,7 @@ def check_whole(policy: TooLong) -> None:
     """
     if policy in (TooLong.truncate, TooLong.split_turns):
         raise UserError(
-            "A prompt with its answer is learnt whole: neither is cut, and there are no turns to split.",
+            "A prompt and its answer are learned as a whole: neither is truncated, and there are no turns to split.",
             code="config.no-effect",
             where=f"data.too_long={policy.name}",
             fix="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
@@ -142,7 +142,7 @@ def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: To
             )
         if number not in told:
             file, _, line = rows.where(number).rpartition(":")
-            rejects.add(file, int(line), "", f"cannot be learnt from: {reason}")
+            rejects.add(file, int(line), "", f"cannot be learned from: {reason}")
         told.add(number)
 
 

@@ -165,7 +165,7 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
     template: ChatTemplate | PairTemplate
     if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():
         raise UserError(
-            "The bundle is not whole: chat_template.jinja is missing.",
+            "The bundle is incomplete: chat_template.jinja is missing.",
             code="bundle.damaged",
             where=str(folder),
             fix="copy it again from the run that made it",

@@ -28,10 +28,10 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     """
     if config.adapt.method is Method.head:
         raise UserError(
-            "A language model has no fresh head that could be learnt alone.",
+            "A language model has no fresh head that could be trained alone.",
             code="config.no-effect",
             where="adapt=head",
-            fix="adapt=lora learns little beside a frozen model",
+            fix="adapt=lora trains few weights beside a frozen model",
         )
     options: Any = recipe.options
     if options.max_new_tokens < 1:

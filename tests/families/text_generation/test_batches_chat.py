@@ -277,7 +277,7 @@ def test_an_answer_that_is_too_long_by_itself_is_left_out_and_told_of(tmp_path: 
     assert entry["line"] == 6 and "turn 4: with its question alone it has" in entry["reason"]
     assert sum(len(prepared.encoded.rows[split]) for split in prepared.encoded.rows) == 30
     facts = prepared.encoded.facts
-    (told,) = [value for key, value in facts.items() if "answers that are not learnt" in key]
+    (told,) = [value for key, value in facts.items() if "answers that are not learned" in key]
     assert told == "1"
 
 
@@ -501,7 +501,7 @@ REFUSED: dict[str, list[str]] = {
     "data.too_long=error": ["tokens, over data.max_length=64", "chats.jsonl:"],
     "data.too_long=reject": ["rows cannot be used", "over data.max_length=64"],
     "adapt=head": ["no fresh head", "adapt=lora"],
-    "model=starter_image": ["is no language model", "model=starter_text"],
+    "model=starter_image": ["is not a language model", "model=starter_text"],
     "recipe.max_new_tokens=250": [
         "leave no room for a question: the model has 256 positions",
         "recipe.max_new_tokens=",
@@ -547,7 +547,7 @@ def test_a_mistake_is_told_before_training_and_leaves_nothing(
 
 
 def test_an_encoder_is_refused(tmp_path: Path, chats: Path, minilm: str) -> None:
-    with pytest.raises(UserError, match="does not write one word after the other"):
+    with pytest.raises(UserError, match="is not a causal language model"):
         chatted(tmp_path, f"model.name={minilm}", f"data.train={chats}")
     assert not (tmp_path / "run").exists()
 

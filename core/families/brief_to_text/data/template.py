@@ -66,7 +66,7 @@ class PromptTemplate:
             template = cls(name, text, environment.from_string(text))
         except jinja2.TemplateSyntaxError as error:
             raise UserError(
-                f"{name} is no template: {error.message}",
+                f"{name} is not a valid template: {error.message}",
                 code="template.bad-syntax",
                 where=f"{KEY}, line {error.lineno}",
                 fix="fix that line",
@@ -203,7 +203,7 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
     asked = str(error).split("'")[-2] if "'" in str(error) else ""
     near = difflib.get_close_matches(asked, [*fields, *others], n=1)
     return UserError(
-        f"{name} asks for what the brief has not: {error}",
+        f"{name} uses what the brief lacks: {error}",
         code="template.unknown-field",
         where=where,
         fix=(f"did you mean {near[0]!r}? " if near else "")

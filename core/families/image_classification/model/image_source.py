@@ -135,7 +135,7 @@ def _opened(source: ModelSource, config: ModelConfig, weights: bool) -> ModelSou
     if not isinstance(architecture, str) or library not in ("timm", "torchvision") or not isinstance(saved, Mapping):
         kind = settings.get("model_type")
         raise UserError(
-            f"'{source.name}' is no image model of timm or torchvision: its config.json names no architecture"
+            f"'{source.name}' is not an image model of timm or torchvision: its config.json names no architecture"
             + (f" and is that of transformers ({kind})" if kind else ""),
             code="model.wrong-kind",
             where="model.name",
@@ -257,7 +257,7 @@ def _weights_file(name: str) -> Path:
         )
     if file.suffix != ".safetensors":
         raise UserError(
-            f"{file.name} is no safetensors file; other formats of weights can run code when they are read.",
+            f"{file.name} is not a safetensors file; other formats of weights can run code when they are read.",
             code="model.not-safetensors",
             where="model.weights",
             fix="where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)",

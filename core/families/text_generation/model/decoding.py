@@ -136,7 +136,7 @@ class _Batch:
         self.cache = key_values(output)
         if self.cache is None:
             raise UserError(
-                f"{type(self.model).__name__} keeps no keys and values of earlier tokens.",
+                f"{type(self.model).__name__} has no cache of keys and values.",
                 code="model.no-cache",
                 where="model.name",
                 fix="choose a causal language model with attention",
