@@ -22,7 +22,7 @@ class UserError(Exception):
     exit_code = 2
     kind = "error: "
 
-    def __init__(self, what: str, *, code: str = "", where: str | None = None, fix: str | None = None) -> None:
+    def __init__(self, what: str, *, code: str, where: str | None = None, fix: str | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.code = code

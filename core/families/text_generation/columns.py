@@ -48,7 +48,7 @@ def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
             "The column of a conversation has the name that its form gives it.",
             code="command.no-column",
             where="--text",
-            fix="leave --text out; the columns are recognised by their names: messages, conversations, instruction, prompt",
+            fix="leave --text out; the columns are found by their names: messages, conversations, instruction, prompt",
         )
     if not files:
         return []
