@@ -63,15 +63,11 @@ def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserErro
     fix = f"did you mean {column.chosen(guess)}? " if guess else f"{column.chosen('<column>')}; "
     if not column.chosen(""):
         fix = f"rename {guess!r} to {column.name!r}; " if guess else f"call a column {column.name!r}; "
+    listing = "its columns: " + ", ".join(name or '""' for name in names)
+    what, where = f"{path.name} has no column {column.name!r}", column.key if column.chosen("") else str(path)
     if parted_otherwise(names):
-        fix = f"{PARTED}; "
-    listing = ", ".join(name or '""' for name in names)
-    return UserError(
-        f"{path.name} has no column {column.name!r}",
-        code="data.missing-column",
-        where=column.key if column.chosen("") else str(path),
-        fix=f"{fix}its columns: {listing}",
-    )
+        return UserError(what, code="data.wrong-separator", where=where, fix=f"{PARTED}; {listing}")
+    return UserError(what, code="data.missing-column", where=where, fix=f"{fix}{listing}")
 
 
 def duplicate_column(name: str, path: Path) -> UserError:

@@ -117,7 +117,7 @@ def from_hub(config: ModelConfig, weights: bool, instead: str = "a starter that 
     except GatedRepoError as error:
         raise UserError(
             f"The model '{config.name}' is gated.",
-            code="model.gated",
+            code="model.gated-access",
             where="model.name",
             fix="accept its terms on the hub and run `hf auth login`",
         ) from error

@@ -38,7 +38,10 @@ class Trouble:
         """The message for whoever chose the recipe."""
         where = f"{found.distribution}, {self.where}" if self.where else found.distribution
         return UserError(
-            f"The recipe '{found.name}' cannot be used: {self.what}", code="recipe.unusable", where=where, fix=self.fix
+            f"The recipe '{found.name}' cannot be used: {self.what}",
+            code="recipe.not-usable",
+            where=where,
+            fix=self.fix,
         )
 
 

@@ -167,7 +167,10 @@ def test_a_plugin_that_raises_harms_only_itself(plugin: Plugin, tunebook: Tunebo
         ("class LegalTriage: pass", ["is not a Recipe class"]),
         ("raise SystemExit(3)", ["SystemExit: 3", "__init__.py:1"]),
         ("class Odd(BaseException): pass\nraise Odd", ["cannot be imported: Odd", "__init__.py:2"]),
-        ("from tunebook import UserError\nraise UserError('its own')", ["UserError: its own", "__init__.py:2"]),
+        (
+            "from tunebook import UserError\nraise UserError('its own', code='its.own')",
+            ["UserError: its own", "__init__.py:2"],
+        ),
         ("def broken(:\n", ["its code has a syntax error", "__init__.py:1"]),
         (RECIPE + "    contract = 1 + 1\n", ["version 2 of the contract"]),
     ],

@@ -113,7 +113,7 @@ def load_saved_classifier(source: ModelSource) -> nn.Module:
 def _damaged(source: ModelSource, reason: str) -> UserError:
     return UserError(
         f"The model cannot be loaded: {reason}",
-        code="model.damaged",
+        code="model.load-failed",
         where=str(source.folder),
         fix="write the bundle again",
     )

@@ -78,7 +78,7 @@ def load_saved_image_model(folder: Path) -> nn.Module:
     except Exception as error:  # timm and torchvision raise nearly anything here
         raise UserError(
             f"The model cannot be loaded: {reason(error)}.",
-            code="model.damaged",
+            code="model.load-failed",
             where=str(folder),
             fix="write the bundle again",
         ) from error

@@ -130,7 +130,7 @@ def _opened(source: ModelSource, config: ModelConfig, weights: bool) -> ModelSou
         saved = settings.get("model_args") or {}
     except (ValueError, AttributeError) as error:
         raise UserError(
-            "The model's config.json cannot be read.", code="model.damaged", where=str(source.folder)
+            "The model's config.json cannot be read.", code="model.load-failed", where=str(source.folder)
         ) from error
     if not isinstance(architecture, str) or library not in ("timm", "torchvision") or not isinstance(saved, Mapping):
         kind = settings.get("model_type")
