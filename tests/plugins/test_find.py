@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tunebook, write_reviews
+from tests.user_error import user_error
 from tunebook import TextClassificationConfig
 from tunebook.config.schema import DataConfig
 from tunebook.errors import UserError
@@ -351,7 +352,7 @@ def test_a_name_that_two_packages_offer_is_refused_only_when_it_is_used(
 
 def test_a_package_cannot_take_the_name_of_a_recipe_of_ours(here: Plugin):
     here(package="copycat", name="review_sentiment")
-    with pytest.raises(UserError, match="offers a recipe named 'review_sentiment' too") as caught:
+    with user_error("recipe.not-usable", match="offers a recipe named 'review_sentiment' too") as caught:
         load_recipe_class("review_sentiment")
     assert "copycat 1.2" in str(caught.value) and "tunebook " in str(caught.value)
 

@@ -29,6 +29,7 @@ from tests.chatted import (
     write_jsonl,
 )
 from tests.conftest import Tunebook
+from tests.user_error import user_error
 from tunebook import FineTuner
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
@@ -215,7 +216,7 @@ def test_a_loss_that_is_not_finite_names_its_conversation(tmp_path: Path) -> Non
     alone = np.setdiff1d(bad.ids, others)
     model.get_input_embeddings().weight.data[int(alone[0])] = float("inf")
     module = FineTuner(trained, recipe.head(()), recipe.metrics(()), prepared.config.optim, 10, where=where)
-    with pytest.raises(UserError) as caught:
+    with user_error("training.not-finite") as caught:
         quick_trainer().fit(module, datamodule=data)
     told = caught.value.message()
     assert where(bad.row) in told
@@ -249,7 +250,7 @@ def test_rows_and_examples_stay_in_step_where_the_encoder_rejects_some(tmp_path:
     for at in (0, 7, 8, 20, 39):
         chats[at]["messages"][draw.randrange(4)]["content"] += " <|end|> and more"
     rows = write_jsonl(tmp_path / "chats.jsonl", chats)
-    with pytest.raises(UserError) as caught:
+    with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
     assert "5 of 40 rows cannot be used" in caught.value.what and "data.max_rejects=5" in str(caught.value.fix)
     assert "the control token <|end|> stands in what is said in turn" in str(caught.value.where)
@@ -358,7 +359,7 @@ def test_facts_are_read_from_a_list_or_a_text() -> None:
     assert read_facts('["£42", " by Monday ", ""]', "x") == ["£42", "by Monday"]
     assert read_facts(" £42 ", "x") == ["£42"] and read_facts(" ", "x") == []
     for wrong in ("[1, 2]", "[", '[["a"]]'):
-        with pytest.raises(UserError, match="no list of texts"):
+        with user_error("data.bad-facts", where="chats.jsonl:3", match="no list of texts"):
             read_facts(wrong, "chats.jsonl:3")
 
 
@@ -366,7 +367,7 @@ def test_rows_with_bad_facts_are_rejects_like_others(tmp_path: Path, llama: Path
     wanted: list[Any] = [["£10"] for _ in range(60)]
     wanted[4], wanted[7] = [1, 2], {"price": "£42"}
     rows = chats_with_facts(tmp_path, wanted)
-    with pytest.raises(UserError, match=r"2 of 60 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
     assert "facts.jsonl:5 the row cannot be used: the facts that an answer must state are no list of texts; write" in (
         str(caught.value.where)
@@ -435,7 +436,7 @@ def test_a_template_without_a_system_turn_takes_rows_without_one_alone(tmp_path:
     assert "not possible" in prepared.encoded.facts["system prompt"]
     assert prepared.encoded.tokenizer.rendering.tokenizer.chat_template == (tmp_path / "strict.jinja").read_text()
     mixed = [{"messages": conversation(draw, 2, "Be kind." if i == 29 else None)} for i in range(30)]
-    with pytest.raises(UserError) as caught:
+    with user_error("template.unsupervisable", where="model.chat_template") as caught:
         ready(tmp_path, llama, write_jsonl(tmp_path / "mixed.jsonl", mixed), given)
     assert "There are system prompts" in caught.value.what and "no system role" in caught.value.what
     assert "leave the system turns out" in str(caught.value.fix)
@@ -447,7 +448,7 @@ def learnt_texts(prepared: Prepared) -> list[str]:
 
 
 def check_plain(folder: Path, model: Path, end: str, rows: Path, *more: str) -> None:
-    with pytest.raises(UserError, match="has no chat template") as caught:
+    with user_error("template.missing", where="model.chat_template") as caught:
         ready(folder, model, rows, *more)
     assert "model.chat_template=plain" in str(caught.value.fix)
     prepared = ready(folder, model, rows, "model.chat_template=plain", *more)
@@ -485,7 +486,7 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
         for i in range(30)
     ]
     rows = write_jsonl(tmp_path / "both.jsonl", both)
-    with pytest.raises(UserError) as caught:
+    with user_error("conversation.ambiguous-format", where="data.format") as caught:
         ready(tmp_path, llama, rows)
     assert "data.format=messages or data.format=prompt_completion" in str(caught.value.fix)
     taken = turns_of(ready(tmp_path, llama, rows, "data.format=prompt_completion"), "train")
@@ -547,7 +548,7 @@ def test_a_mistake_is_told_before_training_and_leaves_nothing(
 
 
 def test_an_encoder_is_refused(tmp_path: Path, chats: Path, minilm: str) -> None:
-    with pytest.raises(UserError, match="is not a causal language model"):
+    with user_error("model.wrong-kind", where="model.name", match="is not a causal language model"):
         chatted(tmp_path, f"model.name={minilm}", f"data.train={chats}")
     assert not (tmp_path / "run").exists()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.user_error import user_error
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.data.template import PromptTemplate
@@ -115,7 +116,7 @@ def test_what_no_brief_has_is_told_with_what_there_is(tmp_path: Path) -> None:
     )
     # What only this brief lacks cannot be known before.
     found = template(tmp_path, "{{ name }} {{ price }}")
-    with pytest.raises(UserError, match="'price' is undefined"):
+    with user_error("template.unknown-field", match="'price' is undefined"):
         found.render(MILL)
 
 
@@ -145,6 +146,6 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         (tmp_path, "Is a"),
         (tmp_path / "latin.jinja", "UTF-8"),
     ):
-        with pytest.raises(UserError, match=reason) as error:
+        with user_error("template.unreadable", where="recipe.template", match=reason) as error:
             PromptTemplate.of(file)
         assert (error.value.where, str(file) in error.value.what) == ("recipe.template", True)
