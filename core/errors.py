@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any, Self
+
 
 class UserError(Exception):
     """A mistake the user can fix, reported in one message: what, where and how to fix it.
@@ -10,6 +13,8 @@ class UserError(Exception):
 
     Args:
         what: The mistake, as one sentence.
+        code: The mistake's name, "<room>.<mistake>" such as "data.missing-column". A program looks at it, never at
+            the sentence; docs/errors.md lists the codes of Tunebook, and a recipe of your own may have its own.
         where: The config key, file or file and line that it sits in.
         fix: What to type or change.
     """
@@ -17,11 +22,22 @@ class UserError(Exception):
     exit_code = 2
     kind = "error: "
 
-    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+    def __init__(self, what: str, *, code: str, where: str | None = None, fix: str | None = None) -> None:
         super().__init__(what)
         self.what = what
+        self.code = code
         self.where = where
         self.fix = fix
+
+    def replace(self, **changes: str | None) -> Self:
+        """The same mistake with another ``what``, ``where`` or ``fix``, for who knows its place better."""
+        same = copy.copy(self)
+        vars(same).update(changes)
+        return same
+
+    def parts(self) -> dict[str, str | None]:
+        """The arguments that make this mistake anew, to carry it to another process."""
+        return {"what": self.what, "code": self.code, "where": self.where, "fix": self.fix}
 
     def message(self) -> str:
         """The message as the command line prints it: a sentence, then where and how to fix it."""
@@ -38,3 +54,7 @@ class UserError(Exception):
         if self.fix:
             lines.append(f"  fix:   {self.fix}")
         return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by what it holds: its class may take other arguments than an exception's own."""
+        return type(self).__new__, (type(self), self.what), vars(self)

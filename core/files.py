@@ -60,6 +60,7 @@ def written_whole(path: Path) -> Iterator[IO[str]]:
     except OSError as error:
         raise UserError(
             f"{path.name} cannot be written: {error.strerror or error}",
+            code="file.not-writable",
             where=str(path.parent),
             fix="free some space or choose a folder you may write to: run_dir=<folder>",
         ) from error
@@ -98,7 +99,8 @@ def filling_cache(place: Path, what: str) -> Iterator[None]:
     except OSError as error:
         if not place.exists():
             raise UserError(
-                f"the {what} cannot be kept: {error.strerror or error}",
+                f"the {what} cannot be saved: {error.strerror or error}",
+                code="file.cache-not-writable",
                 where=str(place.parent),
                 fix="make room there, or choose another folder: data.cache_dir=<folder>",
             ) from error

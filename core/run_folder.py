@@ -99,6 +99,7 @@ def made_empty(folder: Path, what: str) -> bool:
     except OSError as error:
         raise UserError(
             f"The {what} cannot be written: {error.strerror}.",
+            code="file.not-writable",
             where=str(folder),
             fix="choose another one with run_dir=...",
         ) from error
@@ -115,8 +116,9 @@ def make_run_folder(path: str | Path) -> RunFolder:
     if not made_empty(folder, "run folder"):
         raise UserError(
             "The run folder holds files already; a run never writes over another.",
+            code="file.exists",
             where=str(folder),
-            fix=f"choose another one with run_dir=..., or go on with that run: tunebook train resume={path}",
+            fix=f"choose another one with run_dir=..., or resume that run: tunebook train resume={path}",
         )
     return RunFolder(folder)
 
@@ -130,7 +132,9 @@ def open_run_folder(path: str) -> RunFolder:
     run = RunFolder(Path(path).expanduser().absolute())
     if not run.config.is_file():
         what = "This folder holds no run" if run.path.is_dir() else "There is no such folder"
-        raise UserError(f"{what}.", where=f"resume={path}", fix="give the folder that holds config.yaml")
+        raise UserError(
+            f"{what}.", code="run.not-found", where=f"resume={path}", fix="give the folder that holds config.yaml"
+        )
     return run
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.files import write_atomically, write_json, written_whole
 from tunebook.training.checkpoints import newest_valid, read_checkpoint
 
@@ -79,7 +79,7 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_one_message(tmp_path):
-    with pytest.raises(UserError, match=r"a\.csv cannot be written"), written_whole(tmp_path / "none" / "a.csv"):
+    with user_error("file.not-writable", match=r"a\.csv cannot be written"), written_whole(tmp_path / "none" / "a.csv"):
         pass
 
 

@@ -73,7 +73,8 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / FILE
     if not file.is_file():
         raise UserError(
-            f"This is no bundle: {FILE} is missing.",
+            f"This is not a bundle: {FILE} is missing.",
+            code="bundle.not-found",
             where=str(folder),
             fix="give a run folder, or the model/ folder inside one",
         )
@@ -83,6 +84,7 @@ def read_manifest(folder: Path) -> Manifest:
         if isinstance(version, int) and version > FORMAT:
             raise UserError(
                 f"This bundle has format {version}; this Tunebook reads up to {FORMAT}.",
+                code="bundle.newer-format",
                 where=str(file),
                 fix="pip install -U tunebook",
             )
@@ -91,7 +93,10 @@ def read_manifest(folder: Path) -> Manifest:
         _check(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(
-            f"The bundle's {FILE} is damaged: {error}.", where=str(file), fix="write the bundle again"
+            f"The bundle's {FILE} is damaged: {error}.",
+            code="bundle.damaged",
+            where=str(file),
+            fix="write the bundle again",
         ) from error
     return manifest
 
@@ -128,8 +133,11 @@ def find_bundle(path: str) -> Path:
     if (folder / "checkpoints").is_dir():
         raise UserError(
             "This run has not finished: it has no model yet.",
+            code="run.not-finished",
             where=path,
-            fix=f"go on with: tunebook train resume={path}",
+            fix=f"resume with: tunebook train resume={path}",
         )
     what = "This folder holds no bundle" if folder.is_dir() else "There is no such folder"
-    raise UserError(f"{what}.", where=path, fix="give a run folder, or the model/ folder inside one")
+    raise UserError(
+        f"{what}.", code="bundle.not-found", where=path, fix="give a run folder, or the model/ folder inside one"
+    )

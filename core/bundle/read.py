@@ -43,6 +43,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",
+            code="bundle.damaged",
             where=manifest.recipe,
             fix="write the bundle again",
         ) from error
@@ -58,6 +59,7 @@ def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
     if manifest.head != head.kind:
         raise UserError(
             f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
+            code="bundle.mismatch",
             where=str(folder / FILE),
             fix="write the bundle again",
         )
@@ -81,6 +83,7 @@ def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path) -> 
         raise UserError(
             "This bundle's model does not answer as it did when the bundle was written "
             f"(off by up to {np.abs(got - expected).max():.3f}).",
+            code="bundle.changed-answers",
             where=str(folder),
             fix="its files were changed, or belong to different models; write the bundle again",
         )

@@ -75,10 +75,16 @@ def _check_values(options: argparse.Namespace) -> None:
     }
     for name, (is_wrong, value, rule) in wrong.items():
         if is_wrong:
-            raise UserError(f"{name} {rule}.", where=f"{name} {value}", fix="choose another value, or leave it out")
+            raise UserError(
+                f"{name} {rule}.",
+                code="command.out-of-range",
+                where=f"{name} {value}",
+                fix="choose another value, or leave it out",
+            )
     if share < 1 and not temperature:
         raise UserError(
-            "Nothing is drawn without a temperature, so --top-p means nothing.",
+            "Nothing is drawn without a temperature, so --top-p has no effect.",
+            code="command.conflict",
             where=f"--top-p {share}",
             fix="--temperature 1 draws as the model says",
         )

@@ -33,8 +33,9 @@ class Stopped(UserError):
     def __init__(self, folder: Path, number: int) -> None:
         super().__init__(
             f"Stopped by {signal.Signals(number).name}; what is finished stays, and the run at work is saved.",
+            code="compare.interrupted",
             where=str(folder),
-            fix="give the same command again to go on",
+            fix="give the same command again to resume",
         )
         self.exit_code = 128 + number
 
@@ -58,7 +59,12 @@ def compare_command(config: Any, output_dir: str) -> None:
     plan = make_plan(steps, prepared)
     _say_plan(prepared, steps, plan, left_out)
     if not steps:
-        raise UserError("No rung is left to run.", where="compare.rungs", fix="choose others: compare.rungs=[full]")
+        raise UserError(
+            "No rung is left to run.",
+            code="compare.no-rungs",
+            where="compare.rungs",
+            fix="choose others: compare.rungs=[full]",
+        )
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
     stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
@@ -115,6 +121,7 @@ def _metric(made: CompareConfig, family: Comparison, labels: Sequence[str]) -> s
         hint = f"did you mean compare.metric={near[0]}? " if near else ""
         raise UserError(
             f"Runs of {made.recipe['name']} are not scored by '{wanted}'.",
+            code="compare.unknown-metric",
             where="compare.metric",
             fix=f"{hint}choose from: {', '.join(known)}",
         )
@@ -146,14 +153,20 @@ def comparison_folder(run_dir: str, key: str) -> Path:
     if plan.is_file():
         if read_plan(plan).key != key:
             raise UserError(
-                "This folder holds a comparison of something else.", where=str(folder), fix="choose another run_dir="
+                "This folder holds a comparison of something else.",
+                code="compare.other-comparison",
+                where=str(folder),
+                fix="choose another run_dir=",
             )
         return folder
     if (folder / "compare.log").is_file():  # a comparison's whose plan is gone: its runs are known by their keys
         return folder
     if not made_empty(folder, "folder of the comparison"):
         raise UserError(
-            "The folder of the comparison holds other files already.", where=str(folder), fix="choose another run_dir="
+            "The folder of the comparison holds other files already.",
+            code="file.exists",
+            where=str(folder),
+            fix="choose another run_dir=",
         )
     return folder
 
@@ -198,6 +211,7 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
         said = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
         raise UserError(
             f"The runs could not be started: {said[-1] if said else f'exit code {process.returncode}'}",
+            code="compare.not-started",
             where=str(log),
             fix="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
         )

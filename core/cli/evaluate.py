@@ -59,7 +59,12 @@ def evaluate_command(config: Any, run_dir: str) -> float:
         rows, note = _unseen(recipe, rows, folder, data.leaks, rejects)
         rejects.write()
         if not len(rows):
-            raise UserError("There is no row to score.", where=str(data.test), fix="give data.test=<rows>")
+            raise UserError(
+                "There is no row to score.",
+                code="data.no-usable-rows",
+                where=str(data.test),
+                fix="give data.test=<rows>",
+            )
         save_config(made, run)
         predictor.truncated = 0
         facts = {
@@ -92,16 +97,17 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     seen = seen_before(folder, recipe.family.keys(recipe, rows))
     if not len(seen):
         return rows, ""
-    told = f"{len(seen)} of {len(rows)} rows are such as the model was trained or chosen on"
+    told = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"
     if policy is Leaks.error:
         places = ", ".join(rows.where(int(i)) for i in seen[:3]) + (" ..." if len(seen) > 3 else "")
         raise UserError(
             f"{told}: its score on them says nothing.",
+            code="data.seen-rows",
             where=places,
-            fix="data.leaks=drop leaves them out, data.leaks=allow scores them all the same",
+            fix="data.leaks=drop leaves them out, data.leaks=allow scores them anyway",
         )
     if policy is Leaks.allow:
-        return rows, f"{told}; they were scored all the same (data.leaks=allow)."
+        return rows, f"{told}; they were scored anyway (data.leaks=allow)."
     for i in seen:
         line = rows.column("line")[int(i)].as_py()
         rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "the model was trained or chosen on it")

@@ -25,7 +25,12 @@ def export_command(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(list(arguments))
     output = Path(options.output).absolute()
     if output.suffix != ".onnx":
-        raise UserError("The output must end in .onnx.", where=str(output), fix=f"-o {output.with_suffix('.onnx')}")
+        raise UserError(
+            "The output must end in .onnx.",
+            code="command.wrong-extension",
+            where=str(output),
+            fix=f"-o {output.with_suffix('.onnx')}",
+        )
 
     from tunebook.cli.predict import check_output
 

@@ -23,7 +23,7 @@ usage: tunebook <verb> ...
   show <recipe>                   every option of a recipe: type, default, help
   check recipe=<name> [key=value ...]     look at the rows and the config; train nothing
   train recipe=<name> [key=value ...]     tune, score, report, and write a bundle
-  train resume=<run folder>       go on with an interrupted run, exactly where it was
+  train resume=<run folder>       resume an interrupted run, exactly where it was
   compare recipe=<name> [key=value ...]     what tuning buys: baselines, few shots, head, LoRA, full, on the same rows
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
   predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
@@ -105,7 +105,12 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     overrides = [a for a in arguments if _is_override(a)]
     nameless = next((a for a in overrides if a.startswith("=")), None)
     if nameless is not None:  # Hydra falls over it
-        raise UserError("A value has no key.", where=nameless, fix="overrides are written key=value, without spaces")
+        raise UserError(
+            "A value has no key.",
+            code="config.bad-override",
+            where=nameless,
+            fix="overrides are written key=value, without spaces",
+        )
     overrides = [readable(a) for a in overrides]
     known = register_search_path(overrides)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
@@ -227,20 +232,23 @@ def _unknown_verb(verb: str) -> UserError:
 
     near = get_close_matches(verb, _VERBS, n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
-    return UserError(f"There is no verb '{verb}'.", where=f"tunebook {verb}", fix=f"{hint}`tunebook --help` shows all")
+    return UserError(
+        f"There is no verb '{verb}'.",
+        code="command.unknown-verb",
+        where=f"tunebook {verb}",
+        fix=f"{hint}`tunebook --help` shows all",
+    )
 
 
 def _report(error: BaseException, run_dir: str | None = None) -> int:
     """Print an error for a person; return the exit code. What is no user error is raised again."""
-    if not isinstance(error, UserError):
-        from tunebook.cli.refusals import refusal
-        from tunebook.plugins.failures import recipe_failure
+    from tunebook.cli.refusals import as_user_error
 
-        error = refusal(error, run_dir) or recipe_failure(error) or error
-    if not isinstance(error, UserError):
+    known = as_user_error(error, run_dir)
+    if known is None:
         raise error
-    print(f"{error.kind}{error.message()}", file=sys.stderr)
-    return error.exit_code
+    print(f"{known.kind}{known.message()}", file=sys.stderr)
+    return known.exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -35,6 +35,7 @@ def new_command(arguments: Sequence[str]) -> None:
     except OSError as error:
         raise UserError(
             f"The recipe cannot be written: {error.strerror or error}.",
+            code="file.not-writable",
             where=str(recipe.folder),
             fix="free some space, or choose another place with --into <folder>",
         ) from error

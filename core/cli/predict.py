@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file where it exists")
-    parser.add_argument("--max-rejects", type=int, default=0, help="go on with up to this many unusable rows")
+    parser.add_argument("--max-rejects", type=int, default=0, help="continue with up to this many unusable rows")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
     return parser
 
@@ -50,7 +50,12 @@ def predict_command(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(list(arguments))
     output = Path(options.output).absolute() if options.output else None
     if output and output.suffix not in (".csv", ".jsonl"):
-        raise UserError("The output can be .csv or .jsonl.", where=str(output), fix=f"-o {output.with_suffix('.csv')}")
+        raise UserError(
+            "The output can be .csv or .jsonl.",
+            code="command.wrong-extension",
+            where=str(output),
+            fix=f"-o {output.with_suffix('.csv')}",
+        )
     if output:
         check_output(output, options.files, options.overwrite)
         _check_rejects_beside(output, options.files, options.overwrite)
@@ -83,10 +88,15 @@ def _check_rejects_beside(output: Path, files: Sequence[str], overwrite: bool) -
     """Refuse to replace a log that stands beside the output unasked, or one that is to be read."""
     beside = rejects_beside(output)
     if any(beside.resolve() == Path(file).absolute().resolve() for file in files):
-        raise UserError("The rejected rows would replace the input.", where=str(beside), fix="give -o another name")
+        raise UserError(
+            "The rejected rows would replace the input.",
+            code="command.overwrites-input",
+            where=str(beside),
+            fix="give -o another name",
+        )
     if beside.exists() and not overwrite:
         what = "There is a file of rejected rows beside the output already."
-        raise UserError(what, where=str(beside), fix="give -o another name, or --overwrite")
+        raise UserError(what, code="file.exists", where=str(beside), fix="give -o another name, or --overwrite")
 
 
 def _settle(rejects: RejectLog, output: Path) -> None:
@@ -102,18 +112,36 @@ def _settle(rejects: RejectLog, output: Path) -> None:
 def check_output(output: Path, files: Sequence[str], overwrite: bool) -> None:
     """Refuse an output that cannot be written, or that would destroy something, before any work is done."""
     if not output.parent.is_dir():
-        raise UserError("The folder of the output is missing.", where=str(output.parent), fix="create it first")
+        raise UserError(
+            "The folder of the output is missing.",
+            code="file.missing-folder",
+            where=str(output.parent),
+            fix="create it first",
+        )
     if any(output.resolve() == Path(file).absolute().resolve() for file in files):
-        raise UserError("The output would replace its own input.", where=str(output), fix="give -o another name")
+        raise UserError(
+            "The output would replace its own input.",
+            code="command.overwrites-input",
+            where=str(output),
+            fix="give -o another name",
+        )
     if output.exists() and not overwrite:
-        raise UserError("The output exists already.", where=str(output), fix="give -o another name, or --overwrite")
+        raise UserError(
+            "The output exists already.",
+            code="file.exists",
+            where=str(output),
+            fix="give -o another name, or --overwrite",
+        )
     probe = output.parent / f".{output.name}.probe"
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"The output cannot be written: {error.strerror}.", where=str(output), fix="give -o another folder"
+            f"The output cannot be written: {error.strerror}.",
+            code="file.not-writable",
+            where=str(output),
+            fix="give -o another folder",
         ) from error
 
 
@@ -129,7 +157,12 @@ def _rows(
         if content is not None:
             rows = content.inspect(rows, rejects)
     elif content is not None and not content.line:
-        raise UserError(f"There is no {content.what} to look at.", where="files", fix="give files or a folder")
+        raise UserError(
+            f"There is no {content.what} to look at.",
+            code="command.no-input",
+            where="files",
+            fix="give files or a folder",
+        )
     else:
         role = content.line if content is not None else "text"
         spool, column = _spool(scratch), Column(role, "text", "stdin", "text")
@@ -159,9 +192,8 @@ _WORDS = (
     (r"\bdata\.max_rejects=", "--max-rejects "),
     (r"\btrainer\.accelerator=", "--accelerator "),
     (r"\btrainer=", "--accelerator "),
-    (r"another run_dir|a folder you may write to: run_dir=<folder>", "another output: -o <file>"),
 )
-"""What the gate, the recipes and the devices say, and how it is typed here."""
+"""Keys of the config, and how they are typed here."""
 
 
 @contextmanager
@@ -176,6 +208,8 @@ def _in_words_of_predict() -> Iterator[None]:
     try:
         yield
     except UserError as error:  # the same one: an interrupt has an exit code of its own
+        if error.code == "file.not-writable":
+            error.fix = "free some space or choose another output: -o <file>"
         error.what, error.where, error.fix = reworded(error.what) or "", reworded(error.where), reworded(error.fix)
         raise
 
@@ -191,13 +225,19 @@ def _spool(scratch: Path) -> Path:
             if not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text):
                 raise UserError(
                     "Standard input is not UTF-8.",
+                    code="command.not-utf8",
                     where=repr(line[:60]),
                     fix="convert it: iconv -t utf-8 ...",
                 )
             stream.write(json.dumps({"text": text}) + "\n")
             lines += 1
     if not lines:
-        raise UserError("There is no line on standard input.", where="stdin", fix="give files, or one text a line")
+        raise UserError(
+            "There is no line on standard input.",
+            code="command.no-input",
+            where="stdin",
+            fix="give files, or one text a line",
+        )
     return file
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from tunebook.errors import UserError
+from tunebook.plugins.failures import recipe_failure
 
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
@@ -19,10 +20,15 @@ _NOT_WRITABLE = {
 }
 
 
+def as_user_error(error: BaseException, run_dir: str | None = None) -> UserError | None:
+    """An error as a person is to read it: one already, a refused file, a recipe's own code; None for any other."""
+    return error if isinstance(error, UserError) else refusal(error, run_dir) or recipe_failure(error)
+
+
 def refusal(error: BaseException, run_dir: str | None = None) -> UserError | None:
     """The message for a full disk or a file that cannot be read or written; None for any other error."""
     refused = _refusal(error)
-    return _as_user_error(refused, run_dir) if refused else None
+    return _explained(refused, run_dir) if refused else None
 
 
 def _refusal(error: BaseException | None) -> OSError | None:
@@ -41,19 +47,21 @@ def _is_out_of_room(error: OSError) -> bool:
     return error.errno in _OUT_OF_ROOM or (error.errno is None and "requested and" in str(error))
 
 
-def _as_user_error(error: OSError, run_dir: str | None) -> UserError | None:
+def _explained(error: OSError, run_dir: str | None) -> UserError | None:
     """An operating system's refusal that the user can fix; None for any other."""
     where = str(error.filename) if error.filename else run_dir
     if _is_out_of_room(error):
         return UserError(
             f"There is no room left to write: {error.strerror or error}.",
+            code="file.no-space",
             where=where,
             fix="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
-            "what was written before is whole",
+            "what was written before is complete",
         )
     if error.errno in _NOT_WRITABLE:
         return UserError(
             f"This cannot be read or written: {error.strerror}.",
+            code="file.not-accessible",
             where=where,
             fix="check its permissions, or choose another folder with run_dir=...",
         )

@@ -109,7 +109,9 @@ def _one_line(text: str) -> str:
 def print_recipes(arguments: Sequence[str]) -> None:
     """`tunebook list`: one line a recipe, with what is wrong with it where that can be told without importing it."""
     if arguments:
-        raise UserError("`list` takes no arguments.", where=" ".join(arguments), fix="tunebook list")
+        raise UserError(
+            "`list` takes no arguments.", code="command.bad-arguments", where=" ".join(arguments), fix="tunebook list"
+        )
     found = offers()
     width = max((len(recipe.name) for recipe in found), default=0)
     for recipe in found:
@@ -130,7 +132,11 @@ def print_recipes(arguments: Sequence[str]) -> None:
 def print_recipe(arguments: Sequence[str]) -> None:
     """`tunebook show <recipe>`: its page's header, its own options, then everyone's."""
     if len(arguments) != 1:
-        raise UserError("`show` takes one recipe.", fix=f"tunebook show {next(iter(find_recipes()), 'NAME')}")
+        raise UserError(
+            "`show` takes one recipe.",
+            code="command.bad-arguments",
+            fix=f"tunebook show {next(iter(find_recipes()), 'NAME')}",
+        )
     name = arguments[0].removeprefix("recipe=")
     known = find_recipes()
     if name not in known:

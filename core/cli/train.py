@@ -39,12 +39,13 @@ def resume_command(arguments: Sequence[str]) -> None:
     if others or len(paths) != 1:
         raise UserError(
             "A resumed run takes its own config; nothing else can be given with resume=.",
+            code="command.bad-arguments",
             where=" ".join(others) or "resume",
             fix=f"tunebook train resume={paths[0]}, or start a new run with these options",
         )
     run = open_run_folder(paths[0])
     if (run.bundle / "tunebook.json").is_file() and run.report.is_file():
-        raise UserError("This run is finished.", where=paths[0], fix=f"look at {run.report}")
+        raise UserError("This run is finished.", code="run.finished", where=paths[0], fix=f"look at {run.report}")
     announce(str(run.path))
     run.rejects.unlink(missing_ok=True)  # written anew where there still are any
 
@@ -53,11 +54,9 @@ def resume_command(arguments: Sequence[str]) -> None:
     try:
         train_in(read_config(run), run, resumed=True)
     except UserError as error:
-        if "data.max_rejects=" not in (error.fix or ""):
+        if error.code != "data.rejected-rows":
             raise
-        raise UserError(
-            error.what, where=error.where, fix="put these rows back as they were, or start a new run"
-        ) from error
+        raise error.replace(fix="put these rows back as they were, or start a new run") from error
 
 
 def train_in(config: TrainConfig, run: RunFolder, resumed: bool = False) -> float | None:

@@ -53,17 +53,28 @@ def verify_command(arguments: Sequence[str]) -> int:
 
 def _name(names: Sequence[str]) -> str:
     if not names:
-        raise UserError("`verify` takes one recipe.", fix="tunebook verify <name>; `tunebook list` shows all")
+        raise UserError(
+            "`verify` takes one recipe.",
+            code="command.bad-arguments",
+            fix="tunebook verify <name>; `tunebook list` shows all",
+        )
     if len(names) > 1:
         fix = "give one recipe; overrides are written key=value, without spaces"
-        raise UserError("This is no override, and `verify` has a recipe already.", where=" ".join(names[1:]), fix=fix)
+        raise UserError(
+            "This is not an override, and `verify` has a recipe already.",
+            code="command.bad-arguments",
+            where=" ".join(names[1:]),
+            fix=fix,
+        )
     return names[0].removeprefix("recipe=")
 
 
 def _only(named: str | None) -> list[str]:
     only = [name.strip() for name in (named or "").split(",") if name.strip()]
     if named is not None and not only:
-        raise UserError("No check is named.", where="--only", fix=f"they are: {', '.join(CHECKS)}")
+        raise UserError(
+            "No check is named.", code="command.bad-arguments", where="--only", fix=f"they are: {', '.join(CHECKS)}"
+        )
     return only
 
 

@@ -42,7 +42,7 @@ def rung_command(planned: Any, output_dir: str) -> None:
         code, stopped = _in_process(f"{path}#{planned.rung}", run.log, handle)
     if stopped:
         raise SystemExit(128 + stopped)
-    if code:
+    if code and run.failure is None:  # it could not say so itself
         run.fail(_reason(code, run.log.read_bytes()[before:].decode("utf-8", "replace")))
 
 
@@ -103,13 +103,12 @@ def signals_passed_on(child: subprocess.Popen[Any]) -> Iterator[list[int]]:
 
 
 def _reason(code: int, said: str) -> str:
-    """Why a run failed: its own message, or the last line it said."""
+    """Why a run died that left no message: the signal, or the last line of its log."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"killed by {name}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
     lines = [line for line in said.splitlines() if line.strip()]
-    told = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
-    return told.removeprefix("error: ") or f"exit code {code}"
+    return lines[-1] if lines else f"exit code {code}"
 
 
 def _quoted(path: Path) -> str:

@@ -72,7 +72,9 @@ def read_plan(path: Path) -> Plan:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         fix = "remove that file and give the command again: finished runs are found by their keys"
-        raise UserError("The plan of the comparison is damaged.", where=str(path), fix=fix) from error
+        raise UserError(
+            "The plan of the comparison is damaged.", code="compare.damaged-folder", where=str(path), fix=fix
+        ) from error
     runs = tuple(PlannedRun(**run) for run in found["runs"])
     return Plan(found["key"], runs, {name: tuple(numbers) for name, numbers in found["members"].items()})
 

@@ -111,7 +111,12 @@ def read_finished(
         by_class[step.name] = _by_class(finished, prepared, family, settings)
     if not rungs:
         why = "\n".join(f"  {name}: {reason}" for name, (_, reason) in missing.items())
-        raise UserError(f"No rung has a result.\n{why}", where=str(folder), fix="look into the rung.log files there")
+        raise UserError(
+            f"No rung has a result.\n{why}",
+            code="compare.no-results",
+            where=str(folder),
+            fix="look into the rung.log files there",
+        )
     return Finished(
         metric,
         tuple(rungs),
@@ -151,6 +156,7 @@ def check_same_rows(runs: Sequence[RungRun]) -> str:
         one, other = list(found.values())[:2]
         raise UserError(
             "Runs of this comparison were scored on different test rows.",
+            code="compare.different-rows",
             where=f"{one.run.record} and {other.run.record}",
             fix="remove the folder of the one that is wrong, and give the command again",
         )

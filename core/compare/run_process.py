@@ -31,7 +31,7 @@ def member_command(asked: str) -> None:
     run = RungRun.of(read_plan(plan).runs[int(number)], plan.parent)
     end_with_parent()
     _load_libraries()
-    with _measured(run):
+    with _measured(run), _failure_saved(run):
         if run.planned.kind == "train":
             _train(run)
         else:
@@ -71,6 +71,20 @@ def _measured(run: RungRun) -> Iterator[None]:
         took: dict[str, Any] = {"seconds": round(time.monotonic() - started, 3), "peak_memory": round(_peak(), 1)}
         took["device_memory"] = round(_device_peak(), 1)
         write_json(run.cost_file, [*before, {**took, "finished": finished}])
+
+
+@contextmanager
+def _failure_saved(run: RungRun) -> Iterator[None]:
+    """Save the sentence of a mistake where the comparison looks for it; an interrupted run has not failed."""
+    from tunebook.cli.refusals import as_user_error
+
+    try:
+        yield
+    except Exception as error:
+        known = as_user_error(error, str(run.run.path))
+        if known and known.code != "run.interrupted":
+            run.fail(known.message().splitlines()[0])
+        raise
 
 
 def _peak() -> float:

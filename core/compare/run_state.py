@@ -75,8 +75,9 @@ class RungRun:
         """What is said of a file that was finished and cannot be read."""
         return UserError(
             "A file of a finished run is gone or damaged.",
+            code="compare.damaged-folder",
             where=str(file),
-            fix=f"remove the folder {self.run.path} and give the command again: that run alone is made once more",
+            fix=f"remove the folder {self.run.path} and give the command again: only that run is repeated",
         )
 
     @property

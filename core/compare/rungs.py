@@ -75,32 +75,57 @@ def check_ladder(config: CompareConfig) -> None:
         if getattr(wanted, key) < least:
             value = getattr(wanted, key)
             raise UserError(
-                f"compare.{key} must be at least {least}, not {value}.", where=f"compare.{key}", fix=f"compare.{key}=3"
+                f"compare.{key} must be at least {least}, not {value}.",
+                code="config.out-of-range",
+                where=f"compare.{key}",
+                fix=f"compare.{key}=3",
             )
     if not wanted.rungs:
-        raise UserError("compare.rungs names no rung.", where="compare.rungs", fix="leave it out for all of them")
+        raise UserError(
+            "compare.rungs names no rung.",
+            code="compare.no-rungs",
+            where="compare.rungs",
+            fix="leave it out for all of them",
+        )
     if len(set(wanted.rungs)) < len(wanted.rungs):
-        raise UserError("compare.rungs names a rung twice.", where="compare.rungs", fix="name each once")
+        raise UserError(
+            "compare.rungs names a rung twice.", code="config.duplicate", where="compare.rungs", fix="name each once"
+        )
     for key, of in (("shots", wanted.shots), ("curve", wanted.curve)):
         if twice := [each for number, each in enumerate(of) if each in of[:number]]:
-            raise UserError(f"compare.{key} names {twice[0]:g} twice.", where=f"compare.{key}", fix="name each once")
+            raise UserError(
+                f"compare.{key} names {twice[0]:g} twice.",
+                code="config.duplicate",
+                where=f"compare.{key}",
+                fix="name each once",
+            )
     if bad := [k for k in wanted.shots if k < 1]:
-        raise UserError(f"{bad[0]} rows are no few-shot rung.", where="compare.shots", fix="compare.shots=[4,16]")
+        raise UserError(
+            f"A few-shot rung needs at least 1 row, not {bad[0]}.",
+            code="config.out-of-range",
+            where="compare.shots",
+            fix="compare.shots=[4,16]",
+        )
     if bad_share := [s for s in wanted.curve if not 0 < s <= 1]:
         raise UserError(
             f"A share of the training rows lies above 0 and up to 1, and {bad_share[0]:g} does not.",
+            code="config.out-of-range",
             where="compare.curve",
             fix="compare.curve=[0.1,0.25,0.5,1.0]",
         )
     if config.data.shots is not None:
         raise UserError(
             "The few-shot rungs set data.shots themselves.",
+            code="config.conflict",
             where="data.shots",
             fix=f"compare.shots=[{config.data.shots}]",
         )
     if config.resume is not None:
         raise UserError(
-            "A comparison goes on by itself: give the same command again.", where="resume", fix="leave resume= out"
+            "A comparison resumes by itself: give the same command again.",
+            code="config.conflict",
+            where="resume",
+            fix="leave resume= out",
         )
 
 
@@ -191,13 +216,22 @@ def _check_rows(step: Step, prepared: Prepared[Any], family: Comparison) -> None
     if data.shots is not None and labels is not None and prepared.data.train.roles.count("label"):
         least = min(labels.names, key=lambda name: labels.counts["train"][name])
         if labels.counts["train"][least] < data.shots:
-            raise UserError(f"the class {least!r} has {labels.counts['train'][least]} training {family.row}s")
+            raise UserError(
+                f"the class {least!r} has {labels.counts['train'][least]} training {family.row}s",
+                code="data.too-few-rows",
+            )
     elif data.shots is not None:
-        raise UserError(f"a {family.row} may have several findings, so that there are no {family.row}s of one class")
+        raise UserError(
+            f"a {family.row} may have several findings, so that there are no {family.row}s of one class",
+            code="data.several-labels",
+        )
     elif step.rung is Rung.few_shot and (data.max_rows or 0) > train:
-        raise UserError(f"there are {train} training {family.row}s")
+        raise UserError(f"there are {train} training {family.row}s", code="data.too-few-rows")
     elif data.max_rows is not None and labels is not None and data.max_rows < len(labels.names):
-        raise UserError(f"{data.max_rows} {family.row}s are fewer than there are classes ({len(labels.names)})")
+        raise UserError(
+            f"{data.max_rows} {family.row}s are fewer than there are classes ({len(labels.names)})",
+            code="data.too-few-rows",
+        )
 
 
 def seeds_of(step: Step) -> Sequence[int]:

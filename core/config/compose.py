@@ -87,7 +87,12 @@ def unknown_key(key: str, verb: str, overrides: Sequence[str], recipes: Known = 
     groups = [] if verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
     near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides, recipes), *groups])
     hint = f"did you mean {near}? " if near else ""
-    return UserError(f"There is no config key '{key}'.", where=key, fix=f"{hint}{_see_all(overrides, verb)}")
+    return UserError(
+        f"There is no config key '{key}'.",
+        code="config.unknown-key",
+        where=key,
+        fix=f"{hint}{_see_all(overrides, verb)}",
+    )
 
 
 def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
@@ -99,6 +104,7 @@ def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
     if group == "recipe" and option in (known := find_recipes()):
         return UserError(
             f"The recipe '{option}' has no page.",
+            code="recipe.missing-page",
             where=known[option].distribution,
             fix=f"add conf/recipe/{option}.yaml to its package",
         )
@@ -109,6 +115,7 @@ def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
     extra = f"for a folder or a hub id write {group}.name={option}; " if group == "model" and option else ""
     return UserError(
         f"There is no option '{option}' of the group '{group}'.",
+        code="config.unknown-option",
         where=f"{group}={option}",
         fix=f"{hint}{extra}the options are: {', '.join(options)}",
     )
@@ -127,12 +134,18 @@ def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | 
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
     hint = value_hint(key, reason, typed_value(key, overrides))
-    return UserError(f"Wrong value for '{key}': {reason}.", where=key, fix=f"{hint}{_see_all(overrides, verb)}")
+    return UserError(
+        f"Wrong value for '{key}': {reason}.",
+        code="config.wrong-type",
+        where=key,
+        fix=f"{hint}{_see_all(overrides, verb)}",
+    )
 
 
 def _deleted(key: str) -> UserError:
     return UserError(
         f"'{key}' cannot be deleted: a config always has all its keys.",
+        code="config.deleted-key",
         where=f"~{key}",
         fix=f"leave it out to keep its default, or write {key}=null where it may be empty",
     )
@@ -159,13 +172,16 @@ def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> Use
         )
     elif unread is not None:
         what = f"The override '{unread}' cannot be read"
-    return UserError(what, where=written or verb, fix=f"{hint}; {_see_all(overrides, verb)}")
+    return UserError(
+        what, code="config.bad-override", where=written or verb, fix=f"{hint}; {_see_all(overrides, verb)}"
+    )
 
 
 def _broken_yaml(error: Any) -> UserError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     return UserError(
-        f"A page of the config is no YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
+        f"A page of the config is not valid YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
+        code="config.invalid-yaml",
         where=f"{mark.name}:{mark.line + 1}" if mark else None,
         fix="correct it there; a value with a colon, a bracket or a # in it needs quotes",
     )
@@ -194,7 +210,12 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
         return _unknown_option(str(error.missing_cfg_file), error.options, verb)
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
         names = ", ".join(find_recipes())
-        return UserError("No recipe was chosen.", where="recipe", fix=f"add recipe=<name>; the recipes are: {names}")
+        return UserError(
+            "No recipe was chosen.",
+            code="config.missing-recipe",
+            where="recipe",
+            fix=f"add recipe=<name>; the recipes are: {names}",
+        )
     key = _first_match(r"full_key: (\S+)", text)
     gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
     if gone:  # Hydra takes a key without a value for one that is not there
@@ -211,7 +232,9 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
     if "has missing mandatory value" in text:
         mandatory = _first_match(r"full_key: (\S+)", text)
     if mandatory:
-        return UserError(f"'{mandatory}' has no value.", where=mandatory, fix=f"add {mandatory}=...")
+        return UserError(
+            f"'{mandatory}' has no value.", code="config.missing-value", where=mandatory, fix=f"add {mandatory}=..."
+        )
     return _badly_written(error, verb, overrides)
 
 
@@ -293,6 +316,7 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
         raise UserError(
             f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
+            code="config.wrong-type",
             where=prefix + _page_that_says(name, key, options),
             fix=f"{hint}`tunebook show {name}` shows all keys",
         ) from error

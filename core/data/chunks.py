@@ -47,7 +47,7 @@ class Chunk:
         return len(self.lines) >= rows or self.size >= CHUNK_SIZE
 
 
-PARTED = "the columns seem to be parted by another character than the file's ending says"
+PARTED = "the columns seem to be separated by another character than the file's extension says"
 
 
 def parted_otherwise(names: Sequence[str]) -> bool:
@@ -63,23 +63,25 @@ def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserErro
     fix = f"did you mean {column.chosen(guess)}? " if guess else f"{column.chosen('<column>')}; "
     if not column.chosen(""):
         fix = f"rename {guess!r} to {column.name!r}; " if guess else f"call a column {column.name!r}; "
+    listing = "its columns: " + ", ".join(name or '""' for name in names)
+    what, where = f"{path.name} has no column {column.name!r}", column.key if column.chosen("") else str(path)
     if parted_otherwise(names):
-        fix = f"{PARTED}; "
-    listing = ", ".join(name or '""' for name in names)
-    return UserError(
-        f"{path.name} has no column {column.name!r}",
-        where=column.key if column.chosen("") else str(path),
-        fix=f"{fix}its columns: {listing}",
-    )
+        return UserError(what, code="data.wrong-separator", where=where, fix=f"{PARTED}; {listing}")
+    return UserError(what, code="data.missing-column", where=where, fix=f"{fix}{listing}")
 
 
 def duplicate_column(name: str, path: Path) -> UserError:
     """The error for a header that names one column twice."""
     return UserError(
-        f"{path.name} names the column {name!r} more than once", where=f"{path}:1", fix="rename one of them"
+        f"{path.name} names the column {name!r} more than once",
+        code="data.duplicate-column",
+        where=f"{path}:1",
+        fix="rename one of them",
     )
 
 
 def empty_file(path: Path, what: str = "is empty") -> UserError:
     """The error for a file without rows."""
-    return UserError(f"{path.name} {what}", where=str(path), fix="give a file with a header and rows")
+    return UserError(
+        f"{path.name} {what}", code="data.empty-file", where=str(path), fix="give a file with a header and rows"
+    )

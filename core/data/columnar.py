@@ -31,6 +31,7 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
             f"{path.name} is not a readable Parquet file: {error}",
+            code="data.damaged-file",
             where=str(path),
             fix="fetch or write it again",
         ) from None
@@ -51,6 +52,7 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
     if state.get("_indices_files") or state.get("_indices_data_files"):
         raise UserError(
             f"{path} is a view on other rows",
+            code="data.indexed-dataset",
             where=str(path),
             fix="dataset.flatten_indices().save_to_disk(...)",
         )
@@ -77,6 +79,7 @@ def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, row
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(
                 f"{file.name} of {path} cannot be read: {error}",
+                code="data.damaged-file",
                 where=str(path),
                 fix="save the dataset again",
             ) from None
@@ -86,7 +89,9 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}", where=str(path), fix="save the dataset again") from None
+        raise UserError(
+            f"{path} cannot be read: {error}", code="data.damaged-file", where=str(path), fix="save the dataset again"
+        ) from None
     return content
 
 
@@ -101,6 +106,7 @@ def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[C
             if column.kind != "any" and pa.types.is_nested(kind):
                 raise UserError(
                     f"{path.name}: the column {column.name!r} holds {kind}, not text",
+                    code="data.nested-column",
                     where=column.key,
                     fix=f"choose another column: {column.chosen('<column>')}",
                 )

@@ -61,12 +61,22 @@ def _header(reader: Reader, path: Path) -> list[str]:
     try:
         header = next((row for row in reader if row), None)
     except csv.Error as error:
-        raise UserError(f"{path.name}: the header {_problem(error)}", where=f"{path}:1", fix="fix its quotes") from None
+        raise UserError(
+            f"{path.name}: the header {_problem(error)}",
+            code="data.bad-header",
+            where=f"{path}:1",
+            fix="fix its quotes",
+        ) from None
     if header is None:
         raise empty_file(path)
     for name in header:
         if UNDECODED.search(name):
-            raise UserError(f"{path.name}: the header is not UTF-8", where=f"{path}:1", fix="iconv -f latin1 -t utf-8")
+            raise UserError(
+                f"{path.name}: the header is not UTF-8",
+                code="data.not-utf8",
+                where=f"{path}:1",
+                fix="iconv -f latin1 -t utf-8",
+            )
         if name and header.count(name) > 1:
             raise duplicate_column(name, path)
     return header
@@ -111,6 +121,7 @@ def _records(reader: Reader, reject: Reject, path: Path) -> Iterator[tuple[int, 
 def _never_closed(path: Path, first: int, last: int) -> UserError:
     return UserError(
         f"a quote is opened and never closed: lines {first} to {last} would be one field",
+        code="data.unclosed-quote",
         where=f"{path.name}:{first}",
         fix='close it, or write a quote that belongs to the text twice: ""',
     )
@@ -119,7 +130,7 @@ def _never_closed(path: Path, first: int, last: int) -> UserError:
 def _problem(error: csv.Error) -> str:
     message = str(error)
     if "expected after" in message:
-        return "goes on after a closing quote (inside a quoted field a quote is written twice)"
+        return "continues after a closing quote (inside a quoted field a quote is written twice)"
     # Python 3.10 refuses a NUL where later ones read it.
     return "holds a NUL character" if "NUL" in message else message
 

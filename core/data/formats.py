@@ -58,13 +58,18 @@ def read_batches(
             known = ", ".join(KNOWN)
             raise UserError(
                 f"{path.name}: unknown file format",
+                code="data.unknown-format",
                 where=str(path),
                 fix=f"use one of {known}, each also with .gz",
             )
     except (EOFError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path.name}: damaged gzip file ({error})", where=str(path), fix="fetch it again") from None
+        raise UserError(
+            f"{path.name}: damaged gzip file ({error})", code="data.damaged-file", where=str(path), fix="fetch it again"
+        ) from None
     except PermissionError:
-        raise UserError(f"{path.name} may not be read", where=str(path), fix=f"chmod u+r {path}") from None
+        raise UserError(
+            f"{path.name} may not be read", code="file.not-readable", where=str(path), fix=f"chmod u+r {path}"
+        ) from None
 
 
 @contextmanager
@@ -81,17 +86,24 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 def _refuse_binary(head: bytes, path: Path) -> None:
     # What a file begins with says more than how many zeros are in it: packed data may hold many.
     if head.startswith(b"\x1f\x8b"):
-        raise UserError(f"{path.name} is gzipped but not named so", where=str(path), fix=f"call it {path.name}.gz")
+        raise UserError(
+            f"{path.name} is gzipped but not named so",
+            code="data.wrong-extension",
+            where=str(path),
+            fix=f"call it {path.name}.gz",
+        )
     known = head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF", b"\xd0\xcf\x11\xe0"))
     if not known and (head.startswith((b"\xff\xfe", b"\xfe\xff")) or head.count(0) * 4 > len(head)):
         raise UserError(
             f"{path.name} looks like UTF-16, not UTF-8",
+            code="data.not-utf8",
             where=str(path),
             fix=f"iconv -f utf-16 -t utf-8 {path.name} > utf8-{path.name}",
         )
     if known or head.count(0) > 8 + len(head) // 100:
         raise UserError(
             f"{path.name} looks like a binary file, not text",
+            code="data.unknown-format",
             where=str(path),
             fix="export it as CSV in UTF-8",
         )

@@ -54,6 +54,7 @@ def _objects(file: BinaryIO, path: Path, reject: Reject) -> Iterator[tuple[int, 
         if line == 1 and raw.lstrip().startswith(b"["):
             raise UserError(
                 f"{path.name} is one JSON array, not JSON Lines",
+                code="data.json-array",
                 where=f"{path}:1",
                 fix=f"jq -c '.[]' {path.name} > rows.jsonl",
             )

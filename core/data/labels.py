@@ -67,7 +67,9 @@ def count_flags(rows: Mapping[str, Rows], flags: Mapping[str, str]) -> Labels:
     """
     names = tuple(flags.values())
     if len(set(names)) < len(names):
-        raise UserError("a finding is named twice", where="recipe.findings", fix="name each column once")
+        raise UserError(
+            "a finding is named twice", code="config.duplicate", where="recipe.findings", fix="name each column once"
+        )
     counts = {
         split: {name: part.texts(role).count("1") for role, name in flags.items()} for split, part in rows.items()
     }
@@ -75,7 +77,8 @@ def count_flags(rows: Mapping[str, Rows], flags: Mapping[str, str]) -> Labels:
         if count in (0, len(rows["train"])):
             only = "no training row has" if not count else "every training row has"
             raise UserError(
-                f"{only} the finding {name!r}: there is nothing to tell apart",
+                f"{only} the finding {name!r}: there is nothing to distinguish",
+                code="data.constant-label",
                 where="recipe.findings",
                 fix="add rows, or leave it out",
             )
@@ -106,18 +109,22 @@ def find_labels(counts: Counts, wanted: Sequence[str] | None, *, will_split: boo
     _refuse_confusable(counts)
     names = tuple(wanted) if wanted is not None else sort_labels(train)
     if len(set(names)) < len(names):
-        raise UserError("data.labels names a label twice", where="data.labels", fix="name each label once")
+        raise UserError(
+            "data.labels names a label twice", code="config.duplicate", where="data.labels", fix="name each label once"
+        )
     total = sum(train.values())
     if len(names) < 2:
         only = f"every row is {names[0]!r}" if names else "there is no label"
         raise UserError(
             f"the training rows have one class only: {only}",
+            code="data.single-class",
             where="data.label",
             fix="add rows of another class",
         )
     if total < len(names):
         raise UserError(
             f"there are fewer training rows ({total}) than classes ({len(names)})",
+            code="data.too-few-rows",
             where="data.train",
             fix="add rows, at least three of each class",
         )
@@ -126,6 +133,7 @@ def find_labels(counts: Counts, wanted: Sequence[str] | None, *, will_split: boo
     if absent:
         raise UserError(
             f"no training row has the label {_listed(absent)}",
+            code="data.missing-label",
             where="data.labels",
             fix="add such rows or drop it",
         )
@@ -175,6 +183,7 @@ def _refuse_confusable(counts: Counts) -> None:
     usual = max(pairs[0], key=lambda name: (total[name], name))
     raise UserError(
         f"labels that differ by case, space or number format alone: {shown}",
+        code="data.confusable-labels",
         where="data.label",
         fix=f"write them one way in the file, say {usual!r}; data.labels=[...] rejects all it does not name",
     )
@@ -189,6 +198,7 @@ def _refuse_strangers(counts: Counts, names: Sequence[str]) -> None:
         guess = f"is it {near[0]!r}? " if near else ""
         raise UserError(
             f"{split} rows have a label that no training row has: {_listed(strangers)}",
+            code="data.unseen-label",
             where=f"data.{split}",
             fix=f"{guess}add training rows with it, or data.labels=[...] to reject all it does not name",
         )
@@ -201,6 +211,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
     if len(single) == len(train):
         raise UserError(
             f"every row has a label of its own ({len(single)} labels in {len(single)} rows)",
+            code="data.unique-labels",
             where="data.label",
             fix="is it the right column? data.label=<column>",
         )
@@ -209,6 +220,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
     guess = f"is it a misspelt {near[0]!r}? " if near else ""
     raise UserError(
         f"only one row has the label {_listed(single)}: it cannot be both learned and measured",
+        code="data.rare-label",
         where="data.train",
         fix=f"{guess}add rows with it, leave it out of data.labels=[...], or give validation and test rows",
     )

@@ -88,6 +88,7 @@ def guard(
         if not len(kept[part.split]):
             raise UserError(
                 f"every {part.split} row is in another split too ({summary})",
+                code="data.shared-rows",
                 where=f"data.{part.split}",
                 fix="give other rows; are two splits the same file?",
             )
@@ -162,9 +163,10 @@ def _error(leaks: tuple[Leak, ...], summary: str) -> UserError:
             shown.append(f"{leak.split} {leak.left} has {twin} in {leak.other}: {leak.right}{degree}")
     return UserError(
         f"the splits share rows: {summary}",
+        code="data.shared-rows",
         where="\n         ".join(shown),
         fix="data.leaks=drop leaves these rows out of train and validation (test is never touched); "
-        "data.leaks=allow goes on, and the report says so"
+        "data.leaks=allow continues, and the report says so"
         + ("; data.near_duplicate=1 compares exactly" if any(leak.kind == "near" for leak in leaks) else ""),
     )
 

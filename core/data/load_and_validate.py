@@ -152,11 +152,14 @@ def _sources(
     if given:
         raise UserError(
             f"data.{next(iter(given))} is set and data.train is not",
+            code="data.no-source",
             where="data.train",
             fix="data.train=rows.csv",
         )
     if not samples:
-        raise UserError("no training rows are named", where="data.train", fix="data.train=rows.csv")
+        raise UserError(
+            "no training rows are given", code="data.no-source", where="data.train", fix="data.train=rows.csv"
+        )
     return dict(samples), SAMPLES, notes
 
 
@@ -199,6 +202,7 @@ def _read_all(
         if not len(rows):
             raise UserError(
                 f"no {name} row can be used",
+                code="data.no-usable-rows",
                 where=str(rejects.path),
                 fix=f"give other rows: data.{name}=rows.csv",
             )

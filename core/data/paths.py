@@ -33,7 +33,7 @@ def resolve_paths(spec: Any, key: str, folders: bool = False) -> list[Path]:
         for path in _expand(item, key, folders):
             found.setdefault(path.resolve(), path)
     if not found:
-        raise UserError("no rows are named", where=key, fix=f"{key}=rows.csv")
+        raise UserError("no rows are given", code="data.no-source", where=key, fix=f"{key}=rows.csv")
     return sorted(found.values())
 
 
@@ -59,6 +59,7 @@ def _items(spec: Any, key: str) -> list[str]:
             return [str(item) for item in items]
     raise UserError(
         f"{spec!r} is neither a path nor a list of paths",
+        code="config.wrong-type",
         where=key,
         fix=f"{key}=rows.csv or {key}=[a.csv,b.csv]",
     )
@@ -75,7 +76,12 @@ def _expand(item: str, key: str, folders: bool) -> list[Path]:
         files = [match for match in matches if match.is_file()]
         if files:
             return files
-        raise UserError(f"no file matches {item}", where=key, fix=f"check the pattern: {key}='folder/*.csv'")
+        raise UserError(
+            f"no file matches {item}",
+            code="data.missing-file",
+            where=key,
+            fix=f"check the pattern: {key}='folder/*.csv'",
+        )
     raise _missing(path, key)
 
 
@@ -87,11 +93,13 @@ def _dataset_folder(path: Path, key: str) -> Path:
         splits = json.loads(several.read_text(encoding="utf-8"))["splits"]
         raise UserError(
             f"{path} holds several splits: {', '.join(splits)}",
+            code="data.several-splits",
             where=key,
             fix="choose one, " + " or ".join(f"{key}={path / split}" for split in splits),
         )
     raise UserError(
         f"{path} is a folder, and not one saved by datasets.Dataset.save_to_disk (it has no state.json)",
+        code="data.not-a-dataset",
         where=key,
         fix=f"name the files in it: {key}='{path}/*.csv'",
     )
@@ -100,8 +108,13 @@ def _dataset_folder(path: Path, key: str) -> Path:
 def _missing(path: Path, key: str) -> UserError:
     folder = path.parent
     if not folder.is_dir():
-        return UserError(f"{path} does not exist: there is no folder {folder}", where=key, fix=f"{key}=<path>")
+        return UserError(
+            f"{path} does not exist: there is no folder {folder}",
+            code="data.missing-file",
+            where=key,
+            fix=f"{key}=<path>",
+        )
     names = sorted(entry.name for entry in folder.iterdir())
     near = difflib.get_close_matches(path.name, names, n=3)
     fix = f"did you mean {' or '.join(f'{key}={folder / name}' for name in near)}?" if near else f"{key}=<path>"
-    return UserError(f"{path} does not exist", where=key, fix=fix)
+    return UserError(f"{path} does not exist", code="data.missing-file", where=key, fix=fix)

@@ -75,6 +75,7 @@ class RejectLog:
         except OSError as error:
             raise UserError(
                 f"the rejected rows cannot be written: {error.strerror}",
+                code="file.not-writable",
                 where=str(self.path),
                 fix="make room there or choose another run_dir",
             ) from error
@@ -83,7 +84,7 @@ class RejectLog:
         """Stop when more rows were rejected than `limit` allows.
 
         Raises:
-            UserError: How many of how many, the first three with their place, and how to go on.
+            UserError: How many of how many, the first three with their place, and the fix.
         """
         if self.count <= self.limit:
             return
@@ -95,11 +96,12 @@ class RejectLog:
             shown.append(f"(listed in {self.path})")
         raise UserError(
             f"{self.count} of {self.read} rows cannot be used (data.max_rejects={self.limit})",
+            code="data.rejected-rows",
             where="\n         ".join(shown),
-            fix=self._mend(rejected),
+            fix=self._fix(rejected),
         )
 
-    def _mend(self, rejected: list[Reject]) -> str:
+    def _fix(self, rejected: list[Reject]) -> str:
         lost = any("there is no such file" in entry.reason for entry in rejected)
         root = "data.image_root=<folder> says what paths are relative to; " if lost else ""
         if self.count >= self.read:

@@ -145,6 +145,7 @@ class RowWriter:
     def _full(self, error: OSError) -> UserError:
         return UserError(
             f"the checked rows cannot be written: {error}",
+            code="file.scratch-not-writable",
             where=self._folder,
             fix="make room there, or name another folder in the environment variable TMPDIR",
         )

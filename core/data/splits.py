@@ -79,12 +79,14 @@ def _fractions(missing: list[str], config: DataConfig) -> dict[str, float]:
         if not 0.0 < fraction < 1.0:
             raise UserError(
                 f"data.{side}_fraction must lie between 0 and 1, and is {fraction:g}",
+                code="config.out-of-range",
                 where=f"data.{side}_fraction",
                 fix=f"data.{side}_fraction=0.1, or give the rows: data.{side}=rows.csv",
             )
     if sum(fractions.values()) >= 1.0:
         raise UserError(
             "validation and test together take all rows",
+            code="config.out-of-range",
             where="data.validation_fraction, data.test_fraction",
             fix="data.validation_fraction=0.1 data.test_fraction=0.1",
         )
@@ -154,6 +156,7 @@ def _lend(name: str, side: np.ndarray, sizes: np.ndarray, labels: np.ndarray, un
             return
     raise UserError(
         f"there are too few separate rows to split off {name} rows",
+        code="data.too-few-rows",
         where="data.train",
         fix=f"add rows (equal texts and one group count once), or give them: data.{name}=rows.csv",
     )
@@ -168,14 +171,15 @@ def _choose(
     if config.shots is not None and config.max_rows is not None:
         raise UserError(
             "data.shots and data.max_rows both limit the training rows",
+            code="config.conflict",
             where="data.shots",
             fix="set one of them",
         )
     if config.shots is not None and label is None:
-        raise UserError("data.shots needs labels", where="data.shots", fix="data.max_rows=100")
+        raise UserError("data.shots needs labels", code="data.no-labels", where="data.shots", fix="data.max_rows=100")
     if (config.shots or config.max_rows or 0) < 1:
         key = "data.shots" if config.shots is not None else "data.max_rows"
-        raise UserError(f"{key} must be at least 1", where=key, fix=f"{key}=100")
+        raise UserError(f"{key} must be at least 1", code="config.out-of-range", where=key, fix=f"{key}=100")
     by_label = {name: random.permutation(rows[labels[rows] == name]) for name in sorted(set(labels[rows]))}
     if config.shots is not None:
         wanted = dict.fromkeys(by_label, config.shots)
@@ -191,6 +195,7 @@ def _check_shots(by_label: dict[str, np.ndarray], shots: int) -> None:
         shown = ", ".join(f"{name!r} has {count}" for name, count in list(few.items())[:5])
         raise UserError(
             f"data.shots={shots} asks for more training rows than there are: {shown}",
+            code="data.too-few-rows",
             where="data.shots",
             fix=f"data.shots={min(few.values())}",
         )
@@ -204,6 +209,7 @@ def _shares(counts: dict[str, int], wanted: int) -> dict[str, int]:
     if wanted < len(counts):
         raise UserError(
             f"data.max_rows={wanted} is less than one row for each of {len(counts)} labels",
+            code="data.too-few-rows",
             where="data.max_rows",
             fix=f"data.max_rows={len(counts) * 10}",
         )

@@ -194,6 +194,7 @@ class Family(ABC, Generic[RecipeT]):
         """Talk with a bundle's model; ``options`` are those of `tunebook chat`."""
         raise UserError(
             f"This bundle's model {self.does} and does not talk.",
+            code="chat.not-a-chat-model",
             where=str(folder),
             fix=f"ask it with: tunebook predict {folder}",
         )
@@ -202,5 +203,8 @@ class Family(ABC, Generic[RecipeT]):
         """Write a bundle's model as an ONNX file; returns what it takes and gives, in words."""
         plain = f"text models are plain transformers folders: optimum-cli export onnx --model {folder}"
         raise UserError(
-            "Only image models are exported by Tunebook.", where=str(folder), fix=f"{plain} --task {self.task} out"
+            "Only image models are exported by Tunebook.",
+            code="export.not-an-image-model",
+            where=str(folder),
+            fix=f"{plain} --task {self.task} out",
         )

@@ -43,6 +43,7 @@ def check_linears(model: nn.Module, targets: Sequence[str]) -> None:
     if not targets:
         raise UserError(
             f"LoRA needs linear layers, and the backbone of {type(model).__name__} is made of convolutions alone.",
+            code="model.no-linear-layers",
             where="adapt.method",
             fix="adapt=full or adapt=head",
         )
@@ -66,12 +67,18 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
         if not wanted <= leaves:
             raise UserError(
                 f"The model has no layer named {', '.join(sorted(wanted - leaves))}.",
+                code="model.unknown-layer",
                 where="adapt.lora_targets",
                 fix=f"choose from: {', '.join(sorted(leaves))}",
             )
         targets = [n for n in targets if n.rsplit(".", 1)[-1] in wanted]
     if config.lora_rank < 1:
-        raise UserError("The LoRA rank must be at least 1.", where="adapt.lora_rank", fix="adapt.lora_rank=8")
+        raise UserError(
+            "The LoRA rank must be at least 1.",
+            code="config.out-of-range",
+            where="adapt.lora_rank",
+            fix="adapt.lora_rank=8",
+        )
     from transformers.pytorch_utils import Conv1D
 
     settings = LoraConfig(
@@ -105,6 +112,7 @@ def check_adapters(model: nn.Module) -> None:
         others = sorted({layer for layer, _ in adapters} - set(layers))
         raise UserError(
             f"The adapters of the layers {', '.join(layers)} do not take part in what this model computes.",
+            code="model.unused-layers",
             where="adapt.lora_targets",
             fix=f"adapt.lora_targets=[{','.join(others)}], or adapt=full" if others else "adapt=full",
         )

@@ -64,6 +64,7 @@ def _prefix(model: nn.Module) -> str:
 def _unknown_pooling(model: nn.Module) -> UserError:
     return UserError(
         f"adapt=head does not know where the head of {type(model).__name__} starts.",
+        code="model.no-final-layer",
         where="adapt.method",
         fix="adapt=full or adapt=lora",
     )

@@ -73,6 +73,7 @@ def load_writing_model(
     except Exception as error:  # transformers raises nearly anything here
         raise UserError(
             f"'{source.name}' cannot be used as {kind}: {str(error).strip().splitlines()[0]}",
+            code="model.wrong-kind",
             where="model.name",
             fix=fix,
         ) from error

@@ -74,7 +74,10 @@ def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
     if looks_like_path or not name.strip():
         raise UserError(
-            f"There is no folder '{name}'.", where="model.name", fix=f"check the path{_near_folder(folder)}"
+            f"There is no folder '{name}'.",
+            code="model.not-found",
+            where="model.name",
+            fix=f"check the path{_near_folder(folder)}",
         )
     return from_hub(config, weights)
 
@@ -114,24 +117,28 @@ def from_hub(config: ModelConfig, weights: bool, instead: str = "a starter that 
     except GatedRepoError as error:
         raise UserError(
             f"The model '{config.name}' is gated.",
+            code="model.gated-access",
             where="model.name",
             fix="accept its terms on the hub and run `hf auth login`",
         ) from error
     except LocalEntryNotFoundError as error:
         raise UserError(
             f"The model '{config.name}' is neither a folder nor in the hub's cache, and the hub cannot be reached.",
+            code="model.hub-unreachable",
             where="model.name",
             fix=f"check the name and the network; offline, give the folder of a downloaded model, or {instead}",
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(
             f"The model '{config.name}' has no revision '{config.revision}'.",
+            code="model.unknown-revision",
             where="model.revision",
             fix="name a branch, tag or commit of it",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             f"There is no model '{config.name}', neither as a folder nor on the hub.",
+            code="model.not-found",
             where="model.name",
             fix="check the spelling; a private model needs `hf auth login`",
         ) from error
@@ -153,7 +160,7 @@ def weight_files(folder: Path) -> list[Path]:
     if index.is_file():
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         if not all(isinstance(name, str) and Path(name).name == name for name in shards):
-            raise ValueError("a shard is no file of this folder")
+            raise ValueError("a shard is not a file of this folder")
         return [folder / name for name in sorted(shards)]
     single = folder / "model.safetensors"
     return [single] if single.is_file() else []
@@ -182,6 +189,7 @@ def check_folder(folder: Path, weights: bool = True) -> None:
     if not (folder / "config.json").is_file():
         raise UserError(
             "This folder holds no model: config.json is missing.",
+            code="model.missing-config",
             where=where,
             fix="model.name must be a folder written by save_pretrained",
         )
@@ -192,6 +200,7 @@ def check_folder(folder: Path, weights: bool = True) -> None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             "The index of the model's weights cannot be read.",
+            code="model.damaged-weights",
             where=f"{where}/model.safetensors.index.json",
             fix="copy or download the model again",
         ) from error
@@ -203,7 +212,12 @@ def check_folder(folder: Path, weights: bool = True) -> None:
                 f"{pickled[0]} is a pickle, which can run code when it is read: convert it with "
                 "AutoModel.from_pretrained(folder).save_pretrained(new_folder) where you trust it"
             )
-        raise UserError("This folder holds no weights: model.safetensors is missing.", where=where, fix=fix)
+        raise UserError(
+            "This folder holds no weights: model.safetensors is missing.",
+            code="model.missing-weights",
+            where=where,
+            fix=fix,
+        )
     for file in files:
         check_safetensors(file)
 
@@ -215,7 +229,8 @@ def check_safetensors(file: Path) -> None:
         UserError: The file is missing, cut short or not safetensors at all.
     """
     damaged = UserError(
-        "The model's weights are damaged: this is no whole safetensors file.",
+        "The model's weights are damaged: this is not a complete safetensors file.",
+        code="model.damaged-weights",
         where=str(file),
         fix="copy or download the model again",
     )

@@ -53,17 +53,20 @@ def load_tokenizer(source: ModelSource) -> Any:
         if _is_timm(source):
             raise UserError(
                 f"'{source.name}' is an image model, and this recipe reads texts.",
+                code="model.wrong-kind",
                 where="model.name",
                 fix="choose a text model: model=starter_text",
             ) from error
         raise UserError(
             f"The tokenizer of '{source.name}' cannot be loaded: {str(error).splitlines()[0]}",
+            code="model.load-failed",
             where=str(source.folder),
             fix="the folder needs tokenizer.json beside the model",
         ) from error
     if not tokenizer.is_fast or not len(tokenizer):
         raise UserError(
             f"The model '{source.name}' has no fast tokenizer.",
+            code="model.no-fast-tokenizer",
             where=str(source.folder),
             fix="put a tokenizer.json beside the model",
         )
@@ -109,6 +112,7 @@ def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int 
     if not 3 <= wanted <= limit:
         raise UserError(
             f"data.max_length={wanted} does not fit: '{source.name}' takes 3 to {limit} tokens.",
+            code="config.out-of-range",
             where="data.max_length",
             fix=f"data.max_length={min(max(wanted, 3), limit)}, or another model",
         )
@@ -122,7 +126,12 @@ def set_dropout(settings: Any, dropout: float | None) -> None:
     named = (k for k in settings.to_dict() if "dropout" in k or k.endswith("pdrop"))  # GPT-2 calls it pdrop
     keys = [k for k in named if isinstance(getattr(settings, k), float)]
     if not keys:
-        raise UserError("This model has no dropout to set.", where="model.dropout", fix="leave model.dropout unset")
+        raise UserError(
+            "This model has no dropout to set.",
+            code="model.no-dropout",
+            where="model.dropout",
+            fix="leave model.dropout unset",
+        )
     for key in keys:
         setattr(settings, key, dropout)
 
@@ -144,6 +153,7 @@ def load_backbone(source: ModelSource) -> nn.Module:
     except Exception as error:  # transformers raises nearly anything here
         raise UserError(
             f"The model '{source.name}' cannot be loaded: {str(error).strip().splitlines()[0]}",
+            code="model.load-failed",
             where=str(source.folder),
             fix="choose a model that transformers has a class for, with whole weights",
         ) from error

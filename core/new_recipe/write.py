@@ -91,16 +91,23 @@ def plan_recipe(name: str, family: str, private: bool, into: Path) -> NewRecipe:
         hint = f"did you mean --family {near[0]}? " if near else ""
         raise UserError(
             f"There is no family '{family}'.",
+            code="command.unknown-choice",
             where=f"--family {family}",
             fix=f"{hint}the families are: {', '.join(FAMILIES)}",
         )
     _check_name(name, private)
     folder = (into / (name if private else name.replace("_", "-"))).absolute()
     if not into.is_dir():
-        raise UserError("The folder to write into is missing.", where=f"--into {into}", fix="create it first")
+        raise UserError(
+            "The folder to write into is missing.",
+            code="file.missing-folder",
+            where=f"--into {into}",
+            fix="create it first",
+        )
     if folder.exists():
         raise UserError(
             "There is such a folder already; nothing is written over.",
+            code="file.exists",
             where=str(folder),
             fix="choose another name, or another place with --into <folder>",
         )
@@ -113,24 +120,30 @@ def _check_name(name: str, private: bool) -> None:
         shaped = "".join(c if c.isalnum() else "_" for c in name.lower() if c.isascii()).strip("_0123456789")
         hint = f"such as {shaped}" if shaped.isidentifier() and not keyword.iskeyword(shaped) else "such as my_recipe"
         raise UserError(
-            f"'{name}' can be no recipe's name.",
+            f"'{name}' is not a valid recipe name.",
+            code="recipe.bad-name",
             where=name,
-            fix=f"small letters, digits and _, with a letter first and no word of Python: {hint}",
+            fix=f"lower-case letters, digits and _, a letter first, and not a Python keyword: {hint}",
         )
     if len(name) > LONGEST:
         raise UserError(
             f"The name has {len(name)} letters, and files are called by it.",
+            code="recipe.bad-name",
             where=f"{name[:20]}...",
             fix=f"choose one of at most {LONGEST}",
         )
     taken = find_recipes().get(name)
     if taken is not None:
         raise UserError(
-            f"There is a recipe named '{name}' already.", where=taken.distribution, fix="choose another name"
+            f"There is a recipe named '{name}' already.",
+            code="recipe.name-taken",
+            where=taken.distribution,
+            fix="choose another name",
         )
     if not private and importlib.util.find_spec(name) is not None:
         raise UserError(
             f"There is a Python module named '{name}' already, which the package would hide or be hidden by.",
+            code="recipe.name-taken",
             where=str(getattr(importlib.util.find_spec(name), "origin", "") or name),
             fix=f"choose another name, such as {name}_recipe, or write a private folder with --folder",
         )

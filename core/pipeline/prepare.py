@@ -55,13 +55,24 @@ def _check_ranges(config: TrainConfig) -> None:
     config_of = {"data": config.data, "optim": config.optim, "trainer": config.trainer, "adapt": config.adapt}
     config_of |= {"model": config.model, "evaluation": config.evaluation}
     if not 0 <= config.seed < 2**32:
-        raise UserError(f"seed must be from 0 to {2**32 - 1}, not {config.seed}.", where="seed", fix="seed=0")
+        raise UserError(
+            f"seed must be from 0 to {2**32 - 1}, not {config.seed}.",
+            code="config.out-of-range",
+            where="seed",
+            fix="seed=0",
+        )
     for split in ("train", "validation", "test"):
         if getattr(config.data, split) == "":
-            raise UserError(f"data.{split} has no value.", where=f"data.{split}", fix=f"data.{split}=rows.csv")
+            raise UserError(
+                f"data.{split} has no value.",
+                code="config.missing-value",
+                where=f"data.{split}",
+                fix=f"data.{split}=rows.csv",
+            )
     if config.adapt.unfreeze_epochs and config.adapt.method is not Method.full:
         raise UserError(
             f"adapt={config.adapt.method.name} has no backbone to unfreeze.",
+            code="config.conflict",
             where="adapt.unfreeze_epochs",
             fix="adapt=full adapt.unfreeze_epochs=2",
         )
@@ -71,7 +82,10 @@ def _check_ranges(config: TrainConfig) -> None:
         if value is not None and not low <= value <= high:
             allowed = f"from {low:g} to {high:g}" if high < _UP else f"at least {low:g}"
             raise UserError(
-                f"{key} must be {allowed}, not {value:g}.", where=key, fix="choose such a number, or leave it out"
+                f"{key} must be {allowed}, not {value:g}.",
+                code="config.out-of-range",
+                where=key,
+                fix="choose such a number, or leave it out",
             )
 
 

@@ -101,7 +101,8 @@ def check_same(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> li
             continue
         if before.get(key) != now[key]:
             raise UserError(
-                f"This run cannot go on: {name} changed since it was interrupted.",
+                f"This run cannot be resumed: {name} changed since it was interrupted.",
+                code="run.changed",
                 where=str(run_dir / "record.json"),
                 fix="put back what it was, or start a new run",
             )

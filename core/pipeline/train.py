@@ -81,6 +81,7 @@ def read_config(run: RunFolder) -> TrainConfig:
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(
             f"The run's config cannot be read: {str(error).splitlines()[0]}.",
+            code="run.damaged-config",
             where=str(run.config),
             fix="put it back as it was written, or start a new run",
         ) from error
@@ -96,6 +97,7 @@ def check_devices(config: TrainConfig) -> None:
     if started_by_torchrun() and started != wanted:
         raise UserError(
             f"torchrun started {started} processes, but the config has {wanted}.",
+            code="training.wrong-world-size",
             where="trainer.devices, trainer.num_nodes",
             fix=f"trainer=ddp trainer.devices={started}",
         )

@@ -84,6 +84,7 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
         raise UserError(
             f"The backbone would still be frozen in part at the end: there are {steps} steps, "
             f"{context.steps_per_epoch} an epoch.",
+            code="config.out-of-range",
             where="adapt.unfreeze_epochs",
             fix=f"at most {steps / context.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
         )

@@ -17,7 +17,10 @@ CORE = ("tunebook.recipe.", "tunebook.families.")
 
 
 class BrokenContract(UserError):
-    """A recipe that does not keep the contract: its author's to fix, not its user's."""
+    """A recipe that breaks the contract: its author's to fix, not its user's."""
+
+    def __init__(self, what: str, *, where: str, fix: str) -> None:
+        super().__init__(what, code="recipe.broken-contract", where=where, fix=fix)
 
 
 def family_of(recipe_class: type) -> type[Any]:
@@ -89,7 +92,7 @@ def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
     elif name == "watch_mode" and own not in ("max", "min"):
         return f"its `watch_mode` is {own!r}", 'write "max" or "min"'
     elif name == "Config" and not (isinstance(own, type) and "__dataclass_fields__" in vars(own)):
-        return "its `Config` is no dataclass", "write @dataclass above the class of its options"
+        return "its `Config` is not a dataclass", "write @dataclass above the class of its options"
     return None
 
 

@@ -32,6 +32,7 @@ def recipe_failure(error: BaseException) -> UserError | None:
             said = " ".join(str(error).split())
             return UserError(
                 f"The recipe '{found.name}' failed in its `{frame.name}`: {type(error).__name__}: {said}",
+                code="recipe.code-failed",
                 where=f"{found.distribution}, {file}:{frame.lineno}",
                 fix=f"fix its code; {TRACEBACK}=1 in the environment shows the whole traceback",
             )

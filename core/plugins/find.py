@@ -146,6 +146,7 @@ def unknown_recipe(name: str, known: Iterable[str]) -> UserError:
     notes = "".join(f"; {note}" for note in folder_notes())
     return UserError(
         f"There is no recipe named '{name}'.",
+        code="recipe.not-found",
         where=f"recipe={name}",
         fix=f"{hint}`tunebook list` shows all recipes; one in a folder of yours needs {VARIABLE}=<folder>{notes}",
     )

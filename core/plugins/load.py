@@ -73,6 +73,7 @@ def _only(found: Found, module: ModuleType) -> Any:
         names = ", ".join(c.__name__ for c in recipes)
         raise UserError(
             f"The recipe '{found.name}' must be one class, and its module defines {names or 'none'}.",
+            code="recipe.not-one-class",
             where=f"{found.distribution}, {found.source or found.module}",
             fix="keep one class in it that derives from one of tunebook's families; move others to a file beside it",
         )
@@ -90,6 +91,7 @@ def _not_imported(found: Found, error: BaseException) -> UserError:
             fix = f"it lies beside recipe.py: write `from . import {beside}` or `from .{beside} import ...`"
     return UserError(
         f"The recipe '{found.name}' cannot be imported: {type(error).__name__}{': ' if said else ''}{said}",
+        code="recipe.import-failed",
         where=f"{found.distribution}, {_place(found, error)}",
         fix=fix,
     )
@@ -111,6 +113,7 @@ def _checked(found: Found, loaded: Any) -> type[Recipe[Any]]:
     if not (isinstance(loaded, type) and issubclass(loaded, Recipe)):
         raise UserError(
             f"The entry point of '{found.name}' is not a Recipe class.",
+            code="recipe.not-a-recipe",
             where=f"{found.distribution}, {found.code}",
             fix="point it at a class that derives from one of tunebook's families",
         )

@@ -75,7 +75,7 @@ def private_recipes() -> list[Path]:
 def folder_notes() -> list[str]:
     """What is wrong with the folders named, one line each."""
     source, folders = _named()
-    missing = [f"{source}: {folder} is no folder" for folder in folders if not folder.is_dir()]
+    missing = [f"{source}: {folder} is not a folder" for folder in folders if not folder.is_dir()]
     empty = [f"{source}: {folder} holds no recipe.py" for folder in folders if folder.is_dir() and not _within(folder)]
     return missing + empty
 

@@ -37,7 +37,12 @@ class Trouble:
     def error(self, found: Found) -> UserError:
         """The message for whoever chose the recipe."""
         where = f"{found.distribution}, {self.where}" if self.where else found.distribution
-        return UserError(f"The recipe '{found.name}' cannot be used: {self.what}", where=where, fix=self.fix)
+        return UserError(
+            f"The recipe '{found.name}' cannot be used: {self.what}",
+            code="recipe.not-usable",
+            where=where,
+            fix=self.fix,
+        )
 
 
 def trouble(found: Found) -> Trouble | None:
@@ -69,7 +74,7 @@ def code_trouble(found: Found) -> Trouble | None:
         return Trouble(f"{others} offers a recipe named '{found.name}' too", fix, whole=True)
     if not all(part.isidentifier() for part in found.module.split(".")):
         private = found.module.startswith(PACKAGE)
-        what = "its folder's name is no Python name" if private else f"'{found.code}' is no module"
+        what = "its folder's name is not a Python name" if private else f"'{found.code}' is not a module"
         return Trouble(
             what, "rename it: letters, digits and _" if private else "write package.module:Class", found.code
         )
@@ -91,7 +96,7 @@ def _source_trouble(source: Path, attribute: str) -> Trouble | None:
     try:
         tree = parsed(source)
     except SyntaxError as error:
-        return Trouble(f"its code is no Python: {error.msg}", "correct it there", f"{source}:{error.lineno}")
+        return Trouble(f"its code has a syntax error: {error.msg}", "correct it there", f"{source}:{error.lineno}")
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return Trouble(f"its code cannot be read: {error}", "correct it there", str(source))
     for version, line in _contracts(tree, attribute):

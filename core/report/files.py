@@ -84,7 +84,10 @@ def read_predictions(path: Path, rows: Predictions) -> Predictions:
     columns = [f"probability_{label}" for label in rows.labels]
     if places != list(zip(rows.files, rows.lines, strict=True)) or not all(c in (found or [{}])[0] for c in columns):
         raise UserError(
-            "These predictions are about other rows or labels.", where=str(path), fix="make the run once more"
+            "These predictions are about other rows or labels.",
+            code="run.other-rows",
+            where=str(path),
+            fix="repeat the run",
         )
     probabilities = np.array([[float(line[column]) for column in columns] for line in found])
     index = {label: number for number, label in enumerate(rows.labels)}

@@ -184,7 +184,7 @@ def _a_step_down(bench: Bench) -> float:
     slopes = [(p, p.grad) for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(float(slope.square().sum()) for _, slope in slopes))
     if not norm:
-        raise Failed("the loss has no gradient: nothing can be learnt from it")
+        raise Failed("the loss has no gradient: nothing can be learned from it")
     size = math.sqrt(sum(float(p.detach().square().sum()) for p, _ in slopes))
     kept = [p.detach().clone() for p, _ in slopes]
     with torch.no_grad():

@@ -65,7 +65,7 @@ def _planned(found: Found, overrides: Sequence[str], folder: Path, outcomes: dic
         return {"plan": _plan(found, overrides, folder)}
     except Exception as error:  # a stranger's code may raise anything
         if isinstance(error, UserError) and not isinstance(error, BrokenContract):
-            return {"unplanned": str(error)}
+            return {"unplanned": error.parts()}
         outcomes["composes"] = [Status.failed.value, in_a_line(error, str(found.home or ""))]
     return {}
 
@@ -137,13 +137,13 @@ def _composes(found: Found) -> str:
     return f"{loaded.__name__} of family {loaded.family}, model {config.model.name}"
 
 
-def _refusal(name: str, overrides: Sequence[str]) -> str:
-    """Why the user's own overrides cannot be, or nothing: that is no fault of the recipe."""
+def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | None:
+    """Why the user's own overrides cannot be, in the parts of its error: that is no fault of the recipe."""
     try:
         compose_config([f"recipe={name}", *overrides])
     except UserError as error:
-        return str(error)
-    return ""
+        return error.parts()
+    return None
 
 
 def _options(found: Found, overrides: Sequence[str]) -> str:
@@ -233,6 +233,7 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
     if "train" not in sources:
         raise UserError(
             "The recipe has no sample rows to be verified with.",
+            code="recipe.no-samples",
             where=f"recipe={recipe.options.name}",
             fix="put some in samples/train.csv beside its class, or name some: data.train=rows.csv",
         )

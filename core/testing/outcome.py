@@ -13,14 +13,14 @@ CHECKS: dict[str, str] = {
     "typo": "a misspelt option is refused, and the near one is named",
     "bad_rows": "broken rows are rejected, each with a reason",
     "loss": "the loss of a batch is finite, and falls along its gradient",
-    "overfits": "a batch can be learnt by heart",
+    "overfits": "a batch can be overfitted",
     "trains": "a small run trains up to a tuned model",
     "save_load": "the bundle answers as the model did in memory",
     "metrics": "metrics.json says what predictions.csv shows",
     "labels": "labels keep their order from training to `predict`",
     "plain": "the bundle opens without Tunebook, and answers the same",
-    "resume": "a run that is killed and goes on ends in the same weights",
-    "offline": "no network is asked for anything",
+    "resume": "a run that is killed and resumed ends in the same weights",
+    "offline": "no network access is attempted",
 }
 """Each check and what it shows, in the order told."""
 

@@ -82,7 +82,7 @@ def verify_recipe(
         tell("looking at its code and page")
         made = _first_look(name, overrides, folder)
         if "refused" in made or ("unplanned" in made and wanted - set(FIRST)):
-            raise UserError(made.get("refused") or made["unplanned"])
+            raise UserError(**(made["refused"] if "refused" in made else made["unplanned"]))
         told: dict[str, list[str]] = dict(made["outcomes"])
         if "plan" in made and wanted - set(FIRST):
             with nullcontext(workshop) if workshop else open_workshop() as shop:
@@ -97,7 +97,10 @@ def _wanted(only: Collection[str]) -> set[str]:
             near = get_close_matches(name, CHECKS, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UserError(
-                f"There is no check named '{name}'.", where="only", fix=f"{hint}they are: {', '.join(CHECKS)}"
+                f"There is no check named '{name}'.",
+                code="command.unknown-choice",
+                where="only",
+                fix=f"{hint}they are: {', '.join(CHECKS)}",
             )
     return set(only or CHECKS)
 
@@ -187,7 +190,7 @@ class _Jobs:
         if killed.status != -9:
             return [Status.failed.value, killed.failure or "training ended before it could be killed"]
         done = self._do("tunebook.testing.small_run:resumed", **self.rows)
-        return done.value or [Status.failed.value, f"the killed run cannot go on: {done.failure}"]
+        return done.value or [Status.failed.value, f"the killed run cannot be resumed: {done.failure}"]
 
 
 def _offline(folder: Path, home: Path | None) -> list[str]:

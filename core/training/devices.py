@@ -20,13 +20,17 @@ def choose_accelerator(config: TrainerConfig) -> str:
     if config.accelerator is Accelerator.gpu and not cuda:
         raise UserError(
             "There is no GPU that torch can use here.",
+            code="training.no-device",
             where="trainer.accelerator=gpu",
             fix="trainer=auto or trainer=cpu; `python -c 'import torch; print(torch.cuda.is_available())'`"
-            " tells whether torch sees one",
+            " says whether torch sees one",
         )
     if config.accelerator is Accelerator.mps and not mps:
         raise UserError(
-            "There is no Apple GPU here.", where="trainer.accelerator=mps", fix="trainer=auto or trainer=cpu"
+            "There is no Apple GPU here.",
+            code="training.no-device",
+            where="trainer.accelerator=mps",
+            fix="trainer=auto or trainer=cpu",
         )
     if config.accelerator is Accelerator.cpu:
         return "cpu"
@@ -49,6 +53,7 @@ def choose_precision(config: TrainerConfig, accelerator: str) -> Any:
     if accelerator == "cpu" and not (config.precision is Precision.bf16 and _cpu_has_bf16()):
         raise UserError(
             f"This CPU has no {config.precision.name} arithmetic; it would be several times slower.",
+            code="training.unsupported-precision",
             where="trainer.precision",
             fix="trainer.precision=auto",
         )
@@ -67,17 +72,26 @@ def choose_strategy(config: TrainerConfig, accelerator: str) -> Any:
     """
     several = config.devices * config.num_nodes > 1
     if config.devices < 1 or config.num_nodes < 1:
-        raise UserError("At least one device is needed.", where="trainer.devices", fix="trainer.devices=1")
+        raise UserError(
+            "At least one device is needed.",
+            code="config.out-of-range",
+            where="trainer.devices",
+            fix="trainer.devices=1",
+        )
     if accelerator == "cuda" and config.devices > torch.cuda.device_count():
         raise UserError(
-            f"{config.devices} GPUs are asked for, but torch sees {torch.cuda.device_count()}.",
+            f"{config.devices} GPUs are requested, but torch sees {torch.cuda.device_count()}.",
+            code="training.too-few-devices",
             where="trainer.devices",
             fix=f"trainer.devices={torch.cuda.device_count()}",
         )
     if config.strategy is Strategy.fsdp:
         if accelerator != "cuda":
             raise UserError(
-                "FSDP needs GPUs.", where="trainer.strategy=fsdp", fix="trainer=ddp trainer.accelerator=cpu"
+                "FSDP needs GPUs.",
+                code="training.no-device",
+                where="trainer.strategy=fsdp",
+                fix="trainer=ddp trainer.accelerator=cpu",
             )
         from lightning.pytorch.strategies import FSDPStrategy
 

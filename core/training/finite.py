@@ -35,6 +35,7 @@ def check_finite(losses: Tensor, rows: Tensor, norm: Tensor | None, step: int, w
     more = f" and {len(suspects) - _NAMED} more" if len(suspects) > _NAMED else ""
     raise UserError(
         f"The {what} is not finite at step {step + 1}; the run stops before it can harm the weights.",
+        code="training.not-finite",
         where=f"rows {named}{more}",
         fix="look at these rows; lower optim.lr, lengthen optim.warmup, or set trainer.precision=float32; "
         "the last good checkpoint is as it was",

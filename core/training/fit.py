@@ -88,6 +88,7 @@ def make_trainer(
     if not 0 < trainer.validate_every <= 1:
         raise UserError(
             "trainer.validate_every is a share of an epoch.",
+            code="config.out-of-range",
             where="trainer.validate_every",
             fix="a number above 0.0 and up to 1.0",
         )

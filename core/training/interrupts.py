@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: finish the step, save, say how to go on."""
+"""SIGTERM and Ctrl-C: finish the step, save, say how to resume."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Interrupted(UserError):
         name = signal.Signals(number).name
         super().__init__(
             f"Stopped by {name} after step {step}; the run is saved.",
+            code="run.interrupted",
             where=str(run_dir),
-            fix=f"go on with: tunebook train resume={run_dir}",
+            fix=f"resume with: tunebook train resume={run_dir}",
         )
         self.exit_code = 128 + number
 

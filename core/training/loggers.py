@@ -86,6 +86,7 @@ def _other(which: LoggerName, config: LoggerConfig, folder: Path, name: str, ste
     except ModuleNotFoundError as error:
         raise UserError(
             f"The logger '{which.name}' needs a package that is not installed.",
+            code="package.missing",
             where="logger.names",
             fix=f'pip install "tunebook[{which.name}]"',
         ) from error

@@ -36,7 +36,10 @@ class Pretraining(Recipe[ConfigT]):
         """
         if config.adapt.method not in (Method.full, Method.scratch):
             raise UserError(
-                "Pre-training trains all weights.", where="adapt.method", fix="adapt=scratch, or adapt=full to go on"
+                "Pre-training trains all weights.",
+                code="config.no-effect",
+                where="adapt.method",
+                fix="adapt=scratch, or adapt=full to go on",
             )
         return config.adapt.method is Method.scratch
 
@@ -58,4 +61,9 @@ class Pretraining(Recipe[ConfigT]):
 
     def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
         """A backbone answers no rows."""
-        raise UserError("A pre-trained model answers nothing yet.", where=str(folder), fix=f"model.name={folder}")
+        raise UserError(
+            "A pre-trained model answers nothing yet.",
+            code="recipe.no-answers",
+            where=str(folder),
+            fix=f"model.name={folder}",
+        )

@@ -43,6 +43,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
         if self.options.head is SentimentHead.ordinal and not (labels.is_ordered_numeric or data.labels):
             raise UserError(
                 f"An ordinal head needs labels in order, and these are words: {', '.join(labels.names)}.",
+                code="data.unordered-labels",
                 where="recipe.head=ordinal",
                 fix="give their order from worst to best, data.labels=[bad,fair,good], or use recipe.head=softmax",
             )

@@ -16,6 +16,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from tests.finished import finished
+from tests.user_error import user_error
 from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.bundle.read import open_bundle
 from tunebook.errors import UserError
@@ -211,12 +212,12 @@ def test_a_damaged_manifest_is_one_message(content: Any, phrase: str, bundle: Pa
 def test_a_folder_without_a_bundle_says_what_it_is(tmp_path: Path, run: RunFolder):
     assert find_bundle(str(run.path)) == run.bundle and find_bundle(str(run.bundle)) == run.bundle
     (tmp_path / "unfinished" / "checkpoints").mkdir(parents=True)
-    for folder, phrase in {
-        "unfinished": "tunebook train resume=",
-        "": "holds no bundle",
-        "none": "no such folder",
-    }.items():
-        with pytest.raises(UserError) as caught:
+    for folder, code, phrase in (
+        ("unfinished", "run.not-finished", "tunebook train resume="),
+        ("", "bundle.not-found", "holds no bundle"),
+        ("none", "bundle.not-found", "no such folder"),
+    ):
+        with user_error(code) as caught:
             find_bundle(str(tmp_path / folder))
         assert phrase in str(caught.value)
 

@@ -22,10 +22,10 @@ import pytest
 
 from tests.chatted import STARTER, chatted
 from tests.conftest import Tunebook
+from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.chat import chat_command
 from tunebook.config.schema import ConversationFormat
-from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.command import _obey, _write
 from tunebook.families.text_generation.chat.session import Chat, saving_place
 from tunebook.families.text_generation.data.check import check
@@ -272,14 +272,15 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     for content in ("text,label\n", '{"prompt": "a", "completion": "b"}\n', '{"messages": []}\n[1]\n', "\udcff"):
         other.write_bytes(content.encode("utf-8", "surrogateescape"))
-        with pytest.raises(UserError, match="something else"):
+        with user_error("file.exists", match="something else"):
             saving_place(str(other))
         assert other.read_bytes() == content.encode("utf-8", "surrogateescape")
     (tmp_path / "folder.jsonl").mkdir()
-    for wrong, phrase in ((tmp_path / "a.json", ".jsonl"), (tmp_path / "no/a.jsonl", "missing")):
-        with pytest.raises(UserError, match=phrase):
-            saving_place(str(wrong))
-    with pytest.raises(UserError, match="cannot be saved here"):
+    with user_error("command.wrong-extension", match=r"Conversations are saved as \.jsonl"):
+        saving_place(str(tmp_path / "a.json"))
+    with user_error("file.missing-folder", where=str(tmp_path / "no"), match="The folder to save in is missing"):
+        saving_place(str(tmp_path / "no/a.jsonl"))
+    with user_error("file.not-writable", match="cannot be saved here"):
         saving_place(str(tmp_path / "folder.jsonl"))
     assert saving_place(str(tmp_path / "new.jsonl")) == tmp_path / "new.jsonl"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.jsonl", "other.jsonl"], "looking makes no file"
@@ -292,14 +293,17 @@ def test_a_pipe_stops_at_what_cannot_be_answered_and_saves_what_was(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = tmp_path / "kept.jsonl"
-    for second, phrase in ((b"\xff\xfe", "not UTF-8"), (b"a <|end|> b", "control token")):
-        with pytest.raises(UserError, match=phrase) as caught:
+    for second, code, phrase in (
+        (b"\xff\xfe", "command.not-utf8", "not UTF-8"),
+        (b"a <|end|> b", "chat.bad-turn", "control token"),
+    ):
+        with user_error(code, match=phrase) as caught:
             piped(monkeypatch, capsys, b"Hello.\n" + second + b"\n", bundle, "--max-new-tokens", 4, "--save", kept)
         assert "line 2" in str(caught.value.where)
     assert [len(json.loads(line)["messages"]) for line in kept.read_text().splitlines()] == [2, 2]
-    with pytest.raises(UserError, match="no line on standard input"):
+    with user_error("command.no-input", where="stdin", match="no line on standard input"):
         piped(monkeypatch, capsys, b"", bundle)
-    with pytest.raises(UserError, match="cannot take this system prompt"):
+    with user_error("chat.bad-system-prompt", where="--system", match="cannot take this system prompt"):
         piped(monkeypatch, capsys, b"Hello.\n", bundle, "--system", "<|end|>")
 
 

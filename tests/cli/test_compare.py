@@ -182,7 +182,7 @@ def test_ctrl_c_and_sigterm_end_the_run_at_work_too(tmp_path: Path, rows: Path, 
         os.kill(process.pid, number)
         said, _ = process.communicate(timeout=60)
         assert process.returncode == status, said
-        assert "give the same command again to go on" in said and "Traceback" not in said
+        assert "give the same command again to resume" in said and "Traceback" not in said
         (run,) = folder.glob("full/*")
         assert f"Stopped by {signal.SIGTERM.name} after step" in (run / "rung.log").read_text().splitlines()[-3]
         attempt = json.loads((run / "cost.json").read_text())[-1]

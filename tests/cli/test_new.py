@@ -52,12 +52,12 @@ def test_samples_are_the_same_every_time_and_on_one_side_of_a_split(family: str)
 @pytest.mark.parametrize(
     ("arguments", "phrases"),
     [
-        (["ticket-routing"], ["'ticket-routing' can be no recipe's name", "such as ticket_routing"]),
-        (["TicketRouting"], ["can be no recipe's name", "such as ticketrouting"]),
-        (["class"], ["can be no recipe's name", "such as my_recipe"]),
-        (["3d"], ["can be no recipe's name", "such as d"]),
-        (["../up"], ["can be no recipe's name"]),
-        (["größe"], ["can be no recipe's name"]),
+        (["ticket-routing"], ["'ticket-routing' is not a valid recipe name", "such as ticket_routing"]),
+        (["TicketRouting"], ["is not a valid recipe name", "such as ticketrouting"]),
+        (["class"], ["is not a valid recipe name", "such as my_recipe"]),
+        (["3d"], ["is not a valid recipe name", "such as d"]),
+        (["../up"], ["is not a valid recipe name"]),
+        (["größe"], ["is not a valid recipe name"]),
         (["review_sentiment"], ["a recipe named 'review_sentiment' already", "tunebook 0"]),
         (["json"], ["a Python module named 'json' already", "json_recipe", "--folder"]),
         (["tunebook"], ["a Python module named 'tunebook' already"]),

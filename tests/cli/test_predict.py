@@ -15,8 +15,8 @@ import pytest
 
 from tests.conftest import Tunebook
 from tests.finished import finished
+from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
-from tunebook.errors import UserError
 from tunebook.run_folder import RunFolder
 
 
@@ -90,7 +90,7 @@ def test_rows_that_cannot_be_used_stop_it_or_are_counted(
 ):
     file = tmp_path / "rows.csv"
     file.write_text('text\nfine\n""\ngood\n')
-    with pytest.raises(UserError, match="1 of 3 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, file)
     assert "rows.csv:3" in str(caught.value)
     assert "--max-rejects" in str(caught.value.fix), "the option of this verb, not a config key"
@@ -103,7 +103,7 @@ def test_rows_that_cannot_be_used_stop_it_or_are_counted(
 def test_another_column_is_named_by_an_option(run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "rows.csv"
     file.write_text("id,review\n1,love it\n")
-    with pytest.raises(UserError) as caught:
+    with user_error("data.missing-column", where="--text") as caught:
         predicted(capsys, run, file)
     assert "--text" in str(caught.value) and "data.text" not in str(caught.value)
     assert predicted(capsys, run, file, "--text", "review")[0]["text"] == "love it"
@@ -111,12 +111,12 @@ def test_another_column_is_named_by_an_option(run: RunFolder, tmp_path: Path, ca
 
 def test_a_missing_file_is_told_in_words_of_this_verb(run: RunFolder, tmp_path: Path):
     (tmp_path / "reviews.csv").write_text("text\nfine\n")
-    with pytest.raises(UserError) as caught:
+    with user_error("data.missing-file", where="files") as caught:
         predict_command([str(run.path), str(tmp_path / "review.csv")])
     assert "does not exist" in caught.value.what and "files=" not in str(caught.value)
-    with pytest.raises(UserError, match=r"can be \.csv or \.jsonl"):
+    with user_error("command.wrong-extension", match=r"can be \.csv or \.jsonl"):
         predict_command([str(run.path), "x.csv", "-o", "answers.xlsx"])
-    with pytest.raises(UserError, match="folder of the output is missing"):
+    with user_error("file.missing-folder", match="folder of the output is missing"):
         predict_command([str(run.path), "x.csv", "-o", str(tmp_path / "no" / "answers.csv")])
 
 
@@ -163,11 +163,11 @@ def test_evaluate_with_a_mistake_leaves_nothing(run: RunFolder, tunebook: Tunebo
 def test_an_output_never_replaces_its_input_nor_another_file_unasked(run: RunFolder, tmp_path: Path):
     rows = tmp_path / "new.csv"
     rows.write_text("text\nI love it.\n")
-    with pytest.raises(UserError, match="would replace its own input"):
+    with user_error("command.overwrites-input", match="would replace its own input"):
         predict_command([str(run.path), str(rows), "-o", str(rows), "--overwrite"])
     output = tmp_path / "out.csv"
     output.write_text("precious")
-    with pytest.raises(UserError, match="exists already"):
+    with user_error("file.exists", match="exists already"):
         predict_command([str(run.path), str(rows), "-o", str(output)])
     assert output.read_text() == "precious"
     predict_command([str(run.path), str(rows), "-o", str(output), "--overwrite"])
@@ -189,7 +189,7 @@ def test_evaluate_knows_the_rows_that_the_model_was_trained_on(run: RunFolder, t
     arguments = ["evaluate", f"bundle={run.path}", f"data.test={mixed}", "evaluation.resamples=50"]
     stopped = tunebook(*arguments, f"run_dir={tmp_path / 'a'}")
     assert stopped.returncode == 2
-    assert "48 of 88 rows are such as the model was trained or chosen on" in stopped.stderr
+    assert "48 of 88 rows were already used in training or model selection" in stopped.stderr
     assert "data.leaks=drop" in stopped.stderr
     dropped = tunebook(*arguments, "data.leaks=drop", f"run_dir={tmp_path / 'b'}")
     assert dropped.returncode == 0, dropped.stderr
@@ -203,7 +203,7 @@ def test_rows_that_are_left_out_of_standard_output_are_told_in_a_file_that_stays
 ):
     file = tmp_path / "rows.csv"
     file.write_text("text\n" + '""\n' * 5 + "fine\n")
-    with pytest.raises(UserError, match="5 of 6 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         predict_command([str(run.path), str(file)])
     named = Path(str(caught.value.where).rpartition(" in ")[2])
     assert named.read_text().count('"is empty"') == 5
@@ -221,7 +221,7 @@ def test_beside_an_output_lies_the_log_of_its_own_call_alone(run: RunFolder, tmp
     good.write_text("text\nfine\n")
     bad.write_text('text\nfine\n""\n')
     log = tmp_path / "out.csv.rejects.jsonl"
-    with pytest.raises(UserError, match="1 of 2 rows"):
+    with user_error("data.rejected-rows"):
         predict_command([str(run.path), str(bad), "-o", str(output)])
     assert {p.name for p in tmp_path.iterdir()} == {"good.csv", "bad.csv"}, "what fails leaves nothing"
     predict_command([str(run.path), str(bad), "-o", str(output), "--max-rejects", "1"])
@@ -230,9 +230,9 @@ def test_beside_an_output_lies_the_log_of_its_own_call_alone(run: RunFolder, tmp
     assert output.is_file() and not log.exists()
     output.unlink()
     log.write_text("precious")
-    with pytest.raises(UserError, match="file of rejected rows beside the output already"):
+    with user_error("file.exists", match="file of rejected rows beside the output already"):
         predict_command([str(run.path), str(good), "-o", str(output)])
-    with pytest.raises(UserError, match="would replace the input"):
+    with user_error("command.overwrites-input", match="would replace the input"):
         predict_command([str(run.path), str(log), "-o", str(output), "--overwrite"])
     assert log.read_text() == "precious"
 
@@ -243,7 +243,7 @@ def test_the_device_is_told_in_words_of_this_verb(run: RunFolder, tmp_path: Path
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     (tmp_path / "rows.csv").write_text("text\nfine\n")
-    with pytest.raises(UserError, match="no GPU") as caught:
+    with user_error("training.no-device", match="no GPU") as caught:
         predict_command([str(run.path), str(tmp_path / "rows.csv"), "--accelerator", "gpu"])
     assert caught.value.where == "--accelerator gpu"
     assert str(caught.value.fix).startswith("--accelerator auto or --accelerator cpu;")

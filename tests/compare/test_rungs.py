@@ -12,10 +12,10 @@ from tests.chatted import write_chats
 from tests.conftest import write_reviews
 from tests.diagnosed import write_patients, write_table
 from tests.laddered import composed, prepared_for
+from tests.user_error import user_error
 from tunebook.compare.rungs import check_ladder, planned_steps, seeds_of
 from tunebook.config.compare import CurveRung, Rung
 from tunebook.config.schema import Method
-from tunebook.errors import UserError
 
 
 def test_the_ladder_of_a_text_classifier_goes_from_the_cheapest_to_the_dearest(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_models_that_write_have_no_head_and_count_shots_in_rows(tmp_path: Path) 
     steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
     assert [step.name for step in steps] == ["majority", "few_shot_4", "lora"]
     assert steps[1].config.data.max_rows == 4 and steps[1].config.data.shots is None
-    assert left_out["head"][1] == "A language model has no fresh head that could be learnt alone"
+    assert left_out["head"][1] == "A language model has no fresh head that could be trained alone"
     assert left_out["few_shot_500"][1] == f"there are {len(prepared.encoded.rows['train'])} training rows"
 
 
@@ -88,24 +88,24 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "where"),
+    ("override", "code", "where"),
     [
-        ("compare.seeds=0", "compare.seeds"),
-        ("compare.draws=0", "compare.draws"),
-        ("compare.rungs=[]", "compare.rungs"),
-        ("compare.rungs=[full,full]", "compare.rungs"),
-        ("compare.shots=[4,0]", "compare.shots"),
-        ("compare.shots=[4,8,4]", "compare.shots"),
-        ("compare.curve=[0.5,1.0,0.5]", "compare.curve"),
-        ("compare.curve=[0.5,1.5]", "compare.curve"),
-        ("data.shots=8", "data.shots"),
-        ("resume=somewhere", "resume"),
+        ("compare.seeds=0", "config.out-of-range", "compare.seeds"),
+        ("compare.draws=0", "config.out-of-range", "compare.draws"),
+        ("compare.rungs=[]", "compare.no-rungs", "compare.rungs"),
+        ("compare.rungs=[full,full]", "config.duplicate", "compare.rungs"),
+        ("compare.shots=[4,0]", "config.out-of-range", "compare.shots"),
+        ("compare.shots=[4,8,4]", "config.duplicate", "compare.shots"),
+        ("compare.curve=[0.5,1.0,0.5]", "config.duplicate", "compare.curve"),
+        ("compare.curve=[0.5,1.5]", "config.out-of-range", "compare.curve"),
+        ("data.shots=8", "config.conflict", "data.shots"),
+        ("resume=somewhere", "config.conflict", "resume"),
     ],
 )
-def test_a_ladder_that_cannot_be_is_refused(override: str, where: str) -> None:
-    with pytest.raises(UserError) as refused:
+def test_a_ladder_that_cannot_be_is_refused(override: str, code: str, where: str) -> None:
+    with user_error(code, where=where) as refused:
         check_ladder(composed("recipe=review_sentiment", override))
-    assert refused.value.where == where and refused.value.fix
+    assert refused.value.fix
 
 
 @pytest.mark.parametrize("rung", ["majority", "classical", "zero_shot"])

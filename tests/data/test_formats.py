@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.user_error import user_error
 from tunebook.data.columns import Column
 from tunebook.data.formats import read_batches
 from tunebook.data.paths import resolve_paths, short_names
@@ -83,7 +84,7 @@ def test_csv_rows_that_cannot_be_read_are_rejected_and_the_others_kept(tmp_path:
 
 def test_a_quote_that_is_never_closed_stops_everything_because_nobody_knows_how_many_rows_it_takes(tmp_path: Path):
     path = write(tmp_path / "a.csv", b'text,label\nok,x\n"open,x\nz,z\ny,z\n')
-    with pytest.raises(UserError, match="a quote is opened and never closed: lines 3 to 5"):
+    with user_error("data.unclosed-quote", where="a.csv:3", match="a quote is opened and never closed: lines 3 to 5"):
         read(path)
 
 
@@ -149,7 +150,7 @@ def test_jsonl_values_become_text_and_broken_lines_rejects(tmp_path: Path) -> No
 
 
 def test_a_json_array_is_refused_with_the_command_that_converts_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="one JSON array"):
+    with user_error("data.json-array", match="one JSON array"):
         read(write(tmp_path / "a.json", '[{"text": "a", "label": 1}]'))
 
 
@@ -193,13 +194,17 @@ def test_a_saved_datasets_folder_names_its_classes(tmp_path: Path) -> None:
 def test_a_folder_of_several_splits_says_which_to_choose_from(tmp_path: Path) -> None:
     saved_dataset(tmp_path / "all" / "train")
     (tmp_path / "all" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
-    with pytest.raises(UserError, match=r"several splits: train, test\n.*data.train\n.*data.train=.*all/train"):
+    with user_error(
+        "data.several-splits",
+        where="data.train",
+        match=r"several splits: train, test\n.*data.train\n.*data.train=.*all/train",
+    ):
         resolve_paths(str(tmp_path / "all"), "data.train")
 
 
 def test_a_wrong_column_names_the_key_the_nearest_column_and_all(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "texts,label\na,b\n")
-    with pytest.raises(UserError) as caught:
+    with user_error("data.missing-column", where="data.text") as caught:
         read(path)
     assert str(caught.value) == (
         "a.csv has no column 'text'\n"
@@ -236,7 +241,7 @@ def test_paths_come_from_globs_and_lists_each_once_in_order(tmp_path: Path) -> N
     files = [write(tmp_path / name, "") for name in ("b.csv", "a.csv", "deep/er/c.csv")]
     pattern = str(tmp_path / "**" / "*.csv")
     assert resolve_paths([pattern, str(files[0])], "data.train") == sorted(files)
-    with pytest.raises(UserError, match=r"no file matches .*\*\.tsv"):
+    with user_error("data.missing-file", where="data.train", match=r"no file matches .*\*\.tsv"):
         resolve_paths(str(tmp_path / "*.tsv"), "data.train")
 
 
@@ -249,7 +254,7 @@ def test_a_missing_file_names_the_key_and_files_with_a_like_name(tmp_path: Path)
 
 
 def test_a_value_that_is_no_path_is_refused() -> None:
-    with pytest.raises(UserError, match="5 is neither a path nor a list of paths"):
+    with user_error("config.wrong-type", where="data.train", match="5 is neither a path nor a list of paths"):
         resolve_paths(5, "data.train")
 
 

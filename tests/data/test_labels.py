@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.user_error import user_error
 from tunebook.data.labels import Labels, absence_notes, find_labels, sort_labels
 from tunebook.errors import UserError
 
@@ -33,7 +34,7 @@ def test_labels_know_their_number_and_whether_they_are_ordered() -> None:
 
 @pytest.mark.parametrize("pair", [("Good", "good"), ("good", "good "), ("4", "4.0"), ("very good", "very  good")])
 def test_labels_that_differ_by_spelling_alone_are_refused_with_their_counts(pair: tuple[str, str]) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("data.confusable-labels", where="data.label") as caught:
         find_labels({"train": {pair[0]: 7, "other": 2}, "test": {pair[1]: 3}}, None)
     assert f"{pair[0]!r} (7 rows)" in str(caught.value) and f"{pair[1]!r} (3 rows)" in str(caught.value)
 
@@ -56,12 +57,14 @@ def test_label_sets_nobody_means_are_refused(counts: dict, wanted: list[str] | N
 def test_a_single_row_of_a_class_cannot_be_split() -> None:
     counts = {"train": {"positive": 5, "negative": 5, "positve": 1}}
     assert len(find_labels(counts, None)) == 3
-    with pytest.raises(UserError, match=r"only one row has the label 'positve'(.|\n)*misspelt 'positive'"):
+    with user_error(
+        "data.rare-label", where="data.train", match=r"only one row has the label 'positve'(.|\n)*misspelt 'positive'"
+    ):
         find_labels(counts, None, will_split=True)
 
 
 def test_a_column_of_unique_values_is_not_taken_for_labels() -> None:
-    with pytest.raises(UserError, match="every row has a label of its own"):
+    with user_error("data.unique-labels", where="data.label", match="every row has a label of its own"):
         find_labels({"train": {"x1": 1, "x2": 1, "x3": 1}}, None, will_split=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.user_error import user_error
 from tunebook.config.schema import Leaks
 from tunebook.data.columns import Column
 from tunebook.data.content import Compared, compare
@@ -16,7 +17,6 @@ from tunebook.data.leaks import guard
 from tunebook.data.near import LARGE_GROUP
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
-from tunebook.errors import UserError
 
 COLUMNS = (
     Column("text", "text", "data.text", "text"),
@@ -44,7 +44,7 @@ def test_each_kind_of_leak_is_named_with_both_places(tmp_path: Path) -> None:
         "test": ["love  IT!|a", f"{NEAR}|a", "quite another|a|c7"],
     }
     found = compared(tmp_path, splits)
-    with pytest.raises(UserError) as caught:
+    with user_error("data.shared-rows") as caught:
         guard(found, Leaks.error, RejectLog(tmp_path / "rejects.jsonl", 0))
     assert str(caught.value).splitlines()[:4] == [
         "the splits share rows: 1 train row with an exact duplicate in test, "
@@ -90,7 +90,7 @@ def test_allow_keeps_all_and_says_so(tmp_path: Path) -> None:
 
 def test_a_split_that_is_all_leak_is_refused(tmp_path: Path) -> None:
     found = compared(tmp_path, {"train": ["same|a"], "test": ["same|a"]})
-    with pytest.raises(UserError, match="every train row is in another split too"):
+    with user_error("data.shared-rows", where="data.train", match="every train row is in another split too"):
         guard(found, Leaks.drop, RejectLog(tmp_path / "rejects.jsonl", 0))
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.user_error import user_error
 from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
-from tunebook.errors import UserError
 
 TEXT = Column("text", "text", "data.text", "text")
 LABEL = Column("label", "label", "data.label", "label")
@@ -76,7 +76,7 @@ def test_our_own_split_never_leaks(tmp_path: Path) -> None:
 def test_bad_rows_stop_the_run_and_are_written_down(tmp_path: Path) -> None:
     rows = [*REVIEWS, ("", "good"), ("  ", "good"), ("fine", ""), ("fine", "nan")]
     config = DataConfig(train=str(write(tmp_path / "rows.csv", rows)))
-    with pytest.raises(UserError, match=r"4 of 104 rows cannot be used(.|\n)*rows.csv:102 'text' is empty"):
+    with user_error("data.rejected-rows", match=r"4 of 104 rows cannot be used(.|\n)*rows.csv:102 'text' is empty"):
         gate(tmp_path, config)
     entries = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [(entry["line"], entry["field"]) for entry in entries] == [
@@ -95,14 +95,16 @@ def test_a_nul_character_is_rejected(tmp_path: Path) -> None:
     path.write_text('{"text": "a\\u0000b"}\n{"text": "fine"}\n')
     log = RejectLog(tmp_path / "r.jsonl", 0)
     assert read_rows(str(path), "data.x", [TEXT], log).texts("text") == ["fine"]
-    with pytest.raises(UserError, match="'text' holds a NUL character"):
+    with user_error("data.rejected-rows", match="'text' holds a NUL character"):
         log.check()
 
 
 def test_labels_outside_the_wanted_ones_are_rejected_with_a_guess(tmp_path: Path) -> None:
     rows = [*REVIEWS, ("what a dress this is", "Good ")]
     config = DataConfig(train=str(write(tmp_path / "rows.csv", rows)), labels=["good", "bad"])
-    with pytest.raises(UserError, match=r"'Good ', which is none of the labels wanted \(did you mean 'good'\?\)"):
+    with user_error(
+        "data.rejected-rows", match=r"'Good ', which is none of the labels wanted \(did you mean 'good'\?\)"
+    ):
         gate(tmp_path, config)
     config.max_rejects = 1
     labels = gate(tmp_path, config).labels
@@ -113,7 +115,7 @@ def test_the_recipes_own_check_rejects_rows_too(tmp_path: Path) -> None:
     def invalid(row: Mapping[str, str]) -> str | None:
         return "speaks of number 7" if "number 7 " in row["text"] else None
 
-    with pytest.raises(UserError, match=r"rows\.csv:9 the row speaks of number 7"):
+    with user_error("data.rejected-rows", match=r"rows\.csv:9 the row speaks of number 7"):
         gate(tmp_path, DataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))), invalid=invalid)
 
 
@@ -129,7 +131,7 @@ def test_dropped_rows_are_counted_and_logged(tmp_path: Path) -> None:
     assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 6
     assert not set(checked.train.texts("text")) & set(checked.test.texts("text"))
     config.leaks = Leaks.error
-    with pytest.raises(UserError, match="6 train rows with an exact duplicate in test"):
+    with user_error("data.shared-rows"):
         gate(tmp_path, config)
 
 
@@ -156,9 +158,9 @@ def test_samples_are_used_when_no_rows_are_named(tmp_path: Path) -> None:
     }
     checked = gate(tmp_path, DataConfig(), samples=samples)
     assert (checked.source, len(checked.test)) == (SAMPLES, 20)
-    with pytest.raises(UserError, match="no training rows are named"):
+    with user_error("data.no-source", where="data.train", match="no training rows are given"):
         gate(tmp_path, DataConfig())
-    with pytest.raises(UserError, match=r"data.test is set and data.train is not"):
+    with user_error("data.no-source", where="data.train", match=r"data.test is set and data.train is not"):
         gate(tmp_path, DataConfig(test=str(tmp_path / "b.csv")), samples=samples)
 
 
@@ -200,7 +202,7 @@ def test_content_not_place_or_format_makes_the_fingerprint(tmp_path: Path) -> No
 
 def test_a_file_with_no_good_row_is_refused(tmp_path: Path) -> None:
     config = DataConfig(train=str(write(tmp_path / "rows.csv", [("", "a")])), max_rejects=9)
-    with pytest.raises(UserError, match="no train row can be used"):
+    with user_error("data.no-usable-rows", match="no train row can be used"):
         gate(tmp_path, config)
 
 

@@ -3,10 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
+from tests.user_error import user_error
 from tunebook.data.rejects import RejectLog
-from tunebook.errors import UserError
 
 
 def test_nothing_is_written_without_rejects(tmp_path: Path) -> None:
@@ -34,7 +32,7 @@ def test_too_many_rejects_stop_with_counts_reasons_and_the_way_on(tmp_path: Path
     log.drop("a.csv", 2, "", "has an exact duplicate")
     for line in range(10, 15):
         log.add("a.csv", line, "text", "is empty")
-    with pytest.raises(UserError) as caught:
+    with user_error("data.rejected-rows") as caught:
         log.check()
     message = str(caught.value)
     assert message.startswith("5 of 40 rows cannot be used (data.max_rejects=1)")
@@ -54,5 +52,5 @@ def test_a_log_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     log = RejectLog(tmp_path / "file" / "rejects.jsonl", 0)
     log.add("a.csv", 1, "text", "is empty")
-    with pytest.raises(UserError, match="cannot be written"):
+    with user_error("file.not-writable", match="cannot be written"):
         log.write()

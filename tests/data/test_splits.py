@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.user_error import user_error
 from tunebook.config.schema import DataConfig
 from tunebook.data.rows import Rows, RowWriter, row_schema
 from tunebook.data.splits import split
-from tunebook.errors import UserError
 
 
 def rows(labels: Sequence[str], chunk: int = 1000) -> Rows:
@@ -89,7 +89,7 @@ def test_few_large_groups_still_give_every_side_rows() -> None:
     labels = ["a", "b"] * 20
     parts, _ = split({"train": rows(labels)}, "label", units, DataConfig(), 0)
     assert sorted(len(part) for part in parts.values()) == [10, 10, 20]
-    with pytest.raises(UserError, match="too few separate rows"):
+    with user_error("data.too-few-rows", where="data.train", match="too few separate rows"):
         split({"train": rows(labels)}, "label", np.repeat([0, 1], 20), DataConfig(), 0)
 
 
@@ -106,7 +106,7 @@ def test_shots_take_that_many_of_each_class_and_more_include_the_fewer() -> None
     assert set(lines(few["train"])) < set(lines(more["train"]))
     assert lines(few["test"]) == lines(more["test"])
     assert notes[-1] == "train: 8 of 72 rows taken (data.shots=4, seed 0)"
-    with pytest.raises(UserError, match=r"'b' has 24(.|\n)*data.shots=24"):
+    with user_error("data.too-few-rows", where="data.shots", match=r"'b' has 24(.|\n)*data.shots=24"):
         split({"train": rows(labels)}, "label", None, DataConfig(shots=25), 0)
 
 
@@ -114,22 +114,26 @@ def test_max_rows_keeps_the_proportions() -> None:
     labels = ["a"] * 700 + ["b"] * 290 + ["c"] * 10
     parts, _ = split({"train": rows(labels)}, "label", None, DataConfig(max_rows=100), 0)
     assert counts(parts["train"]) == {"a": 70, "b": 29, "c": 1}
-    with pytest.raises(UserError, match="less than one row for each of 3 labels"):
+    with user_error("data.too-few-rows", where="data.max_rows", match="less than one row for each of 3 labels"):
         split({"train": rows(labels)}, "label", None, DataConfig(max_rows=2), 0)
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("config", "code", "where"),
     [
-        DataConfig(test_fraction=0.0),
-        DataConfig(validation_fraction=1.5),
-        DataConfig(test_fraction=0.6, validation_fraction=0.4),
-        DataConfig(shots=1, max_rows=5),
-        DataConfig(shots=0),
+        (DataConfig(test_fraction=0.0), "config.out-of-range", "data.test_fraction"),
+        (DataConfig(validation_fraction=1.5), "config.out-of-range", "data.validation_fraction"),
+        (
+            DataConfig(test_fraction=0.6, validation_fraction=0.4),
+            "config.out-of-range",
+            "data.validation_fraction, data.test_fraction",
+        ),
+        (DataConfig(shots=1, max_rows=5), "config.conflict", "data.shots"),
+        (DataConfig(shots=0), "config.out-of-range", "data.shots"),
     ],
 )
-def test_options_out_of_range_are_refused(config: DataConfig) -> None:
-    with pytest.raises(UserError):
+def test_options_out_of_range_are_refused(config: DataConfig, code: str, where: str) -> None:
+    with user_error(code, where=where):
         split({"train": rows(["a", "b"] * 20)}, "label", None, config, 0)
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, BertConfig, DistilBertConfig, LlamaConfig
 
+from tests.user_error import user_error
 from tunebook.config.schema import AdaptConfig, Method
-from tunebook.errors import UserError
 from tunebook.models.adapt import adapt, add_lora, backbone_linears, merge
 
 SIZES = {
@@ -95,10 +95,10 @@ def test_targets_are_all_linear_layers_of_the_backbone_or_those_named():
 
 
 def test_a_target_or_rank_that_cannot_be_is_refused():
-    with pytest.raises(UserError, match="no layer named quarry") as caught:
+    with user_error("model.unknown-layer", where="adapt.lora_targets", match="no layer named quarry") as caught:
         adapt(tiny("bert"), lora(lora_targets=["query", "quarry"]))
     assert caught.value.where == "adapt.lora_targets" and "dense, key, query, value" in str(caught.value.fix)
-    with pytest.raises(UserError, match="at least 1"):
+    with user_error("config.out-of-range", where="adapt.lora_rank", match="at least 1"):
         adapt(tiny("bert"), lora(lora_rank=0))
 
 

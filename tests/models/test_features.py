@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.text_classification.batches import pad_batch
 from tunebook.models.features import (
     cached_features,
@@ -115,7 +115,9 @@ XLNET = {"vocab_size": 50, "d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 
 def test_an_architecture_that_pools_in_another_way_is_refused(config: transformers.PretrainedConfig):
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config)
-    with pytest.raises(UserError, match=r"does not know where the head of (XLNet|Albert)") as caught:
+    with user_error(
+        "model.no-final-layer", where="adapt.method", match=r"does not know where the head of (XLNet|Albert)"
+    ) as caught:
         compute_features(model, batches(), 10, torch.device("cpu"))
     assert caught.value.where == "adapt.method" and "adapt=lora" in str(caught.value.fix)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.user_error import user_error
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import STARTERS, check_folder, check_safetensors, find_model, weight_files
@@ -81,7 +82,7 @@ def test_a_whole_file_passes(tmp_path: Path):
 def test_a_damaged_file_is_told_without_loading_it(damage, tmp_path: Path):
     file = weights(tmp_path / "model.safetensors")
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(UserError, match="weights are damaged") as caught:
+    with user_error("model.damaged-weights", match="weights are damaged") as caught:
         check_safetensors(file)
     assert caught.value.where == str(file)
 
@@ -97,12 +98,12 @@ def test_shards_are_all_looked_at(tmp_path: Path):
     assert weight_files(folder) == shards
     check_folder(folder)
     shards[1].write_bytes(shards[1].read_bytes()[:-3])
-    with pytest.raises(UserError, match="damaged") as caught:
+    with user_error("model.damaged-weights", match="damaged") as caught:
         check_folder(folder)
     assert caught.value.where == str(shards[1])
     for broken in ("{", '{"weights": 1}', '{"weight_map": [1]}', "[]", '{"weight_map": {"a": 3}}'):
         index.write_text(broken)
-        with pytest.raises(UserError, match="index of the model's weights cannot be read"):
+        with user_error("model.damaged-weights", match="index of the model's weights cannot be read"):
             check_folder(folder)
 
 
@@ -111,7 +112,7 @@ def test_a_shard_outside_the_folder_is_refused(tmp_path: Path):
     weights(tmp_path / "elsewhere.safetensors")
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "../elsewhere.safetensors"}}))
-    with pytest.raises(UserError, match="index of the model's weights cannot be read"):
+    with user_error("model.damaged-weights", match="index of the model's weights cannot be read"):
         check_folder(folder)
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full: one message, nothing half-written, and what was written before is whole."""
+"""A disk that is full: one message, nothing half-written, and what was written before is complete."""
 
 from __future__ import annotations
 

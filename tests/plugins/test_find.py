@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tunebook, write_reviews
+from tests.user_error import user_error
 from tunebook import TextClassificationConfig
 from tunebook.config.schema import DataConfig
 from tunebook.errors import UserError
@@ -167,8 +168,11 @@ def test_a_plugin_that_raises_harms_only_itself(plugin: Plugin, tunebook: Tunebo
         ("class LegalTriage: pass", ["is not a Recipe class"]),
         ("raise SystemExit(3)", ["SystemExit: 3", "__init__.py:1"]),
         ("class Odd(BaseException): pass\nraise Odd", ["cannot be imported: Odd", "__init__.py:2"]),
-        ("from tunebook import UserError\nraise UserError('its own')", ["UserError: its own", "__init__.py:2"]),
-        ("def broken(:\n", ["its code is no Python", "__init__.py:1"]),
+        (
+            "from tunebook import UserError\nraise UserError('its own', code='its.own')",
+            ["UserError: its own", "__init__.py:2"],
+        ),
+        ("def broken(:\n", ["its code has a syntax error", "__init__.py:1"]),
         (RECIPE + "    contract = 1 + 1\n", ["version 2 of the contract"]),
     ],
 )
@@ -348,7 +352,7 @@ def test_a_name_that_two_packages_offer_is_refused_only_when_it_is_used(
 
 def test_a_package_cannot_take_the_name_of_a_recipe_of_ours(here: Plugin):
     here(package="copycat", name="review_sentiment")
-    with pytest.raises(UserError, match="offers a recipe named 'review_sentiment' too") as caught:
+    with user_error("recipe.not-usable", match="offers a recipe named 'review_sentiment' too") as caught:
         load_recipe_class("review_sentiment")
     assert "copycat 1.2" in str(caught.value) and "tunebook " in str(caught.value)
 
@@ -397,7 +401,7 @@ def test_a_recipe_is_verified_beside_broken_ones(plugin: Plugin, tunebook: Tuneb
     done = tunebook("verify", "review_sentiment", "--only", "lazy,composes,options,typo", env=env)
     assert done.returncode == 0 and "4 of 4 checks passed" in done.stdout, done.stdout + done.stderr
     assert time.monotonic() - started < 30
-    for name, reason in (("raises", "RuntimeError: at import"), ("torn", "is no YAML")):
+    for name, reason in (("raises", "RuntimeError: at import"), ("torn", "is not valid YAML")):
         done = tunebook("verify", name, env=env)
         assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
         assert any(line.startswith("composes") and reason in line for line in done.stdout.splitlines()), done.stdout
@@ -409,7 +413,7 @@ def test_a_recipe_is_verified_beside_broken_ones(plugin: Plugin, tunebook: Tuneb
 @pytest.mark.parametrize(
     ("page", "phrases"),
     [
-        ("# @package _global_\nrecipe: {name: legal_triage\n", ["is no YAML", "legal_triage.yaml:3"]),
+        ("# @package _global_\nrecipe: {name: legal_triage\n", ["is not valid YAML", "legal_triage.yaml:3"]),
         (
             "# @package _global_\nrecipe:\n  name: {name}\noptim:\n  lrr: 1\n",
             ["there is no config key 'optim.lrr'", "legal_triage.yaml:5", "did you mean optim.lr?"],
@@ -532,15 +536,15 @@ def test_broken_plugins_of_all_kinds_are_listed_and_harm_no_other(plugin: Plugin
     assert listed("slow", done) == [f"slow {summary} (slow 1.2)"]
     later = "! it is written for version 2 of the contract, and this Tunebook has 1"
     assert listed("later", done) == [f"later {summary} (later 1.2) {later}"]
-    assert listed("torn", done) == [f"torn {summary} (torn 1.2) ! its code is no Python: invalid syntax"]
+    assert listed("torn", done) == [f"torn {summary} (torn 1.2) ! its code has a syntax error: invalid syntax"]
     assert listed("pageless", done) == ["pageless (pageless 1.2) ! its conf/recipe/pageless.yaml is missing"]
-    assert listed("tabbed", done)[0].startswith("tabbed A tab. (tabbed 1.2) ! a page of the config is no YAML: ")
-    assert listed("sly", done)[0].startswith("sly No [2J clearing. (sly 1.2) ! a page of the config is no YAML")
+    assert listed("tabbed", done)[0].startswith("tabbed A tab. (tabbed 1.2) ! a page of the config is not valid YAML: ")
+    assert listed("sly", done)[0].startswith("sly No [2J clearing. (sly 1.2) ! a page of the config is not valid YAML")
     assert listed("gone", done) == ["gone (gone 1.2) ! there is no package 'gone'"]
-    assert listed("odd", done) == ["odd (unknown distribution) ! 'no such value' is no module"]
+    assert listed("odd", done) == ["odd (unknown distribution) ! 'no such value' is not a module"]
     assert tunebook("train", "recipe=review_sentiment", "--cfg", "job", env=env).returncode == 0
     fails(tunebook("show", "later", env=env), "version 2 of the contract", "later 1.2", "upgrade tunebook")
-    fails(tunebook("show", "tabbed", env=env), "tabbed.yaml:4", "is no YAML", "tabbed 1.2")
+    fails(tunebook("show", "tabbed", env=env), "tabbed.yaml:4", "is not valid YAML", "tabbed 1.2")
     assert not list(tmp_path.glob("site_*/*/imported")), "nobody was imported"
 
 

@@ -206,7 +206,7 @@ def test_what_a_recipe_defines_can_be_sent_to_another_process(write: Write, monk
         ("from words import too_short", ["No module named 'words'", "recipe.py:1", "`from . import words`"]),
         ("from .wrods import too_short", ["No module named", "recipe.py:1", "fix its code"]),
         ("1 / 0", ["ZeroDivisionError: division by zero", "recipe.py:1"]),
-        ("def", ["its code is no Python", "recipe.py:1"]),
+        ("def", ["its code has a syntax error", "recipe.py:1"]),
         (RECIPE + "\n    contract = 2\n", ["version 2 of the contract", "recipe.py:", "upgrade tunebook"]),
     ],
 )
@@ -254,11 +254,11 @@ def test_names_that_lead_nowhere_are_noted_and_an_empty_one_is_not_the_current_f
     done = tunebook("list", env=env, cwd=tmp_path / "ticket_routing")
     assert done.returncode == 0 and "ticket_routing" not in done.stdout
     assert done.stderr.splitlines() == [
-        f"note: TUNEBOOK_RECIPES: {tmp_path / 'nowhere'} is no folder",
+        f"note: TUNEBOOK_RECIPES: {tmp_path / 'nowhere'} is not a folder",
         f"note: TUNEBOOK_RECIPES: {tmp_path / 'empty'} holds no recipe.py",
     ]
     monkeypatch.setenv("TUNEBOOK_RECIPES", env["TUNEBOOK_RECIPES"])
-    assert f"{tmp_path / 'nowhere'} is no folder" in refused("ticket_routing")
+    assert f"{tmp_path / 'nowhere'} is not a folder" in refused("ticket_routing")
 
 
 def test_a_file_of_settings_names_folders_unless_the_variable_does(
@@ -270,7 +270,7 @@ def test_a_file_of_settings_names_folders_unless_the_variable_does(
     settings.write_text(f"# of the team\n{folder}  # ours\n\n../../nowhere\n")
     monkeypatch.delenv("TUNEBOOK_RECIPES", raising=False)
     assert "ticket_routing" in find_recipes()
-    assert folder_notes() == [f"{settings}: {tmp_path / 'nowhere'} is no folder"]
+    assert folder_notes() == [f"{settings}: {tmp_path / 'nowhere'} is not a folder"]
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(other))
     assert {"ticket_routing", "fault_finder"} & set(find_recipes()) == {"fault_finder"}
 
@@ -279,7 +279,7 @@ def test_a_folder_whose_name_is_no_module_is_listed_with_that(write: Write, monk
     folder = write("ticket-routing")
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(folder))
     wrong = trouble(find_recipes()["ticket-routing"])
-    assert wrong is not None and wrong.what == "its folder's name is no Python name"
+    assert wrong is not None and wrong.what == "its folder's name is not a Python name"
 
 
 def test_no_other_folder_of_that_name_is_imported(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -21,8 +21,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.chatted import STARTER, chatted, evaluated, tiny_llama, write_chats, write_jsonl
 from tests.conftest import Tunebook
+from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
-from tunebook.errors import UserError
 from tunebook.run_folder import RunFolder
 
 SAMPLES = Path(__file__).parents[2] / "recipes/customer_chat/samples"
@@ -324,21 +324,19 @@ def test_later_turns_are_answered_as_in_the_report(
 
 
 def test_predict_says_which_conversation_waits_for_no_answer(run: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("data.rejected-rows") as caught:
         predict_command([str(run.path), str(SAMPLES / "test.jsonl")])
     told = caught.value.message()
     assert "test.jsonl:1" in told and "nothing is left to answer" in told and "--max-rejects" in told
-    for rows, phrase in (
-        ({"prompt": "hi", "messages": []}, "more than one form"),
-        ({"text": "hi"}, "no form that is known"),
+    for rows, code in (
+        ({"prompt": "hi", "messages": []}, "conversation.ambiguous-format"),
+        ({"text": "hi"}, "conversation.unknown-format"),
     ):
         file = write_jsonl(tmp_path / "rows.jsonl", [rows])
-        with pytest.raises(UserError, match=phrase) as caught:
+        with user_error(code, where=str(file)) as caught:
             predict_command([str(run.path), str(file)])
-        assert caught.value.where == str(file) and "data.format" not in caught.value.message(), (
-            "predict has no such option"
-        )
-    with pytest.raises(UserError, match="name that its form gives it"):
+        assert "data.format" not in caught.value.message(), "predict has no such option"
+    with user_error("command.no-column", where="--text", match="name that its form gives it"):
         predict_command([str(run.path), str(SAMPLES / "test.jsonl"), "--text", "messages"])
 
 
@@ -357,7 +355,7 @@ def test_a_score_on_training_rows_is_refused(run: RunFolder, tmp_path: Path, tun
     file = write_jsonl(tmp_path / "mixed.jsonl", [*new, *seen])
     done = tunebook("evaluate", f"bundle={run.path}", f"data.test={file}", "run_dir=scored")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert "2 of 8 rows are such as the model was trained or chosen on" in done.stderr
+    assert "2 of 8 rows were already used in training or model selection" in done.stderr
     assert "mixed.jsonl:7, mixed.jsonl:8" in done.stderr
     assert not any((tmp_path / "work").iterdir())
     dropped = [f"bundle={run.path}", f"data.test={file}", "data.leaks=drop", "evaluation.answers=6"]

@@ -23,6 +23,7 @@ from tests.briefed import BRIEF, TOKENS, briefed, briefs, evaluated, in_brackets
 from tests.chatted import STARTER, tiny_llama, write_jsonl
 from tests.conftest import Tunebook
 from tests.training.test_resume import equal, last_state, weights
+from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
 from tunebook.cli.train import train_in
 from tunebook.errors import UserError
@@ -527,13 +528,13 @@ def test_lines_are_briefs_where_a_column_held_them_whole(
     assert [row["copy"] for row in predicted(capsys, brackets, str(file), "--text", "meaning")] == [
         row["copy"] for row in found
     ]
-    for run, arguments, phrase in (
-        (runs["causal"], [], "no brief"),
-        (runs["causal"], [str(file), "--text", "meaning"], "several columns"),
-        (brackets, [], "no usable brief"),
+    for run, arguments, code, phrase in (
+        (runs["causal"], [], "command.no-input", "no brief"),
+        (runs["causal"], [str(file), "--text", "meaning"], "command.no-column", "several columns"),
+        (brackets, [], "data.rejected-rows", "no usable brief"),
     ):
         typed("a lamp, as cheap as they come\n")
-        with pytest.raises(UserError) as caught:
+        with user_error(code) as caught:
             predict_command([str(run.path), *arguments])
         assert phrase in caught.value.message(), caught.value.message()
 
@@ -594,37 +595,51 @@ def test_candidates_of_beams_are_the_best_beams(tmp_path: Path, t5: Path, capsys
 
 
 @pytest.mark.parametrize(
-    ("given", "phrase"),
+    ("given", "code", "phrase"),
     [
-        (["recipe.candidates=3"], "one greedy answer"),
-        (["recipe.candidates=5", "recipe.decoding=beam"], "5 candidates cannot come from 4 beams"),
-        (["recipe.candidates=0"], "at least 1"),
-        (["recipe.decoding=sample", "recipe.temperature=0"], "temperature"),
-        (["recipe.decoding=beam", "recipe.num_beams=0"], "num_beams"),
-        (["recipe.temperature=0.7"], "recipe.temperature means nothing with recipe.decoding=greedy"),
-        (["recipe.decoding=beam", "recipe.top_p=0.5"], "recipe.top_p means nothing with recipe.decoding=beam"),
+        (["recipe.candidates=3"], "generation.too-many-candidates", "one greedy answer"),
+        (
+            ["recipe.candidates=5", "recipe.decoding=beam"],
+            "generation.too-many-candidates",
+            "5 candidates cannot",
+        ),
+        (["recipe.candidates=0"], "config.out-of-range", "at least 1"),
+        (["recipe.decoding=sample", "recipe.temperature=0"], "generation.unusable-settings", "temperature"),
+        (["recipe.decoding=beam", "recipe.num_beams=0"], "generation.unusable-settings", "num_beams"),
+        (
+            ["recipe.temperature=0.7"],
+            "config.no-effect",
+            "with recipe.decoding=greedy",
+        ),
+        (
+            ["recipe.decoding=beam", "recipe.top_p=0.5"],
+            "config.no-effect",
+            "with recipe.decoding=beam",
+        ),
         (
             ["recipe.decoding=sample", "recipe.num_beams=2"],
-            "recipe.num_beams means nothing with recipe.decoding=sample",
+            "config.no-effect",
+            "recipe.num_beams has no effect with recipe.decoding=sample",
         ),
-        (["recipe.limits={tweet: {letters: 3}}"], "Limits of channels"),
-        (["recipe.limits={tweet: {max_words: many}}"], "Limits of channels"),
-        (["recipe.limits=short"], "Limits of channels"),
-        (["data.too_long=split_turns"], "learnt whole"),
-        (["data.too_long=truncate"], "learnt whole"),
-        (["data.facts=facts"], "data.facts means nothing"),
-        (["data.format=messages"], "data.format means nothing"),
-        (["data.text=body"], "data.text means nothing"),
-        (["recipe.template=/none/such.jinja"], "cannot be read"),
-        (["recipe.fields=[name]", "recipe.brief=name"], "too"),
-        (["recipe.fields=[name,copy]"], "both a field of the brief and the copy"),
+        (["recipe.limits={tweet: {letters: 3}}"], "config.wrong-type", "recipe.limits="),
+        (["recipe.limits={tweet: {max_words: many}}"], "config.wrong-type", "recipe.limits="),
+        (["recipe.limits=short"], "config.wrong-type", "recipe.limits="),
+        (["data.too_long=split_turns"], "config.no-effect", "learned as a whole"),
+        (["data.too_long=truncate"], "config.no-effect", "learned as a whole"),
+        (["data.facts=facts"], "config.no-effect", "data.facts"),
+        (["data.format=messages"], "config.no-effect", "data.format"),
+        (["data.text=body"], "config.no-effect", "data.text"),
+        (["recipe.template=/none/such.jinja"], "template.unreadable", "recipe.template"),
+        (["recipe.fields=[name]", "recipe.brief=name"], "config.conflict", "recipe.fields"),
+        (["recipe.fields=[name,copy]"], "brief.column-used-twice", "recipe.fields"),
     ],
 )
-def test_what_cannot_be_is_refused_before_training(tmp_path: Path, t5: Path, given: list[str], phrase: str) -> None:
-    with pytest.raises(UserError) as caught:
+def test_what_cannot_be_is_refused_before_training(
+    tmp_path: Path, t5: Path, given: list[str], code: str, phrase: str
+) -> None:
+    with user_error(code) as caught:
         read(tmp_path, f"model.name={t5}", *given)
-    assert phrase in caught.value.what, caught.value.message()
-    assert caught.value.where
+    assert phrase in caught.value.message() and caught.value.where, caught.value.message()
 
 
 # The template ---------------------------------------------------------------------------------------------------
@@ -640,17 +655,17 @@ def test_a_swapped_template_makes_the_prompts_and_lies_in_the_bundle(choosing: R
 
 
 @pytest.mark.parametrize(
-    ("text", "phrase"),
+    ("text", "code", "phrase"),
     [
-        ("{% for name in fields %}{{ name }}", "is no template"),
-        ("{{ name }}\n{{ pirce }}", "pirce"),
-        ("Write copy.", "the same prompt"),
-        ("{{ name.__class__.__mro__ }}", "may not"),
+        ("{% for name in fields %}{{ name }}", "template.bad-syntax", ""),
+        ("{{ name }}\n{{ pirce }}", "template.unknown-field", "pirce"),
+        ("Write copy.", "template.ignores-brief", "the same prompt"),
+        ("{{ name.__class__.__mro__ }}", "template.not-allowed", ""),
     ],
 )
-def test_a_template_that_cannot_be_used_is_refused(tmp_path: Path, t5: Path, text: str, phrase: str) -> None:
+def test_a_template_that_cannot_be_used_is_refused(tmp_path: Path, t5: Path, text: str, code: str, phrase: str) -> None:
     (tmp_path / "own.jinja").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError) as caught:
+    with user_error(code) as caught:
         read(tmp_path, f"model.name={t5}", f"recipe.template={tmp_path / 'own.jinja'}")
     assert phrase in caught.value.message() and "own.jinja" in caught.value.message()
     assert "recipe.template" in str(caught.value.where)
@@ -681,10 +696,8 @@ def test_a_score_on_training_briefs_is_refused(runs: dict[str, RunFolder], tmp_p
     other |= {"copy": [" and ".join(["Words", *seen["must_mention"]])]}
     file = write_jsonl(tmp_path / "mixed.jsonl", [*samples("test")[:4], seen, other])
     given = [f"bundle={runs['causal'].path}", f"data.test={file}"]
-    with pytest.raises(UserError) as caught:
+    with user_error("data.seen-rows", where="mixed.jsonl:5, mixed.jsonl:6"):
         evaluated(tmp_path / "refused", *given)
-    assert "2 of 6 rows are such as the model was trained or chosen on" in caught.value.message()
-    assert "mixed.jsonl:5, mixed.jsonl:6" in caught.value.message()
 
 
 # Without tuning, without weights --------------------------------------------------------------------------------

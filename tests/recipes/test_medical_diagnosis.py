@@ -32,10 +32,10 @@ from sklearn.metrics import (
 
 from tests.conftest import Tunebook
 from tests.diagnosed import SMALL, diagnosed, picture, read_table, write_patients, write_table
+from tests.user_error import user_error
 from tunebook.cli.evaluate import evaluate_command
 from tunebook.cli.predict import predict_command
 from tunebook.config.compose import register_schemas
-from tunebook.errors import UserError
 from tunebook.recipes.medical_diagnosis.recipe import MedicalDiagnosis  # noqa: TID251
 from tunebook.run_folder import RunFolder
 
@@ -268,7 +268,7 @@ def test_onnx_gives_the_probabilities_of_the_run(run: RunFolder, several: RunFol
         (p,) = session.run(None, {"pixels": (seen[0].numpy() * std + mean).astype(np.float32)})
         names = [k for k in rows[0] if k.startswith("probability_")]
         np.testing.assert_allclose(p, np.stack([column(rows, name) for name in names], axis=1), atol=2e-5)
-        with pytest.raises(UserError, match="exists already"):
+        with user_error("file.exists", where=str(file)):
             export_command([str(made.path), "-o", str(file)])
 
 
@@ -347,7 +347,7 @@ def test_a_broken_file_is_a_reject_with_its_name(
     shutil.copy(patients / "test" / "0_0.png", folder / "good.png")
     (folder / "cut.png").write_bytes((folder / "good.png").read_bytes()[:300])
     Image.new("L", (20, 20), 7).save(folder / "black.png")
-    with pytest.raises(UserError, match="2 of 3 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, folder)
     told = caught.value.message()
     assert "new/cut.png" in told and "cut short" in told and "new/black.png" in told and "--max-rejects 2" in told
@@ -360,7 +360,7 @@ def test_depths_that_the_model_never_saw_are_rejects(
 ) -> None:
     """A file of 16 bits does not say how many it uses: read on another scale, it is another image."""
     Image.fromarray(picture(5).astype(np.uint16) * 16).save(tmp_path / "deep.png")
-    with pytest.raises(UserError, match="1 of 1 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, tmp_path / "deep.png")
     assert "has 16 bits, and the model has seen none such" in caught.value.message()
 
@@ -369,15 +369,15 @@ def test_mistakes_of_predict_are_told_in_its_own_words(
     run: RunFolder, patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = write_table(tmp_path / "rows.csv", [{"file": str(patients / "test" / "0_0.png")}])
-    with pytest.raises(UserError) as caught:
+    with user_error("data.missing-column") as caught:
         predicted(capsys, run, table)
     assert "--image" in caught.value.message() and "data." not in caught.value.message()
     (row,) = predicted(capsys, run, table, "--image", "file")
     assert row["image"].endswith("test/0_0.png")
-    with pytest.raises(UserError, match="no image to look at"):
+    with user_error("command.no-input", where="files", match="no image to look at"):
         predicted(capsys, run)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="there is no image in"):
+    with user_error("data.no-images", where=str(tmp_path / "empty")):
         predicted(capsys, run, tmp_path / "empty")
 
 
@@ -409,7 +409,7 @@ def test_evaluate_says_of_the_test_rows_what_the_run_says(
         assert "Jane Doe" not in (folder / "report.html").read_text(encoding="utf-8")
     others = evaluated(run, tmp_path / "others", f"data.test={patients}/test.csv", "data.subgroups=[bright]")
     assert {row["column"] for row in others["subgroups"]} == {"bright"}
-    with pytest.raises(UserError, match="no column 'brihgt'"):
+    with user_error("data.missing-column"):
         evaluated(run, tmp_path / "typo", f"data.test={patients}/test.csv", "data.subgroups=[brihgt]")
 
 
@@ -423,9 +423,9 @@ def test_images_that_the_model_has_learnt_from_are_refused_whatever_they_are_cal
     with Image.open(patients / seen["path"]) as image:
         image.save(tmp_path / "another_name.tif")
     table = write_table(tmp_path / "rows.csv", [*rows, {**seen, "path": "another_name.tif"}])
-    with pytest.raises(UserError, match="1 of 7 rows are such as the model was trained or chosen on") as caught:
+    with user_error("data.seen-rows", where="rows.csv:8", match="1 of 7 rows were already used in training or model"):
         evaluated(run, tmp_path / "a", f"data.test={table}")
-    assert caught.value.where == "rows.csv:8" and not (tmp_path / "a").exists()
+    assert not (tmp_path / "a").exists()
     found = evaluated(run, tmp_path / "b", f"data.test={table}", "data.leaks=drop")
     assert found["test"]["auroc"]["n"] == 6
     assert evaluated(run, tmp_path / "c", f"data.test={table}", "data.leaks=allow")["test"]["auroc"]["n"] == 7
@@ -448,7 +448,7 @@ def test_a_label_that_the_model_does_not_know_is_a_reject(run: RunFolder, patien
     rows = [{**row, "path": str(patients / row["path"])} for row in read_table(patients / "test.csv")]
     rows[3]["label"] = "unclear"
     table = write_table(tmp_path / "rows.csv", rows)
-    with pytest.raises(UserError, match="1 of 40 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         evaluated(run, tmp_path / "a", f"data.test={table}")
     assert "rows.csv:5" in caught.value.message() and "'unclear'" in caught.value.message()
     assert evaluated(run, tmp_path / "b", f"data.test={table}", "data.max_rejects=1")["test"]["auroc"]["n"] == 39
@@ -462,9 +462,8 @@ def test_a_folder_by_class_is_evaluated_and_a_column_that_is_missing_is_told(
         shutil.copy(patients / row["path"], tmp_path / "new" / row["label"])
     found = evaluated(run, tmp_path / "a", f"data.test={tmp_path / 'new'}")
     assert found["test"]["auroc"]["value"] == pytest.approx(metrics(run)["test"]["auroc"]["value"])
-    with pytest.raises(UserError, match="no column 'patient'") as caught:
+    with user_error("data.missing-column", where="data.group"):
         evaluated(run, tmp_path / "b", f"data.test={tmp_path / 'new'}", "data.group=patient")
-    assert caught.value.where == "data.group"
 
 
 # Several findings -----------------------------------------------------------------------------------------------
@@ -583,13 +582,13 @@ def test_twelve_bits_in_files_of_sixteen(patients: Path, tmp_path: Path, capsys:
     assert manifest["image"]["full"] == 4095
     alike(answers(predicted(capsys, run, tmp_path / "test.csv")), answers(read_table(run.predictions)))
     Image.fromarray(picture(5).astype(np.uint16) * 64).save(tmp_path / "deeper.png")
-    with pytest.raises(UserError) as caught:
+    with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, tmp_path / "deeper.png")
     assert "over the 4095 that is full brightness here" in caught.value.message()
     shutil.rmtree(tmp_path / "run")
-    with pytest.raises(UserError, match="from 8 to 16"):
+    with user_error("config.out-of-range", where="recipe.bits"):
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=17")
-    with pytest.raises(UserError, match="rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=8")
     assert "over the 255 that is full brightness here" in caught.value.message()
 
@@ -624,24 +623,54 @@ def test_a_run_that_was_killed_ends_in_the_same_weights(patients: Path, tmp_path
 
 # Mistakes -------------------------------------------------------------------------------------------------------
 
-MISTAKES = {
-    "negative": (["recipe.negative=healthy"], "recipe.negative", "no label is called 'healthy'", "ill, normal"),
-    "point": (["recipe.points={}", "recipe.point=screening"], "recipe.point", "no operating point 'screening'", ""),
-    "rule": (["recipe.points={screening: sensitive 0.9}"], "recipe.points", "sensitive 0.9", "sensitivity"),
-    "size": (["model.name=test_vit", "adapt=scratch", "recipe.size=37"], "recipe.size", "37", "multiples of its patch"),
-    "adapt": (["adapt=none"], "adapt", "no answer before training", "adapt=head"),
-    "column": (["recipe.findings=[blob,effusion]"], "recipe.findings", "no column 'effusion'", "blob"),
-    "no finding": (["recipe.findings=[]"], "recipe.findings", "names no column", ""),
-    "negative too": (["recipe.findings=[blob]", "recipe.negative=normal"], "recipe.negative", "columns of their", ""),
-    "subgroup": (["recipe.subgroups=[sexe]"], "recipe.subgroups", "no column 'sexe'", "sex"),
-    "text model": (["model.name=starter_text"], "model.name", "is no image model", "starter_image"),
-    "unfreeze": (["adapt.unfreeze_epochs=5"], "adapt.unfreeze_epochs", "still be frozen in part", "at most 0.5"),
-    "unfreeze head": (["adapt=head", "adapt.unfreeze_epochs=1"], "adapt.unfreeze_epochs", "no backbone", "adapt=full"),
-    "rotate": (["recipe.rotate=200"], "recipe.rotate", "from 0 to 180", ""),
-    "window": (["recipe.window=[40,0]"], "recipe.window", "width above 0", ""),
-    "gamma": (["recipe.imbalance=focal", "recipe.focal_gamma=-1"], "recipe.focal_gamma", "0 or more", ""),
-    "batch": (["data.batch_size=1"], "data.batch_size", "batch normalisation", "data.batch_size=2"),
-    "std": (["recipe.std=[0]"], "recipe", "std must be over 0", ""),
+MISTAKES = {  # overrides, code, place, words that no other test looks at, fix
+    "negative": (["recipe.negative=healthy"], "config.unknown-choice", "recipe.negative", "", "ill, normal"),
+    "point": (["recipe.points={}", "recipe.point=screening"], "config.unknown-choice", "recipe.point", "", ""),
+    "rule": (["recipe.points={screening: sensitive 0.9}"], "config.bad-rule", "recipe.points", "", "sensitivity"),
+    "size": (
+        ["model.name=test_vit", "adapt=scratch", "recipe.size=37"],
+        "model.wrong-size",
+        "recipe.size",
+        "37",
+        "multiples of its patch",
+    ),
+    "adapt": (["adapt=none"], "config.no-effect", "adapt", "no answer before training", "adapt=head"),
+    "column": (["recipe.findings=[blob,effusion]"], "data.missing-column", "recipe.findings", "'effusion'", "blob"),
+    "no finding": (["recipe.findings=[]"], "config.missing-value", "recipe.findings", "names no column", ""),
+    "negative too": (
+        ["recipe.findings=[blob]", "recipe.negative=normal"],
+        "config.conflict",
+        "recipe.negative",
+        "",
+        "",
+    ),
+    "subgroup": (["recipe.subgroups=[sexe]"], "data.missing-column", "recipe.subgroups", "'sexe'", "sex"),
+    "text model": (["model.name=starter_text"], "model.wrong-kind", "model.name", "", "starter_image"),
+    "unfreeze": (
+        ["adapt.unfreeze_epochs=5"],
+        "config.out-of-range",
+        "adapt.unfreeze_epochs",
+        "still be frozen in part",
+        "at most 0.5",
+    ),
+    "unfreeze head": (
+        ["adapt=head", "adapt.unfreeze_epochs=1"],
+        "config.conflict",
+        "adapt.unfreeze_epochs",
+        "no backbone",
+        "adapt=full",
+    ),
+    "rotate": (["recipe.rotate=200"], "config.out-of-range", "recipe.rotate", "from 0 to 180", ""),
+    "window": (["recipe.window=[40,0]"], "config.out-of-range", "recipe.window", "width above 0", ""),
+    "gamma": (["recipe.imbalance=focal", "recipe.focal_gamma=-1"], "config.out-of-range", "recipe.focal_gamma", "", ""),
+    "batch": (
+        ["data.batch_size=1"],
+        "config.out-of-range",
+        "data.batch_size",
+        "batch normalisation",
+        "data.batch_size=2",
+    ),
+    "std": (["recipe.std=[0]"], "config.bad-preprocessing", "recipe", "std must be over 0", ""),
 }
 
 
@@ -653,8 +682,8 @@ def test_one_image_at_a_time_is_enough_where_nothing_is_normalised_over_a_batch(
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_message_and_leaves_nothing(mistake: str, patients: Path, tmp_path: Path) -> None:
-    overrides, where, what, fix = MISTAKES[mistake]
-    with pytest.raises(UserError) as caught:
+    overrides, code, where, what, fix = MISTAKES[mistake]
+    with user_error(code) as caught:
         diagnosed(tmp_path, *given(patients), *overrides)
     error = caught.value
     assert what in error.what, error.message()
@@ -668,16 +697,15 @@ def test_mistakes_of_sources(patients: Path, tmp_path: Path) -> None:
     for row in read_table(patients / "train.csv"):
         (tmp_path / "folder" / row["label"]).mkdir(parents=True, exist_ok=True)
         shutil.copy(patients / row["path"], tmp_path / "folder" / row["label"])
-    for overrides, where, what in (
-        ([f"data.train={tmp_path / 'empty'}"], str(tmp_path / "empty"), "there is no image in"),
-        ([f"data.train={tmp_path / 'folder'}", "data.group=patient"], "data.group", "no column 'patient'"),
-        ([f"data.train={tmp_path / 'folder'}", "recipe.findings=[blob]"], "recipe.findings", "no column 'blob'"),
-        ([f"data.train={tmp_path / 'folder'}", "recipe.subgroups=[sex]"], "recipe.subgroups", "no column 'sex'"),
-        ([f"data.train={tmp_path / 'folderr'}"], "data.train", "does not exist"),
+    for overrides, where, code in (
+        ([f"data.train={tmp_path / 'empty'}"], str(tmp_path / "empty"), "data.no-images"),
+        ([f"data.train={tmp_path / 'folder'}", "data.group=patient"], "data.group", "data.missing-column"),
+        ([f"data.train={tmp_path / 'folder'}", "recipe.findings=[blob]"], "recipe.findings", "data.missing-column"),
+        ([f"data.train={tmp_path / 'folder'}", "recipe.subgroups=[sex]"], "recipe.subgroups", "data.missing-column"),
+        ([f"data.train={tmp_path / 'folderr'}"], "data.train", "data.missing-file"),
     ):
-        with pytest.raises(UserError) as caught:
+        with user_error(code, where=where):
             diagnosed(tmp_path, *overrides)
-        assert what in caught.value.what and caught.value.where == where, caught.value.message()
         assert not (tmp_path / "run").exists()
 
 
@@ -696,9 +724,9 @@ def test_a_real_npz_file_with_copies_between_its_official_splits(
 ) -> None:
     """Eight validation images of PneumoniaMNIST are in its training images too."""
     real = [f"data.train={PNEUMONIA.resolve()}", "recipe.size=28", "recipe.negative='0'", "trainer.max_steps=2"]
-    with pytest.raises(UserError) as caught:
+    with user_error("data.shared-rows") as caught:
         diagnosed(tmp_path, *real)
-    assert "data.leaks" in caught.value.message() and not (tmp_path / "run").exists()
+    assert "data.leaks" in str(caught.value.fix) and not (tmp_path / "run").exists()
     run = diagnosed(tmp_path, *real, "data.leaks=drop")
     with np.load(PNEUMONIA) as arrays:
         train = {image.tobytes() for image in arrays["train_images"]}

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
-from tunebook import UserError
+from tests.user_error import user_error
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import DataConfig
 from tunebook.data.labels import Labels
@@ -65,10 +64,9 @@ def test_stars_are_ordered_by_value_and_words_by_the_alphabet(tmp_path: Path) ->
 
 
 def test_an_ordinal_head_refuses_words_without_an_order() -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("data.unordered-labels", where="recipe.head=ordinal") as caught:
         recipe("ordinal").check_labels(labels("bad", "fair", "good"), DataConfig())
     assert "needs labels in order, and these are words: bad, fair, good" in caught.value.what
-    assert caught.value.where == "recipe.head=ordinal"
     assert "data.labels=[bad,fair,good]" in str(caught.value.fix)
 
 
@@ -114,8 +112,7 @@ def test_own_descriptions_come_in_the_order_of_the_labels() -> None:
 
 
 def test_own_descriptions_must_fit_the_labels() -> None:
-    with pytest.raises(UserError, match=r"missing: 1") as caught:
+    with user_error("data.descriptions-mismatch", where="recipe.descriptions", match="missing: 1"):
         recipe(descriptions={"0": "Never again."}).descriptions(("0", "1"))
-    assert caught.value.where == "recipe.descriptions"
-    with pytest.raises(UserError, match=r"no such label: 2"):
+    with user_error("data.descriptions-mismatch", match="no such label: 2"):
         recipe(descriptions={"0": "No.", "1": "Yes.", "2": "Maybe."}).descriptions(("0", "1"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.files import written_whole
 from tunebook.report.files import write_metrics, write_predictions
 from tunebook.statistics.differences import paired_difference
@@ -86,7 +86,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_one_message(tmp_path: Path, make_predictions: MakePredictions) -> None:
-    with pytest.raises(UserError, match=r"predictions\.csv cannot be written: No such file") as caught:
+    with user_error("file.not-writable", match=r"predictions\.csv cannot be written: No such file") as caught:
         write_predictions(tmp_path / "gone" / "predictions.csv", make_predictions())
     assert caught.value.where == str(tmp_path / "gone")
     assert "run_dir=" in str(caught.value)
@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, make_predictions: M
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(UserError, match=r"predictions\.csv cannot be written: File too large"):
+        with user_error("file.not-writable", match="File too large"):
             write_predictions(tmp_path / "predictions.csv", make_predictions(n=500))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import Tunebook
 from tests.testing.test_mutations import PAGE, Break, write_recipe
+from tests.user_error import user_error
 from tunebook.cli.verify import _count
-from tunebook.errors import UserError
 from tunebook.testing import CHECKS, Outcome, RecipeFailed, Status, check_recipe, open_workshop, verify_recipe
 
 QUICK = "lazy,composes,options,typo"
@@ -33,7 +33,7 @@ def test_checks_are_listed(tunebook: Tunebook):
         (["review_sentimnt"], ["did you mean recipe=review_sentiment?"]),
         (["review_sentiment", "--only", "resum"], ["no check named 'resum'", "did you mean resume?"]),
         (["review_sentiment", "data.colour=red"], ["There is no config key 'data.colour'"]),
-        (["review_sentiment", "red"], ["This is no override"]),
+        (["review_sentiment", "red"], ["This is not an override"]),
         (["data.colour=red", "review_sentiment", "--only", QUICK], ["There is no config key 'data.colour'"]),
         (["data.colour=red"], ["takes one recipe"]),
         (["review_sentiment", "--only", ""], ["No check is named", "they are: lazy, "]),
@@ -83,7 +83,7 @@ def test_a_recipe_without_rows_needs_some(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(folder))
     rows = folder / "doors" / "samples"
     rows.rename(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="no sample rows to be verified with"):
+    with user_error("recipe.no-samples", where="recipe=doors", match="no sample rows to be verified with"):
         verify_recipe("doors", only=["bad_rows"])
     with open_workshop() as workshop:
         given = [f"data.train={tmp_path / 'elsewhere' / 'train.csv'}"]

@@ -11,7 +11,8 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 from transformers import AutoModelForSequenceClassification
 
-from tunebook import FineTuneData, FineTuner, SoftmaxHead, UserError
+from tests.user_error import user_error
+from tunebook import FineTuneData, FineTuner, SoftmaxHead
 from tunebook.config.schema import OptimConfig
 from tunebook.data.module import Examples
 from tunebook.families.text_classification.batches import TextItems, pad_batch
@@ -144,7 +145,7 @@ def test_what_is_not_finite_stops_the_step_and_names_the_rows(poison):
         weights[-1] = model.classifier.bias.detach().clone()
     made = module(model, where=lambda i: f"reviews.csv:{i + 2}")
     made.__class__ = Poisoned
-    with pytest.raises(UserError, match=f"The {poison} is not finite at step 1") as caught:
+    with user_error("training.not-finite", match=f"The {poison} is not finite at step 1") as caught:
         fit(made, rows)
     named = {int(w.split(":")[1].split(" ")[0]) - 2 for w in str(caught.value.where).removeprefix("rows ").split(", ")}
     assert named == bad

@@ -91,6 +91,7 @@ def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
     if not right:
         raise UserError(
             f"Limits of channels are {' and '.join(_NUMBERS)}, whole numbers, by channel.",
+            code="config.wrong-type",
             where=f"recipe.limits={limits}",
             fix="recipe.limits={email_subject: {max_characters: 45, max_words: 9}}",
         )
@@ -99,7 +100,7 @@ def _checked(limits: Any) -> dict[str, Mapping[str, int | None]]:
         other = names.setdefault(channel_name(name), name)
         if other != name:
             what = f"{other} and {name} are names of one channel."
-            raise UserError(what, where=f"recipe.limits={limits}", fix="give its limits once")
+            raise UserError(what, code="config.duplicate", where=f"recipe.limits={limits}", fix="give its limits once")
     return {str(k): dict(v) for k, v in given.items()}
 
 

@@ -48,6 +48,7 @@ def renamed(form: BriefForm, column: str | None) -> BriefForm:
     if form.brief is None:
         raise UserError(
             "The model was trained on briefs of several columns, which keep their names.",
+            code="command.no-column",
             where="--text",
             fix=f"leave --text out, and call the columns {', '.join(form.fields)}",
         )
@@ -63,7 +64,7 @@ def prompt_of(template: PromptTemplate, brief: Brief, rows: Rows, number: int) -
     try:
         return template.render(brief).rstrip("\n")
     except UserError as error:
-        raise UserError(error.what, where=f"{rows.where(number)}, {error.where}", fix=error.fix) from error
+        raise error.replace(where=f"{rows.where(number)}, {error.where}") from error
 
 
 def briefs_of(rows: Rows) -> list[Brief]:

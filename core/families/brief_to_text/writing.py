@@ -71,7 +71,8 @@ def check_decoding(options: BriefOptions) -> None:
         for name in names:
             if name not in _MEANT[options.decoding] and getattr(options, name) != usual[name]:
                 raise UserError(
-                    f"recipe.{name} means nothing with recipe.decoding={options.decoding.name}.",
+                    f"recipe.{name} has no effect with recipe.decoding={options.decoding.name}.",
+                    code="config.no-effect",
                     where=f"recipe.{name}",
                     fix=f"recipe.decoding={way.name}, or leave recipe.{name} out of the command",
                 )

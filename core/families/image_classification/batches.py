@@ -50,6 +50,7 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
     if options.size is not None and options.size < _SMALLEST:
         raise UserError(
             f"images of {options.size} x {options.size} pixels show nothing",
+            code="config.out-of-range",
             where="recipe.size",
             fix=f"at least {_SMALLEST}, such as recipe.size=64",
         )
@@ -57,6 +58,7 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
         if values is not None and not all(0 <= value <= 1 for value in values):
             raise UserError(
                 f"recipe.{name} is of brightness from 0 to 1, and {values} is not",
+                code="config.out-of-range",
                 where=f"recipe.{name}",
                 fix=f"divide what is meant for 0 to 255 by 255: recipe.{name}=[0.5]",
             )
@@ -77,6 +79,7 @@ def decoding_of(options: ImageClassificationConfig) -> Decoding:
     if len(options.window) != 2 or not options.window[1] > 0:
         raise UserError(
             f"a window has a centre and a width above 0, not {options.window}",
+            code="config.out-of-range",
             where="recipe.window",
             fix="recipe.window=[40,400]",
         )
@@ -92,6 +95,7 @@ def check_trains(config: TrainConfig) -> None:
     if config.adapt.method is Method.none:
         raise UserError(
             "An image model has no answer before training: adapt=none needs words to compare with.",
+            code="config.no-effect",
             where="adapt.method",
             fix="adapt=head trains the final layer alone",
         )
@@ -117,6 +121,7 @@ def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
         if not 0 <= getattr(options, name) <= most:
             raise UserError(
                 f"recipe.{name} must be from 0 to {most:g}, not {getattr(options, name):g}",
+                code="config.out-of-range",
                 where=f"recipe.{name}",
                 fix=f"recipe.{name}=0 for none",
             )
@@ -172,7 +177,12 @@ def _full_brightness(largest: int, bits: int | None) -> tuple[int, str]:
     """The value of full brightness of 16-bit files, and how it was found."""
     if bits is not None:
         if not 8 <= bits <= 16:
-            raise UserError(f"recipe.bits must be from 8 to 16, not {bits}", where="recipe.bits", fix="recipe.bits=12")
+            raise UserError(
+                f"recipe.bits must be from 8 to 16, not {bits}",
+                code="config.out-of-range",
+                where="recipe.bits",
+                fix="recipe.bits=12",
+            )
         return 2**bits - 1, f"{bits} bits (recipe.bits)"
     if not largest:
         return 0, ""
@@ -186,6 +196,7 @@ def _check_channels(pre: Preprocessing, content: ImageContent) -> None:
     if pre.channels not in (1, 3) and any(store.pixels.shape[-1] == 3 for store in content.stores):
         raise UserError(
             f"colour images have 3 channels, and the model takes {pre.channels}",
+            code="data.colour-images",
             where="recipe.channels",
             fix="recipe.channels=3, or 1 for grey",
         )
@@ -202,6 +213,7 @@ def fresh_model(
     if head.kind == "findings" and clips_outputs(model):
         raise UserError(
             f"'{source.name}' gives no output below 0, so that no finding could have a probability under one half.",
+            code="model.no-negative-outputs",
             where="model.name",
             fix="choose another architecture for recipe.findings",
         )
@@ -218,6 +230,7 @@ def _check_batches(model: nn.Module, config: TrainConfig) -> None:
     if normalises and config.adapt.method is not Method.head and config.data.batch_size < _LEAST * processes:
         raise UserError(
             "A model with batch normalisation cannot learn from one image at a time.",
+            code="config.out-of-range",
             where="data.batch_size",
             fix=f"data.batch_size={_LEAST * processes} or more, or adapt=head",
         )

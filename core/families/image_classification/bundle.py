@@ -190,7 +190,10 @@ def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
         }
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(
-            f"The bundle's {FILE} is damaged: {error}.", where=str(folder), fix="write the bundle again"
+            f"The bundle's {FILE} is damaged: {error}.",
+            code="bundle.damaged",
+            where=str(folder),
+            fix="write the bundle again",
         ) from error
 
 

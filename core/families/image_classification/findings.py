@@ -71,6 +71,7 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
         if negative is not None:
             raise UserError(
                 "recipe.negative names a label, and recipe.findings are columns of their own",
+                code="config.conflict",
                 where="recipe.negative",
                 fix="leave it out: an image without any finding has 0 in all of them",
             )
@@ -78,6 +79,7 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
     if negative is not None and negative not in labels:
         raise UserError(
             f"no label is called {negative!r}",
+            code="config.unknown-choice",
             where="recipe.negative",
             fix=f"choose from: {', '.join(labels)}",
         )

@@ -105,7 +105,12 @@ def make_head(
     """
     kind: Any = ImageSoftmaxHead if options.findings is None else FindingsHead
     if options.focal_gamma < 0:
-        raise UserError("recipe.focal_gamma must be 0 or more", where="recipe.focal_gamma", fix="recipe.focal_gamma=2")
+        raise UserError(
+            "recipe.focal_gamma must be 0 or more",
+            code="config.out-of-range",
+            where="recipe.focal_gamma",
+            fix="recipe.focal_gamma=2",
+        )
     gamma = options.focal_gamma if options.imbalance.name == "focal" else 0.0
     weights = None
     if options.imbalance.name == "weights" and targets is not None:

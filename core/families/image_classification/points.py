@@ -40,7 +40,9 @@ def check_rules(points: Mapping[str, str], point: str | None) -> None:
         parse_rule(name, text)
     if point is not None and point not in points:
         known = f"choose from: {', '.join(points)}" if points else 'recipe.points={screening: "sensitivity 0.95"}'
-        raise UserError(f"there is no operating point {point!r}", where="recipe.point", fix=known)
+        raise UserError(
+            f"there is no operating point {point!r}", code="config.unknown-choice", where="recipe.point", fix=known
+        )
 
 
 def calibrated(prepared: Prepared[ImageClassification[Any]], model: Any) -> tuple[ImageClassifier, list[str]]:

@@ -169,8 +169,9 @@ def check_point(point: str | None, findings: Findings) -> None:
     if point is not None and not findings.several and len(findings.names) != 1:
         raise UserError(
             f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
+            code="config.conflict",
             where="recipe.point",
-            fix="leave it out; `predict` tells each finding at every point all the same",
+            fix="leave it out; `predict` reports each finding at every point anyway",
         )
 
 

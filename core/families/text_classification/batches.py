@@ -91,6 +91,7 @@ def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConf
     if config.data.too_long is TooLong.split_turns:
         raise UserError(
             "A text has no turns to be split at.",
+            code="config.no-effect",
             where="data.too_long=split_turns",
             fix="data.too_long=truncate cuts long texts (and counts them), data.too_long=reject drops them",
         )

@@ -132,6 +132,7 @@ def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> Non
     if len(named) == len(manifest.labels) and named != manifest.labels:
         raise UserError(
             f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
+            code="bundle.mismatch",
             where=str(folder),
             fix="its files were changed, or belong to different models; write the bundle again",
         )

@@ -64,6 +64,7 @@ def load_classifier(
     except (ValueError, OSError, RuntimeError, KeyError) as error:
         raise UserError(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
+            code="model.wrong-kind",
             where="model.name",
             fix="choose a text model that transformers has a ...ForSequenceClassification class for",
         ) from error
@@ -110,4 +111,9 @@ def load_saved_classifier(source: ModelSource) -> nn.Module:
 
 
 def _damaged(source: ModelSource, reason: str) -> UserError:
-    return UserError(f"The model cannot be loaded: {reason}", where=str(source.folder), fix="write the bundle again")
+    return UserError(
+        f"The model cannot be loaded: {reason}",
+        code="model.load-failed",
+        where=str(source.folder),
+        fix="write the bundle again",
+    )

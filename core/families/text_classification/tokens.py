@@ -156,6 +156,7 @@ def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: i
         raise UserError(
             f"{len(long)} of {len(rows)} {rows.split} texts are over {max_length} tokens; the longest has "
             f"{tokens.full_lengths[worst]}.",
+            code="data.too-long",
             where=rows.where(worst),
             fix="data.too_long=truncate cuts them (and counts them), data.too_long=reject drops them, "
             "data.max_length=... allows more",

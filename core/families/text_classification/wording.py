@@ -32,6 +32,7 @@ def descriptions(recipe: TextClassification[Any], labels: Sequence[str], followi
         fault = f"missing: {', '.join(missing)}" if missing else f"no such label: {', '.join(extra)}"
         raise UserError(
             f"The descriptions do not fit the labels ({fault}).",
+            code="data.descriptions-mismatch",
             where="recipe.descriptions",
             fix="describe each of " + ", ".join(labels),
         )

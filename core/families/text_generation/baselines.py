@@ -121,7 +121,10 @@ class GenerationComparison:
         asked = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
         if None in asked:
             raise UserError(
-                "These answers are about other rows.", where=str(run.predictions), fix="make the run once more"
+                "These answers are about other rows.",
+                code="run.other-rows",
+                where=str(run.predictions),
+                fix="repeat the run",
             )
         return exchanges.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
 
@@ -156,5 +159,7 @@ def _losses(run: RunFolder, rows: Rows) -> RowSums:
         found = list(csv.DictReader(stream))
     places = [(line["file"], int(line["line"])) for line in found]
     if places != list(zip(rows.texts("file"), rows.column("line").to_pylist(), strict=True)):
-        raise UserError("These losses are about other rows.", where=str(run.losses), fix="make the run once more")
+        raise UserError(
+            "These losses are about other rows.", code="run.other-rows", where=str(run.losses), fix="repeat the run"
+        )
     return perplexity([float(line["loss"]) for line in found], [float(line["tokens"]) for line in found])

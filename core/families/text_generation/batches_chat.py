@@ -39,7 +39,7 @@ def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
     """The template that the config names, or the model's own; the tokenizer keeps it.
 
     Raises:
-        UserError: There is none, or nothing can safely be learnt with it.
+        UserError: There is none, or nothing can safely be learned with it.
     """
     named = config.chat_template
     file = None if named is None else TEMPLATES.get(named, Path(named))
@@ -89,14 +89,20 @@ def encode_splits(
     rejects.check()
     for name, examples in splits.items():
         if not len(examples):
-            raise UserError(f"No {name} conversation can be used.", where=str(rejects.path), fix="give other rows")
+            raise UserError(
+                f"No {name} conversation can be used.",
+                code="data.no-usable-rows",
+                where=str(rejects.path),
+                fix="give other rows",
+            )
     return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
 
 
 def _check_policy(policy: TooLong) -> None:
     if policy is TooLong.truncate:
         raise UserError(
-            "A conversation cannot be cut: an answer that stops half-way would be learnt as one that is whole.",
+            "A conversation cannot be truncated: half an answer would be learned as a complete one.",
+            code="config.no-effect",
             where="data.too_long=truncate",
             fix="data.too_long=split_turns makes several rows of a long one, data.too_long=reject drops it",
         )
@@ -129,9 +135,9 @@ def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict
         file, _, line = rows.where(number).rpartition(":")
         more = f" (and {len(reasons) - 1} more answers of it)" if len(reasons) > 1 else ""
         text = rows.column("text")[number].as_py() if "text" in rows.roles else ""
-        rejects.add(file, int(line), "", f"cannot be learnt from: {reasons[0]}{more}", text)
+        rejects.add(file, int(line), "", f"cannot be learned from: {reasons[0]}{more}", text)
     answers = sum(len(reasons) for number, reasons in found.rejected.items() if number in found.kept)
-    return {f"{rows.split} answers that are not learnt": f"{answers:,}"} if answers else {}
+    return {f"{rows.split} answers that are not learned": f"{answers:,}"} if answers else {}
 
 
 def _what(talks: bool) -> str:

@@ -57,7 +57,12 @@ def encode_splits(
     rejects.check()
     for name, examples in splits.items():
         if not len(examples):
-            raise UserError(f"No {name} row can be used.", where=str(rejects.path), fix="give other rows")
+            raise UserError(
+                f"No {name} row can be used.",
+                code="data.no-usable-rows",
+                where=str(rejects.path),
+                fix="give other rows",
+            )
     counts = splits["train"]
     facts["train tokens learnt"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
     # Built without the model: what starts the decoder is told by it, and put in by `pair_data`.
@@ -72,7 +77,8 @@ def check_whole(policy: TooLong) -> None:
     """
     if policy in (TooLong.truncate, TooLong.split_turns):
         raise UserError(
-            "A prompt with its answer is learnt whole: neither is cut, and there are no turns to split.",
+            "A prompt and its answer are learned as a whole: neither is truncated, and there are no turns to split.",
+            code="config.no-effect",
             where=f"data.too_long={policy.name}",
             fix="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
         )
@@ -112,7 +118,12 @@ def encoded_pairs(
         return rows, items, []
     number, reason = lost[0]
     if not len(items):
-        raise UserError(f"No row can be scored: {reason}.", where=rows.where(number), fix="give other rows")
+        raise UserError(
+            f"No row can be scored: {reason}.",
+            code="data.no-usable-rows",
+            where=rows.where(number),
+            fix="give other rows",
+        )
     numbered, kept = _numbered(items)
     note = f"{len(lost)} answers cannot be scored, such as that of {rows.where(number)}: {reason}"
     print(f"note: {note}")
@@ -123,10 +134,15 @@ def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: To
     told: set[int] = set()
     for number, reason in lost:
         if policy is TooLong.error:
-            raise UserError(f"A row is too long: {reason}.", where=rows.where(number), fix="data.too_long=reject")
+            raise UserError(
+                f"A row is too long: {reason}.",
+                code="data.too-long",
+                where=rows.where(number),
+                fix="data.too_long=reject",
+            )
         if number not in told:
             file, _, line = rows.where(number).rpartition(":")
-            rejects.add(file, int(line), "", f"cannot be learnt from: {reason}")
+            rejects.add(file, int(line), "", f"cannot be learned from: {reason}")
         told.add(number)
 
 

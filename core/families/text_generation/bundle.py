@@ -160,12 +160,13 @@ def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -
         generation = generation_of(recipe)
     except ValueError as error:
         told = f"The bundle's {FILE} is damaged: {error}."
-        raise UserError(told, where=str(folder), fix="write the bundle again") from error
+        raise UserError(told, code="bundle.damaged", where=str(folder), fix="write the bundle again") from error
     source = ModelSource(str(folder), folder)
     template: ChatTemplate | PairTemplate
     if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():
         raise UserError(
-            "The bundle is not whole: chat_template.jinja is missing.",
+            "The bundle is incomplete: chat_template.jinja is missing.",
+            code="bundle.damaged",
             where=str(folder),
             fix="copy it again from the run that made it",
         )

@@ -28,13 +28,19 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     """
     if config.adapt.method is Method.head:
         raise UserError(
-            "A language model has no fresh head that could be learnt alone.",
+            "A language model has no fresh head that could be trained alone.",
+            code="config.no-effect",
             where="adapt=head",
-            fix="adapt=lora learns little beside a frozen model",
+            fix="adapt=lora trains few weights beside a frozen model",
         )
     options: Any = recipe.options
     if options.max_new_tokens < 1:
-        raise UserError("recipe.max_new_tokens must be at least 1.", where="recipe.max_new_tokens", fix="choose more")
+        raise UserError(
+            "recipe.max_new_tokens must be at least 1.",
+            code="config.out-of-range",
+            where="recipe.max_new_tokens",
+            fix="choose more",
+        )
     check_properties(recipe)
     generation = _generation(recipe)
     _check_candidates(recipe.candidates, generation)
@@ -59,6 +65,7 @@ def _check_room(max_new_tokens: int, source: ModelSource) -> None:
     if limit is not None and max_new_tokens >= limit:
         raise UserError(
             f"Answers of {max_new_tokens} tokens do not fit: the decoder has {limit} positions.",
+            code="generation.no-room",
             where="recipe.max_new_tokens",
             fix=f"recipe.max_new_tokens={max(1, limit // 2)}",
         )
@@ -68,14 +75,24 @@ def _generation(recipe: TextGeneration[Any]) -> Generation:
     try:
         return generation_of(recipe)
     except UnusableGeneration as error:
-        raise UserError(f"Nothing can be written so: {error}.", where="recipe", fix="choose another number") from error
+        raise UserError(
+            f"Nothing can be written so: {error}.",
+            code="generation.unusable-settings",
+            where="recipe",
+            fix="choose another number",
+        ) from error
 
 
 def _check_candidates(wanted: int, generation: Generation) -> None:
     """Refuse more answers to a row than the way they are chosen gives."""
     where, beams = "recipe.candidates", generation.num_beams
     if wanted < 1:
-        raise UserError(f"recipe.candidates must be at least 1, not {wanted}.", where=where, fix="choose more")
+        raise UserError(
+            f"recipe.candidates must be at least 1, not {wanted}.",
+            code="config.out-of-range",
+            where=where,
+            fix="choose more",
+        )
     if wanted == 1 or generation.do_sample or beams >= wanted:
         return
     if beams > 1:
@@ -83,4 +100,4 @@ def _check_candidates(wanted: int, generation: Generation) -> None:
     else:
         what = f"There is one greedy answer, and {wanted} candidates are wanted."
         fix = "recipe.decoding=sample draws them, recipe.decoding=beam takes the best beams"
-    raise UserError(what, where=where, fix=fix)
+    raise UserError(what, code="generation.too-many-candidates", where=where, fix=fix)

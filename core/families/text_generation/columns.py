@@ -46,16 +46,17 @@ def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
     if column is not None:
         raise UserError(
             "The column of a conversation has the name that its form gives it.",
+            code="command.no-column",
             where="--text",
-            fix="leave --text out; the columns are told by their names: messages, conversations, instruction, prompt",
+            fix="leave --text out; the columns are found by their names: messages, conversations, instruction, prompt",
         )
     if not files:
         return []
     try:
         found = detect_format(resolve_paths(list(files), "files"), answered=False)
     except UserError as error:
-        if "data.format" not in f"{error.where} {error.fix}":
+        if not error.code.startswith("conversation."):
             raise
         fix = "give its columns the names of one form: messages, or conversations, or instruction, or prompt"
-        raise UserError(error.what, where=", ".join(files), fix=fix) from error
+        raise error.replace(where=", ".join(files), fix=fix) from error
     return format_columns(found.format, found.present, answered=False)

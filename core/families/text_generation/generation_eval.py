@@ -152,7 +152,12 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
         kept = found.kept
         if not len(kept):
             reason = next(iter(found.rejected.values()))[0]
-            raise UserError(f"No conversation can be scored: {reason}.", where=rows.where(0), fix="give other rows")
+            raise UserError(
+                f"No conversation can be scored: {reason}.",
+                code="data.no-usable-rows",
+                where=rows.where(0),
+                fix="give other rows",
+            )
         sources = np.searchsorted(kept, found.sources)
         items = PackedItems(np.array(found.ids), np.array(found.learnt), found.offsets, one_each(len(found)), sources)
     if not found.rejected:

@@ -52,6 +52,7 @@ def room_beside(max_new_tokens: int, limit: int | None) -> int:
     if room < LEAST:
         raise UserError(
             f"Answers of {max_new_tokens} tokens leave no room for a question: the model has {limit} positions.",
+            code="generation.no-room",
             where="recipe.max_new_tokens",
             fix=f"recipe.max_new_tokens={max(1, (limit or 0) // 4)}",
         )
@@ -162,7 +163,10 @@ class TextGenerator:
             return self.asked(messages)
         except Unsupervisable as error:
             raise UserError(
-                f"This cannot be answered: {error}.", where=where, fix="shorten its last turn, or leave the row out"
+                f"This cannot be answered: {error}.",
+                code="data.too-long",
+                where=where,
+                fix="shorten its last turn, or leave the row out",
             ) from error
 
     def drafts(

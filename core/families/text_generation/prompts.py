@@ -131,7 +131,7 @@ def read_facts(value: str, where: str) -> list[str]:
     try:
         return parse_facts(value)
     except ValueError as error:
-        raise UserError(f"{str(error).capitalize()}.", where=where, fix=HOW) from error
+        raise UserError(f"{str(error).capitalize()}.", code="data.bad-facts", where=where, fix=HOW) from error
 
 
 def check_tokenize(name: str) -> None:
@@ -144,11 +144,16 @@ def check_tokenize(name: str) -> None:
 
     fix = "recipe.tokenize=13a, or intl, zh, char, none"
     if name not in BLEU.TOKENIZERS:
-        raise UserError(f"sacreBLEU has no tokenizer '{name}'.", where="recipe.tokenize", fix=fix)
+        raise UserError(
+            f"sacreBLEU has no tokenizer '{name}'.", code="config.unknown-choice", where="recipe.tokenize", fix=fix
+        )
     try:
         BLEU(tokenize=name)
     except Exception as error:  # a missing package, or a model that cannot be downloaded
         told = " ".join(str(error).split())
         raise UserError(
-            f"sacreBLEU's tokenizer '{name}' does not work here: {told}", where="recipe.tokenize", fix=fix
+            f"sacreBLEU's tokenizer '{name}' does not work here: {told}",
+            code="package.missing",
+            where="recipe.tokenize",
+            fix=fix,
         ) from error

@@ -24,7 +24,8 @@ def load_network(source: ModelSource, classes: int, fresh: bool) -> nn.Module:
     architecture = source.settings.get("architecture")
     if architecture not in timm.list_models():
         raise UserError(
-            f"'{source.name}' is no timm model: its config.json names no architecture of timm's.",
+            f"'{source.name}' is not a timm model: its config.json names no architecture of timm's.",
+            code="model.wrong-kind",
             where="model.name",
             fix="choose an image model: model=starter_image",
         )

@@ -80,7 +80,10 @@ def encode_pictures(checked: ValidatedData, config: TrainConfig, size: int) -> E
     assert checked.labels is not None
     if not 16 <= size <= 512:
         raise UserError(
-            f"recipe.size must be from 16 to 512 pixels, not {size}.", where="recipe.size", fix="recipe.size=64"
+            f"recipe.size must be from 16 to 512 pixels, not {size}.",
+            code="config.out-of-range",
+            where="recipe.size",
+            fix="recipe.size=64",
         )
     splits, rows, identity = {}, {}, {}
     for name in ("train", "validation", "test"):

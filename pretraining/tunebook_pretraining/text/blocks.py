@@ -62,6 +62,7 @@ def encode_blocks(checked: ValidatedData, source: ModelSource, config: TrainConf
     if not 8 <= size <= limit:
         raise UserError(
             f"recipe.block={size} does not fit: '{source.name}' takes 8 to {limit} tokens.",
+            code="config.out-of-range",
             where="recipe.block",
             fix=f"recipe.block={min(max(size, 8), limit)}",
         )
@@ -73,6 +74,7 @@ def encode_blocks(checked: ValidatedData, source: ModelSource, config: TrainConf
         if not len(blocks):
             raise UserError(
                 f"The {name} texts have {len(tokens.ids)} tokens, less than one block of {size}.",
+                code="data.too-few-rows",
                 where="recipe.block",
                 fix="give more text, or a smaller block",
             )

@@ -38,7 +38,9 @@ def pictures(
     """
     order = Order(kind, size, difficulty, prevalence, bits, seed)
     if patients < 1:
-        raise UserError(f"patients cannot be {patients}", where="patients", fix="use 1 or more")
+        raise UserError(
+            f"patients cannot be {patients}", code="synthetic.out-of-range", where="patients", fix="use 1 or more"
+        )
     return (picture(order, who, number) for who in range(patients) for number in range(patient(order, who).pictures))
 
 
@@ -54,7 +56,10 @@ def picture(order: Order, number_of_patient: int, number: int) -> Picture:
     who = patient(order, number_of_patient)
     if not 0 <= number < who.pictures:
         raise UserError(
-            f"Patient {number_of_patient} has no picture {number}", where="number", fix=f"use 0 to {who.pictures - 1}"
+            f"Patient {number_of_patient} has no picture {number}",
+            code="synthetic.out-of-range",
+            where="number",
+            fix=f"use 0 to {who.pictures - 1}",
         )
     pixels, findings = (draw_xray if order.kind == "xray" else draw_smear)(order, who, number)
     return Picture(pixels, who.number, number, who.site, who.sex, findings)

@@ -73,14 +73,24 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.kind not in FINDINGS:
-            raise UserError(f"There is no kind of picture {self.kind!r}", where="kind", fix="use xray or smear")
+            raise UserError(
+                f"There is no kind of picture {self.kind!r}",
+                code="synthetic.out-of-range",
+                where="kind",
+                fix="use xray or smear",
+            )
         _check(SMALLEST <= self.size <= LARGEST, "size", self.size, f"use {SMALLEST} to {LARGEST} pixels")
         _check(0 <= self.difficulty <= 1, "difficulty", self.difficulty, "use 0 (obvious) to 1 (hardly visible)")
         _check(0 <= self.prevalence <= 1, "prevalence", self.prevalence, "use a share of the patients, 0 to 1")
         _check(self.seed >= 0, "seed", self.seed, "use 0 or more")
         _check(self.bits in (8, 16), "bits", self.bits, "use 8 or 16")
         if self.kind == "smear" and self.bits != 8:
-            raise UserError("A smear has 8 bits a colour", where=f"bits={self.bits}", fix="use bits=8, or an xray")
+            raise UserError(
+                "A smear has 8 bits a colour",
+                code="synthetic.out-of-range",
+                where=f"bits={self.bits}",
+                fix="use bits=8, or an xray",
+            )
 
     def draw(self, *stream: int) -> np.random.Generator:
         """The random numbers of one purpose, untouched by how many others were drawn."""
@@ -93,4 +103,4 @@ class Order:
 
 def _check(good: bool, name: str, value: object, fix: str) -> None:
     if not good:
-        raise UserError(f"{name} cannot be {value}", where=name, fix=fix)
+        raise UserError(f"{name} cannot be {value}", code="synthetic.out-of-range", where=name, fix=fix)

@@ -60,7 +60,12 @@ def write(
     """
     order = Order(kind, size, difficulty, prevalence, bits, seed)
     if patients < FEWEST:
-        raise UserError(f"patients cannot be {patients}", where="patients", fix=f"use {FEWEST} or more")
+        raise UserError(
+            f"patients cannot be {patients}",
+            code="synthetic.out-of-range",
+            where="patients",
+            fix=f"use {FEWEST} or more",
+        )
     people = [patient(order, number) for number in range(patients)]
     with _new_folder(Path(folder)) as new:
         return _fill(new, order, people)
@@ -119,13 +124,23 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes this name when all of it is written, and goes when anything fails."""
     folder = folder.resolve()
     if folder.is_file():
-        raise UserError(f"There is a file {folder.name}", where=str(folder), fix="give the name of a new folder")
+        raise UserError(
+            f"There is a file {folder.name}", code="file.exists", where=str(folder), fix="give the name of a new folder"
+        )
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(
-            f"The folder {folder.name} is not empty", where=str(folder), fix="give the name of a new folder"
+            f"The folder {folder.name} is not empty",
+            code="file.exists",
+            where=str(folder),
+            fix="give the name of a new folder",
         )
     if folder == Path.cwd():  # to replace it would leave the shell in a folder that is gone
-        raise UserError("The folder is the one you are in", where=str(folder), fix="give the name of a new folder")
+        raise UserError(
+            "The folder is the one you are in",
+            code="file.exists",
+            where=str(folder),
+            fix="give the name of a new folder",
+        )
     # Beside its place, because a rename between file systems is a copy.
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -137,6 +152,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(
             f"The folder {folder.name} cannot be written: {error.strerror or error}",
+            code="file.not-writable",
             where=str(folder.parent),
             fix="free some space or choose a folder you may write to",
         ) from error

@@ -14,7 +14,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, BartF
 
 from tests.briefed import briefed, briefs, read
 from tests.chatted import STARTER, write_jsonl
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.brief_to_text.checks import CopyChecker, candidate_columns
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.evidence import copy_measures
@@ -102,13 +102,13 @@ def test_what_no_copy_can_meet_is_told_with_every_copy() -> None:
     + [{"tweet": {"max_words": value}} for value in ("many", 1.5, True, -2)],
 )
 def test_limits_that_are_none_are_refused(limits: Any) -> None:
-    with pytest.raises(UserError, match="Limits of channels are") as caught:
+    with user_error("config.wrong-type", match="Limits of channels are") as caught:
         CopyChecker(limits)
     assert "max_characters: 45" in str(caught.value.fix)
 
 
 def test_limits_that_are_given_twice_for_one_channel_are_refused() -> None:
-    with pytest.raises(UserError, match="tweet and X post are names of one channel"):
+    with user_error("config.duplicate", match="tweet and X post are names of one channel"):
         CopyChecker({"tweet": {"max_words": 9}, "X post": {"max_words": 7}})
     post = Brief(FIELDS, channel="twitter")
     assert CopyChecker({"tweet": {"max_words": 5}}).check(post, Completion(CLEAN)).problems == [
@@ -161,7 +161,9 @@ def test_an_encoder_has_its_positions_for_itself_and_starts_as_before(tmp_path: 
 
 
 def test_copy_for_which_the_decoder_has_no_positions_is_refused(tmp_path: Path, bart: Path) -> None:
-    with pytest.raises(UserError, match="the decoder has 64 positions") as caught:
+    with user_error(
+        "generation.no-room", where="recipe.max_new_tokens", match="the decoder has 64 positions"
+    ) as caught:
         read(tmp_path, *given(tmp_path, bart), "recipe.max_new_tokens=64")
     assert caught.value.fix == "recipe.max_new_tokens=32"
 
@@ -171,10 +173,10 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
     file = write_jsonl(tmp_path / "long.jsonl", rows)
     more = [f"data.train={file}", "recipe.fields=[name,features,price]", f"model.name={bart}"]
     more += ["recipe.max_new_tokens=20", "recipe.must_mention=null"]
-    with pytest.raises(UserError) as caught:
+    with user_error("data.too-long", where="long.jsonl:31") as caught:
         read(tmp_path, *more, "data.too_long=error")
     assert "A row is too long: the" in caught.value.message() and "long.jsonl:3" in caught.value.message()
-    with pytest.raises(UserError, match="2"):
+    with user_error("data.rejected-rows", match="2"):
         read(tmp_path, *more)
     made = read(tmp_path, *more, "data.max_rejects=2")
     told = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.image_classification.findings import find_findings
 
 
@@ -49,8 +49,8 @@ def test_several_findings_are_all_of_them_whatever_they_are_called() -> None:
 
 
 def test_a_negative_label_must_be_one() -> None:
-    with pytest.raises(UserError, match="no label is called 'fine'") as caught:
+    with user_error("config.unknown-choice", where="recipe.negative", match="no label is called 'fine'") as caught:
         find_findings(("ill", "normal"), several=False, negative="fine")
     assert caught.value.fix == "choose from: ill, normal"
-    with pytest.raises(UserError, match=r"recipe\.negative names a label"):
+    with user_error("config.conflict", where="recipe.negative", match=r"recipe\.negative names a label"):
         find_findings(("a", "b"), several=True, negative="a")

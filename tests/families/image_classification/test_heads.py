@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.image_classification.heads import FindingsHead, ImageSoftmaxHead, make_head, start_logits
 from tunebook.families.image_classification.options import ImageClassificationConfig, Imbalance
 
@@ -120,5 +120,5 @@ def test_logits_come_from_a_network_that_takes_x() -> None:
 
 
 def test_a_negative_gamma_is_refused() -> None:
-    with pytest.raises(UserError, match="must be 0 or more"):
+    with user_error("config.out-of-range", where="recipe.focal_gamma", match="must be 0 or more"):
         make_head("ab", options(Imbalance.focal, gamma=-0.1))

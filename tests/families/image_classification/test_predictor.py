@@ -10,7 +10,7 @@ import torch
 from scipy.special import expit, softmax
 from torch import nn
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.image_classification.findings import find_findings
 from tunebook.families.image_classification.heads import make_head
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
@@ -119,8 +119,8 @@ def test_a_point_that_is_not_there_or_cannot_answer_is_refused() -> None:
     check_point("screening", find_findings(("a", "b"), True, None))
     rules = {"screening": "sensitivity 0.9", "confirming": "specificity 0.9"}
     check_rules(rules, "screening")
-    with pytest.raises(UserError, match="no operating point 'screen'") as caught:
+    with user_error("config.unknown-choice", where="recipe.point", match="no operating point 'screen'") as caught:
         check_rules(rules, "screen")
     assert caught.value.fix == "choose from: screening, confirming"
-    with pytest.raises(UserError, match="2 exclude each other"):
+    with user_error("config.conflict", where="recipe.point", match="2 exclude each other"):
         check_point("screening", three)

@@ -13,10 +13,10 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from tests.diagnosed import picture, write_table
+from tests.user_error import user_error
 from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
-from tunebook.errors import UserError
 from tunebook.families.image_classification.batches import encode_images, pixel_data, training_content
 from tunebook.families.image_classification.columns import training_columns
 from tunebook.families.image_classification.data.augment import Augmentation
@@ -119,7 +119,7 @@ def test_the_training_images_tell_how_many_bits_are_used(tmp_path: Path, scale: 
     assert made.tokenizer.full == full
     assert str(255 * scale) in made.facts["16-bit images"]
     assert encoded(tmp_path, config, options(bits=16)).tokenizer.full == 65535
-    with pytest.raises(UserError, match="from 8 to 16"):
+    with user_error("config.out-of-range", where="recipe.bits", match="from 8 to 16"):
         encoded(tmp_path, config, options(bits=7))
 
 

@@ -29,6 +29,7 @@ from tests.chatted import (
     write_jsonl,
 )
 from tests.conftest import Tunebook
+from tests.user_error import user_error
 from tunebook import FineTuner
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
@@ -215,7 +216,7 @@ def test_a_loss_that_is_not_finite_names_its_conversation(tmp_path: Path) -> Non
     alone = np.setdiff1d(bad.ids, others)
     model.get_input_embeddings().weight.data[int(alone[0])] = float("inf")
     module = FineTuner(trained, recipe.head(()), recipe.metrics(()), prepared.config.optim, 10, where=where)
-    with pytest.raises(UserError) as caught:
+    with user_error("training.not-finite") as caught:
         quick_trainer().fit(module, datamodule=data)
     told = caught.value.message()
     assert where(bad.row) in told
@@ -249,7 +250,7 @@ def test_rows_and_examples_stay_in_step_where_the_encoder_rejects_some(tmp_path:
     for at in (0, 7, 8, 20, 39):
         chats[at]["messages"][draw.randrange(4)]["content"] += " <|end|> and more"
     rows = write_jsonl(tmp_path / "chats.jsonl", chats)
-    with pytest.raises(UserError) as caught:
+    with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
     assert "5 of 40 rows cannot be used" in caught.value.what and "data.max_rejects=5" in str(caught.value.fix)
     assert "the control token <|end|> stands in what is said in turn" in str(caught.value.where)
@@ -277,7 +278,7 @@ def test_an_answer_that_is_too_long_by_itself_is_left_out_and_told_of(tmp_path: 
     assert entry["line"] == 6 and "turn 4: with its question alone it has" in entry["reason"]
     assert sum(len(prepared.encoded.rows[split]) for split in prepared.encoded.rows) == 30
     facts = prepared.encoded.facts
-    (told,) = [value for key, value in facts.items() if "answers that are not learnt" in key]
+    (told,) = [value for key, value in facts.items() if "answers that are not learned" in key]
     assert told == "1"
 
 
@@ -358,7 +359,7 @@ def test_facts_are_read_from_a_list_or_a_text() -> None:
     assert read_facts('["£42", " by Monday ", ""]', "x") == ["£42", "by Monday"]
     assert read_facts(" £42 ", "x") == ["£42"] and read_facts(" ", "x") == []
     for wrong in ("[1, 2]", "[", '[["a"]]'):
-        with pytest.raises(UserError, match="no list of texts"):
+        with user_error("data.bad-facts", where="chats.jsonl:3", match="no list of texts"):
             read_facts(wrong, "chats.jsonl:3")
 
 
@@ -366,7 +367,7 @@ def test_rows_with_bad_facts_are_rejects_like_others(tmp_path: Path, llama: Path
     wanted: list[Any] = [["£10"] for _ in range(60)]
     wanted[4], wanted[7] = [1, 2], {"price": "£42"}
     rows = chats_with_facts(tmp_path, wanted)
-    with pytest.raises(UserError, match=r"2 of 60 rows cannot be used") as caught:
+    with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
     assert "facts.jsonl:5 the row cannot be used: the facts that an answer must state are no list of texts; write" in (
         str(caught.value.where)
@@ -435,7 +436,7 @@ def test_a_template_without_a_system_turn_takes_rows_without_one_alone(tmp_path:
     assert "not possible" in prepared.encoded.facts["system prompt"]
     assert prepared.encoded.tokenizer.rendering.tokenizer.chat_template == (tmp_path / "strict.jinja").read_text()
     mixed = [{"messages": conversation(draw, 2, "Be kind." if i == 29 else None)} for i in range(30)]
-    with pytest.raises(UserError) as caught:
+    with user_error("template.unsupervisable", where="model.chat_template") as caught:
         ready(tmp_path, llama, write_jsonl(tmp_path / "mixed.jsonl", mixed), given)
     assert "There are system prompts" in caught.value.what and "no system role" in caught.value.what
     assert "leave the system turns out" in str(caught.value.fix)
@@ -447,7 +448,7 @@ def learnt_texts(prepared: Prepared) -> list[str]:
 
 
 def check_plain(folder: Path, model: Path, end: str, rows: Path, *more: str) -> None:
-    with pytest.raises(UserError, match="has no chat template") as caught:
+    with user_error("template.missing", where="model.chat_template") as caught:
         ready(folder, model, rows, *more)
     assert "model.chat_template=plain" in str(caught.value.fix)
     prepared = ready(folder, model, rows, "model.chat_template=plain", *more)
@@ -485,7 +486,7 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
         for i in range(30)
     ]
     rows = write_jsonl(tmp_path / "both.jsonl", both)
-    with pytest.raises(UserError) as caught:
+    with user_error("conversation.ambiguous-format", where="data.format") as caught:
         ready(tmp_path, llama, rows)
     assert "data.format=messages or data.format=prompt_completion" in str(caught.value.fix)
     taken = turns_of(ready(tmp_path, llama, rows, "data.format=prompt_completion"), "train")
@@ -501,7 +502,7 @@ REFUSED: dict[str, list[str]] = {
     "data.too_long=error": ["tokens, over data.max_length=64", "chats.jsonl:"],
     "data.too_long=reject": ["rows cannot be used", "over data.max_length=64"],
     "adapt=head": ["no fresh head", "adapt=lora"],
-    "model=starter_image": ["is no language model", "model=starter_text"],
+    "model=starter_image": ["is not a language model", "model=starter_text"],
     "recipe.max_new_tokens=250": [
         "leave no room for a question: the model has 256 positions",
         "recipe.max_new_tokens=",
@@ -517,7 +518,7 @@ REFUSED: dict[str, list[str]] = {
     "data.group=customer": ["no column 'customer'"],
     "data.facts=promises": ["no column 'promises'"],
     **{
-        f"{option}": ["means nothing to recipe=customer_chat", "leave"]
+        f"{option}": ["has no effect for recipe=customer_chat", "leave"]
         for option in (
             *("data.text=question", "data.label=stars", "data.labels=[a,b]", "data.shots=4", "data.image=photo"),
             *("data.image_root=/tmp", "model.weights=/tmp/x.safetensors", "model.args={a: 1}"),
@@ -547,13 +548,13 @@ def test_a_mistake_is_told_before_training_and_leaves_nothing(
 
 
 def test_an_encoder_is_refused(tmp_path: Path, chats: Path, minilm: str) -> None:
-    with pytest.raises(UserError, match="does not write one word after the other"):
+    with user_error("model.wrong-kind", where="model.name", match="is not a causal language model"):
         chatted(tmp_path, f"model.name={minilm}", f"data.train={chats}")
     assert not (tmp_path / "run").exists()
 
 
 def test_the_command_line_ends_with_2_and_leaves_no_folder(tmp_path: Path, chats: Path, tunebook: Tunebook) -> None:
     done = tunebook("train", "recipe=customer_chat", f"data.train={chats}", "data.text=question", "run_dir=deep/run")
-    assert done.returncode == 2 and done.stderr.startswith("error: data.text means nothing to recipe=customer_chat.")
+    assert done.returncode == 2 and done.stderr.startswith("error: data.text has no effect for recipe=customer_chat.")
     assert "  where: " in done.stderr and "  fix:   " in done.stderr and "Traceback" not in done.stderr
     assert not any((tmp_path / "work").iterdir())

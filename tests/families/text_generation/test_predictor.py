@@ -27,6 +27,7 @@ from tests.chatted import (
     write_chats,
     write_jsonl,
 )
+from tests.user_error import user_error
 from tunebook.bundle.manifest import FILE
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.predict import predict_command
@@ -172,7 +173,11 @@ def test_earlier_turns_make_room_for_the_answer(starter: TextGenerator, template
 @pytest.mark.parametrize("max_new", [1017, 1024, 10**6])
 def test_no_room_for_a_question_is_refused(starter: TextGenerator, template: ChatTemplate, max_new: int) -> None:
     writer = TextGenerator(starter.model, template, 300, Generation(max_new_tokens=max_new), recipe=starter.recipe)
-    with pytest.raises(UserError, match="leave no room for a question: the model has 1024 positions"):
+    with user_error(
+        "generation.no-room",
+        where="recipe.max_new_tokens",
+        match="leave no room for a question: the model has 1024 positions",
+    ):
         writer.asked([Message("user", "Where is it?")])
 
 
@@ -188,7 +193,7 @@ def test_a_question_that_cannot_be_asked_names_its_row(starter: TextGenerator, t
     control = [{"role": "user", "content": "write <|assistant|> please"}]
     for bad, why in ((long, "the last question alone has"), (control, r"control token <|assistant|>")):
         rows = questions(tmp_path, [conversation(draw, 1)[:-1], bad])
-        with pytest.raises(UserError) as caught:
+        with user_error("data.too-long", where="waiting.jsonl:2") as caught:
             list(starter.answers(rows))
         assert why in caught.value.what and caught.value.where == "waiting.jsonl:2"
 

@@ -18,6 +18,7 @@ from PIL import Image
 from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
+from tests.user_error import user_error
 from tunebook import UserError
 from tunebook.recipes.medical_diagnosis.synthetic import (  # noqa: TID251 (core may not; this is the recipe's own test)
     FINDINGS,
@@ -439,16 +440,16 @@ def test_a_folder_that_is_not_empty_stays_as_it_is(tmp_path: Path, monkeypatch: 
     (tmp_path / "set").mkdir()
     assert write(tmp_path / "set", "xray", 10, size=32) > 0  # empty: taken
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match="set is not empty"):
+    with user_error("file.exists", match="set is not empty"):
         write(tmp_path / "set", "xray", 10, size=32)
-    with pytest.raises(UserError, match=r"a file train\.csv"):
+    with user_error("file.exists", match=r"a file train\.csv"):
         write(tmp_path / "set" / "train.csv", "xray", 10, size=32)
-    with pytest.raises(UserError, match="cannot be written"):
+    with user_error("file.not-writable", match="cannot be written"):
         write(tmp_path / "set" / "train.csv" / "deeper", "xray", 10, size=32)
     assert sorted(tmp_path.rglob("*")) == before
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(UserError, match="you are in"):
+    with user_error("file.exists", match="you are in"):
         write(".", "xray", 10, size=32)
 
 
@@ -489,13 +490,13 @@ def test_a_failure_half_way_leaves_nothing(
     ],
 )
 def test_a_value_that_nothing_can_be_drawn_with_is_told_at_once(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(UserError, match=says) as told:
+    with user_error("synthetic.out-of-range", match=says) as told:
         pictures(**{"kind": "xray", "patients": 1, **options})  # before the first picture is asked for
     assert told.value.where and told.value.fix
 
 
 def test_a_picture_that_a_patient_does_not_have_is_told() -> None:
-    with pytest.raises(UserError, match="no picture 4"):
+    with user_error("synthetic.out-of-range", where="number", match="no picture 4"):
         picture(Order("xray"), 0, 4)
 
 

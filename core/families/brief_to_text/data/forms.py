@@ -74,6 +74,7 @@ def brief_form(
     if fields and brief:
         raise UserError(
             f"the brief is to be the column {brief!r}, and the columns {', '.join(fields)} too",
+            code="config.conflict",
             where=KEY,
             fix="set recipe.fields (a column a field) or recipe.brief (one column that holds the whole brief)",
         )
@@ -127,6 +128,7 @@ def _detected(paths: Sequence[Path]) -> str:
     raise UserError(
         "which columns are the brief is not said"
         + (f", and none that all files have is called {_or(WHOLE)}" * bool(columns)),
+        code="brief.unknown-columns",
         where=KEY,
         fix="recipe.fields=[name,features] names the columns that make it up, recipe.brief=<column> the one that "
         "holds it whole" + f"; {listed}" * bool(listed),
@@ -144,7 +146,9 @@ def _check_names(form: BriefForm) -> None:
         if name in known:
             twice = "named twice" if known[name] == use else f"both {known[name]} and {use}"
             off = f", or set {use}=null to make it a field like others" * use.startswith("recipe.")
-            raise UserError(f"the column {name!r} is {twice}", where=KEY, fix=f"name it once{off}")
+            raise UserError(
+                f"the column {name!r} is {twice}", code="brief.column-used-twice", where=KEY, fix=f"name it once{off}"
+            )
         known[name] = use
 
 

@@ -66,10 +66,15 @@ class PromptTemplate:
             template = cls(name, text, environment.from_string(text))
         except jinja2.TemplateSyntaxError as error:
             raise UserError(
-                f"{name} is no template: {error.message}", where=f"{KEY}, line {error.lineno}", fix="fix that line"
+                f"{name} is not a valid template: {error.message}",
+                code="template.bad-syntax",
+                where=f"{KEY}, line {error.lineno}",
+                fix="fix that line",
             ) from None
         except RecursionError:
-            raise UserError(f"{name} is nested too deeply", where=KEY, fix="write it flat") from None
+            raise UserError(
+                f"{name} is nested too deeply", code="template.bad-syntax", where=KEY, fix="write it flat"
+            ) from None
         template._try(known)
         return template
 
@@ -111,7 +116,12 @@ class PromptTemplate:
 
     def _deaf(self, what: str) -> UserError:
         loop = "{% for name, value in fields.items() %}{{ name }}: {{ value }}{% endfor %}"
-        return UserError(f"{self.name} {what}", where=KEY, fix=f"write fields, such as all of them: {loop}")
+        return UserError(
+            f"{self.name} {what}",
+            code="template.ignores-brief",
+            where=KEY,
+            fix=f"write fields, such as all of them: {loop}",
+        )
 
 
 def _read(file: Path | None) -> tuple[str, str]:
@@ -122,7 +132,10 @@ def _read(file: Path | None) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"the prompt's template {path} cannot be read: {reason}", where=KEY, fix=f"{KEY}=<a Jinja file>, or none"
+            f"the prompt's template {path} cannot be read: {reason}",
+            code="template.unreadable",
+            where=KEY,
+            fix=f"{KEY}=<a Jinja file>, or none",
         ) from None
 
 
@@ -175,15 +188,23 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
     where = f"{KEY}, line {lines[-1]}" if lines else KEY
     if isinstance(error, jinja2.exceptions.SecurityError):
-        return UserError(f"{name} does what a template may not: {error}", where=where, fix="write values, no more")
+        return UserError(
+            f"{name} does what a template may not: {error}",
+            code="template.not-allowed",
+            where=where,
+            fix="write values, no more",
+        )
     if not isinstance(error, jinja2.UndefinedError):
-        return UserError(f"{name} fails: {error or type(error).__name__}", where=where, fix="fix that line")
+        return UserError(
+            f"{name} fails: {error or type(error).__name__}", code="template.failed", where=where, fix="fix that line"
+        )
     fields = list(variables["fields"])
     others = [other for other in variables if other not in fields]
     asked = str(error).split("'")[-2] if "'" in str(error) else ""
     near = difflib.get_close_matches(asked, [*fields, *others], n=1)
     return UserError(
-        f"{name} asks for what the brief has not: {error}",
+        f"{name} uses what the brief lacks: {error}",
+        code="template.unknown-field",
         where=where,
         fix=(f"did you mean {near[0]!r}? " if near else "")
         + f"this brief has {', '.join(fields)}, and every one {', '.join(others)}; around what only some briefs have: "

@@ -90,6 +90,7 @@ def read_labels(path: Path, name: str, count: int) -> list[list[str | None]]:
     if not labels.ndim or len(labels) != count:
         raise UserError(
             f"{path.name} has {count} images and {len(labels) if labels.ndim else 1} {name}",
+            code="data.length-mismatch",
             where=str(path),
             fix="an image and its label must be in the same row of the two arrays",
         )
@@ -108,4 +109,9 @@ def _label(value: Any) -> str | None:
 
 def _unreadable(path: Path, error: Exception) -> UserError:
     told = " ".join(str(error).split()) or type(error).__name__
-    return UserError(f"{path.name} is not a readable .npz file: {told}", where=str(path), fix="fetch it again")
+    return UserError(
+        f"{path.name} is not a readable .npz file: {told}",
+        code="data.damaged-file",
+        where=str(path),
+        fix="fetch it again",
+    )

@@ -66,11 +66,16 @@ def decode_dicom(path: Path, decoding: Decoding) -> DecodedImage:
     except ImportError:
         raise UserError(
             "DICOM files are read with pydicom, which is not installed",
+            code="package.missing",
             where=str(path),
             fix='pip install "pydicom>=3"',
         ) from None
     if decoding.window and not decoding.window[1] >= 1:
-        raise UserError(f"a window cannot be {decoding.window[1]:g} wide", fix="give a width of at least 1")
+        raise UserError(
+            f"a window cannot be {decoding.window[1]:g} wide",
+            code="config.out-of-range",
+            fix="give a width of at least 1",
+        )
     try:
         with quiet_libraries():
             pixels = _decoded(path, decoding)

@@ -77,6 +77,7 @@ def _split_folders(path: Path) -> dict[str, str]:
     if others and (found["validation"] or found["test"]):
         raise UserError(
             f"{path.name} holds splits and other folders: {', '.join(sorted(folder.name for folder in others))}",
+            code="data.several-splits",
             where=str(path),
             fix=f"name the splits: data.train={found['train'][0]} data.test=...",
         )
@@ -108,6 +109,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
         if column.kind not in kinds and column.required:
             raise UserError(
                 f"the source {path.name} holds images and no column {column.name!r}",
+                code="data.missing-column",
                 where=column.key,
                 fix="list the images in a CSV or Parquet file with a column for each of these, "
                 f"such as path,label,{column.name}",
@@ -121,6 +123,7 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
     if len(splits) > 1:
         raise UserError(
             f"{path.name} holds splits, not classes: {', '.join(splits)}",
+            code="data.several-splits",
             where=str(path),
             fix=f"name one: {next(iter(splits.values()))}",
         )
@@ -130,12 +133,18 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
         if loose:
             raise UserError(
                 f"{loose[0].name} lies in no sub-folder: its class is not known",
+                code="data.no-class",
                 where=str(path),
                 fix="one sub-folder a class, named like it, or a CSV file with the columns path and label",
             )
     images = [file for file in files if not wanted or file.parent != path]
     if not any(map(is_image_file, images)):
-        raise UserError(f"there is no image in {path}", where=str(path), fix="name the folder that holds them")
+        raise UserError(
+            f"there is no image in {path}",
+            code="data.no-images",
+            where=str(path),
+            fix="name the folder that holds them",
+        )
     chunk = Chunk.empty(columns)
     for line, file in enumerate(images, start=1):
         label = file.relative_to(path).parts[0]
@@ -162,6 +171,7 @@ def _npz(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
     if not wanted or (not own and split in _SPLIT_NAMES and len(every) > 1):
         raise UserError(
             f"{path.name} has no {split} images; its arrays: {', '.join(arrays)}",
+            code="data.missing-array",
             where=str(path),
             fix=f"name the arrays {'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'images'])} and "
             f"{'_'.join([_SPLIT_NAMES.get(split, (split,))[0], 'labels'])}",
@@ -199,7 +209,9 @@ def _no_such_label(path: Path, column: Column, labels: int) -> UserError:
     fix = "list the images in a CSV file with such a column"
     if labels > 1:
         fix = f"its {labels} findings are called 0 to {labels - 1}: recipe.findings=[0,1]"
-    return UserError(f"{path.name} has no column {column.name!r}", where=column.key, fix=fix)
+    return UserError(
+        f"{path.name} has no column {column.name!r}", code="data.missing-column", where=column.key, fix=fix
+    )
 
 
 IMAGE_FILES = FileSource(holds_images, read_images, image_path, official_splits)

@@ -55,7 +55,8 @@ def parse_rule(name: str, text: str) -> OperatingRule:
     lowest = 0.0 if kind == "threshold" else math.ulp(0.0)
     if len(targets) != NUMBERS.get(kind) or not all(lowest <= target <= 1 for target in targets):
         raise UserError(
-            f"{text!r} is no rule for an operating point",
+            f"{text!r} is not a rule for an operating point",
+            code="config.bad-rule",
             where=f"recipe.points.{name}",
             fix=f"write one of: {', '.join(FORMS)}; with numbers above 0 and up to 1",
         )

@@ -108,6 +108,7 @@ def own_preprocessing(
     except ValueError as error:
         raise UserError(
             f"Pictures cannot be prepared so: {error}.",
+            code="config.bad-preprocessing",
             where="recipe.size, recipe.channels, recipe.mean, recipe.std",
             fix="leave them out to take the weights' own; a mean or std is one number, or one a channel",
         ) from error
@@ -128,6 +129,7 @@ def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> No
         raise UserError(
             f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for what "
             f"the layers put out, and this machine has {there / 2**30:.0f}.",
+            code="training.too-little-memory",
             where="recipe.size, data.batch_size",
             fix="a smaller recipe.size, or data.batch_size="
             f"{max(2, int(batch_size * there / needed / 2))} with trainer.accumulate_grad_batches",
@@ -189,10 +191,13 @@ def _try_on(source: ModelSource, pre: Preprocessing) -> None:
     except UserError:
         raise
     except TypeError as error:
-        raise UserError(f"'{source.name}' cannot be built so: {reason(error)}.", where="model.args") from error
+        raise UserError(
+            f"'{source.name}' cannot be built so: {reason(error)}.", code="model.bad-argument", where="model.args"
+        ) from error
     except Exception as error:  # each architecture has its own way to say no
         raise UserError(
             f"'{source.name}' does not take pictures of {pre.channels} x {pre.size} x {pre.size}: {reason(error)}.",
+            code="model.wrong-size",
             where="recipe.size",
             fix="choose another size (a ViT takes multiples of its patch) or another model",
         ) from error
@@ -215,7 +220,12 @@ def load_image_model(
     """
     pretrained = method is not Method.scratch
     if config.dropout is not None and not 0 <= config.dropout < 1:
-        raise UserError("Dropout must be from 0 to under 1.", where="model.dropout", fix="model.dropout=0.1")
+        raise UserError(
+            "Dropout must be from 0 to under 1.",
+            code="config.out-of-range",
+            where="model.dropout",
+            fix="model.dropout=0.1",
+        )
     try:
         model = (
             filled(source, lambda: build(source, outputs, pre.channels, pre.size, config.dropout, weights=True))
@@ -223,7 +233,9 @@ def load_image_model(
             else build(source, outputs, pre.channels, pre.size, config.dropout)
         )
     except TypeError as error:
-        raise UserError(f"'{source.name}' cannot be built so: {reason(error)}.", where="model.dropout") from error
+        raise UserError(
+            f"'{source.name}' cannot be built so: {reason(error)}.", code="model.bad-argument", where="model.dropout"
+        ) from error
     bias = final_layer(model)[1].bias
     if bias is not None:
         nn.init.zeros_(bias)
@@ -241,6 +253,7 @@ def final_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     if not isinstance(found, (nn.Linear, nn.Conv2d)):
         raise UserError(
             f"{type(model).__name__} has no single final layer that could be made anew.",
+            code="model.no-final-layer",
             where="model.name",
             fix="choose another model; of distilled ones, the one without a second head",
         )

@@ -117,6 +117,7 @@ def _check_share(filled: int, total: int, source: ModelSource) -> None:
 def _unfit(source: ModelSource, reason: str) -> UserError:
     return UserError(
         f"The weights do not fit the architecture '{source.architecture}': {reason}.",
+        code="model.mismatch",
         where=str(source.weights),
         fix=f"choose the architecture that these weights were trained as, named as {source.library} names it; "
         "arguments that it was built with go into model.args",
@@ -148,6 +149,7 @@ def _build_torchvision(
     if channels != 3:
         raise UserError(
             f"torchvision's models take 3 channels, not {channels}.",
+            code="model.wrong-channels",
             where="model.name",
             fix="leave the channels unset (grey pictures are repeated), or choose timm's model of the same name",
         )
@@ -165,7 +167,12 @@ def _set_dropout(model: nn.Module, dropout: float) -> None:
     """Set every dropout that this architecture has."""
     layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     if not layers:
-        raise UserError("This model has no dropout to set.", where="model.dropout", fix="leave model.dropout unset")
+        raise UserError(
+            "This model has no dropout to set.",
+            code="model.no-dropout",
+            where="model.dropout",
+            fix="leave model.dropout unset",
+        )
     for layer in layers:
         layer.p = dropout
 

@@ -109,6 +109,7 @@ def _check_outputs(expected: Tensor, head: HeadOnFeatures, features: Tensor) -> 
 def _goes_on() -> UserError:
     return UserError(
         "adapt=head needs a model whose final layer comes last, and this one goes on computing after it.",
+        code="model.no-final-layer",
         where="adapt.method",
         fix="adapt=full, or another model",
     )

@@ -77,7 +77,10 @@ def load_saved_image_model(folder: Path) -> nn.Module:
         model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
     except Exception as error:  # timm and torchvision raise nearly anything here
         raise UserError(
-            f"The model cannot be loaded: {reason(error)}.", where=str(folder), fix="write the bundle again"
+            f"The model cannot be loaded: {reason(error)}.",
+            code="model.load-failed",
+            where=str(folder),
+            fix="write the bundle again",
         ) from error
     return model.float().eval()
 

@@ -40,6 +40,7 @@ def find_image_model(config: ModelConfig, weights: bool = True) -> ModelSource:
     if config.weights is not None and weights:
         raise UserError(
             f"model.weights needs the name of an architecture, and '{name}' is none of timm's.",
+            code="model.not-an-architecture",
             where="model.weights",
             fix="model.name=resnet18, or another name that timm lists; a folder brings its own weights",
         )
@@ -68,6 +69,7 @@ def _check_bare_name(name: str) -> None:
     starters = [folder.name for folder in STARTERS.iterdir()]
     raise UserError(
         f"There is no image model '{name}': no folder, no starter and no architecture of timm's is called that.",
+        code="model.not-found",
         where="model.name",
         fix=_nearest(name.partition(".")[0], [*timm.list_models(), *starters]),
     )
@@ -91,6 +93,7 @@ def _from_timm(config: ModelConfig, weights: bool) -> ModelSource:
     if not hub_id:
         raise UserError(
             f"There are no pre-trained weights of '{bare}' on the hub.",
+            code="model.no-pretrained-weights",
             where="model.name",
             fix=f"choose another, or give {_OFFLINE}",
         )
@@ -112,6 +115,7 @@ def timm_settings(name: str) -> dict[str, Any]:
         tags = [full.partition(".")[2] for full in list_pretrained(f"{architecture}.*")]
         raise UserError(
             f"'{architecture}' has no weights with the tag '{tag}'.",
+            code="model.unknown-weights",
             where="model.name",
             fix=f"choose from: {', '.join(tags)}" if tags else f"model.name={architecture}",
         ) from error
@@ -125,19 +129,24 @@ def _opened(source: ModelSource, config: ModelConfig, weights: bool) -> ModelSou
         library, architecture = settings.get("library", "timm"), settings.get("architecture")
         saved = settings.get("model_args") or {}
     except (ValueError, AttributeError) as error:
-        raise UserError("The model's config.json cannot be read.", where=str(source.folder)) from error
+        raise UserError(
+            "The model's config.json cannot be read.", code="model.load-failed", where=str(source.folder)
+        ) from error
     if not isinstance(architecture, str) or library not in ("timm", "torchvision") or not isinstance(saved, Mapping):
         kind = settings.get("model_type")
         raise UserError(
-            f"'{source.name}' is no image model of timm or torchvision: its config.json names no architecture"
+            f"'{source.name}' is not an image model of timm or torchvision: its config.json names no architecture"
             + (f" and is that of transformers ({kind})" if kind else ""),
+            code="model.wrong-kind",
             where="model.name",
             fix="choose an image model: model=starter_image",
         )
     file = source.folder / "model.safetensors"
     if weights and not file.is_file():
         raise UserError(
-            "The weights of an image model must be one file: model.safetensors is missing.", where=str(source.folder)
+            "The weights of an image model must be one file: model.safetensors is missing.",
+            code="model.missing-weights",
+            where=str(source.folder),
         )
     return replace(
         source,
@@ -153,6 +162,7 @@ def _args(config: ModelConfig) -> dict[str, Any]:
     if config.args is not None and not isinstance(config.args, Mapping):
         raise UserError(
             f"model.args must be names with values, not {config.args!r}.",
+            code="config.wrong-type",
             where="model.args",
             fix="model.args={pad_type: same}",
         )
@@ -161,6 +171,7 @@ def _args(config: ModelConfig) -> dict[str, Any]:
     if taken:
         raise UserError(
             f"{', '.join(taken)} cannot be given as arguments of the architecture.",
+            code="config.conflict",
             where="model.args",
             fix="other options set them: the labels, the size and channels of the pictures, model.dropout, "
             "model.weights",
@@ -176,6 +187,7 @@ def _from_torchvision(config: ModelConfig, weights: bool) -> ModelSource:
     if architecture not in known:
         raise UserError(
             f"torchvision has no classifier '{architecture}'.",
+            code="model.not-found",
             where="model.name",
             fix=_nearest(architecture, known),
         )
@@ -208,6 +220,7 @@ def torchvision_weights(named: str) -> Any:
     if tag and tag not in enum.__members__:
         raise UserError(
             f"torchvision's '{architecture}' has no weights '{tag}'.",
+            code="model.unknown-weights",
             where="model.name",
             fix=f"choose from: {', '.join(enum.__members__)}",
         )
@@ -228,6 +241,7 @@ def _download(url: str, name: str) -> Path:
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"The weights of '{name}' are not in torch's cache and cannot be downloaded: {error}",
+            code="model.download-failed",
             where="model.name",
             fix=f"copy {url} to {file}; offline, give {_OFFLINE}",
         ) from error
@@ -238,10 +252,13 @@ def _weights_file(name: str) -> Path:
     """The file of ``model.weights``, looked at without loading it."""
     file = Path(name).expanduser()
     if not file.is_file():
-        raise UserError(f"There is no file '{name}'.", where="model.weights", fix="check the path")
+        raise UserError(
+            f"There is no file '{name}'.", code="model.missing-weights", where="model.weights", fix="check the path"
+        )
     if file.suffix != ".safetensors":
         raise UserError(
-            f"{file.name} is no safetensors file; other formats of weights can run code when they are read.",
+            f"{file.name} is not a safetensors file; other formats of weights can run code when they are read.",
+            code="model.not-safetensors",
             where="model.weights",
             fix="where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)",
         )

@@ -80,13 +80,20 @@ def export_onnx(
     except Exception as error:  # the exporter raises nearly anything here
         line = next((text.strip() for text in str(error).splitlines() if text.strip()), type(error).__name__)
         raise UserError(
-            f"The model cannot be written as ONNX: {line}", where=str(file), fix="leave the ONNX file out"
+            f"The model cannot be written as ONNX: {line}",
+            code="export.failed",
+            where=str(file),
+            fix="leave the ONNX file out",
         ) from error
     finally:
         model.to(device).train(was_training)
     _describe(proto, pre, labels)
     if proto.ByteSize() > _LARGEST:
-        raise UserError("The model is over 2 GB, which is more than one ONNX file can hold.", where=str(file))
+        raise UserError(
+            "The model is over 2 GB, which is more than one ONNX file can hold.",
+            code="export.too-large",
+            where=str(file),
+        )
     write_atomically(file, lambda stream: stream.write(proto.SerializeToString()))
 
 
@@ -98,7 +105,9 @@ def _check_installed() -> None:
             import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"An ONNX file needs a package that is not installed: {error.name}.", fix="pip install 'tunebook[onnx]'"
+            f"An ONNX file needs a package that is not installed: {error.name}.",
+            code="package.missing",
+            fix="pip install 'tunebook[onnx]'",
         ) from error
 
 

@@ -35,7 +35,10 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
         chat.begin(options.system)
     except UnusableConversation as reason:
         raise UserError(
-            f"The model cannot take this system prompt: {reason}.", where="--system", fix="change it, or leave it out"
+            f"The model cannot take this system prompt: {reason}.",
+            code="chat.bad-system-prompt",
+            where="--system",
+            fix="change it, or leave it out",
         ) from reason
     try:
         if sys.stdin.isatty() and sys.stdout.isatty():
@@ -58,6 +61,7 @@ def _check_room(longest: int | None, folder: Path) -> None:
     if longest and limit and longest > limit - 8:
         raise UserError(
             f"Answers of {longest} tokens leave no room for a question: the model has {limit} positions.",
+            code="chat.no-room",
             where=f"--max-new-tokens {longest}",
             fix=f"--max-new-tokens {max(1, limit // 4)}",
         )
@@ -73,7 +77,7 @@ def _open(folder: Path, options: argparse.Namespace) -> tuple[TextGenerator, str
         device = choose_accelerator(TrainerConfig(accelerator=Accelerator[options.accelerator]))
     except UserError as error:  # it speaks of config keys
         where, fix = f"--accelerator {options.accelerator}", "--accelerator auto"
-        raise UserError(error.what, where=where, fix=fix) from error
+        raise error.replace(where=where, fix=fix) from error
     _, _, model = open_bundle(folder)
     model.generation = replace(
         model.generation,
@@ -135,12 +139,22 @@ def _answer_lines(chat: Chat) -> None:
                 _say(chat, chat.answer(text))
         except UnicodeDecodeError as error:
             raise UserError(
-                "Standard input is not UTF-8.", where=f"{where}: {line[:60]!r}", fix="convert it: iconv -t utf-8 ..."
+                "Standard input is not UTF-8.",
+                code="command.not-utf8",
+                where=f"{where}: {line[:60]!r}",
+                fix="convert it: iconv -t utf-8 ...",
             ) from error
         except UnusableConversation as reason:
-            raise UserError(f"This turn cannot be answered: {reason}.", where=where, fix="change the line") from reason
+            raise UserError(
+                f"This turn cannot be answered: {reason}.", code="chat.bad-turn", where=where, fix="change the line"
+            ) from reason
     if not number:
-        raise UserError("There is no line on standard input.", where="stdin", fix="pipe one turn a line, or type them")
+        raise UserError(
+            "There is no line on standard input.",
+            code="command.no-input",
+            where="stdin",
+            fix="pipe one turn a line, or type them",
+        )
 
 
 def _talk(chat: Chat) -> None:

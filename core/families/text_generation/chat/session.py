@@ -163,10 +163,18 @@ def saving_place(name: str) -> Path:
     file = Path(name).expanduser().absolute()
     if file.suffix != ".jsonl":
         raise UserError(
-            "Conversations are saved as .jsonl.", where=name or "no name", fix="give a name that ends in .jsonl"
+            "Conversations are saved as .jsonl.",
+            code="command.wrong-extension",
+            where=name or "no name",
+            fix="give a name that ends in .jsonl",
         )
     if not file.parent.is_dir():
-        raise UserError("The folder to save in is missing.", where=str(file.parent), fix="create it first")
+        raise UserError(
+            "The folder to save in is missing.",
+            code="file.missing-folder",
+            where=str(file.parent),
+            fix="create it first",
+        )
     try:
         content = file.read_bytes() if file.exists() else b""
     except OSError as error:
@@ -177,6 +185,7 @@ def saving_place(name: str) -> Path:
         if line.strip() and not _is_conversation(line):
             raise UserError(
                 "This file holds something else than conversations, and is left as it is.",
+                code="file.exists",
                 where=f"{file}:{number}",
                 fix="save under another name",
             )
@@ -192,4 +201,9 @@ def _is_conversation(line: bytes) -> bool:
 
 
 def _cannot(file: Path, reason: str | None) -> UserError:
-    return UserError(f"Conversations cannot be saved here: {reason}.", where=str(file), fix="save elsewhere")
+    return UserError(
+        f"Conversations cannot be saved here: {reason}.",
+        code="file.not-writable",
+        where=str(file),
+        fix="save elsewhere",
+    )

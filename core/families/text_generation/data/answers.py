@@ -101,7 +101,7 @@ class Answers:
         start, end = span
         closes = text.find(self.end_of_turn, start, end)
         if closes < 0:
-            raise Unsupervisable(f"the end of turn {self.end_of_turn} is not part of what would be learnt")
+            raise Unsupervisable(f"the end of turn {self.end_of_turn} is not part of what would be learned")
         return start, closes + len(self.end_of_turn)
 
     def supervise(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> Supervised:

@@ -72,6 +72,7 @@ def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = Non
             lacking = " and no column ".join(map(repr, missing))
             raise UserError(
                 f"{path.name} has no column {lacking}, which {KEY}={found.name} needs",
+                code="data.missing-column",
                 where=str(path),
                 fix=f"its columns: {', '.join(names)}; {_needs()}",
             )
@@ -106,16 +107,18 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
         return common.pop()
     for path, formats in fitting.items():
         if not formats:
-            raise UserError(
-                f"{path.name} holds conversations in no form that is known; its columns: {', '.join(columns[path])}",
-                where=str(path),
-                fix=PARTED if parted_otherwise(columns[path]) else f"rename its columns: {_needs()}",
-            )
+            listing = ", ".join(columns[path])
+            what = f"{path.name} holds conversations in no form that is known; its columns: {listing}"
+            if parted_otherwise(columns[path]):
+                raise UserError(what, code="data.wrong-separator", where=str(path), fix=PARTED)
+            fix = f"rename its columns: {_needs()}"
+            raise UserError(what, code="conversation.unknown-format", where=str(path), fix=fix)
     if common:
         forms = [format for format in SHAPES if format in common]
         path = next(iter(columns))
         raise UserError(
             f"the columns of {path.name} fit more than one form: {', '.join(columns[path])}",
+            code="conversation.ambiguous-format",
             where=KEY,
             fix=f"say which one is meant: {' or '.join(f'{KEY}={form.name}' for form in forms)}",
         )
@@ -124,6 +127,7 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
     raise UserError(
         f"{one.name} and {odd.name} hold conversations in different forms: {_listed(fitting[one])} and "
         f"{_listed(fitting[odd])}",
+        code="conversation.mixed-formats",
         where=KEY,
         fix="bring all files to one form",
     )

@@ -128,7 +128,7 @@ def _ended(target: Sequence[int], tokenizer: Any) -> tuple[list[int], int]:
 
 
 def _reason(source: int, target: int, ends: int, tokenizer: Any, max_source: int, max_target: int) -> str:
-    """Why a row cannot be learnt from; empty if it can."""
+    """Why a row cannot be learned from; empty if it can."""
     if ends > 1:
         return f"the copy holds {tokenizer.eos_token}, which ends a text, in its middle"
     if source > max_source:

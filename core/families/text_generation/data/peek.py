@@ -64,7 +64,12 @@ def _keys(file: BinaryIO, path: Path) -> list[str]:
         if seen == OBJECTS:
             break
     if not names:
-        raise UserError(f"no line of {path.name} is a JSON object with a value", where=str(path), fix="fix the file")
+        raise UserError(
+            f"no line of {path.name} is a JSON object with a value",
+            code="data.damaged-file",
+            where=str(path),
+            fix="fix the file",
+        )
     return list(names)
 
 
@@ -83,7 +88,9 @@ def _dataset_columns(path: Path) -> list[str]:
         ):
             names: list[str] = stream.schema.names
     except (pa.ArrowInvalid, OSError, ValueError, KeyError, IndexError) as error:
-        raise UserError(f"{path} cannot be read: {error}", where=str(path), fix="save the dataset again") from None
+        raise UserError(
+            f"{path} cannot be read: {error}", code="data.damaged-file", where=str(path), fix="save the dataset again"
+        ) from None
     return names
 
 

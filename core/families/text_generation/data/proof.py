@@ -53,7 +53,7 @@ class Proof:
     Attributes:
         answers: Finds what is learnt.
         control_tokens: Tokens that steer the model, as text; none may occur in what somebody says.
-        no_system: Why conversations with a system prompt cannot be learnt from; None where they can.
+        no_system: Why conversations with a system prompt cannot be learned from; None where they can.
     """
 
     answers: Answers
@@ -85,7 +85,12 @@ def prove(rendering: Rendering) -> Proof:
 
 
 def _refused(rendering: Rendering, reason: str) -> UserError:
-    return UserError(f"Nothing can safely be learnt with {rendering.name}: {reason}", where=KEY, fix=MEND)
+    return UserError(
+        f"Nothing can safely be learned with {rendering.name}: {reason}",
+        code="template.unsupervisable",
+        where=KEY,
+        fix=MEND,
+    )
 
 
 def end_of_turn(rendering: Rendering, control: frozenset[str]) -> str:
@@ -104,7 +109,7 @@ def end_of_turn(rendering: Rendering, control: frozenset[str]) -> str:
     if len(found) == 1 and (token := found.pop()):
         return token
     told = ", ".join(sorted(token or "plain text or nothing" for token in found))
-    raise Unsupervisable(f"no control token ends every answer ({told or 'nothing'} follows), so none could be learnt")
+    raise Unsupervisable(f"no control token ends every answer ({told or 'nothing'} follows), so none could be learned")
 
 
 def _in_order(text: str, turns: Turns) -> Iterator[tuple[int, int]]:
@@ -140,7 +145,7 @@ def _check_text(answers: Answers, turns: Turns) -> None:
     stands = list(_in_order(text, turns))
     for position, (start, end) in spans.items():
         if not start <= stands[position][0] <= stands[position][1] <= end:
-            raise Unsupervisable(f"what the assistant says in turn {position + 1} is not what would be learnt")
+            raise Unsupervisable(f"what the assistant says in turn {position + 1} is not what would be learned")
 
 
 def _check_tokens(answers: Answers, turns: Turns) -> None:
@@ -156,10 +161,10 @@ def _check_tokens(answers: Answers, turns: Turns) -> None:
         raise Unsupervisable("the beginning of text is written twice")
     closing = rendering.id_of(answers.end_of_turn)
     if (rows.ids[rows.learnt] == closing).sum() != len(spans):
-        raise Unsupervisable(f"not every end of turn {answers.end_of_turn} would be learnt")
+        raise Unsupervisable(f"not every end of turn {answers.end_of_turn} would be learned")
     header = rendering.text(turns[:-1], prompt=True)
     if not text.startswith(header) or spans[len(turns) - 1][0] != len(header):
-        raise Unsupervisable("what would be learnt does not begin where a prompt ends")
+        raise Unsupervisable("what would be learned does not begin where a prompt ends")
     before = rendering.encode(header).ids
     if not np.array_equal(rows.ids[: len(before)], before) or not rows.learnt[len(before)]:
         raise Unsupervisable("the tokens of a prompt are not those before the answer")

@@ -156,7 +156,10 @@ def _from_file(file: Path) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"The chat template cannot be read: {reason}.", where=f"{KEY}={file}", fix="give the path of a Jinja file"
+            f"The chat template cannot be read: {reason}.",
+            code="template.unreadable",
+            where=f"{KEY}={file}",
+            fix="give the path of a Jinja file",
         ) from error
 
 
@@ -167,11 +170,12 @@ def _from_tokenizer(tokenizer: Any) -> tuple[str, str]:
         return f"the template of {model}", templates
     fix = f"{KEY}=plain is one that ships, {KEY}=<file.jinja> your own; a model tuned for chats brings its own"
     if not templates:
-        raise UserError(f"The tokenizer of {model} has no chat template.", where=KEY, fix=fix)
+        raise UserError(f"The tokenizer of {model} has no chat template.", code="template.missing", where=KEY, fix=fix)
     if "default" in templates:
         return f"the template 'default' of {model}", templates["default"]
     raise UserError(
         f"The tokenizer of {model} has the chat templates {', '.join(sorted(templates))} and none named default.",
+        code="template.missing",
         where=KEY,
         fix=fix,
     )
@@ -182,6 +186,7 @@ def _exact_encoder(tokenizer: Any) -> Tokenizer:
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(
             "This tokenizer does not tell which characters a token covers.",
+            code="model.no-fast-tokenizer",
             where="model.name",
             fix="take a model with a tokenizer.json",
         )

@@ -79,6 +79,7 @@ def fit(
         if policy is TooLong.error:
             raise UserError(
                 f"A conversation {told}.",
+                code="data.too-long",
                 where=where,
                 fix="data.too_long=split_turns makes several rows of it, data.too_long=reject drops it, "
                 "data.max_length=... allows more",

@@ -39,7 +39,7 @@ class ChatTemplate:
             file: A Jinja file that is used in place of the tokenizer's template.
 
         Raises:
-            UserError: There is no template, or nothing can safely be learnt with it.
+            UserError: There is no template, or nothing can safely be learned with it.
         """
         rendering = Rendering.of(tokenizer, file)
         return cls(rendering, prove(rendering))
@@ -76,7 +76,7 @@ class ChatTemplate:
 
     @property
     def no_system(self) -> str | None:
-        """Why conversations with a system prompt cannot be learnt from; None where they can."""
+        """Why conversations with a system prompt cannot be learned from; None where they can."""
         return self.proof.no_system
 
     def facts(self) -> dict[str, str]:
@@ -103,8 +103,9 @@ class ChatTemplate:
         """
         if self.no_system and "system" in roles:
             raise UserError(
-                f"There are system prompts, and with them nothing can safely be learnt with {self.rendering.name}: "
+                f"There are system prompts, and with them nothing can safely be learned with {self.rendering.name}: "
                 f"{self.no_system}.",
+                code="template.unsupervisable",
                 where=KEY,
                 fix=f"{MEND}; or leave the system turns out",
             )

@@ -90,9 +90,16 @@ def _check(n: int, settings: Generation) -> None:
     where = "recipe.candidates"
     if settings.num_beams > 1:
         what = f"{n} candidates cannot come from {settings.num_beams} beams."
-        raise UserError(what, where=where, fix=f"num_beams={n}, or fewer candidates")
+        raise UserError(
+            what, code="generation.too-many-candidates", where=where, fix=f"num_beams={n}, or fewer candidates"
+        )
     what = f"There is one greedy answer, and {n} candidates are wanted."
-    raise UserError(what, where=where, fix=f"do_sample=true draws them, num_beams={n} takes the best beams")
+    raise UserError(
+        what,
+        code="generation.too-many-candidates",
+        where=where,
+        fix=f"do_sample=true draws them, num_beams={n} takes the best beams",
+    )
 
 
 def score_candidates(

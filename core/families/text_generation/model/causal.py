@@ -32,13 +32,17 @@ def check_causal(source: ModelSource) -> None:
     kind = settings.get("model_type")
     if kind is None:
         raise UserError(
-            f"'{source.name}' is no language model.", where="model.name", fix="choose one: model=starter_text"
+            f"'{source.name}' is not a language model.",
+            code="model.wrong-kind",
+            where="model.name",
+            fix="choose one: model=starter_text",
         )
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     if settings.get("is_encoder_decoder") or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or _reads_only(settings):
         raise UserError(
-            f"'{source.name}' ({kind}) does not write one word after the other.",
+            f"'{source.name}' ({kind}) is not a causal language model.",
+            code="model.wrong-kind",
             where="model.name",
             fix="choose a causal language model, such as Llama, Qwen, Gemma or GPT-2: model=starter_text",
         )
@@ -82,12 +86,18 @@ def check_quantized(source: ModelSource, config: AdaptConfig) -> None:
     if not config.quantize:
         return
     if is_seq2seq(source):
-        raise UserError("Only causal models are held in 4 bits here.", where=where, fix=fix)
+        raise UserError("Only causal models can be loaded in 4 bits.", code="config.no-effect", where=where, fix=fix)
     if config.method is not Method.lora:
-        raise UserError("Weights in 4 bits cannot learn; adapters beside them can.", where=where, fix="adapt=lora")
+        raise UserError(
+            "Weights in 4 bits cannot be trained; adapters beside them can.",
+            code="config.no-effect",
+            where=where,
+            fix="adapt=lora",
+        )
     if find_spec("bitsandbytes") is None:
         raise UserError(
-            "The package that holds weights in 4 bits is missing.",
+            "The package that loads weights in 4 bits is not installed.",
+            code="package.missing",
             where=where,
             fix=f"pip install bitsandbytes, or {fix}",
         )
@@ -124,7 +134,8 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
             )
     except Exception as error:  # transformers and bitsandbytes raise nearly anything here
         raise UserError(
-            f"The model cannot be held in 4 bits here: {str(error).strip().splitlines()[0]}",
+            f"The model cannot be loaded in 4 bits: {str(error).strip().splitlines()[0]}",
+            code="model.not-quantizable",
             where="adapt.quantize=true",
             fix="adapt.quantize=false",
         ) from error

@@ -136,7 +136,8 @@ class _Batch:
         self.cache = key_values(output)
         if self.cache is None:
             raise UserError(
-                f"{type(self.model).__name__} keeps no keys and values of earlier tokens.",
+                f"{type(self.model).__name__} has no cache of keys and values.",
+                code="model.no-cache",
                 where="model.name",
                 fix="choose a causal language model with attention",
             )
@@ -144,6 +145,7 @@ class _Batch:
         if bool(logits.isnan().any()):
             raise UserError(
                 "the model's logits are not numbers.",
+                code="model.not-finite",
                 where="model.name",
                 fix="compute in float32 or bfloat16; if they still are not, the weights are damaged",
             )

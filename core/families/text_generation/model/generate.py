@@ -238,6 +238,7 @@ def _check(model: Any, prompts: Sequence[Sequence[int]], settings: Generation) -
         raise UserError(
             f"prompt {longest + 1} has {len(prompts[longest])} tokens; with {settings.max_new_tokens} new ones that "
             f"is {needed}, and the model has {limit} positions.",
+            code="generation.no-room",
             where="max_new_tokens",
             fix="shorten the prompt, allow fewer new tokens, or choose a model with more positions",
         )
@@ -251,11 +252,13 @@ def _check_apart(model: Any, row: int, tokens: int, new: int) -> None:
     fix = "choose a model with more positions"
     if encoder is not None and tokens > encoder:
         told = f"prompt {row + 1} has {tokens} tokens, and the encoder has {encoder} positions."
-        raise UserError(told, where="prompt", fix=f"shorten the prompt, or {fix}")
+        raise UserError(told, code="generation.no-room", where="prompt", fix=f"shorten the prompt, or {fix}")
     first = len(decoder_prefix(model))
     if decoder is not None and first + new > decoder + 1:  # the last token is written, and never read
         told = f"{new} new tokens behind {first} do not fit: the decoder has {decoder} positions."
-        raise UserError(told, where="max_new_tokens", fix=f"allow fewer new tokens, or {fix}")
+        raise UserError(
+            told, code="generation.no-room", where="max_new_tokens", fix=f"allow fewer new tokens, or {fix}"
+        )
 
 
 @contextmanager

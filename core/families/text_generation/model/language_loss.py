@@ -197,7 +197,9 @@ def enable_checkpointing(model: nn.Module) -> None:
     plain = plain_model(model)
     if not plain.supports_gradient_checkpointing:
         raise UserError(
-            f"{type(plain).__name__} cannot compute its activations a second time to save memory.", where="model.name"
+            f"{type(plain).__name__} cannot compute its activations a second time to save memory.",
+            code="model.no-gradient-checkpointing",
+            where="model.name",
         )
     # Newer releases of transformers deprecate the second name, older ones do not know the first.
     name = "activation_checkpointing_enable"
@@ -224,6 +226,7 @@ def check_language_head(model: nn.Module) -> None:
     if not alike:
         raise UserError(
             f"The logits of {type(plain).__name__} are more than its final layer makes of the backbone's states.",
+            code="model.no-plain-final-layer",
             where="model.name",
             fix="choose a language model with a plain final layer, such as Llama, Qwen, Mistral, Gemma, T5 or BART",
         )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.user_error import user_error
 from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, from_text
 from tunebook.families.brief_to_text.data.check import check_copies, faults
 from tunebook.families.brief_to_text.data.content import BriefContent
@@ -212,7 +212,7 @@ def test_a_brief_that_two_given_splits_share_is_a_leak(tmp_path: Path) -> None:
         validation=part("validation", {"mr": "name[C]", "ref": "train 0."}),  # the same copy for another brief
         test=part("test", {"mr": '{"name": "b"}'}, {"mr": "name[D]"}),
     )
-    with pytest.raises(UserError, match="2 train rows with an exact duplicate in test"):
+    with user_error("data.shared-rows"):
         gate(tmp_path, config, WHOLE)
     config.leaks = Leaks.drop
     checked = gate(tmp_path, config, WHOLE)

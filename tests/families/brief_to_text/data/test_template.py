@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.user_error import user_error
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.data.template import PromptTemplate
@@ -77,10 +78,10 @@ def test_constraints_stand_before_fields_of_their_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("{{ name }}\n{{ name", 2, "is no template: unexpected end of template"),
-        ("{% for x in features %}{{ x }}", 1, "is no template: Unexpected end of template"),
-        ("{{ name | shout }}", 1, "is no template: No filter named 'shout'."),
-        ("{{ name | random }}", 1, "is no template: No filter named 'random'."),
+        ("{{ name }}\n{{ name", 2, "is not a valid template: unexpected end of template"),
+        ("{% for x in features %}{{ x }}", 1, "is not a valid template: Unexpected end of template"),
+        ("{{ name | shout }}", 1, "is not a valid template: No filter named 'shout'."),
+        ("{{ name | random }}", 1, "is not a valid template: No filter named 'random'."),
         ("\n{{ name.__class__.__mro__ }}", 2, "does what a template may not: access to attribute '__class__'"),
         (
             "{{ name }}{{ ''.format.__globals__['os'] }}",
@@ -98,7 +99,7 @@ def test_constraints_stand_before_fields_of_their_name(tmp_path: Path) -> None:
         ("{% for i in range(100001) %}{% endfor %}", 1, "fails: Range too big."),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", 1, "fails: maximum recursion depth"),
         ("{{ name + 1 }}", 1, "fails: can only concatenate str"),
-        ("{{ name }}\n\n{{ channel }}", 3, "asks for what the brief has not: what it writes there has no value"),
+        ("{{ name }}\n\n{{ channel }}", 3, "uses what the brief lacks: what it writes there has no value"),
     ],
 )
 def test_what_a_template_does_wrong_is_told_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
@@ -109,13 +110,13 @@ def test_what_a_template_does_wrong_is_told_with_its_line(tmp_path: Path, text: 
 
 def test_what_no_brief_has_is_told_with_what_there_is(tmp_path: Path) -> None:
     error = told(tmp_path, "{{ name }}: {{ featurs }}", ["name", "features"])
-    assert error.what.endswith("asks for what the brief has not: 'featurs' is undefined")
+    assert error.what.endswith("uses what the brief lacks: 'featurs' is undefined")
     assert "did you mean 'features'? this brief has name, features, and every one fields, must_mention" in str(
         error.fix
     )
     # What only this brief lacks cannot be known before.
     found = template(tmp_path, "{{ name }} {{ price }}")
-    with pytest.raises(UserError, match="'price' is undefined"):
+    with user_error("template.unknown-field", match="'price' is undefined"):
         found.render(MILL)
 
 
@@ -145,6 +146,6 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         (tmp_path, "Is a"),
         (tmp_path / "latin.jinja", "UTF-8"),
     ):
-        with pytest.raises(UserError, match=reason) as error:
+        with user_error("template.unreadable", where="recipe.template", match=reason) as error:
             PromptTemplate.of(file)
         assert (error.value.where, str(file) in error.value.what) == ("recipe.template", True)

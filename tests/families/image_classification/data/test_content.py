@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from tests.diagnosed import picture, write_patients, write_table
+from tests.user_error import user_error
 from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
-from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
@@ -54,7 +54,7 @@ def test_every_bad_picture_is_counted_and_named_with_its_reason(tmp_path: Path) 
     Image.new("L", (64, 64), 0).save(tmp_path / "p" / "4.png")
     (tmp_path / "p" / "5.png").write_text("version https://git-lfs.github.com/spec/v1\n")
     table = write_table(tmp_path / "rows.csv", rows)
-    with pytest.raises(UserError, match=r"3 of 24 rows cannot be used \(data\.max_rejects=0\)") as caught:
+    with user_error("data.rejected-rows") as caught:
         gate(tmp_path, train=table)
     for phrase in (
         "rows.csv:5 'path' is cut short (p/3.png)",
@@ -86,7 +86,7 @@ def test_a_copy_on_the_other_side_is_found(tmp_path: Path, kind: str) -> None:
         Image.fromarray(grey).save(copy, **({"quality": 75} if kind == "jpeg" else {}))
     test[5] = {"path": f"b/{copy.name}", "label": "ill"}
     given = {"train": write_table(tmp_path / "a.csv", train), "test": write_table(tmp_path / "b.csv", test)}
-    with pytest.raises(UserError) as caught:
+    with user_error("data.shared-rows") as caught:
         gate(tmp_path, **given)
     assert (
         "a.csv:9" in caught.value.message()
@@ -157,7 +157,7 @@ def test_a_patient_in_two_given_splits_is_refused(tmp_path: Path) -> None:
         "train": write_table(tmp_path / "a.csv", rows[:31]),
         "test": write_table(tmp_path / "b.csv", rows[31:]),
     }
-    with pytest.raises(UserError, match="group") as caught:
+    with user_error("data.shared-rows", match="group") as caught:
         gate(tmp_path, IMAGE, LABEL, GROUP, **tables)
     assert "b.csv:2" in caught.value.message()
 
@@ -190,10 +190,10 @@ def test_a_finding_that_nobody_or_everybody_has_is_refused(tmp_path: Path) -> No
     for value, phrase in ((0, "no training row has the finding 'mass'"), (1, "every training row has")):
         for i, row in enumerate(rows):
             row["nodule"], row["mass"] = i % 2, value
-        with pytest.raises(UserError, match=phrase) as caught:
+        with user_error("data.constant-label", where="recipe.findings", match=phrase) as caught:
             gate(tmp_path, IMAGE, NODULE, MASS, train=write_table(tmp_path / "rows.csv", rows))
         assert caught.value.where == "recipe.findings"
-    with pytest.raises(UserError, match="named twice"):
+    with user_error("config.duplicate", where="recipe.findings", match="named twice"):
         gate(
             tmp_path,
             IMAGE,

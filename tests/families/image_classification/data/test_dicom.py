@@ -29,7 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.image_classification.data.decode import decode
 from tunebook.families.image_classification.data.decoded import DecodedImage, Decoding, UnusableImage
 from tunebook.families.image_classification.data.dicom import decode_dicom
@@ -352,7 +352,7 @@ def test_threads_decode_what_one_does_and_no_warning_gets_out(tmp_path: Path) ->
 
 
 def test_a_window_that_cannot_be_is_a_mistake_of_the_user(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a window cannot be 0 wide"):
+    with user_error("config.out-of-range", match="a window cannot be 0 wide"):
         decode(dicom(tmp_path / "a.dcm", GREY), Decoding(window=(40, 0)))
 
 

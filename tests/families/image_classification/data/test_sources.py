@@ -19,13 +19,13 @@ from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from tests.diagnosed import picture, write_table
+from tests.user_error import user_error
 from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
@@ -124,7 +124,7 @@ def test_a_link_to_nothing_is_a_reject(tmp_path: Path) -> None:
 def test_an_image_beside_the_class_folders_has_no_class(tmp_path: Path) -> None:
     save(tmp_path / "ill" / "a.png", 0)
     save(tmp_path / "loose.png", 1)
-    with pytest.raises(UserError, match=r"loose\.png lies in no sub-folder") as caught:
+    with user_error("data.no-class", match=r"loose\.png lies in no sub-folder") as caught:
         read(tmp_path)
     assert caught.value.where == str(tmp_path)
     rows, _ = read(tmp_path, IMAGE)
@@ -133,11 +133,11 @@ def test_an_image_beside_the_class_folders_has_no_class(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_and_a_column_that_no_folder_has_are_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="there is no image in"):
+    with user_error("data.no-images", match="there is no image in"):
         read(tmp_path / "empty")
     save(tmp_path / "full" / "ill" / "a.png", 0)
     for column in (Column("group", "patient", "data.group", "any"), *flags("nodule")):
-        with pytest.raises(UserError, match=f"no column '{column.name}'") as caught:
+        with user_error("data.missing-column", match=f"no column '{column.name}'") as caught:
             read(tmp_path / "full", IMAGE, LABEL, column)
         assert caught.value.where == column.key and f"path,label,{column.name}" in str(caught.value.fix)
 
@@ -180,7 +180,7 @@ def test_a_given_split_goes_before_a_folders_own(tmp_path: Path) -> None:
 def test_folders_beside_the_splits_are_not_left_out_in_silence(tmp_path: Path) -> None:
     for i, name in enumerate(("train/ill/a.png", "val/ill/b.png", "validation/ill/c.png", "extra/ill/d.png")):
         save(tmp_path / name, i)
-    with pytest.raises(UserError, match="extra, validation") as caught:
+    with user_error("data.several-splits", match="extra, validation") as caught:
         official_splits(str(tmp_path))
     assert "data.train=" in str(caught.value.fix)
 
@@ -188,7 +188,7 @@ def test_folders_beside_the_splits_are_not_left_out_in_silence(tmp_path: Path) -
 def test_a_folder_of_splits_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
     for i, name in enumerate(("train/ill/a.png", "test/ill/b.png")):
         save(tmp_path / name, i)
-    with pytest.raises(UserError, match="holds splits, not classes: train, test"):
+    with user_error("data.several-splits", match="holds splits, not classes: train, test"):
         read(tmp_path)
 
 
@@ -260,7 +260,7 @@ def test_what_is_no_file_is_a_reject_by_name(tmp_path: Path) -> None:
 
 def test_a_manifest_without_the_column_names_those_it_has(tmp_path: Path) -> None:
     file = write_table(tmp_path / "rows.csv", [{"image": "a.png", "label": "x"}])
-    with pytest.raises(UserError) as caught:
+    with user_error("data.missing-column", where="data.image") as caught:
         read(file)
     assert "path" in caught.value.what and "image" in str(caught.value) and "data.image" in str(caught.value)
 
@@ -347,7 +347,7 @@ def test_every_array_is_predicted_and_a_split_that_is_not_there_is_told(tmp_path
         ("train_images", "val_images", "test_images"), 8
     )
     np.savez(tmp_path / "two.npz", train_images=arrays(2, 0), val_images=arrays(2, 9))
-    with pytest.raises(UserError, match=r"two\.npz has no test images; its arrays: train_images, val_images"):
+    with user_error("data.missing-array", match=r"two\.npz has no test images; its arrays: train_images, val_images"):
         read(tmp_path / "two.npz", IMAGE, split="test")
 
 
@@ -356,10 +356,10 @@ def test_several_findings_of_an_npz_file_are_called_by_number(tmp_path: Path) ->
     np.savez(tmp_path / "chest.npz", train_images=arrays(3, 0), train_labels=labels)
     rows, _ = read(tmp_path / "chest.npz", IMAGE, *flags("1", "2"))
     assert (rows.texts("finding 0"), rows.texts("finding 1")) == (["1", "1", "0"], ["0", "0", "1"])
-    with pytest.raises(UserError) as caught:
+    with user_error("data.missing-column", where="data.label") as caught:
         read(tmp_path / "chest.npz")
     assert "3 findings are called 0 to 2" in str(caught.value.fix)
-    with pytest.raises(UserError, match="no column '3'"):
+    with user_error("data.missing-column", where="recipe.findings", match="no column '3'"):
         read(tmp_path / "chest.npz", IMAGE, *flags("3"))
 
 
@@ -382,7 +382,7 @@ def test_labels_of_an_npz_file_are_kept_as_they_are(tmp_path: Path, labels: Any,
 @pytest.mark.parametrize("count", [2, 4, 6])
 def test_as_many_labels_as_images_or_none_is_believed(tmp_path: Path, count: int) -> None:
     np.savez(tmp_path / "x.npz", images=arrays(3, 0), labels=np.arange(count))
-    with pytest.raises(UserError, match=rf"x\.npz has 3 images and {count} labels"):
+    with user_error("data.length-mismatch", match=rf"x\.npz has 3 images and {count} labels"):
         read(tmp_path / "x.npz")
 
 
@@ -401,7 +401,7 @@ def test_a_damaged_npz_file_is_one_message(tmp_path: Path) -> None:
         file.write_bytes(content)
         rejects = RejectLog(tmp_path / "rejects.jsonl", 0)
         images = ImageContent(Square(16), Decoding(), tmp_path / "cache", progress=False)
-        with pytest.raises(UserError, match=r"x\.npz is not a readable \.npz file"):
+        with user_error("data.damaged-file", match=r"x\.npz is not a readable \.npz file"):
             images.inspect(read_rows(str(file), "data.train", [IMAGE, LABEL], rejects, split="train"), rejects)
         assert harm
 
@@ -414,6 +414,6 @@ def test_an_npz_file_runs_nothing(tmp_path: Path) -> None:
             return (Path.touch, (mark,))
 
     np.savez(tmp_path / "x.npz", images=arrays(2, 0), labels=np.array([Planted(), Planted()], dtype=object))
-    with pytest.raises(UserError, match="not a readable"):
+    with user_error("data.damaged-file"):
         read(tmp_path / "x.npz")
     assert not mark.exists()

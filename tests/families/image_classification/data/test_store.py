@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.diagnosed import picture
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.image_classification.data import store as store_module
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
@@ -174,7 +174,7 @@ def test_two_at_once_get_the_same(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     file = save(tmp_path / "a.png", square(0))
     (tmp_path / "cache").write_text("a file where a folder should be")
-    with pytest.raises(UserError, match="the decoded images cannot be kept") as caught:
+    with user_error("file.cache-not-writable", match="the decoded images cannot be saved") as caught:
         opened(tmp_path / "cache", file)
     assert "data.cache_dir=" in str(caught.value.fix)
 
@@ -184,7 +184,7 @@ def test_a_disk_without_room_leaves_nothing_half_written(tmp_path: Path) -> None
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))  # bytes; the pixels are 10,240
     try:
-        with pytest.raises(UserError, match="the decoded images cannot be kept"):
+        with user_error("file.cache-not-writable"):
             opened(tmp_path / "cache", *files)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

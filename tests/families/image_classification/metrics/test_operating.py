@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.image_classification.metrics.operating import (
     FORMS,
     OperatingPoint,
@@ -135,7 +135,7 @@ def test_every_listed_form_is_read(text: str) -> None:
              "specificity nan", "threshold 1.5", "threshold -0.1", "abstain 0.95", "youden", "0.5"]
 )  # fmt: skip
 def test_another_rule_is_refused_with_the_forms(text: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("config.bad-rule", where="recipe.points.screening") as caught:
         parse_rule("screening", text)
     assert caught.value.where == "recipe.points.screening"
     assert all(form in str(caught.value.fix) for form in FORMS)

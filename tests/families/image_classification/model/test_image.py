@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision import models
 
+from tests.user_error import user_error
 from tunebook.config.schema import AdaptConfig, Method, ModelConfig, OptimConfig
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import (
@@ -130,7 +131,7 @@ def test_pictures_that_an_architecture_does_not_take_are_refused(name: str, opti
 
 
 def test_an_argument_that_an_architecture_has_not_is_refused():
-    with pytest.raises(UserError, match="unexpected keyword argument 'colour'") as caught:
+    with user_error("model.bad-argument", where="model.args", match="unexpected keyword argument 'colour'") as caught:
         made("test_vit", options={"args": {"colour": 1}})
     assert caught.value.where == "model.args"
 
@@ -186,7 +187,7 @@ def test_weights_of_something_else_are_refused(name: str, tmp_path: Path):
         ({**own, first: own[first][:-1].contiguous()}, first),
     ):
         save_file(state, file)
-        with pytest.raises(UserError, match=said) as caught:
+        with user_error("model.mismatch", match=said) as caught:
             made(name, fresh=False, options={"weights": str(file)}, size=64)
         assert caught.value.where == str(file)
 
@@ -208,9 +209,9 @@ def test_dropout_is_set_or_refused():
     assert model.head_drop.p == 0.3
     squeeze, _, _ = made("torchvision/squeezenet1_1", dropout=0.2, size=32)
     assert {m.p for m in squeeze.modules() if isinstance(m, nn.Dropout)} == {0.2}
-    with pytest.raises(UserError, match="no dropout to set"):
+    with user_error("model.no-dropout", where="model.dropout", match="no dropout to set"):
         made("torchvision/resnet18", dropout=0.2, size=32)
-    with pytest.raises(UserError, match="from 0 to under 1"):
+    with user_error("config.out-of-range", where="model.dropout", match="from 0 to under 1"):
         made("test_vit", dropout=1.0, size=32)
 
 
@@ -235,7 +236,7 @@ def test_the_final_layer_is_the_head_and_nothing_else_is(name: str, head: str, k
 
 
 def test_two_heads_are_too_many():
-    with torch.device("meta"), pytest.raises(UserError, match="no single final layer"):
+    with torch.device("meta"), user_error("model.no-final-layer", where="model.name", match="no single final layer"):
         final_layer(timm.create_model("deit_tiny_distilled_patch16_224"))
 
 
@@ -323,13 +324,13 @@ def test_a_saved_model_that_is_not_whole_is_refused(tmp_path: Path):
     config = json.loads((tmp_path / "config.json").read_text())
     for changed in ({"architecture": "os.system"}, {"architecture": "test_vit"}, {"library": "torchvision"}):
         (tmp_path / "config.json").write_text(json.dumps({**config, **changed}))
-        with pytest.raises(UserError, match="cannot be loaded"):
+        with user_error("model.load-failed"):
             load_saved_image_model(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config))
     state = load_file(tmp_path / "model.safetensors")
     del state["layer2.0.conv1.weight"]
     save_file(state, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match=r"layer2\.0\.conv1\.weight"):
+    with user_error("model.load-failed", match=r"layer2\.0\.conv1\.weight"):
         load_saved_image_model(tmp_path)
 
 
@@ -356,14 +357,14 @@ def test_lora_on_a_vit_learns_and_merges_into_a_plain_model():
 def test_adapters_that_a_model_reads_past_are_refused():
     model = add_lora(timm.create_model("eva02_tiny_patch14_224", num_classes=2, img_size=28), AdaptConfig())
     model(torch.zeros(1, 3, 28, 28)).sum().backward()
-    with pytest.raises(UserError, match="qkv") as told:
+    with user_error("model.unused-layers", where="adapt.lora_targets", match="qkv") as told:
         check_adapters(model)
     assert told.value.fix is not None and "proj" in told.value.fix and "qkv" not in told.value.fix
 
 
 def test_lora_needs_linear_layers_that_are_called():
     model, _, _ = made("test_resnet", size=32)
-    with pytest.raises(UserError, match="LoRA needs linear layers") as caught:
+    with user_error("model.no-linear-layers", where="adapt.method", match="LoRA needs linear layers") as caught:
         adapt(model, AdaptConfig(method=Method.lora))
     assert caught.value.where == "adapt.method"
     with torch.device("meta"):
@@ -397,7 +398,7 @@ def test_the_head_on_features_is_the_model(name: str, tmp_path: Path):
 def test_a_model_that_goes_on_after_its_final_layer_has_no_features():
     model, _, pre = made("torchvision/squeezenet1_1", size=32)
     batch = {"inputs": {"x": pixels(pre)}, "row": torch.arange(4)}
-    with pytest.raises(UserError, match="adapt=head") as caught:
+    with user_error("model.no-final-layer", where="adapt.method", match="adapt=head") as caught:
         features_of(shaken(model), [batch], 4, torch.device("cpu"))
     assert "adapt=full" in str(caught.value.fix)
 
@@ -512,6 +513,8 @@ def test_a_batch_that_no_machine_could_hold_is_refused_before_it_is_tried(tmp_pa
     source = find_image_model(ModelConfig(name="test_resnet.r160_in1k"), weights=False)
     pre = own_preprocessing(source, size=64)
     check_memory(source, pre, 8)
-    with pytest.raises(UserError, match="GB for what the layers put out") as told:
+    with user_error(
+        "training.too-little-memory", where="recipe.size, data.batch_size", match="GB for what the layers put out"
+    ) as told:
         check_memory(source, pre, 10**9)
     assert "data.batch_size=" in str(told.value.fix)

@@ -14,6 +14,7 @@ import yaml
 from safetensors.torch import save_file
 from torchvision import models
 
+from tests.user_error import user_error
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image_source import find_image_model
@@ -110,16 +111,18 @@ def test_the_digest_does_not_depend_on_the_folder(file: Path, tmp_path: Path):
 
 def test_wrong_weights_files_are_told(file: Path, tmp_path: Path):
     assert refused("test_resnet", weights=True, **{"revision": None}).where == "model.name"
-    for path, said in ((tmp_path / "none.safetensors", "There is no file"), (tmp_path / "w.pth", "no safetensors")):
+    for path, code, said in (
+        (tmp_path / "none.safetensors", "model.missing-weights", "There is no file"),
+        (tmp_path / "w.pth", "model.not-safetensors", "is not a safetensors file"),
+    ):
         if path.suffix == ".pth":
             torch.save({}, path)
-        with pytest.raises(UserError, match=said) as caught:
+        with user_error(code, where="model.weights", match=said):
             find_image_model(ModelConfig(name="test_resnet", weights=str(path)))
-        assert caught.value.where == "model.weights"
     file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(UserError, match="damaged"):
+    with user_error("model.damaged-weights"):
         find_image_model(ModelConfig(name="test_resnet", weights=str(file)))
-    with pytest.raises(UserError, match="needs the name of an architecture"):
+    with user_error("model.not-an-architecture", where="model.weights", match="needs the name of an architecture"):
         find_image_model(ModelConfig(name="starter_image", weights=str(file)))
 
 

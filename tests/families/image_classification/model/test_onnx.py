@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.user_error import user_error
 from tunebook.config.schema import Method, ModelConfig
-from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import Preprocessing, load_image_model
 from tunebook.families.image_classification.model.image_source import find_image_model
 from tunebook.families.image_classification.model.onnx import OPSET, export_onnx
@@ -60,7 +60,7 @@ def test_onnxruntime_gives_the_probabilities_of_torch_for_any_batch(name: str, a
 
 def test_without_the_packages_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(UserError, match="onnxscript") as caught:
+    with user_error("package.missing", match="onnxscript") as caught:
         export_onnx(tiny("test_resnet"), "softmax", 1.0, PRE, tmp_path / "model.onnx", ["a", "b", "c"])
     assert caught.value.fix == "pip install 'tunebook[onnx]'" and not list(tmp_path.iterdir())
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.user_error import user_error
 from tunebook.config.schema import ConversationFormat, DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.content import Layout
@@ -17,7 +18,6 @@ from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import RowWriter, row_schema
-from tunebook.errors import UserError
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.data.formats import detect_format, format_columns
 from tunebook.families.text_generation.data.message import Message, from_text, to_plain
@@ -90,7 +90,7 @@ def test_bad_conversations_are_rejected_and_every_row_is_accounted_for(tmp_path:
     for i, value in bad.items():
         rows[i]["messages"] = value
     config = DataConfig(train=write(tmp_path / "rows.jsonl", rows))
-    with pytest.raises(UserError, match="4 of 60 rows cannot be used") as told:
+    with user_error("data.rejected-rows") as told:
         gate(tmp_path, config, GROUP)
     assert (
         "rows.jsonl:8 'messages' is no usable conversation: turn 3, the last, is a user turn, which nothing answers"
@@ -182,7 +182,7 @@ def test_other_forms_are_compared_with_each_other_in_one_form(tmp_path: Path) ->
     rows = [{"instruction": f"Name number {i} of the list that I gave you", "output": f"It is {i}."} for i in range(9)]
     train, test = write(tmp_path / "train.jsonl", rows), write(tmp_path / "test.jsonl", rows[4:5])
     config = DataConfig(train=train, validation=write(tmp_path / "v.jsonl", [{**rows[0], "input": "Now!"}]), test=test)
-    with pytest.raises(UserError, match=r"an exact duplicate in test: test.jsonl:1"):
+    with user_error("data.shared-rows", match=r"an exact duplicate in test: test.jsonl:1"):
         gate(tmp_path, config)
     config.leaks = Leaks.drop
     checked = gate(tmp_path, config)

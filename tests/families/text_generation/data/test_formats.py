@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.user_error import user_error
 from tunebook.config.schema import ConversationFormat
 from tunebook.data.formats import read_batches
-from tunebook.errors import UserError
 from tunebook.families.text_generation.data.formats import detect_format, format_columns
 from tunebook.families.text_generation.data.message import Message, UnusableConversation, from_text, to_plain, to_text
 from tunebook.families.text_generation.data.parse import parse
@@ -66,9 +66,9 @@ FIRST[Form.alpaca] = [SYSTEM, HELLO, HI, Message("user", 'Said "no",\n\nthen lef
 def test_columns_that_are_parted_otherwise_are_told_so(tmp_path: Path) -> None:
     path = tmp_path / "chats.csv"
     path.write_text("id;prompt;completion\n1;Hello;Hi\n")
-    with pytest.raises(UserError, match="in no form that is known") as told:
+    with user_error("data.wrong-separator", match="in no form that is known") as told:
         detect_format([path])
-    assert told.value.fix == "the columns seem to be parted by another character than the file's ending says"
+    assert told.value.fix == "the columns seem to be separated by another character than the file's extension says"
 
 
 def write_jsonl(path: Path, rows: list[Row]) -> Path:
@@ -224,7 +224,7 @@ def test_only_columns_that_files_have_are_asked_for(tmp_path: Path) -> None:
 
 def test_columns_of_no_form_are_named_with_what_each_form_needs(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "dolly.csv", [{"question": "a", "response": "b"}])
-    with pytest.raises(UserError) as told:
+    with user_error("conversation.unknown-format") as told:
         detect_format([path])
     message = str(told.value)
     assert "dolly.csv holds conversations in no form that is known; its columns: question, response" in message
@@ -240,11 +240,17 @@ def test_columns_of_no_form_are_named_with_what_each_form_needs(tmp_path: Path) 
 def test_columns_of_two_forms_want_a_word_from_the_user(tmp_path: Path) -> None:
     row = {"messages": openai(HELLO, HI), "prompt": "a", "completion": "b"}
     path = write_parquet(tmp_path / "rows.parquet", [row])
-    with pytest.raises(UserError, match="fit more than one form: messages, prompt, completion") as told:
+    with user_error(
+        "conversation.ambiguous-format",
+        where="data.format",
+        match="fit more than one form: messages, prompt, completion",
+    ) as told:
         detect_format([path])
     assert "data.format=messages or data.format=prompt_completion" in str(told.value)
     assert detect_format([path], Form.prompt_completion).present == ("prompt", "completion")
-    with pytest.raises(UserError, match=r"no column 'instruction' and no column 'output', which data.format=alpaca"):
+    with user_error(
+        "data.missing-column", match=r"no column 'instruction' and no column 'output', which data.format=alpaca"
+    ):
         detect_format([path], Form.alpaca)
 
 
@@ -261,28 +267,32 @@ def test_all_files_have_one_form(tmp_path: Path) -> None:
     ]
     assert detect_format(paths).format is Form.messages
     paths.append(write_csv(tmp_path / "c.csv", TWO_ROWS[Form.alpaca]))
-    with pytest.raises(UserError, match=r"in different forms: messages or prompt_completion and alpaca") as told:
+    with user_error(
+        "conversation.mixed-formats",
+        where="data.format",
+        match=r"in different forms: messages or prompt_completion and alpaca",
+    ) as told:
         detect_format([paths[0], paths[2]])
     assert "a.jsonl and c.csv" in str(told.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "code"),
     [
-        ("rows.jsonl", b'[{"messages": []}]', "one JSON array, not JSON Lines"),
-        ("rows.jsonl", b"nonsense\n[1]\n{}\n", "no line of rows.jsonl is a JSON object with a value"),
-        ("rows.csv", b"", "is empty"),
-        ("rows.csv", b'"messages\nx', "the header"),
-        ("rows.jsonl.gz", gzip.compress(b'{"messages": []}\n' * 9, mtime=0)[:-9], "damaged gzip file"),
-        ("rows.parquet", b"PAR1 nothing", "not a readable Parquet file"),
-        ("rows.txt", b"messages\n", "unknown file format"),
+        ("rows.jsonl", b'[{"messages": []}]', "data.json-array"),
+        ("rows.jsonl", b"nonsense\n[1]\n{}\n", "data.damaged-file"),
+        ("rows.csv", b"", "data.empty-file"),
+        ("rows.csv", b'"messages\nx', "data.bad-header"),
+        ("rows.jsonl.gz", gzip.compress(b'{"messages": []}\n' * 9, mtime=0)[:-9], "data.damaged-file"),
+        ("rows.parquet", b"PAR1 nothing", "data.damaged-file"),
+        ("rows.txt", b"messages\n", "data.unknown-format"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_as_the_reader_does(
-    name: str, content: bytes, message: str, tmp_path: Path
+    name: str, content: bytes, code: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=message):
+    with user_error(code):
         detect_format([tmp_path / name])
 
 

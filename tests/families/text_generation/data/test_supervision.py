@@ -9,8 +9,8 @@ from rich.text import Text
 from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
+from tests.user_error import user_error
 from tunebook.config.schema import TooLong
-from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.supervision import CONTROL, LEARNT, Fitted, audit, coloured, fit
 from tunebook.families.text_generation.data.template import ChatTemplate
@@ -117,7 +117,7 @@ def test_the_other_policies_take_a_long_conversation_whole_or_not_at_all(templat
     length = len(template.supervise(turns))
     told = f"has {length} tokens, over data.max_length=50"
     assert fit(turns, template, 50, TooLong.reject) == Fitted(rejected=(told,), tokens=length)
-    with pytest.raises(UserError, match=f"A conversation {told}") as error:
+    with user_error("data.too-long", where="chats.jsonl:7", match=f"A conversation {told}") as error:
         fit(turns, template, 50, TooLong.error, where="chats.jsonl:7")
     assert error.value.where == "chats.jsonl:7"
 

@@ -11,7 +11,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.text_generation.data.answers import Method
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
@@ -202,7 +202,7 @@ def test_a_system_prompt_that_is_refused_or_moved_is_told(name: str, reason: str
     template = ChatTemplate.of(tokenizer_for(name))
     with pytest.raises(Unsupervisable, match=reason):
         template.supervise([SYSTEM, *TURNS])
-    with pytest.raises(UserError, match=reason) as told:
+    with user_error("template.unsupervisable", where="model.chat_template", match=reason) as told:
         template.check_roles({"system", "user"})
     assert "model.chat_template=<file.jinja>" in str(told.value)
     template.check_roles({"user", "assistant"})
@@ -310,7 +310,7 @@ def test_markers_that_leave_out_the_end_of_turn_or_words_or_take_in_the_header_a
     ],
 )
 def test_a_template_that_nothing_can_safely_be_learnt_with_is_refused(file: str, reason: str) -> None:
-    with pytest.raises(UserError, match=reason) as told:
+    with user_error("template.unsupervisable", where="model.chat_template", match=reason) as told:
         with_template(file)
     assert file in told.value.what
     assert told.value.where == "model.chat_template" and "<file.jinja>" in (told.value.fix or "")
@@ -318,7 +318,7 @@ def test_a_template_that_nothing_can_safely_be_learnt_with_is_refused(file: str,
 
 def test_a_beginning_of_text_that_is_written_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "twice.jinja").write_text("{{ bos_token }}" + starter().chat_template, encoding="utf-8")
-    with pytest.raises(UserError, match="beginning of text is written twice"):
+    with user_error("template.unsupervisable", where="model.chat_template", match="beginning of text is written twice"):
         ChatTemplate.of(starter(), tmp_path / "twice.jinja")
 
 
@@ -327,7 +327,7 @@ def test_a_template_that_drops_or_changes_what_is_said_is_refused(tmp_path: Path
         file = tmp_path / f"{number}.jinja"
         text = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
         file.write_text(text.replace("message['content']", f"message['content'] {change}"), encoding="utf-8")
-        with pytest.raises(UserError, match="left out, changed or moved"):
+        with user_error("template.unsupervisable", where="model.chat_template", match="left out, changed or moved"):
             ChatTemplate.of(tokenizer_for("chatml"), file)
 
 
@@ -338,20 +338,22 @@ def test_named_templates() -> None:
     template = ChatTemplate.of(tokenizer)
     assert template.text == chatml and "'default'" in template.facts()["chat template"]
     tokenizer.chat_template = {"rag": chatml, "tool_use": chatml}
-    with pytest.raises(UserError, match="chat templates rag, tool_use and none named default"):
+    with user_error(
+        "template.missing", where="model.chat_template", match="chat templates rag, tool_use and none named default"
+    ):
         ChatTemplate.of(tokenizer)
 
 
 def test_no_template_and_no_file(tmp_path: Path) -> None:
     tokenizer = starter()
     tokenizer.chat_template = None
-    with pytest.raises(UserError, match="has no chat template") as told:
+    with user_error("template.missing", where="model.chat_template", match="has no chat template") as told:
         ChatTemplate.of(tokenizer)
     assert "model.chat_template=<file.jinja>" in str(told.value)
-    with pytest.raises(UserError, match="cannot be read: No such file"):
+    with user_error("template.unreadable", match="cannot be read: No such file"):
         ChatTemplate.of(tokenizer, tmp_path / "none.jinja")
     (tmp_path / "latin.jinja").write_bytes("{{ 'é' }}".encode("latin-1"))
-    with pytest.raises(UserError, match="it is not UTF-8"):
+    with user_error("template.unreadable", match="it is not UTF-8"):
         ChatTemplate.of(tokenizer, tmp_path / "latin.jinja")
 
 
@@ -408,7 +410,7 @@ def test_a_template_that_writes_the_date_is_told(tmp_path: Path) -> None:
 def test_what_a_template_says_itself_ends_in_one_full_stop(tmp_path: Path) -> None:
     file = tmp_path / "tools.jinja"
     file.write_text("{{ raise_exception('Tools are required.') }}", encoding="utf-8")
-    with pytest.raises(UserError, match="Tools are required") as told:
+    with user_error("template.unsupervisable", where="model.chat_template", match="Tools are required") as told:
         ChatTemplate.of(starter(), file)
     first = told.value.message().splitlines()[0]
     assert first.endswith(".") and not first.endswith("..")

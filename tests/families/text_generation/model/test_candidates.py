@@ -20,7 +20,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.text_generation.model.candidates import Candidate, score_candidates, write_candidates
 from tunebook.families.text_generation.model.generate import Generation, generate
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
@@ -163,9 +163,13 @@ def test_the_best_beams_are_those_of_transformers(kind: str) -> None:
 
 def test_more_candidates_than_there_are_answers_are_refused() -> None:
     model = made("t5")
-    with pytest.raises(UserError, match="one greedy answer, and 3 candidates"):
+    with user_error(
+        "generation.too-many-candidates", where="recipe.candidates", match="one greedy answer, and 3 candidates"
+    ):
         write_candidates(model, Padding(), prompts(), Generation(2), 3, [])
-    with pytest.raises(UserError, match="3 candidates cannot come from 2 beams"):
+    with user_error(
+        "generation.too-many-candidates", where="recipe.candidates", match="3 candidates cannot come from 2 beams"
+    ):
         write_candidates(model, Padding(), prompts(), Generation(2, num_beams=2), 3, [])
     with pytest.raises(ValueError, match="starts at 1"):
         write_candidates(model, Padding(), prompts(), Generation(2), 0, [])

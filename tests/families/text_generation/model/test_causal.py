@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.chatted import STARTER, STORIES, byte_gpt2, composed, tiny_llama
+from tests.user_error import user_error
 from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
-from tunebook.errors import UserError
 from tunebook.families.text_generation.model.causal import (
     adapt_causal,
     build_causal,
@@ -85,7 +85,7 @@ def test_models_that_write_are_taken(tmp_path: Path, kind: str, classes: Sequenc
     ids=lambda settings: "-".join(map(str, settings.values())) or "empty",
 )
 def test_models_that_do_not_write_are_refused_by_their_config_alone(tmp_path: Path, settings: dict[str, Any]) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("model.wrong-kind", where="model.name") as caught:
         check_causal(with_config(tmp_path / "some_model", **settings))
     assert "some_model" in caught.value.what and caught.value.where == "model.name"
     assert "model=starter_text" in str(caught.value.fix)
@@ -94,7 +94,7 @@ def test_models_that_do_not_write_are_refused_by_their_config_alone(tmp_path: Pa
 def test_real_encoders_and_image_models_are_refused(minilm: str) -> None:
     for name in (minilm, "starter_image"):
         folder = STARTERS / name if name == "starter_image" else Path(name)
-        with pytest.raises(UserError, match=r"no language model|one word after the other"):
+        with user_error("model.wrong-kind", where="model.name"):
             check_causal(source(folder))
     check_causal(source(STARTER))
 
@@ -108,7 +108,7 @@ def test_a_model_whose_final_layer_is_missing_is_refused(llama: Path, tmp_path: 
     tensors = load_file(broken / "model.safetensors")
     assert tensors.pop("lm_head.weight") is not None
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"weights are missing: lm_head\.weight"):
+    with user_error("model.wrong-kind", where="model.name", match=r"weights are missing: lm_head\.weight"):
         build_causal(source(broken), config(broken))
     fresh = build_causal(source(broken), config(broken, "adapt=scratch"))
     assert next(fresh.parameters()).dtype == torch.float32
@@ -151,7 +151,7 @@ def test_dropout_of_a_model_without_any_is_refused(tmp_path: Path) -> None:
     from transformers import MambaConfig, MambaForCausalLM
 
     MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1)).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="no dropout to set"):
+    with user_error("model.no-dropout", where="model.dropout", match="no dropout to set"):
         build_causal(source(tmp_path), config(tmp_path, "model.dropout=0.1"))
 
 
@@ -258,7 +258,7 @@ def test_only_adapters_learn_and_the_words_stay(llama: Path) -> None:
 
 @pytest.mark.parametrize("method", ["full", "scratch", "none"])
 def test_weights_in_4_bits_learn_by_adapters_alone(llama: Path, method: str) -> None:
-    with pytest.raises(UserError, match="Weights in 4 bits cannot learn") as caught:
+    with user_error("config.no-effect", match="Weights in 4 bits cannot be trained") as caught:
         build_causal(source(llama), config(llama, "adapt.quantize=true", f"adapt={method}"))
     assert caught.value.fix == "adapt=lora"
 
@@ -266,7 +266,7 @@ def test_weights_in_4_bits_learn_by_adapters_alone(llama: Path, method: str) -> 
 def test_4_bits_without_their_package_are_refused(llama: Path) -> None:
     if find_spec("bitsandbytes"):
         pytest.skip("bitsandbytes is installed")
-    with pytest.raises(UserError, match="package that holds weights in 4 bits is missing") as caught:
+    with user_error("package.missing", match="loads weights in 4 bits is not installed") as caught:
         build_causal(source(llama), config(llama, "adapt.quantize=true", "adapt=lora"))
     assert "pip install bitsandbytes" in str(caught.value.fix)
 

@@ -24,7 +24,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from tunebook.errors import UserError
+from tests.user_error import user_error
 from tunebook.families.text_generation.model.generate import Generation, generate, stream
 from tunebook.families.text_generation.model.sampling import choose, probabilities, uniforms
 from tunebook.models.key_values import key_values_argument
@@ -208,9 +208,13 @@ def test_a_prompt_beyond_the_positions_is_told(starter: tuple[Any, Any]) -> None
     model, tokenizer = starter
     prompts = [[5] * 4, [5] * 1000]
     assert len(generate(model, tokenizer, prompts, Generation(24), [])[1]) == 24  # exactly 1,024
-    with pytest.raises(UserError, match=r"prompt 2 has 1000 tokens.* 25 new ones that is 1025.* 1024 positions"):
+    with user_error(
+        "generation.no-room",
+        where="max_new_tokens",
+        match=r"prompt 2 has 1000 tokens.* 25 new ones that is 1025.* 1024 positions",
+    ):
         generate(model, tokenizer, prompts, Generation(25), [])
-    with pytest.raises(UserError, match="positions"):
+    with user_error("generation.no-room", where="max_new_tokens"):
         next(stream(model, tokenizer, prompts[1], Generation(25), []))
     with pytest.raises(ValueError, match="at least one token"):
         generate(model, tokenizer, [[]], Generation(2), [])
@@ -218,14 +222,14 @@ def test_a_prompt_beyond_the_positions_is_told(starter: tuple[Any, Any]) -> None
 
 def test_a_decoder_that_starts_from_nothing_is_told(starter: tuple[Any, Any]) -> None:
     model = T5ForConditionalGeneration(T5Config(vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2))
-    with pytest.raises(UserError, match="which token the answers of this T5"):
+    with user_error("model.no-start-token", where="config.json"):
         generate(model, starter[1], [[1]], Generation(2), [])
 
 
 def test_logits_that_are_not_numbers_are_told(starter: tuple[Any, Any]) -> None:
     model = random_model("gpt2")
     model.lm_head.weight.data[3] = float("nan")
-    with pytest.raises(UserError, match="not numbers"):
+    with user_error("model.not-finite", where="model.name", match="not numbers"):
         generate(model, starter[1], [[1, 2]], Generation(2), [])
 
 

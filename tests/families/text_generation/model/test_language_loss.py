@@ -20,7 +20,8 @@ from torchmetrics import MetricCollection
 from transformers import AutoModelForCausalLM
 
 import tunebook.models
-from tunebook import FineTuneData, FineTuner, UserError
+from tests.user_error import user_error
+from tunebook import FineTuneData, FineTuner
 from tunebook.config.schema import OptimConfig
 from tunebook.data.module import Examples
 from tunebook.families.text_generation.data.packing import (
@@ -182,7 +183,11 @@ def test_a_plain_final_layer_is_accepted(name: str):
 def test_logits_that_are_bent_in_an_unknown_way_are_refused():
     torch.manual_seed(0)
     config = transformers.RecurrentGemmaConfig(**{**GROUPED, "num_hidden_layers": 3}, logits_soft_cap=0.05)
-    with pytest.raises(UserError, match="RecurrentGemmaForCausalLM are more than its final layer makes of"):
+    with user_error(
+        "model.no-plain-final-layer",
+        where="model.name",
+        match="RecurrentGemmaForCausalLM are more than its final layer makes of",
+    ):
         check_language_head(AutoModelForCausalLM.from_config(config))
 
 

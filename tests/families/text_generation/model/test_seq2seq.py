@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 
+from tests.user_error import user_error
 from tunebook.config.schema import AdaptConfig, Method, OptimConfig
-from tunebook.errors import UserError
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
@@ -159,7 +159,7 @@ def test_a_scale_that_is_not_the_models_own_is_seen(folders: dict[str, Path], na
         return made
 
     model.forward = forward.__get__(model)
-    with pytest.raises(UserError, match="more than its final layer makes"):
+    with user_error("model.no-plain-final-layer", where="model.name"):
         check_language_head(model)
 
 
@@ -265,15 +265,25 @@ def test_what_does_not_fit_is_told(folders: dict[str, Path]) -> None:
     bart, t5 = opened(folders["bart"]), opened(folders["t5"])
     long = [[5] * 4, [5] * 41]
     assert len(generate(bart, Padding(), [[5] * 40], Generation(40), [])[0]) == 40
-    with pytest.raises(UserError, match="prompt 2 has 41 tokens, and the encoder has 40 positions"):
+    with user_error(
+        "generation.no-room", where="prompt", match="prompt 2 has 41 tokens, and the encoder has 40 positions"
+    ):
         generate(bart, Padding(), long, Generation(2), [])
-    with pytest.raises(UserError, match="41 new tokens behind 1 do not fit: the decoder has 40 positions"):
+    with user_error(
+        "generation.no-room",
+        where="max_new_tokens",
+        match="41 new tokens behind 1 do not fit: the decoder has 40 positions",
+    ):
         generate(bart, Padding(), [[5]], Generation(41), [])
     t5.config.n_positions = 20  # as T5's own say; there is no such limit
     assert len(generate(t5, Padding(), long, Generation(45), [])[1]) == 45
     bart.generation_config = GenerationConfig()
     bart.config.decoder_start_token_id = None
-    with pytest.raises(UserError, match="which token the answers of this BartForConditionalGeneration start from"):
+    with user_error(
+        "model.no-start-token",
+        where="config.json",
+        match="which token the answers of this BartForConditionalGeneration start from",
+    ):
         generate(bart, Padding(), [[5]], Generation(2), [])
 
 
@@ -345,10 +355,12 @@ def test_models_load_whole_or_not_at_all(folders: dict[str, Path], tmp_path: Pat
     weights.pop("encoder.block.0.layer.0.SelfAttention.q.weight")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     (tmp_path / "config.json").write_text((folders["t5"] / "config.json").read_text())
-    with pytest.raises(UserError, match=r"weights are missing: encoder\.block\.0"):
+    with user_error("model.wrong-kind", where="model.name", match=r"weights are missing: encoder\.block\.0"):
         load_seq2seq(ModelSource("broken", tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 9}))
-    with pytest.raises(UserError, match="cannot be used as a model with an encoder and a decoder"):
+    with user_error(
+        "model.wrong-kind", where="model.name", match="cannot be used as a model with an encoder and a decoder"
+    ):
         load_seq2seq(ModelSource("llama", tmp_path))
 
 
