@@ -7,10 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from tunebook.recipe import Recipe
 
