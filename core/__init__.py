@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "BriefOptions": "tunebook.families.brief_to_text.writing",
     "BriefToText": "tunebook.families.brief_to_text.recipe",
+    "Decided": "tunebook.statistics.metrics",
     "FamilyConfig": "tunebook.recipe",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.training.finetuner",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
+    from tunebook.statistics.metrics import Decided as Decided
     from tunebook.statistics.metrics import LabelDistance as LabelDistance
     from tunebook.training.finetuner import FineTuner as FineTuner
     from tunebook.training.softmax_head import SoftmaxHead as SoftmaxHead

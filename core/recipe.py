@@ -86,4 +86,8 @@ class Recipe(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def metrics(self, labels: Sequence[str]) -> MetricCollection:
-        """What is measured, by name; ``watch`` names one of them."""
+        """What is measured, by name; ``watch`` names one of them.
+
+        Each is given the probabilities ``[rows, labels]`` and the truth ``[rows]``, as torchmetrics has it; one that
+        judges the answers that the head decides on says so: ``Decided(metric)``.
+        """

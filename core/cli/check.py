@@ -10,7 +10,7 @@ def check_command(config: Any, run_dir: str) -> None:
     """Read, check, split, compare and tokenise the rows; train nothing and leave nothing behind."""
     from tunebook.cli.output import print_data, print_preview
     from tunebook.pipeline.prepare import prepare, rejects_apart, typed
-    from tunebook.plugins.answers import check_metrics
+    from tunebook.plugins.measures import check_metrics
     from tunebook.run_folder import remove_empty
 
     remove_empty(Path(run_dir))  # Hydra made it; a check writes nothing

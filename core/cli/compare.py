@@ -95,7 +95,7 @@ def _prepared(made: CompareConfig) -> Prepared[Any]:
     from tunebook.config.schema import Method
     from tunebook.pipeline.prepare import prepare, rejects_apart
     from tunebook.pipeline.train import check_devices
-    from tunebook.plugins.answers import check_metrics
+    from tunebook.plugins.measures import check_metrics
 
     own: TrainConfig = with_method(train_config(made), Method.full)
     check_devices(own)

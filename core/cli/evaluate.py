@@ -26,7 +26,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     from tunebook.data.rejects import RejectLog
     from tunebook.errors import UserError
     from tunebook.pipeline.judge import judge_new
-    from tunebook.plugins.answers import check_metrics
+    from tunebook.plugins.measures import check_metrics
     from tunebook.run_folder import make_run_folder, nothing_half_written, save_config
     from tunebook.training.devices import choose_accelerator
 

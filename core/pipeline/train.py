@@ -23,7 +23,7 @@ from tunebook.pipeline.judge import Judged, judge
 from tunebook.pipeline.prepare import prepare, typed
 from tunebook.pipeline.record import check_same, make_record
 from tunebook.pipeline.tune import tune, world_size
-from tunebook.plugins.answers import check_metrics
+from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import RunFolder, open_run_folder
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
 from tunebook.training.ranks import started_by_torchrun

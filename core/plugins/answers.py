@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.plugins.contract import broken, contract_violation, family_of
+from tunebook.plugins.contract import broken, contract_violation
 
 if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig
@@ -101,23 +100,3 @@ def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
             f"of its head {type(head).__name__}: `probabilities` of 2 rows of {head.outputs} outputs are {list(made)}"
         )
         raise broken(recipe, "head", what, f"make [2, {len(labels)}] of them: one for each label ({', '.join(labels)})")
-
-
-def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
-    """Refuse a recipe whose metrics are none, or which watches one that it does not have.
-
-    Raises:
-        BrokenContract: It is such a recipe; the message names the metrics that there are.
-    """
-    from torchmetrics import MetricCollection
-
-    metrics = recipe.metrics(labels)
-    given(recipe, "metrics", metrics, isinstance(metrics, MetricCollection), "a torchmetrics.MetricCollection")
-    names = [str(name) for name in metrics]
-    if family_of(type(recipe)).__module__ == "tunebook.recipe":
-        names.append("loss")  # measured with every validation; who reports in a way of their own may watch it
-    if recipe.watch not in names:
-        near = get_close_matches(str(recipe.watch), names, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        what = f"it watches '{recipe.watch}', which is none of its metrics"
-        raise broken(recipe, "watch", what, f"{hint}the metrics are: {', '.join(names)}")

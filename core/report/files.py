@@ -65,7 +65,12 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         for i in range(len(predictions)):
             identity = [predictions.files[i], predictions.lines[i], predictions.texts[i]]
             answer = [labels[predictions.target[i]], labels[predictions.predicted[i]]]
-            writer.writerow([*identity, *answer, *(f"{p:.6f}" for p in predictions.probabilities[i])])
+            writer.writerow([*identity, *answer, *map(show_probability, predictions.probabilities[i])])
+
+
+def show_probability(probability: float) -> str:
+    """A probability so that a metric of it can be computed again: one near 0 must not be written as 0."""
+    return f"{probability:.9g}"
 
 
 def read_predictions(path: Path, rows: Predictions) -> Predictions:
@@ -90,6 +95,10 @@ def read_predictions(path: Path, rows: Predictions) -> Predictions:
             fix="repeat the run",
         )
     probabilities = np.array([[float(line[column]) for column in columns] for line in found])
+    if rows.multilabel:
+        named = [set(line["prediction"].split("; ")) for line in found]
+        flags = [[int(label in names) for label in rows.labels] for names in named]
+        return replace(rows, probabilities=probabilities, predicted=np.array(flags, dtype=np.int64))
     index = {label: number for number, label in enumerate(rows.labels)}
     # An image classifier may abstain, and then scores by the likelier label.
     answered = [index.get(line["prediction"], int(p.argmax())) for line, p in zip(found, probabilities, strict=True)]

@@ -19,6 +19,8 @@ from tunebook.statistics.resampling import Units, units_of_confusion
 
 Interval = tuple[float, float]
 UNDEFINED: Interval = (float("nan"), float("nan"))
+ROW_RESAMPLES = 200
+"""Most resamples for a metric that has to be computed anew from the rows of each: milliseconds a piece."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +23,14 @@ def measure(
 ) -> tuple[float, str | None]:
     """Compute a metric on these row numbers (all by default): its value, or nan and the reason.
 
-    The metric passed in is left as it is.
+    It is given what validation gives it. The metric passed in is left as it is.
+
+    Raises:
+        TypeError: It makes anything but one number.
     """
     import torch
 
-    from tunebook.statistics.metrics import looks_at, metric_input
+    from tunebook.statistics.metrics import is_ranking, metric_input, undecided
 
     rows = np.arange(len(predictions)) if rows is None else rows
     if not len(rows):
@@ -35,35 +39,66 @@ def measure(
         torch.from_numpy(column[rows])
         for column in (predictions.target, predictions.predicted, predictions.probabilities)
     )
-    if looks_at(metric) == "ranking":  # of a label without rows torchmetrics makes 0
-        missing = set(range(len(predictions.labels))) - set(target.tolist())
+    if is_ranking(metric):  # of a label without rows torchmetrics makes 0
+        missing = _unranked(predictions, rows)
         if missing:
-            return float("nan"), f"no test row has the truth {predictions.labels[min(missing)]!r}"
-    value = _compute_alone(metric, metric_input(metric, probabilities, answers), target)
+            return float("nan"), missing
+    value = _compute_alone(undecided(metric), metric_input(metric, probabilities, answers), target)
     return value, "the metric is undefined on these rows" if np.isnan(value) else None
+
+
+def _unranked(predictions: Predictions, rows: NDArray[np.int64]) -> str | None:
+    """Why some label cannot be ranked on these rows; None where all can."""
+    target = predictions.target[rows]
+    for number, label in enumerate(predictions.labels):
+        has = target[:, number] == 1 if predictions.multilabel else target == number
+        if not has.any():
+            return f"no test row has the truth {label!r}"
+        if predictions.multilabel and has.all():
+            return f"no test row is without {label!r}"
+    return None
 
 
 def _compute_alone(metric: Metric, given: Tensor, target: Tensor) -> float:
     """Run a fresh copy of the metric in this process only: the others may not be here to synchronise with."""
+    import torch
+
     fresh = metric.clone().cpu()
     fresh.distributed_available_fn = lambda: False
     fresh.reset()
     fresh.update(given, target)
     value = fresh.compute()
-    if value.numel() != 1:
-        raise TypeError(f"{type(metric).__name__} gives {value.numel()} values; a score is one number")
+    if isinstance(value, (bool, int, float)):
+        return float(value)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        made = f"{value.numel()} values" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
+        raise TypeError(f"{type(metric).__name__} gives {made}; a score is one number")
     return float(value)
+
+
+def looked_at(metric: Metric, predictions: Predictions) -> Predictions:
+    """The predictions with the answers that a metric looks at: those decided on, or the likeliest labels."""
+    from tunebook.statistics.metrics import Decided
+
+    if isinstance(metric, Decided) or predictions.multilabel or not len(predictions):
+        return predictions
+    return replace(predictions, predicted=predictions.probabilities.argmax(axis=1).astype(np.int64))
 
 
 def confusion_statistic(metric: Metric, models: Sequence[Predictions]) -> Statistic | None:
     """Find the confusion-matrix statistic that a metric is; None for any other metric.
 
-    It must give what the metric gives on the predictions of each of the models. Where the choice matters:
-    torchmetrics counts a label that is answered but never true as recall 0 in its macro-averaged accuracy,
-    scikit-learn leaves it out; on rows where the two differ torchmetrics is followed.
+    It is of the answers that the metric looks at (see `looked_at`), and must give what the metric gives on the
+    predictions of each of the models. Where the choice matters: torchmetrics counts a label that is answered but never
+    true as recall 0 in its macro-averaged accuracy, scikit-learn leaves it out; on rows where the two differ
+    torchmetrics is followed.
     """
+    if any(model.multilabel for model in models):
+        return None
     for statistic in _candidates(metric):
-        pairs = [(float(statistic(model.confusion())), measure(metric, model)[0]) for model in models]
+        pairs = [
+            (float(statistic(looked_at(metric, model).confusion())), measure(metric, model)[0]) for model in models
+        ]
         if all(abs(ours - theirs) < 1e-5 for ours, theirs in pairs):  # torchmetrics computes in float32
             return statistic
     return None
@@ -77,17 +112,22 @@ def _candidates(metric: Metric) -> Sequence[Statistic]:
         MulticlassF1Score,
     )
 
-    from tunebook.statistics.metrics import LabelDistance
+    from tunebook.statistics.metrics import LabelDistance, undecided
 
-    if isinstance(metric, LabelDistance):
+    inner = undecided(metric)
+    if isinstance(inner, LabelDistance):
         return [statistics.mean_absolute_error]
-    if isinstance(metric, MulticlassCohenKappa):
-        return [statistics.quadratic_kappa] if metric.weights == "quadratic" else []
-    average = getattr(metric, "average", None)
-    if isinstance(metric, BinaryAccuracy) or (isinstance(metric, MulticlassAccuracy) and average == "micro"):
+    if getattr(inner, "ignore_index", None) is not None or getattr(inner, "top_k", 1) != 1:
+        return []
+    if isinstance(inner, MulticlassCohenKappa):
+        return [statistics.quadratic_kappa] if inner.weights == "quadratic" else []
+    average = getattr(inner, "average", None)
+    if isinstance(inner, BinaryAccuracy):
+        return [statistics.accuracy] if inner.threshold == 0.5 else []
+    if isinstance(inner, MulticlassAccuracy) and average == "micro":
         return [statistics.accuracy]
-    if isinstance(metric, MulticlassAccuracy) and average == "macro":
+    if isinstance(inner, MulticlassAccuracy) and average == "macro":
         return [statistics.balanced_accuracy, statistics.macro_accuracy]
-    if isinstance(metric, MulticlassF1Score) and average == "macro":
+    if isinstance(inner, MulticlassF1Score) and average == "macro":
         return [statistics.macro_f1]
     return []

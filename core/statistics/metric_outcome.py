@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunebook.statistics.differences import exchanged
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.intervals import rows_of_groups
-from tunebook.statistics.measure import confusion_statistic, measure
+from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.outcomes import ConfusionOutcome, Draws, Values, confusion_outcome, same_kind
 from tunebook.statistics.predictions import Predictions
 
@@ -36,7 +37,10 @@ class MetricOutcome:
     @property
     def limits(self) -> tuple[float, float]:
         """As torchmetrics has them for its plots; infinite where it tells none."""
-        least, most = self.metric.plot_lower_bound, self.metric.plot_upper_bound
+        from tunebook.statistics.metrics import undecided
+
+        inner = undecided(self.metric)
+        least, most = inner.plot_lower_bound, inner.plot_upper_bound
         return float("-inf" if least is None else least), float("inf" if most is None else most)
 
     @property
@@ -59,11 +63,7 @@ class MetricOutcome:
     def _mixed(self, other: MetricOutcome, draw: NDArray[np.int64]) -> Predictions:
         swapped = np.zeros(len(self.predictions), dtype=bool)
         swapped[self._rows(draw)] = True
-        return replace(
-            self.predictions,
-            predicted=np.where(swapped, other.predictions.predicted, self.predictions.predicted),
-            probabilities=np.where(swapped[:, None], other.predictions.probabilities, self.predictions.probabilities),
-        )
+        return exchanged(self.predictions, other.predictions, swapped)
 
 
 def metric_outcomes(metric: Metric, runs: Sequence[Predictions]) -> list[ConfusionOutcome] | list[MetricOutcome]:
@@ -82,7 +82,7 @@ def metric_outcomes(metric: Metric, runs: Sequence[Predictions]) -> list[Confusi
         raise ValueError("a comparison needs the same test rows and labels for every run")
     statistic = confusion_statistic(metric, runs)
     if statistic is not None:
-        return [confusion_outcome(run, statistic) for run in runs]
+        return [confusion_outcome(looked_at(metric, run), statistic) for run in runs]
     groups = np.arange(len(first)) if first.groups is None else group_numbers(first.groups)
     members = rows_of_groups(groups)
     return [MetricOutcome(run, metric, members) for run in runs]

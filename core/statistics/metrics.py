@@ -1,18 +1,75 @@
-"""What a torchmetrics metric is fed with, and metrics that it does not have."""
+"""What a metric is given, and metrics that torchmetrics does not have.
+
+A metric is given what torchmetrics' own convention gives it: the probabilities `[rows, labels]` and the truth, label
+numbers `[rows]` or flags `[rows, labels]` where a row may have several labels. One that judges the decided answers
+instead is wrapped in `Decided`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.utilities import dim_zero_cat
+from torchmetrics.classification import (
+    BinaryCalibrationError,
+    BinaryConfusionMatrix,
+    BinaryHingeLoss,
+    BinaryPrecisionRecallCurve,
+    BinaryStatScores,
+    MulticlassCohenKappa,
+    MulticlassPrecisionRecallCurve,
+    MultilabelPrecisionRecallCurve,
+)
+from torchmetrics.wrappers.abstract import WrapperMetric
 
-from tunebook.statistics.ranking import auroc, average_precision
+_BINARY = (
+    BinaryCalibrationError,
+    BinaryConfusionMatrix,
+    BinaryHingeLoss,
+    BinaryPrecisionRecallCurve,
+    BinaryStatScores,
+)
+_RANKING = (BinaryPrecisionRecallCurve, MulticlassPrecisionRecallCurve, MultilabelPrecisionRecallCurve)
+
+
+class Decided(WrapperMetric):
+    """A metric over the answers that the head decided on, label numbers `[rows]`, instead of the probabilities.
+
+    Where `Head.decide` is not the likeliest label, `Decided(MulticlassAccuracy(5))` counts the answers that are right;
+    `MulticlassAccuracy(5)` alone takes the likeliest label of each row itself. Where a row may have several labels the
+    answers are flags `[rows, labels]`.
+
+    Args:
+        metric: Any metric whose `update` takes answers and the truth.
+        **kwargs: Of every torchmetrics metric.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    def __init__(self, metric: Metric, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metric = metric
+
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
+        """As the metric inside has it."""
+        return self.metric.higher_is_better
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Add rows: answers and truth, `[rows]` each."""
+        self.metric.update(preds, target)
+
+    def compute(self) -> Any:
+        """The value of the metric inside."""
+        return self.metric.compute()
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        super().reset()
+        self.metric.reset()
 
 
 class LabelDistance(Metric):
@@ -24,6 +81,7 @@ class LabelDistance(Metric):
     is_differentiable = False
     higher_is_better = False
     full_state_update = False
+    label_order: ClassVar[str] = "reversible"
 
     steps: Tensor
     count: Tensor
@@ -45,87 +103,59 @@ class LabelDistance(Metric):
         return self.steps.float() / self.count if self.count else torch.tensor(float("nan"))
 
 
-class FindingAUROC(Metric):
-    """Mean AUROC over the findings that some rows have and others have not; nan where there is no such finding.
-
-    Truth is 0 or 1 for each finding `[rows, findings]`; or one label a row `[rows]`, of which those in `columns`
-    are findings. Every row is kept until `compute`, which ranks them exactly.
-
-    Args:
-        columns: Columns of probabilities (and truth) that are findings; all by default.
-        **kwargs: Of every torchmetrics metric.
-    """
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
-    preds: list[Tensor]
-    target: list[Tensor]
-
-    def __init__(self, columns: Sequence[int] | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.columns = None if columns is None else tuple(columns)
-        self.add_state("preds", default=[], dist_reduce_fx="cat")
-        self.add_state("target", default=[], dist_reduce_fx="cat")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Add rows: probabilities `[batch, outputs]`, and truth `[batch, outputs]` or `[batch]`."""
-        columns = list(range(preds.shape[1])) if self.columns is None else list(self.columns)
-        if target.ndim == 1:
-            present = target[:, None] == torch.tensor(columns, device=target.device)
-        else:
-            present = target[:, columns] == 1
-        self.preds.append(preds[:, columns].detach().float())
-        self.target.append(present)
-
-    def compute(self) -> Tensor:
-        """Mean over the findings of all rows seen."""
-        if len(self.preds) == 0:  # a list, or one tensor once processes are synchronised
-            return torch.tensor(float("nan"), device=self.device)
-        scores, present = (dim_zero_cat(part).cpu().numpy() for part in (self.preds, self.target))
-        values = np.array([self._value(present[:, i], scores[:, i]) for i in range(scores.shape[1])])
-        known = values[~np.isnan(values)]
-        return torch.tensor(known.mean() if len(known) else float("nan"), dtype=torch.float32, device=self.device)
-
-    def _value(self, target: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
-        """One finding's; nan as well where a probability is, as of a model that has diverged."""
-        return float("nan") if np.isnan(scores).any() else float(self._statistic(target, scores))
-
-    def _statistic(self, target: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        return auroc(target, scores)
-
-
-class FindingAveragePrecision(FindingAUROC):
-    """Mean average precision over the findings that some rows have and others have not; otherwise `FindingAUROC`."""
-
-    def _statistic(self, target: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        return average_precision(target, scores)
-
-
 def update_metrics(metrics: MetricCollection, probabilities: Tensor, predicted: Tensor, target: Tensor) -> None:
-    """Count a batch into every metric, each fed with what it looks at.
+    """Count a batch into every metric, each given the probabilities, or the answers where it is `Decided`.
 
     Args:
         metrics: Reset and computed as usual; only its `update` is replaced.
         probabilities: `[batch, labels]`.
-        predicted: The answers `[batch]`, which need not be the most probable labels.
-        target: The truth `[batch]`, or `[batch, labels]` where a row may have several.
+        predicted: The answers `[batch]`, which need not be the most probable labels; flags `[batch, labels]` where a
+            row may have several.
+        target: The truth `[batch]`, or flags `[batch, labels]`.
     """
     for metric in metrics.values(copy_state=False):
         metric.update(metric_input(metric, probabilities, predicted), target)
 
 
 def metric_input(metric: Metric, probabilities: Tensor, predicted: Tensor) -> Tensor:
-    """Choose answers `[rows]` or probabilities `[rows, labels]` (of the second label `[rows]` if binary)."""
-    if looks_at(metric) == "answers":
+    """What a metric is given of a batch: its probabilities, or its answers where the metric is `Decided`.
+
+    torchmetrics' metrics of two classes take the probability of the second, `[rows]`.
+
+    Raises:
+        ValueError: Such a metric, and there are not two labels.
+    """
+    if isinstance(metric, Decided):
         return predicted
-    return probabilities[:, 1] if type(metric).__name__.startswith("Binary") else probabilities
+    # Sums that round to a little over 1 would be taken for logits.
+    probabilities = probabilities.clamp(0, 1)
+    if not isinstance(metric, _BINARY):
+        return probabilities
+    if probabilities.shape[1] != 2:
+        raise ValueError(f"{type(metric).__name__} is of two labels, and there are {probabilities.shape[1]}")
+    return probabilities[:, 1]
 
 
-def looks_at(metric: Metric) -> str:
-    """Say what a metric judges: `answers`, `probabilities`, or the `ranking` that these give the rows."""
-    name = type(metric).__name__
-    if any(part in name for part in ("AUROC", "AveragePrecision", "ROC", "LogAUC", "EER", "Fixed", "AtS")):
-        return "ranking"
-    return "probabilities" if "CalibrationError" in name or "HingeLoss" in name else "answers"
+def undecided(metric: Metric) -> Metric:
+    """The metric itself, without `Decided` around it."""
+    return metric.metric if isinstance(metric, Decided) else metric
+
+
+def is_ranking(metric: Metric) -> bool:
+    """Whether torchmetrics ranks rows by it, which needs rows with and without each label."""
+    return isinstance(undecided(metric), _RANKING)
+
+
+def label_order(metric: Metric) -> str:
+    """What a metric makes of the order of the labels: any, reversible or fixed.
+
+    An own metric says so by a class attribute `label_order`. "any", the default, is of labels in no order: renumbered
+    together with the rows they give the same value. "reversible" is of labels in an order that may be read from either
+    end, such as the distance between stars. "fixed" is of labels at known places, such as a positive one.
+    """
+    inner = undecided(metric)
+    if isinstance(inner, _BINARY):
+        return "fixed"
+    if isinstance(inner, MulticlassCohenKappa) and inner.weights in ("linear", "quadratic"):
+        return "reversible"
+    return str(getattr(inner, "label_order", "any"))

@@ -17,11 +17,11 @@ class Predictions:
     labels: tuple[str, ...]
     """Label names; every index below counts into them."""
     target: NDArray[np.int64]
-    """The truth, `[rows]`."""
+    """The truth, label numbers `[rows]`; flags `[rows, labels]` where a row may have several labels."""
     probabilities: NDArray[np.float64]
     """What the model believes, `[rows, labels]`."""
     predicted: NDArray[np.int64]
-    """The answer, `[rows]`: the head's own rule, which need not be the most probable label."""
+    """The answer, in the form of the truth: the head's own rule, which need not be the most probable label."""
     files: list[str]
     """Source file of each row."""
     lines: list[int]
@@ -41,11 +41,18 @@ class Predictions:
         if any(len(column) != rows for column in others):
             raise ValueError(f"every column must have {rows} rows, one for each target")
         for column in (self.target, self.predicted):
-            if rows and not (column.min() >= 0 and column.max() < len(self.labels)):
+            if column.ndim == 2 and column.shape != self.probabilities.shape:
+                raise ValueError(f"flags have shape {column.shape}, not {self.probabilities.shape}")
+            if column.ndim == 1 and rows and not (column.min() >= 0 and column.max() < len(self.labels)):
                 raise ValueError(f"target and predicted must be indices below {len(self.labels)}")
 
     def __len__(self) -> int:
         return len(self.target)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.target.ndim == 2
 
     def confusion(self) -> NDArray[np.int64]:
         """Count the rows of each truth (first axis) and answer (second axis), `[labels, labels]`."""

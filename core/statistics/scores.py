@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tunebook.statistics import confusion as statistics
 from tunebook.statistics.confusion import Statistic
 from tunebook.statistics.intervals import (
+    ROW_RESAMPLES,
     UNDEFINED,
     Interval,
     Score,
@@ -20,15 +21,12 @@ from tunebook.statistics.intervals import (
     percentile,
     wilson,
 )
-from tunebook.statistics.measure import confusion_statistic, measure
+from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.resampling import Units, units_of
+from tunebook.statistics.resampling import units_of
 
 if TYPE_CHECKING:
     from torchmetrics import Metric, MetricCollection
-
-ROW_RESAMPLES = 200
-"""Most resamples for a metric that has to be computed anew from the rows of each: milliseconds a piece."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ def score_predictions(
 ) -> list[Score]:
     """Compute every metric of the collection on the predictions, with its interval.
 
-    A metric is given the answers (`predicted`), which need not be the most probable label, or the
-    probabilities where it ranks or calibrates (AUROC, average precision, calibration error ...).
+    A metric is given the probabilities, or the answers (`predicted`) where it is `Decided`, as in validation.
 
     The interval of micro-averaged accuracy is Wilson's. Macro F1, balanced accuracy, kappa and
     `LabelDistance` are bootstrapped through the confusion matrix; any other metric by rows, with at most
@@ -62,9 +59,8 @@ def score_predictions(
     resampled for every metric: the rows of one group are no independent evidence. A perfect (or zero) score,
     at which every resample is alike, gets the Wilson bound of as many rows or groups.
     """
-    units = units_of(predictions)
     return [
-        _score(name, metric, predictions, units, confidence, resamples, seed)
+        _score(name, metric, looked_at(metric, predictions), confidence, resamples, seed)
         for name, metric in metrics.items(keep_base=True)
     ]
 
@@ -73,7 +69,6 @@ def _score(
     name: str,
     metric: Metric,
     predictions: Predictions,
-    units: Units,
     confidence: float,
     resamples: int,
     seed: int,
@@ -97,11 +92,12 @@ def _score(
         )
     else:
         value = float(statistic(predictions.confusion()))  # float64 where torchmetrics has float32
-        (low, high), method = _confusion_interval(statistic, predictions, units, confidence, resamples, seed)
+        (low, high), method = _confusion_interval(statistic, predictions, confidence, resamples, seed)
         method = method or drawn
     if higher_is_better and value in (0.0, 1.0) and low == high and not _constant(predictions):
         method = "wilson, every resample alike"
-        low, high = wilson(value * units.independent, units.independent, confidence)
+        independent = len(predictions) if predictions.groups is None else len(np.unique(predictions.groups))
+        low, high = wilson(value * independent, independent, confidence)
     if reason is None and np.isnan(low):
         reason = "too few rows or groups for an interval"
     return Score(name, value, low, high, len(predictions), confidence, method, higher_is_better, reason)
@@ -110,7 +106,6 @@ def _score(
 def _confusion_interval(
     statistic: Statistic,
     predictions: Predictions,
-    units: Units,
     confidence: float,
     resamples: int,
     seed: int,
@@ -119,7 +114,7 @@ def _confusion_interval(
     right = int((predictions.predicted == predictions.target).sum())
     if statistic is statistics.accuracy and predictions.groups is None:
         return wilson(right, len(predictions), confidence), "wilson"
-    interval = bootstrap_units(units, statistic, resamples, confidence, seed)
+    interval = bootstrap_units(units_of(predictions), statistic, resamples, confidence, seed)
     return interval, "wilson, no error seen" if right == len(predictions) else ""
 
 

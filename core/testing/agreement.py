@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared
 
 CLOSE = 1e-4
-"""Largest difference between a score and the same from probabilities of six decimals."""
+"""Largest difference between a score and the same from probabilities of nine digits."""
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -77,10 +77,10 @@ def _labelled_again(prepared: Prepared[Any], rows: Rows) -> dict[str, float]:
 
 
 def _several(written: str, labels: Sequence[str]) -> list[int] | None:
-    """A label, or several with a comma between, as a flag for each; None where one of them is unknown."""
+    """A label, or several with a semicolon between, as a flag for each; None where one of them is unknown."""
     if written in labels:
         return [int(label == written) for label in labels]
-    named = [part.strip() for part in written.split(",") if part.strip()]
+    named = [part.strip() for part in written.split(";") if part.strip()]
     if not set(named) <= set(labels):
         return [0] * len(labels) if written in ("", "none") else None
     return [int(label in named) for label in labels]
@@ -108,12 +108,18 @@ def _keep_their_promise(prepared: Prepared[Any], labels: int) -> None:
     import numpy as np
     import torch
 
+    from tunebook.statistics.metrics import metric_input
+
     draw = np.random.default_rng(0)
     target = draw.choice(labels, 200, p=np.arange(1, labels + 1) / sum(range(labels + 1)))
     answers = np.where(draw.random(200) < 0.5, target, draw.integers(0, labels, 200))
+    sure = np.eye(labels)[answers]
     for name, metric in prepared.recipe.metrics(list(prepared.labels)).items():
         if name in BY_HAND:
-            value = float(metric(torch.from_numpy(answers), torch.from_numpy(target)))
+            metric.update(
+                metric_input(metric, torch.from_numpy(sure), torch.from_numpy(answers)), torch.from_numpy(target)
+            )
+            value = float(metric.compute())
             if abs(value - BY_HAND[name](target, answers)) > CLOSE:
                 right = BY_HAND[name](target, answers)
                 raise Failed(
@@ -167,7 +173,7 @@ def labels_agree(prepared: Prepared[Any], run: Path, test: Any) -> str:
     """The order of the labels in training, in the bundle, in predictions.csv and in what `predict` writes."""
     labels = list(prepared.labels)
     if not labels:
-        raise NotApplicable(f"the recipe is of family {type(prepared.recipe).family}, whose rows have no labels")
+        raise NotApplicable(f"the recipe is of family {prepared.recipe.family.name}, whose rows have no labels")
     orders = {
         "tunebook.json": json.loads((run / "model" / "tunebook.json").read_text(encoding="utf-8"))["labels"],
         "predictions.csv": _probabilities(run / "predictions.csv"),

@@ -13,6 +13,7 @@ from tunebook.errors import UserError
 from tunebook.plugins.answers import invalid_of
 from tunebook.plugins.contract import BrokenContract
 from tunebook.testing.first_look import compose_config
+from tunebook.testing.invariance import metrics_invariant
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
 from tunebook.testing.sample_rows import Slices, first_row
 from tunebook.testing.zygote import in_a_line
@@ -69,13 +70,15 @@ def examine(
     slices.take_the_place_of_samples(name)
     try:
         config = typed(compose_config([*overrides, f"data.batch_size={BATCH}"]))
-        bench = _set_up(prepare(config, Path(folder) / "bench.jsonl"))
+        prepared = prepare(config, Path(folder) / "bench.jsonl")
+        bench = _set_up(prepared)
         bench.losses()
     except Exception as error:  # a stranger's code may raise anything
         return {**made, "loss": [Status.failed.value, f"there is none: {in_a_line(error, home)}"]}
     made["loss"] = told(lambda: _loss(bench))
     if made["loss"][0] == Status.passed.value:
         made["overfits"] = told(lambda: _overfits(bench))
+    made["invariance"] = told(lambda: metrics_invariant(prepared.recipe, bench.head, prepared.labels, home))
     return made
 
 

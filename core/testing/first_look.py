@@ -134,7 +134,7 @@ def _composes(found: Found) -> str:
         loaded = load_recipe_class(found.name)
     except UserError as error:
         raise Failed(in_a_line(error, "")) from error
-    return f"{loaded.__name__} of family {loaded.family}, model {config.model.name}"
+    return f"{loaded.__name__} of family {loaded.family.name}, model {config.model.name}"
 
 
 def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | None:

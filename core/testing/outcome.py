@@ -14,6 +14,7 @@ CHECKS: dict[str, str] = {
     "bad_rows": "broken rows are rejected, each with a reason",
     "loss": "the loss of a batch is finite, and falls along its gradient",
     "overfits": "a batch can be overfitted",
+    "invariance": "metrics take what they are given, in rows and labels of any order",
     "trains": "a small run trains up to a tuned model",
     "save_load": "the bundle answers as the model did in memory",
     "metrics": "metrics.json says what predictions.csv shows",

@@ -68,15 +68,15 @@ def _look_in(name: str, seen: Seen) -> None:
     """Take down what the tuned model answers before it is written; this process does nothing else afterwards."""
     from tunebook.plugins import load_recipe_class
 
-    recipe_class: Any = load_recipe_class(name)
-    finish = recipe_class.finish
+    family: Any = load_recipe_class(name).family
+    write_bundle = family.write_bundle
 
-    def watched(recipe: Any, prepared: Prepared[Any], model: Any, *rest: Any) -> float:
+    def watched(prepared: Prepared[Any], model: Any, *rest: Any) -> None:
         seen.prepared = prepared
-        seen.outputs = _outputs(recipe, prepared, model)
-        return float(finish(recipe, prepared, model, *rest))
+        seen.outputs = _outputs(prepared.recipe, prepared, model)
+        write_bundle(prepared, model, *rest)
 
-    recipe_class.finish = watched
+    family.write_bundle = watched
 
 
 def example_batch(prepared: Prepared[Any]) -> Batch:

@@ -18,7 +18,7 @@ from tunebook.plugins.trouble import trouble
 from tunebook.testing.outcome import CHECKS, Outcome, RecipeFailed, Status
 from tunebook.testing.workshop import Workshop, environment, open_workshop
 
-BENCH = ("bad_rows", "loss", "overfits")
+BENCH = ("bad_rows", "loss", "overfits", "invariance")
 RUN = ("trains", "save_load", "metrics", "labels")
 FIRST = ("lazy", "composes", "options", "typo")
 _FIRST_SECONDS = 60.0
@@ -157,6 +157,8 @@ class _Jobs:
         everything = {"offline"} & self.wanted  # must see all that the recipe does
         if self.wanted & {*BENCH, *everything}:
             told |= self._bench()
+        if told.get("invariance", [""])[0] == Status.failed.value:  # no run could be scored
+            return told
         if self.wanted & {*RUN, "plain", "resume", *everything}:
             told |= self._run()
             passed = {check for check, (status, _) in told.items() if status == Status.passed.value}
@@ -208,7 +210,8 @@ NEEDS: dict[str, Sequence[str]] = {
     "bad_rows": ("options",),
     "loss": ("options",),
     "overfits": ("loss",),
-    "trains": ("options",),
+    "invariance": ("options",),
+    "trains": ("options", "invariance"),
     "save_load": ("trains",),
     "metrics": ("save_load",),
     "labels": ("metrics",),
@@ -230,6 +233,6 @@ def _outcome(check: str, told: Mapping[str, Sequence[str]]) -> Outcome:
 def _root(check: str, told: Mapping[str, Sequence[str]]) -> str:
     """The failed check that keeps another from being reached: the nearest of those that it needs."""
     for need in NEEDS.get(check, ("composes",)):
-        if told.get(need, [Status.passed.value])[0] != Status.passed.value:
+        if told.get(need, [Status.passed.value])[0] == Status.failed.value:
             return need
     return _root(NEEDS[check][-1], told) if check in NEEDS else "composes"

@@ -117,9 +117,9 @@ def _imported(module: str) -> Any:
 
 def in_a_line(error: BaseException, home: str) -> str:
     """An error in one line, with the last place in the recipe's own code if it got there."""
-    told = getattr(error, "told", None)
-    if callable(told):  # Tunebook's own kind of error says where and how to fix it
-        return "; ".join(line.strip().removesuffix(".") for line in str(told()).splitlines())
+    message = getattr(error, "message", None)
+    if callable(message):  # Tunebook's own kind of error says where and how to fix it
+        return "; ".join(line.strip().removesuffix(".") for line in str(message()).splitlines())
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if home and f.filename.startswith(home)]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""

@@ -21,11 +21,14 @@ class Head(ABC):
     Attributes:
         kind: Name of the head in the bundle.
         problem_type: What transformers calls it: decides whether a plain pipeline applies softmax or sigmoid.
+        multilabel: Whether a row may have several labels, or none: the truth is a flag for each, ``[batch, labels]``,
+            ``decide`` gives such flags, and probabilities need not add up to one.
         outputs: Number of outputs of the final layer.
     """
 
     kind: ClassVar[str]
     problem_type: ClassVar[str] = "single_label_classification"
+    multilabel: ClassVar[bool] = False
     outputs: int
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -61,7 +64,7 @@ class Head(ABC):
         return None
 
     def measure(self, metrics: MetricCollection, logits: Tensor, losses: Tensor, batch: Batch) -> None:
-        """Count a batch into the metrics: by its probabilities and answers, unless the head knows better."""
+        """Count a batch into the metrics: its probabilities, or the answers where a metric is `Decided`."""
         from tunebook.statistics.metrics import update_metrics
 
         probabilities = self.probabilities(logits)

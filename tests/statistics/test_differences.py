@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassF1Score
 
 from tunebook.statistics import confusion
-from tunebook.statistics.differences import differences, paired_difference
+from tunebook.statistics.differences import differences, paired_difference, paired_metric_difference
+from tunebook.statistics.metrics import Decided
 from tunebook.statistics.predictions import Predictions
 
 MakePredictions = Callable[..., Predictions]
@@ -93,18 +94,50 @@ def test_different_rows_are_refused(make_predictions: MakePredictions) -> None:
         paired_difference(make_predictions(seed=0), make_predictions(seed=1), "accuracy")
 
 
-def test_every_confusion_metric_of_a_collection_is_compared(make_predictions: MakePredictions) -> None:
-    rows = make_predictions()
+def test_every_metric_of_a_collection_is_compared(make_predictions: MakePredictions) -> None:
+    rows = make_predictions(n=60)
     metrics = MetricCollection(
         {
-            "accuracy": MulticlassAccuracy(3, average="micro"),
-            "balanced": MulticlassAccuracy(3, average="macro"),
-            "macro_f1": MulticlassF1Score(3, average="macro"),
+            "accuracy": Decided(MulticlassAccuracy(3, average="micro")),
+            "balanced": Decided(MulticlassAccuracy(3, average="macro")),
+            "macro_f1": Decided(MulticlassF1Score(3, average="macro")),
             "auroc": MulticlassAUROC(3),
+            "likeliest": MulticlassAccuracy(3, average="micro"),
         }
     )
-    other = _wrong_on(rows, list(range(60)))
+    other = replace(_wrong_on(rows, list(range(45))), probabilities=np.full((60, 3), 1 / 3))
     found = differences(metrics, rows, other, resamples=200)
-    assert set(found) == {"accuracy", "balanced", "macro_f1"}
+    assert set(found) == set(metrics)
     gap = (rows.predicted == rows.target).mean() - (other.predicted == other.target).mean()
     assert found["accuracy"].value == pytest.approx(gap)
+    alike = (rows.predicted == rows.target).mean() - (rows.target == 0).mean()  # of equal shares the first is taken
+    assert found["likeliest"].value == pytest.approx(alike)
+    better = found["auroc"]
+    assert better.value == pytest.approx(roc_auc_score(rows.target, rows.probabilities, multi_class="ovr") - 0.5)
+    assert 0 < better.low < better.value < better.high and better.distinguishable
+    assert better.method == "paired bootstrap, 200 resamples"
+
+
+def test_any_metric_is_compared_as_its_confusion_matrix_would_be(make_predictions: MakePredictions) -> None:
+    rows = make_predictions(n=60)
+    a, b = _wrong_on(rows, list(range(10))), _wrong_on(rows, list(range(30)))
+    accuracy = Decided(MulticlassAccuracy(3, average="micro"))
+    slow = paired_metric_difference(a, b, accuracy)
+    fast = paired_difference(a, b, "accuracy")
+    assert slow.value == pytest.approx(fast.value)
+    assert (slow.low, slow.high) == pytest.approx((fast.low, fast.high), abs=0.04)  # 200 resamples against 2000
+    assert slow.distinguishable and fast.distinguishable
+    same = paired_metric_difference(a, a, accuracy, resamples=50)
+    assert (same.value, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_models_alike_but_for_their_scale_are_not_told_apart_by_a_ranking(make_predictions: MakePredictions) -> None:
+    rows = replace(make_predictions(n=60), groups=np.repeat(np.arange(12), 5))
+    noisy = rows.probabilities + np.random.default_rng(0).normal(0, 0.02, rows.probabilities.shape).clip(-0.05, 0.05)
+    noisy = noisy.clip(0.001)
+    other = replace(rows, probabilities=noisy / noisy.sum(1, keepdims=True))
+    found = paired_metric_difference(rows, other, MulticlassAUROC(3))
+    assert not found.distinguishable and found.method == "paired group bootstrap, 200 resamples"
+    alone = replace(rows, groups=np.zeros(60, dtype=np.int64))
+    lonely = paired_metric_difference(alone, replace(other, groups=alone.groups), MulticlassAUROC(3))
+    assert np.isnan([lonely.low, lonely.high, lonely.p_value]).all()

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics as sklearn_metrics
-from torchmetrics import MetricCollection
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     BinaryF1Score,
     MulticlassAccuracy,
@@ -14,12 +16,16 @@ from torchmetrics.classification import (
     MulticlassCohenKappa,
     MulticlassF1Score,
     MulticlassMatthewsCorrCoef,
+    MultilabelAUROC,
+    MultilabelAveragePrecision,
+    MultilabelF1Score,
 )
 
-from tunebook.statistics.intervals import Score, wilson
-from tunebook.statistics.metrics import LabelDistance
+from tunebook.statistics.intervals import ROW_RESAMPLES, Score, wilson
+from tunebook.statistics.made_up import made_up_predictions
+from tunebook.statistics.metrics import Decided, LabelDistance
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.scores import ROW_RESAMPLES, majority, per_class, score_predictions
+from tunebook.statistics.scores import majority, per_class, score_predictions
 
 MakePredictions = Callable[..., Predictions]
 
@@ -27,11 +33,11 @@ MakePredictions = Callable[..., Predictions]
 def _metrics(labels: int) -> MetricCollection:
     return MetricCollection(
         {
-            "accuracy": MulticlassAccuracy(labels, average="micro"),
-            "macro_f1": MulticlassF1Score(labels, average="macro"),
-            "balanced_accuracy": MulticlassAccuracy(labels, average="macro"),
-            "kappa": MulticlassCohenKappa(labels, weights="quadratic"),
-            "distance": LabelDistance(),
+            "accuracy": Decided(MulticlassAccuracy(labels, average="micro")),
+            "macro_f1": Decided(MulticlassF1Score(labels, average="macro")),
+            "balanced_accuracy": Decided(MulticlassAccuracy(labels, average="macro")),
+            "kappa": Decided(MulticlassCohenKappa(labels, weights="quadratic")),
+            "distance": Decided(LabelDistance()),
         }
     )
 
@@ -61,10 +67,70 @@ def test_values_equal_scikit_learn_and_lie_within_their_intervals(make_predictio
     assert (scores["accuracy"].low, scores["accuracy"].high) == wilson(right, 120)
 
 
-def test_answers_count_and_not_the_most_probable_label(make_predictions: MakePredictions) -> None:
+def test_a_decided_metric_counts_answers_and_any_other_the_likeliest_labels(make_predictions: MakePredictions) -> None:
     rows = make_predictions()
+    likeliest = rows.probabilities.argmax(1)
     rows = replace(rows, predicted=rows.target.copy())
-    assert _scores(_metrics(3), rows)["accuracy"].value == 1.0
+    plain = MulticlassAccuracy(3, average="micro")
+    scores = _scores(MetricCollection({"decided": Decided(plain), "likeliest": plain}), rows)
+    assert scores["decided"].value == 1.0
+    right = int((likeliest == rows.target).sum())
+    assert scores["likeliest"].value == pytest.approx(right / len(rows)) and right < len(rows)
+    assert (scores["likeliest"].low, scores["likeliest"].high) == wilson(right, len(rows))
+
+
+class LogLoss(Metric):
+    """As an author writes it, who has never heard of answers."""
+
+    higher_is_better = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        self.total += -preds[torch.arange(len(target)), target].log().sum()
+        self.count += len(target)
+
+    def compute(self) -> Tensor:
+        return self.total / self.count
+
+
+def test_own_metrics_of_probabilities_are_right_with_an_interval() -> None:
+    rows = made_up_predictions("abcdefgh", 150)
+    own = {"log_loss": LogLoss(), "top_three": MulticlassAccuracy(8, average="micro", top_k=3)}
+    scores = _scores(MetricCollection(own), rows)
+    assert scores["log_loss"].value == pytest.approx(sklearn_metrics.log_loss(rows.target, rows.probabilities))
+    top_three = sklearn_metrics.top_k_accuracy_score(rows.target, rows.probabilities, k=3)
+    assert scores["top_three"].value == pytest.approx(top_three)
+    for score in scores.values():
+        assert score.low < score.value < score.high
+    assert not scores["log_loss"].higher_is_better
+
+
+def test_metrics_of_rows_with_several_labels_are_given_flags() -> None:
+    rows = made_up_predictions("abc", 90, multilabel=True)
+    metrics = MetricCollection(
+        {
+            "precision": MultilabelAveragePrecision(3),
+            "f1": Decided(MultilabelF1Score(3)),
+            "auroc": MultilabelAUROC(3),
+        }
+    )
+    scores = _scores(metrics, rows)
+    expected = {
+        "precision": sklearn_metrics.average_precision_score(rows.target, rows.probabilities),
+        "f1": sklearn_metrics.f1_score(rows.target, rows.predicted, average="macro"),
+        "auroc": sklearn_metrics.roc_auc_score(rows.target, rows.probabilities),
+    }
+    for name, value in expected.items():
+        assert scores[name].value == pytest.approx(value, abs=1e-6), name
+        assert scores[name].low < value < scores[name].high
+    bare = replace(rows, target=np.zeros_like(rows.target))
+    assert _scores(MetricCollection({"auroc": MultilabelAUROC(3)}), bare)["auroc"].reason is not None
 
 
 def test_a_label_that_is_answered_but_never_true_follows_torchmetrics(
@@ -109,7 +175,7 @@ def test_no_rows_make_undefined_scores(make_predictions: MakePredictions) -> Non
 def test_a_perfect_model_is_not_certain(make_predictions: MakePredictions) -> None:
     rows = make_predictions(n=20, labels=2)
     rows = replace(rows, predicted=rows.target.copy())
-    scores = _scores(MetricCollection({"f1": BinaryF1Score(), **_metrics(2)}), rows)
+    scores = _scores(MetricCollection({"f1": Decided(BinaryF1Score()), **_metrics(2)}), rows)
     for score in scores.values():
         assert score.high - score.low > 0.1, score
     assert scores["macro_f1"].method == "wilson, no error seen"

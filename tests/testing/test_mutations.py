@@ -91,6 +91,34 @@ BREAKS: dict[str, Break] = {
         return probabilities.argmax(dim=-1) * 0
 """,
     ),
+    # The mean of the batches' means: another number for batches of another size.
+    "invariance": Break(
+        """
+    def metrics(self, labels):
+        from .head import MeanOfMeans
+
+        metrics = super().metrics(labels)
+        metrics.add_metrics({"mean_of_means": MeanOfMeans()})
+        return metrics
+""",
+        head="""
+    pass
+
+
+class MeanOfMeans(torchmetrics.Metric):
+    higher_is_better = True
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("means", [], dist_reduce_fx="cat")
+
+    def update(self, preds, target):
+        self.means.append((preds.argmax(1) == target).float().mean()[None])
+
+    def compute(self):
+        return torchmetrics.utilities.dim_zero_cat(self.means).mean()
+""",
+    ),
     "trains": Break('    watch = "f1"\n'),
     # What is hung on the model is not saved with it.
     "save_load": Break("""
@@ -166,7 +194,7 @@ def write_recipe(folder: Path, broken: Break) -> Path:
     (home / "conf" / "recipe").mkdir(parents=True)
     (home / "samples").mkdir()
     (home / "recipe.py").write_text(broken.above + broken.recipe + broken.inside)
-    head = "import torch\n\nfrom tunebook import SoftmaxHead\n\n\nclass OwnHead(SoftmaxHead):"
+    head = "import torch\nimport torchmetrics\n\nfrom tunebook import SoftmaxHead\n\n\nclass OwnHead(SoftmaxHead):"
     (home / "head.py").write_text(f"{head}{broken.head or 'pass'}")
     (home / "conf" / "recipe" / "doors.yaml").write_text(broken.page)
     (home / "conf" / "doors.yaml").write_text("shortest: 2\n")

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 SIDE = 32
 """Height and width to which pictures are shrunk, in grey, for logistic regression."""
-_RANKINGS = ("auroc", "average_precision")
 _CHUNK = 256
 
 Floats = NDArray[np.float64]
@@ -92,9 +91,11 @@ class ImageComparison:
 
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' rankings of findings, or their answers by any metric of the recipe."""
-        if metric in _RANKINGS:
-            return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
+        from tunebook.families.image_classification.scores import is_mean_ranking
+
         found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
+        if is_mean_ranking(metric, found, _findings(self.recipe, prepared)):
+            return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
         return metric_outcomes(found, [self._read(run, prepared) for run in runs])
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
@@ -157,13 +158,13 @@ def _without_network(recipe: ImageClassification[Any], prepared: Prepared[Any]) 
 
 
 def _unanswered(prepared: Prepared[Any]) -> Predictions:
-    """The test rows with their truth; where images have several findings the truth is not in one column: 0."""
+    """The test rows with their truth, to be answered."""
     rows, targets = prepared.encoded.rows["test"], _items(prepared, "test").targets
     return Predictions(
         labels=tuple(prepared.labels),
-        target=targets if targets.ndim == 1 else np.zeros(len(rows), dtype=np.int64),
+        target=targets,
         probabilities=np.zeros((len(rows), len(prepared.labels))),
-        predicted=np.zeros(len(rows), dtype=np.int64),
+        predicted=np.zeros_like(targets),
         files=rows.texts("file"),
         lines=[int(line) for line in rows.column("line").to_pylist()],
         texts=rows.texts("image"),

@@ -63,6 +63,7 @@ class FindingsHead(Head):
 
     kind: ClassVar[str] = "findings"
     problem_type: ClassVar[str] = "multi_label_classification"
+    multilabel: ClassVar[bool] = True
 
     def __init__(self, findings: int, weights: Tensor | None = None, gamma: float = 0.0) -> None:
         self.outputs = findings

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.files import written_whole
+from tunebook.report.files import show_probability
 from tunebook.statistics.findings import FindingPredictions
 
 
@@ -31,7 +32,7 @@ def write_image_predictions(
         for i in range(len(believed)):
             place = [believed.files[i], believed.lines[i], believed.images[i], truth_in_words(classifier, items, i)]
             writer.writerow(
-                [*place, predicted[i], *(f"{p:.6f}" for p in probabilities[i]), *(sides[i] for sides in at)]
+                [*place, predicted[i], *map(show_probability, probabilities[i]), *(sides[i] for sides in at)]
             )
 
 

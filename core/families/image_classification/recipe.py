@@ -65,7 +65,8 @@ class ImageClassification(Recipe[ImageConfigT]):
         from torchmetrics.classification import MulticlassAccuracy
 
         from tunebook.families.image_classification.findings import findings_of
-        from tunebook.statistics.metrics import FindingAUROC, FindingAveragePrecision
+        from tunebook.statistics.finding_metrics import FindingAUROC, FindingAveragePrecision
+        from tunebook.statistics.metrics import Decided
 
         columns = findings_of(self, labels).columns
         metrics: dict[str, Any] = {
@@ -73,6 +74,6 @@ class ImageClassification(Recipe[ImageConfigT]):
             "average_precision": FindingAveragePrecision(columns=columns),
         }
         if self.options.findings is None:
-            metrics["balanced_accuracy"] = MulticlassAccuracy(len(labels), average="macro")
-            metrics["accuracy"] = MulticlassAccuracy(len(labels), average="micro")
+            metrics["balanced_accuracy"] = Decided(MulticlassAccuracy(len(labels), average="macro"))
+            metrics["accuracy"] = Decided(MulticlassAccuracy(len(labels), average="micro"))
         return MetricCollection(metrics)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.config.score import ScoreConfig
+from tunebook.families.image_classification.findings import Findings
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
 from tunebook.families.image_classification.metrics.ranking_compare import paired_ranking_difference
 from tunebook.families.image_classification.metrics.reliability import finding_brier_score, finding_calibration_score
@@ -20,14 +21,16 @@ from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.report.report import Picture
 from tunebook.statistics.calibration import calibration_score
 from tunebook.statistics.differences import Difference, differences
+from tunebook.statistics.finding_metrics import FindingAUROC, FindingAveragePrecision
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
-from tunebook.statistics.metrics import looks_at
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_scores import mean_ranking_scores, ranking_scores
 from tunebook.statistics.scores import majority, score_predictions
 
 if TYPE_CHECKING:
+    from torchmetrics import Metric, MetricCollection
+
     from tunebook.families.image_classification.recipe import ImageClassification
 
 _RESAMPLES_OF_CALIBRATION = 1000
@@ -58,26 +61,23 @@ def score_findings(
         pictures: The worst mistakes, drawn.
     """
     settings: dict[str, Any] = {"confidence": config.confidence, "resamples": config.resamples, "seed": seed}
-    answers = None if classifier.findings.several else _answers(classifier, believed, items, probabilities)
-    metrics = recipe.metrics(classifier.labels)
-    exact = {n: m for n, m in metrics.items(keep_base=True) if looks_at(m) != "ranking"}
+    answers = _answers(classifier, believed, items, probabilities)
+    metrics = own_metrics(recipe.metrics(classifier.labels), classifier.findings)
     baselines: dict[str, Sequence[Score]] = {}
     compared: dict[str, dict[str, Difference]] = {}
     if train_targets is not None:
         shares = classifier.findings.flags(train_targets).mean(axis=0)
         alike = replace(believed, probabilities=np.tile(shares, (len(believed), 1)))
-        counts = np.bincount(train_targets, minlength=len(classifier.labels)) if train_targets.ndim == 1 else None
-        common = majority(counts, answers) if answers is not None and counts is not None else None
-        baselines["shares"] = _overall(exact, alike, common, settings)
+        common = _commonest(train_targets, answers)
+        baselines["shares"] = _overall(metrics, alike, common, settings)
         compared["shares"] = {"auroc": paired_ranking_difference(believed, alike, **settings)}
-        if answers is not None and common is not None and exact:
-            compared["shares"] |= differences(_collection(exact), answers, common, **settings)
+        compared["shares"] |= differences(_collection(metrics), answers, common, **settings) if metrics else {}
     rules = list(dict.fromkeys(point.name for point in classifier.points))
     chosen = classifier.point or (rules[0] if rules else None)
     return FindingEvidence(
         predictions=believed,
-        answers=answers,
-        scores=_overall(exact, believed, answers, settings),
+        answers=None if answers.multilabel else answers,
+        scores=_overall(metrics, believed, answers, settings),
         baselines=baselines,
         differences=compared,
         by_finding=_by_finding(believed, settings),
@@ -87,7 +87,20 @@ def score_findings(
     )
 
 
-def _collection(metrics: Mapping[str, Any]) -> Any:
+def own_metrics(metrics: MetricCollection, findings: Findings) -> dict[str, Metric]:
+    """The recipe's metrics by name, without the rankings of findings, which are scored in a way of their own."""
+    return {name: m for name, m in metrics.items(keep_base=True) if not is_mean_ranking(name, m, findings)}
+
+
+def is_mean_ranking(name: str, metric: Metric, findings: Findings) -> bool:
+    """Whether a metric is the family's own AUROC or average precision, averaged over all findings."""
+    kind = {"auroc": FindingAUROC, "average_precision": FindingAveragePrecision}.get(name)
+    if type(metric) is not kind or not isinstance(metric, FindingAUROC):
+        return False
+    return metric.columns in (None, findings.columns) if findings.several else metric.columns == findings.columns
+
+
+def _collection(metrics: Mapping[str, Metric]) -> MetricCollection:
     from torchmetrics import MetricCollection
 
     return MetricCollection(dict(metrics))
@@ -96,7 +109,7 @@ def _collection(metrics: Mapping[str, Any]) -> Any:
 def _answers(
     classifier: ImageClassifier, believed: FindingPredictions, items: ImageItems, probabilities: NDArray[np.float64]
 ) -> Predictions:
-    """One label a row, as the text classifiers have it."""
+    """One label a row, or a flag for each finding, as metrics are given them."""
     return Predictions(
         labels=classifier.labels,
         target=items.targets,
@@ -109,16 +122,21 @@ def _answers(
     )
 
 
+def _commonest(train_targets: NDArray[np.int64], answers: Predictions) -> Predictions:
+    """The commonest training label for every row, or the findings that most have; with the training shares."""
+    if not answers.multilabel:
+        return majority(np.bincount(train_targets, minlength=len(answers.labels)), answers)
+    shares = np.tile(train_targets.mean(axis=0), (len(answers), 1))
+    return replace(answers, probabilities=shares, predicted=(shares >= 0.5).astype(np.int64))
+
+
 def _overall(
-    exact: Mapping[str, Any],
-    believed: FindingPredictions,
-    answers: Predictions | None,
-    settings: dict[str, Any],
+    metrics: Mapping[str, Metric], believed: FindingPredictions, answers: Predictions, settings: dict[str, Any]
 ) -> list[Score]:
-    scores = list(mean_ranking_scores(believed, **settings))
-    if answers is not None and exact:
-        scores += score_predictions(_collection(exact), answers, **settings)
-    if answers is not None and len(answers):
+    scores = [score for score in mean_ranking_scores(believed, **settings) if score.name not in metrics]
+    if metrics:
+        scores += score_predictions(_collection(metrics), answers, **settings)
+    if not answers.multilabel and len(answers) and "calibration_error" not in metrics:
         fewer = {**settings, "resamples": min(settings["resamples"], _RESAMPLES_OF_CALIBRATION)}
         scores.append(calibration_score(answers, **fewer))
     return scores

@@ -50,15 +50,17 @@ class TextClassification(Recipe[ConfigT]):
         return SoftmaxHead(len(labels))
 
     def metrics(self, labels: Sequence[str]) -> MetricCollection:
-        """Accuracy, and the mean of the labels' F1."""
+        """Accuracy, and the mean of the labels' F1, of the answers that the head decides on."""
         from torchmetrics import MetricCollection
         from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+        from tunebook.statistics.metrics import Decided
 
         size = len(labels)
         return MetricCollection(
             {
-                "accuracy": MulticlassAccuracy(size, average="micro"),
-                "macro_f1": MulticlassF1Score(size, average="macro"),
+                "accuracy": Decided(MulticlassAccuracy(size, average="micro")),
+                "macro_f1": Decided(MulticlassF1Score(size, average="macro")),
             }
         )
 
