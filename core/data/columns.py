@@ -22,6 +22,7 @@ class Column:
         gaps: A row without a value is kept all the same.
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
             can be, and the file has to call it ``name``.
+        root: What the paths in an "image" column are relative to (default: the folder of the file that names them).
     """
 
     role: str
@@ -31,6 +32,7 @@ class Column:
     required: bool = True
     gaps: bool = False
     choice: str | None = None
+    root: str | None = None
 
     def chosen(self, name: str) -> str:
         """What is typed to read the column of another name; "" where nothing can be."""

@@ -23,7 +23,6 @@ import pytest
 from tests.chatted import STARTER, chatted
 from tests.conftest import Tunebook
 from tunebook.bundle.read import open_bundle
-from tunebook.config.schema import ConversationFormat
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.command import _obey, _write, chat_command
 from tunebook.families.text_generation.chat.session import Chat, saving_place
@@ -34,6 +33,7 @@ from tunebook.families.text_generation.data.parse import parse
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.generate import Generation
+from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.families.text_generation.predictor import TextGenerator
 
 QUESTIONS = ["Where is my parcel?", "It is order 80-4416."]

@@ -9,6 +9,8 @@ from tunebook.data.columns import Column
 from tunebook.data.labels import Labels
 from tunebook.data.rows import IMAGE
 from tunebook.errors import UserError
+from tunebook.families.image_classification.options import ImageData, NewImageData
+from tunebook.families.options import node_as
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
@@ -31,10 +33,15 @@ def subgroup_role(number: int) -> str:
 
 def training_columns(options: ImageClassificationConfig, data: DataConfig) -> list[Column]:
     """An image, its label or findings, and the group and subgroup columns where they are named."""
-    columns = [Column(IMAGE, data.image, "data.image", "image"), *_answers(options, data.label)]
+    own = node_as(data, ImageData)
+    columns = [_image(own.image, own.image_root), *_answers(options, own.label)]
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
     return columns + _subgroups(options.subgroups, "recipe.subgroups", required=True)
+
+
+def _image(name: str, root: str | None) -> Column:
+    return Column(IMAGE, name, "data.image", "image", root=root)
 
 
 def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
@@ -51,12 +58,13 @@ def _subgroups(names: Sequence[str], key: str, required: bool) -> list[Column]:
 
 def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, data: EvaluateDataConfig) -> list[Column]:
     """As in training, with what is renamed."""
-    columns = [Column(IMAGE, data.image or manifest.columns["image"], "data.image", "image")]
-    columns += _answers(options, data.label or manifest.columns.get("label", "label"))
+    own = node_as(data, NewImageData)
+    columns = [_image(own.image or manifest.columns["image"], own.image_root)]
+    columns += _answers(options, own.label or manifest.columns.get("label", "label"))
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
-    if data.subgroups is not None:
-        return columns + _subgroups(data.subgroups, "data.subgroups", required=True)
+    if own.subgroups is not None:
+        return columns + _subgroups(own.subgroups, "data.subgroups", required=True)
     return columns + _subgroups(options.subgroups, "recipe.subgroups", required=False)  # other rows need not have them
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.diagnosed import picture, write_patients, write_table
-from tunebook.config.schema import DataConfig, Leaks
+from tunebook.config.schema import Leaks
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
@@ -21,6 +21,7 @@ from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
+from tunebook.families.image_classification.options import ImageData
 
 IMAGE = Column("image", "path", "data.image", "image")
 LABEL = Column("label", "label", "data.label", "label")
@@ -31,7 +32,7 @@ NODULE, MASS = (Column(f"finding {i}", n, "recipe.findings", "flag") for i, n in
 def gate(folder: Path, *columns: Column, near: float = 0.993, seed: int = 0, **data: Any) -> ValidatedData:
     content = ImageContent(Square(16), Decoding(), folder / "cache", progress=False)
     paths = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
-    config = DataConfig(near_duplicate=near, **paths)
+    config = ImageData(near_duplicate=near, **paths)
     log = RejectLog(folder / "rejects.jsonl", config.max_rejects)
     wanted = columns or (IMAGE, LABEL)
     return load_and_validate(config, wanted, samples=None, invalid=None, rejects=log, seed=seed, content=content)
