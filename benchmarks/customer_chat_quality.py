@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from tunebook.bundle.read import open_bundle
-from tunebook.config.schema import ConversationFormat, TooLong
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
+from tunebook.families.brief_to_text.metrics.check import TooLong
 from tunebook.families.text_generation.batches_chat import scored_rows
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.data.encoded import encode_cached
@@ -37,6 +37,7 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.statistics.sums import RowSums, score
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

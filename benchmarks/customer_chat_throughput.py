@@ -193,10 +193,10 @@ def prepared(folder: Path) -> Any:
         OptimConfig,
         Precision,
         Schedule,
-        TooLong,
         TrainConfig,
         TrainerConfig,
     )
+    from tunebook.families.brief_to_text.metrics.check import TooLong
     from tunebook.pipeline.prepare import prepare
 
     files: dict[str, Any] = {name: str(folder / f"{name}.jsonl") for name in ("train", "validation", "test")}

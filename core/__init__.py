@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "BriefOptions": "tunebook.families.brief_to_text.writing",
+    "BriefOptions": "tunebook.families.brief_to_text.options",
     "BriefToText": "tunebook.families.brief_to_text.recipe",
     "Decided": "tunebook.statistics.metrics",
     "FamilyConfig": "tunebook.recipe",
@@ -27,7 +27,7 @@ _PUBLIC = {
     "TextClassification": "tunebook.families.text_classification.recipe",
     "TextClassificationConfig": "tunebook.families.text_classification.options",
     "TextGeneration": "tunebook.families.text_generation.recipe",
-    "TextGenerationConfig": "tunebook.families.text_generation.config",
+    "TextGenerationConfig": "tunebook.families.text_generation.options",
     "UserError": "tunebook.errors",
 }
 
@@ -36,13 +36,13 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 if TYPE_CHECKING:
     from tunebook.data.module import FineTuneData as FineTuneData
     from tunebook.errors import UserError as UserError
+    from tunebook.families.brief_to_text.options import BriefOptions as BriefOptions
     from tunebook.families.brief_to_text.recipe import BriefToText as BriefToText
-    from tunebook.families.brief_to_text.writing import BriefOptions as BriefOptions
     from tunebook.families.image_classification.options import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.families.image_classification.recipe import ImageClassification as ImageClassification
     from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
-    from tunebook.families.text_generation.config import TextGenerationConfig as TextGenerationConfig
+    from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from omegaconf import MISSING
-
-from tunebook.config.schema import DataConfig
+from tunebook.config.schema import DataConfig, LabelledDataConfig
+from tunebook.config.schema import FamilyConfig as FamilyConfig
 from tunebook.training.head import Head as Head
 
 if TYPE_CHECKING:
@@ -21,14 +19,6 @@ if TYPE_CHECKING:
     from tunebook.families.family import Family
 
 CONTRACT_VERSION = 1
-
-
-@dataclass
-class FamilyConfig:
-    """The options that every recipe has; a recipe's ``Config`` derives from its family's."""
-
-    name: str = MISSING
-    """Name of the recipe."""
 
 
 ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
@@ -76,7 +66,7 @@ class Recipe(ABC, Generic[ConfigT]):
         """Why a row cannot be used, or None; ``row`` maps a column's role to its text."""
         return None
 
-    def check_labels(self, labels: Labels, data: DataConfig) -> None:
+    def check_labels(self, labels: Labels, data: LabelledDataConfig) -> None:
         """Refuse a set of labels that the recipe cannot work with, by raising a UserError."""
         return None
 

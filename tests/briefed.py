@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.chatted import STARTER
 from tunebook.cli.train import train_command
-from tunebook.config.compose import register_schemas
+from tunebook.config.command import register_schemas
 from tunebook.config.schema import TrainConfig
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.prepare import prepare, typed

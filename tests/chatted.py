@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tunebook.cli.train import train_command
-from tunebook.config.compose import register_schemas
+from tunebook.config.command import register_schemas
 from tunebook.config.schema import TrainConfig
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.prepare import typed

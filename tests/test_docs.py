@@ -19,7 +19,9 @@ import pytest
 
 import tunebook
 from tests.conftest import Tunebook, write_reviews
-from tunebook.config.compose import SCHEMAS, known_keys, register_schemas, typed_recipe_options
+from tunebook.config.command import register_schemas
+from tunebook.config.compose import SCHEMAS, typed_recipe_options
+from tunebook.config.families import known_keys
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.predictor import Completion
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path

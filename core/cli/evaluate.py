@@ -17,10 +17,11 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     """Write metrics.json, predictions.csv and report.html; returns the watched metric."""
     from omegaconf import OmegaConf
 
-    from tunebook.bundle.manifest import find_bundle
+    from tunebook.bundle.manifest import find_bundle, read_manifest
     from tunebook.bundle.read import open_bundle
     from tunebook.cli.output import print_judged
     from tunebook.config.evaluate import EvaluateConfig
+    from tunebook.config.own import family_of, own_config
     from tunebook.config.schema import TrainerConfig
     from tunebook.data.reading import read_rows
     from tunebook.data.rejects import RejectLog
@@ -30,9 +31,10 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     from tunebook.run_folder import make_run_folder, nothing_half_written, save_config
     from tunebook.training.devices import choose_accelerator
 
-    made = OmegaConf.to_object(config)
+    folder = find_bundle(config.bundle)
+    name = read_manifest(folder).recipe
+    made = OmegaConf.to_object(own_config(config, name, family_of(name)))
     assert isinstance(made, EvaluateConfig)
-    folder = find_bundle(made.bundle)
     choose_accelerator(TrainerConfig(accelerator=made.accelerator))
     run = make_run_folder(run_dir)
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
@@ -49,7 +51,6 @@ def evaluate_command(config: Any, run_dir: str) -> float:
             rejects,
             split="test",
             labels=manifest.labels,
-            image_root=data.image_root,
         )
         content = family.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:

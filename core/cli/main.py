@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +13,7 @@ from tunebook import __version__
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
-    from tunebook.plugins import Found
+    from tunebook.config.command import Command
 
 USAGE = """\
 Tunebook: fine-tuning recipes with an honest report.
@@ -65,7 +66,7 @@ def _task(verb: str) -> Callable[[Any, str], float | None]:
     return evaluate_command
 
 
-def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | None:
+def _run_task(command: Command, config: Any) -> float | None:
     """Hydra's task function: the work, with the folder that Hydra chose for it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -78,16 +79,17 @@ def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | Non
     # Not resolved: an interpolation in it may be the very mistake to tell of.
     overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     assert isinstance(overrides, list)
+    command = replace(command, overrides=overrides)
     try:
-        if verb != "rung":  # which no person types
-            check_keys(config, verb, overrides, known)
-        return _task(verb)(config, hydra.runtime.output_dir)
+        if command.verb != "rung":  # which no person types
+            check_keys(config, command)
+        return _task(command.verb)(config, hydra.runtime.output_dir)
     except Exception as error:
         remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
         if hydra.mode == RunMode.MULTIRUN:
             raise  # the sweep decides what one failing job means
         if is_config_error(error):
-            error = explain(error, verb, overrides, known)
+            error = explain(error, command)
         # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
         raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
 
@@ -95,11 +97,11 @@ def _run_task(verb: str, config: Any, known: Mapping[str, Found]) -> float | Non
 def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     import hydra
 
-    from tunebook.config.compose import explain, is_config_error, register_schemas
+    from tunebook.config.command import Command, register_schemas
+    from tunebook.config.compose import explain, is_config_error
     from tunebook.config.overrides import readable
     from tunebook.plugins import register_search_path
 
-    register_schemas(verb)
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     overrides = [a for a in arguments if _is_override(a)]
@@ -112,19 +114,32 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
             fix="overrides are written key=value, without spaces",
         )
     overrides = [readable(a) for a in overrides]
-    known = register_search_path(overrides)
+    command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
+    register_schemas(command)
+    register_search_path(overrides, command.recipes)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
 
     def task(config: Any) -> float | None:
-        return _run_task(verb, config, known)
+        return _run_task(command, config)
 
     try:
         hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, verb, overrides, known) from error
+            raise explain(error, command) from error
         raise
+
+
+def _bundle_recipe(overrides: Sequence[str]) -> str | None:
+    """The recipe of the bundle that is to be scored; None where there is no such bundle, or several."""
+    from tunebook.bundle.manifest import find_bundle, read_manifest
+
+    named = [o.partition("=")[2].strip("'\"") for o in overrides if o.startswith("bundle=")]
+    try:
+        return read_manifest(find_bundle(named[-1])).recipe if named else None
+    except UserError:
+        return None  # which the command tells of, unless there is a mistake in its config
 
 
 def _is_override(argument: str) -> bool:

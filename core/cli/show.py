@@ -7,14 +7,17 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
 from itertools import pairwise
 from typing import Any, get_args, get_type_hints
 
-from tunebook.config.compose import SCHEMAS, nested
+from tunebook.config.command import BASES, Command, register_schemas
+from tunebook.config.families import known_keys, nested, own_nodes
+from tunebook.config.own import family_of
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers, unknown_recipe
+from tunebook.plugins.families import all_options
 from tunebook.plugins.private import folder_notes
 from tunebook.plugins.trouble import trouble
 
@@ -151,39 +154,41 @@ def print_recipe(arguments: Sequence[str]) -> None:
         header = [line[1:].removeprefix(" ") for line in lines if line.startswith("#")]
         print("\n".join(line for line in header if not line.startswith("@package")), "\n")
     _print_options(f"options of {name}", list(schema_options(config, "recipe.")))
-    defaults = _composed_defaults(name)
+    command = Command.of("train", [f"recipe={name}"], known)
+    if command.family is None:  # neither its page nor its source says so
+        command = replace(command, family=family_of(name))
+    defaults = _composed_defaults(command)
     options = [
         Option(o.key, o.type, defaults.get(o.key, o.default), o.help)
-        for o in schema_options(SCHEMAS["train"], skip=("recipe",))
+        for o in schema_options(command.schema, skip=("recipe",))
     ]
-    _print_options("options of every run, with this recipe's defaults", options)
+    _print_options("options of its runs, with this recipe's defaults", options)
 
 
-def _composed_defaults(name: str) -> dict[str, str]:
+def _composed_defaults(command: Command) -> dict[str, str]:
     """The value of every key once the recipe's YAML has spoken."""
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    from tunebook.config.compose import explain, is_config_error, known_keys, register_schemas
+    from tunebook.config.compose import explain, is_config_error
     from tunebook.plugins import register_search_path
 
-    register_schemas()
-    chosen = [f"recipe={name}"]
-    register_search_path(chosen)
+    register_schemas(command)
+    register_search_path(command.overrides)
     try:
         with initialize_config_module("tunebook.conf", version_base="1.3"):
-            config = compose("train", overrides=chosen)
+            config = compose("train", overrides=list(command.overrides))
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, "train", chosen) from error
+            raise explain(error, command) from error
         raise
     values = {}
-    for key in known_keys(SCHEMAS["train"]):
+    for key in known_keys(command.schema):
         if key == "data.cache_dir" or key.startswith("recipe"):
             continue
         if key == "run_dir":  # it has the time in it
             written: Any = OmegaConf.to_container(config, resolve=False)
-            folder = str(written[key]).replace("${recipe.name}", name)
+            folder = str(written[key]).replace("${recipe.name}", command.chosen[0])
             values[key] = re.sub(r"\$\{now:[^}]*\}", "<time>", folder)
             continue
         node = OmegaConf.select(config, key)
@@ -197,4 +202,11 @@ def print_verb_help(verb: str) -> None:
     print(f"usage: tunebook {verb} {needs} [key=value ...] [-m] [--cfg job]\n")
     if verb != "evaluate":
         print("recipes:", ", ".join(find_recipes()), "\n")
-    _print_options("options", list(schema_options(SCHEMAS[verb], skip=("recipe",))))
+    base = BASES[verb]
+    _print_options("options of every recipe", list(schema_options(base, skip=("recipe",))))
+    for family, options in all_options().items():
+        nodes = own_nodes(base, options)
+        shared = set(known_keys(base))
+        own = [o for node, kind in nodes.items() for o in schema_options(kind, f"{node}.") if o.key not in shared]
+        if own:
+            _print_options(f"options of {family} recipes besides", own)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from tunebook.config.compare import CompareConfig, LadderConfig, Rung
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import ONLY_WITH, Method, TrainConfig
+from tunebook.config.score import BASELINE
+from tunebook.data.splits import shots_of
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,10 +58,11 @@ def train_config(config: CompareConfig) -> TrainConfig:
     """What every run has in common: the same splits whatever its seed, and no baseline of its own."""
     own = TrainConfig(**{f.name: getattr(config, f.name) for f in fields(TrainConfig)})
     split_seed = config.seed if own.data.split_seed is None else own.data.split_seed
+    baselines: dict[str, Any] = {f.name: False for f in fields(own.evaluation) if f.metadata.get(BASELINE)}
     return replace(
         own,
         data=replace(own.data, split_seed=split_seed),
-        evaluation=replace(own.evaluation, zero_shot=False),
+        evaluation=replace(own.evaluation, **baselines),
         trainer=replace(own.trainer, progress=False),
     )
 
@@ -113,12 +116,12 @@ def check_ladder(config: CompareConfig) -> None:
             where="compare.curve",
             fix="compare.curve=[0.1,0.25,0.5,1.0]",
         )
-    if config.data.shots is not None:
+    if (shots := shots_of(config.data)) is not None:
         raise UserError(
             "The few-shot rungs set data.shots themselves.",
             code="config.conflict",
             where="data.shots",
-            fix=f"compare.shots=[{config.data.shots}]",
+            fix=f"compare.shots=[{shots}]",
         )
     if config.resume is not None:
         raise UserError(
@@ -131,12 +134,9 @@ def check_ladder(config: CompareConfig) -> None:
 
 def with_method(config: TrainConfig, method: Method) -> TrainConfig:
     """The config of another adaptation, without what is only for one: 4 bits for LoRA, unfreezing for full."""
-    adapt = replace(config.adapt, method=method)
-    if method is not Method.lora:
-        adapt = replace(adapt, quantize=False)
-    if method is not Method.full:
-        adapt = replace(adapt, unfreeze_epochs=0.0)
-    return replace(config, adapt=adapt)
+    others = (option for option in fields(config.adapt) if option.metadata.get(ONLY_WITH, method) is not method)
+    usual: dict[str, Any] = {option.name: option.default for option in others}
+    return replace(config, adapt=replace(config.adapt, method=method, **usual))
 
 
 def planned_steps(
@@ -212,15 +212,16 @@ def _curve_rung(config: CompareConfig) -> Rung:
 def _check_rows(step: Step, prepared: Prepared[Any], family: Comparison) -> None:
     """Refuse more rows than there are."""
     data, labels = step.config.data, prepared.data.labels
+    shots = shots_of(data)
     train = len(prepared.encoded.rows["train"])
-    if data.shots is not None and labels is not None and prepared.data.train.roles.count("label"):
+    if shots is not None and labels is not None and prepared.data.train.roles.count("label"):
         least = min(labels.names, key=lambda name: labels.counts["train"][name])
-        if labels.counts["train"][least] < data.shots:
+        if labels.counts["train"][least] < shots:
             raise UserError(
                 f"the class {least!r} has {labels.counts['train'][least]} training {family.row}s",
                 code="data.too-few-rows",
             )
-    elif data.shots is not None:
+    elif shots is not None:
         raise UserError(
             f"a {family.row} may have several findings, so that there are no {family.row}s of one class",
             code="data.several-labels",

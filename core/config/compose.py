@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
 from difflib import get_close_matches
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
-from tunebook.config.compare import CompareConfig, RungConfig
-from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.command import Command
+from tunebook.config.families import known_keys, nested
 from tunebook.config.overrides import ELSEWHERE, in_words, typed_value, value_hint
-from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.plugins import Found, find_recipes, unknown_recipe
 from tunebook.plugins.listed import listed_options
 
-Known = Mapping[str, Found] | None
-SCHEMAS: dict[str, type] = {
-    "train": TrainConfig,
-    "check": TrainConfig,
-    "compare": CompareConfig,
-    "evaluate": EvaluateConfig,
-}
 
-
-def register_schemas(verb: str | None = None) -> None:
-    """Put the typed configs where the YAML's ``base_*`` defaults find them: that of one verb, or all."""
-    from hydra.core.config_store import ConfigStore
-
-    named = {"train": TrainConfig, "compare": CompareConfig, "evaluate": EvaluateConfig, "rung": RungConfig}
-    wanted = "train" if verb == "check" else verb
-    for name, schema in named.items():
-        if wanted in (None, name):  # storing one costs as much time as a page of YAML
-            ConfigStore.instance().store(name=f"base_{name}", node=schema)
-
-
-def nested(kind: Any) -> type | None:
-    """The dataclass in a field's type, if there is one (``X | None`` counts)."""
-    for candidate in (kind, *get_args(kind)):
-        if isinstance(candidate, type) and is_dataclass(candidate):
-            return candidate
-    return None
-
-
-def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
-    """All dotted keys of a typed config."""
-    for name, kind in get_type_hints(schema).items():
-        inner = nested(kind)
-        if inner:
-            yield from known_keys(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _recipe_keys(overrides: Sequence[str], known: Known) -> Iterator[str]:
-    """The keys of the chosen recipe's own options, read from its YAML."""
-    for name in (o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")):
-        found = (find_recipes() if known is None else known).get(name)
+def _recipe_keys(command: Command) -> Iterator[str]:
+    """The keys of the chosen recipes' own options, read from their YAML."""
+    for found in (command.recipes.get(name) for name in command.chosen):
         if found:
             yield from (f"recipe.{key}" for key in listed_options(found))
 
@@ -75,37 +35,38 @@ def _nearest(key: str, known: Sequence[str]) -> str | None:
     return by_leaf[leaf[0]] if leaf else None
 
 
-def _see_all(overrides: Sequence[str], verb: str) -> str:
-    if verb in ("evaluate", "compare"):
-        return f"`tunebook {verb} --help` shows all keys"
-    recipe = next((o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")), "<recipe>")
-    return f"`tunebook show {recipe}` shows all keys"
+def _see_all(command: Command) -> str:
+    if command.verb in ("evaluate", "compare"):
+        return f"`tunebook {command.verb} --help` shows all keys"
+    return f"`tunebook show {','.join(command.chosen) or '<recipe>'}` shows all keys"
 
 
-def unknown_key(key: str, verb: str, overrides: Sequence[str], recipes: Known = None) -> UserError:
-    """The error for a config key that does not exist."""
-    groups = [] if verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
-    near = _nearest(key, [*known_keys(SCHEMAS[verb]), *_recipe_keys(overrides, recipes), *groups])
+def unknown_key(key: str, command: Command) -> UserError:
+    """The error for a config key that does not exist, or does only for recipes of other families."""
+    if command.options and (elsewhere := command.no_effect(key)):
+        return elsewhere
+    groups = [] if command.verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
+    near = _nearest(key, [*known_keys(command.schema), *_recipe_keys(command), *groups])
     hint = f"did you mean {near}? " if near else ""
     return UserError(
         f"There is no config key '{key}'.",
         code="config.unknown-key",
         where=key,
-        fix=f"{hint}{_see_all(overrides, verb)}",
+        fix=f"{hint}{_see_all(command)}",
     )
 
 
-def _unknown_option(path: str, options: Sequence[str], verb: str) -> UserError:
+def _unknown_option(path: str, options: Sequence[str], recipes: Mapping[str, Found]) -> UserError:
     """The error for a group option that has no file; ``path`` is "group/option" as Hydra looked for it."""
     # A hub id has a slash too: only Hydra's own groups are nested.
     inner = path.removeprefix("hydra/")
     group, _, option = inner.partition("/")
     group = path[: len(path) - len(inner)] + group
-    if group == "recipe" and option in (known := find_recipes()):
+    if group == "recipe" and option in recipes:
         return UserError(
             f"The recipe '{option}' has no page.",
             code="recipe.missing-page",
-            where=known[option].distribution,
+            where=recipes[option].distribution,
             fix=f"add conf/recipe/{option}.yaml to its package",
         )
     if group == "recipe":
@@ -126,19 +87,19 @@ def _first_match(pattern: str, text: str) -> str | None:
     return found.group(1) if found else None
 
 
-def _wrong_value(text: str, verb: str, overrides: Sequence[str]) -> UserError | None:
+def _wrong_value(text: str, command: Command) -> UserError | None:
     key = _first_match(r"full_key: (\S+)", text)
     reason = _first_match(r"(Value '.*|Invalid (?:value|type) .*|Cannot convert .*|field '.*|Interpolation .*)", text)
     if not (key and reason):
         return None
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
-    hint = value_hint(key, reason, typed_value(key, overrides))
+    hint = value_hint(key, reason, typed_value(key, command.overrides))
     return UserError(
         f"Wrong value for '{key}': {reason}.",
         code="config.wrong-type",
         where=key,
-        fix=f"{hint}{_see_all(overrides, verb)}",
+        fix=f"{hint}{_see_all(command)}",
     )
 
 
@@ -151,11 +112,11 @@ def _deleted(key: str) -> UserError:
     )
 
 
-def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> UserError:
+def _badly_written(error: Exception, command: Command) -> UserError:
     """Whatever Hydra cannot read or does not allow."""
     said = str(error).strip().splitlines()[0]
     unread = getattr(error, "override", None)
-    written = unread or next((o for o in overrides if o in said), " ".join(overrides))
+    written = unread or next((o for o in command.overrides if o in said), " ".join(command.overrides))
     what, hint = (
         said,
         "overrides are written key=value, without spaces; quote what has ,=[]{} in it: \"key='a=b'\"",
@@ -165,7 +126,7 @@ def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> Use
         what = f"'{written}' has several values"
         hint = "key=[a,b] is a list, \"key='a,b'\" one text, and -m runs once for each"
     elif group:
-        written = next((o for o in overrides if o.startswith(f"+{group}=")), written)
+        written = next((o for o in command.overrides if o.startswith(f"+{group}=")), written)
         what, hint = (
             f"The group '{group}' has its option already",
             f"leave out the plus: {written.lstrip('+')}",
@@ -173,7 +134,7 @@ def _badly_written(error: Exception, verb: str, overrides: Sequence[str]) -> Use
     elif unread is not None:
         what = f"The override '{unread}' cannot be read"
     return UserError(
-        what, code="config.bad-override", where=written or verb, fix=f"{hint}; {_see_all(overrides, verb)}"
+        what, code="config.bad-override", where=written or command.verb, fix=f"{hint}; {_see_all(command)}"
     )
 
 
@@ -187,15 +148,8 @@ def _broken_yaml(error: Any) -> UserError:
     )
 
 
-def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Known = None) -> UserError:
-    """Turn an error of Hydra or OmegaConf into one message for the person at the terminal.
-
-    Args:
-        error: The error.
-        verb: Whose config it is.
-        overrides: What was typed.
-        recipes: All recipes by name, where they were found before.
-    """
+def explain(error: Exception, command: Command) -> UserError:
+    """Turn an error of Hydra or OmegaConf into one message for the person at the terminal."""
     from hydra.errors import MissingConfigException
     from yaml import YAMLError
 
@@ -207,9 +161,9 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
     text = "\n".join(str(e) for e in chain)
 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
-        return _unknown_option(str(error.missing_cfg_file), error.options, verb)
+        return _unknown_option(str(error.missing_cfg_file), error.options, command.recipes)
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
-        names = ", ".join(find_recipes())
+        names = ", ".join(command.recipes)
         return UserError(
             "No recipe was chosen.",
             code="config.missing-recipe",
@@ -219,15 +173,15 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
     key = _first_match(r"full_key: (\S+)", text)
     gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
     if gone:  # Hydra takes a key without a value for one that is not there
-        return _deleted(gone) if gone in known_keys(SCHEMAS[verb]) else unknown_key(gone, verb, overrides, recipes)
+        return _deleted(gone) if gone in known_keys(command.schema) else unknown_key(gone, command)
     if key and "does not support deletion" in text:
         return _deleted(key)
-    wrong = _wrong_value(text, verb, overrides) if "not in" not in text else None
+    wrong = _wrong_value(text, command) if "not in" not in text else None
     if wrong:
         return wrong
     key = _first_match(r"Could not (?:override|append to config.*?) '([^']+)'", text) or key
     if key and ("not in" in text or "Could not override" in text):
-        return unknown_key(key, verb, overrides, recipes)
+        return unknown_key(key, command)
     mandatory = _first_match(r"Missing mandatory value: (\S+)", text)
     if "has missing mandatory value" in text:
         mandatory = _first_match(r"full_key: (\S+)", text)
@@ -235,17 +189,17 @@ def explain(error: Exception, verb: str, overrides: Sequence[str], recipes: Know
         return UserError(
             f"'{mandatory}' has no value.", code="config.missing-value", where=mandatory, fix=f"add {mandatory}=..."
         )
-    return _badly_written(error, verb, overrides)
+    return _badly_written(error, command)
 
 
-def check_keys(config: Any, verb: str, overrides: Sequence[str], recipes: Known = None) -> None:
+def check_keys(config: Any, command: Command) -> None:
     """Refuse what ``+key=`` added and ``~key`` took away: nothing would read the one or miss the other.
 
     Raises:
         UserError: A key that the schema lacks, or that the config lacks.
     """
-    for key, known in _differences(config, SCHEMAS[verb]):
-        raise _deleted(key) if known else unknown_key(key, verb, overrides, recipes)
+    for key, known in _differences(config, command.schema):
+        raise _deleted(key) if known else unknown_key(key, command)
 
 
 def _differences(node: Any, schema: type, prefix: str = "") -> Iterator[tuple[str, bool]]:

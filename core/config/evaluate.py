@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tunebook.config.schema import Accelerator, ConversationFormat, Leaks
+from tunebook.config.schema import Accelerator, Leaks
 from tunebook.config.score import ScoreConfig
 
 
@@ -17,22 +17,8 @@ class EvaluateDataConfig:
 
     test: Any = MISSING
     """Rows to score: a file, a glob, a list of them or a `datasets` folder."""
-    text: str | None = None
-    """Column that holds the text (default: as in training)."""
-    image: str | None = None
-    """Column that holds the path of the image (default: as in training)."""
-    image_root: str | None = None
-    """Folder that image paths are relative to (default: the folder of the file that names them)."""
-    label: str | None = None
-    """Column that holds the label (default: as in training)."""
-    format: ConversationFormat | None = None
-    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
-    facts: str | None = None
-    """Column with the facts that answers must state, a list of texts (default: `facts`, where there is such a one)."""
     group: str | None = None
     """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
-    subgroups: list[str] | None = None
-    """Columns whose values are scored apart (images; default: those of the training that there are)."""
     leaks: Leaks = Leaks.error
     """Rows that the model was trained or chosen on: error, drop or allow."""
     max_rejects: int = 0

@@ -1,7 +1,8 @@
-"""The typed schema of every config: names, types, defaults and a line of help for each option.
+"""The typed schema that all runs share: names, types, defaults and a line of help for each option.
 
-YAML under ``conf/`` only sets values. The string beneath a field is its help text: ``tunebook show`` prints it.
-Members of enums are named as they are typed. Nothing heavy is imported, so that a typo is answered at once.
+Each family adds options of its own to its nodes, in its ``options.py``. YAML under ``conf/`` only sets values. The
+string beneath a field is its help text: ``tunebook show`` prints it. Members of enums are named as they are typed.
+Nothing heavy is imported, so that a typo is answered at once.
 """
 
 from __future__ import annotations
@@ -12,29 +13,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from tunebook.config.score import EvaluationConfig
-
-
-class TooLong(Enum):
-    """What happens to a text or a conversation over ``data.max_length``; no conversation is ever cut in an answer."""
-
-    truncate = "truncate"
-    split_turns = "split_turns"
-    reject = "reject"
-    error = "error"
-
-
-class ConversationFormat(Enum):
-    """How the rows of a file hold conversations."""
-
-    messages = "messages"
-    """OpenAI: ``messages``, a list of ``{"role", "content"}``."""
-    sharegpt = "sharegpt"
-    """ShareGPT: ``conversations``, a list of ``{"from", "value"}``, and ``system``."""
-    alpaca = "alpaca"
-    """Alpaca: ``instruction`` and ``output``, perhaps ``input``, ``system``, ``history``."""
-    prompt_completion = "prompt_completion"
-    """TRL: ``prompt`` and ``completion``, each a text or a list of messages."""
+from tunebook.config.score import ScoreConfig
 
 
 class Leaks(Enum):
@@ -99,6 +78,14 @@ class LoggerName(Enum):
 
 
 @dataclass
+class FamilyConfig:
+    """The options that every recipe has; a recipe's ``Config`` derives from its family's."""
+
+    name: str = MISSING
+    """Name of the recipe."""
+
+
+@dataclass
 class DataConfig:
     """Rows: where they are, what their columns are called, how they are checked, split and batched."""
 
@@ -108,31 +95,14 @@ class DataConfig:
     """Validation rows; without it they are split off the training rows."""
     test: Any = None
     """Test rows; without it they are split off the training rows."""
-    text: str = "text"
-    """Column that holds the text."""
-    image: str = "path"
-    """Column that holds the path of the image."""
-    image_root: str | None = None
-    """Folder that image paths are relative to (default: the folder of the file that names them)."""
-    label: str = "label"
-    """Column that holds the label."""
-    format: ConversationFormat | None = None
-    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
-    facts: str | None = None
-    """Column with the facts that answers must state, a list of texts: each is asked of the turn whose given answer
-    states it (default: `facts`, where there is such a column)."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split (customer, product, patient ...)."""
-    labels: list[str] | None = None
-    """Label names in the order wanted (default: sorted, numbers by value)."""
     validation_fraction: float = 0.1
     """Share of the rows split off for validation when no validation rows are given."""
     test_fraction: float = 0.1
     """Share of the rows split off for testing when no test rows are given."""
     split_seed: int | None = None
     """Seed of the splits (default: `seed`): runs with other seeds then share their test rows."""
-    shots: int | None = None
-    """Keep only this many training rows per class (few-shot)."""
     max_rows: int | None = None
     """Keep only this many training rows, drawn with the seed and stratified by label."""
     max_rejects: int = 0
@@ -142,21 +112,24 @@ class DataConfig:
     near_duplicate: float = 0.9
     """Similarity from which two rows count as near duplicates: of texts Jaccard's of their word 3-grams, of images
     the correlation of their thumbnails (1.0: exact only)."""
-    max_length: int | None = None
-    """Longest text in tokens (default: what the model takes, at most 512; of conversations at most 1024)."""
-    too_long: TooLong = TooLong.truncate
-    """Texts over max_length: truncate (counted and shown), reject or error; conversations: split_turns, reject or
-    error."""
-    pack: bool = True
-    """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
     batch_size: int = 32
     """Rows in a batch, over all devices together."""
-    group_by_length: bool = True
-    """Put texts of like length into one batch, so that little of it is padding."""
     num_workers: int = 0
     """Processes that prepare batches."""
     cache_dir: str = '${oc.env:TUNEBOOK_CACHE,"~/.cache/tunebook"}'
     """Folder for encoded rows and frozen features; safe to delete."""
+
+
+@dataclass
+class LabelledDataConfig(DataConfig):
+    """Rows with labels."""
+
+    label: str = "label"
+    """Column that holds the label."""
+    labels: list[str] | None = None
+    """Label names in the order wanted (default: sorted, numbers by value)."""
+    shots: int | None = None
+    """Keep only this many training rows per class (few-shot)."""
 
 
 @dataclass
@@ -169,12 +142,10 @@ class ModelConfig:
     """Branch, tag or commit of a hub id."""
     dropout: float | None = None
     """Dropout while training (default: the model's own)."""
-    weights: str | None = None
-    """Local safetensors file with the weights of the architecture in model.name (image models)."""
-    args: Any = None
-    """Arguments of the architecture, as timm takes them: {pad_type: same} (image models)."""
-    chat_template: str | None = None
-    """Jinja file that writes conversations as the model reads them, or `plain`, which ships (default: the model's)."""
+
+
+ONLY_WITH = "only_with"
+"""In the metadata of an option of ``adapt``: the one method that it is for."""
 
 
 @dataclass
@@ -191,9 +162,7 @@ class AdaptConfig:
     """Dropout on the input of the LoRA matrices."""
     lora_targets: list[str] | None = None
     """Names of the layers that get adapters (default: every linear layer of the backbone)."""
-    quantize: bool = False
-    """Hold the frozen weights of a language model in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
-    unfreeze_epochs: float = 0.0
+    unfreeze_epochs: float = field(default=0.0, metadata={ONLY_WITH: Method.full})
     """Epochs over which the backbone is unfrozen from the top, one layer group after the other (0: all learn from the
     start)."""
 
@@ -244,8 +213,6 @@ class TrainerConfig:
     """Batches whose gradients are summed before each optimizer step."""
     gradient_clip: float | None = 1.0
     """Largest norm of the gradient (null: no clipping)."""
-    gradient_checkpointing: bool = False
-    """Compute activations a second time instead of keeping them: less memory, a third slower (language models)."""
     early_stop: int | None = None
     """Stop after this many validations without a better watched metric (null: never)."""
     validate_every: float = 1.0
@@ -272,7 +239,7 @@ class LoggerConfig:
 
 @dataclass
 class TrainConfig:
-    """Everything a training run is made of (`tunebook train`, `tunebook check`)."""
+    """Everything a training run is made of (`tunebook train`, `tunebook check`); a family's own options come to it."""
 
     recipe: Any = MISSING
     """The recipe and its own options; `tunebook list` names the recipes."""
@@ -282,7 +249,7 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    evaluation: ScoreConfig = field(default_factory=ScoreConfig)
     seed: int = 0
     """Seed of everything random: splits (unless data.split_seed), fresh weights, order, dropout."""
     run_dir: str = MISSING

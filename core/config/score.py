@@ -1,8 +1,11 @@
-"""The part of the schema that says what is measured, and how surely; see `tunebook.config.schema`."""
+"""The part of the schema that says how surely scores are told; see `tunebook.config.schema`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+BASELINE = "baseline"
+"""In the metadata of an option of ``evaluation``: it asks for a baseline, which a comparison has a rung for."""
 
 
 @dataclass
@@ -13,13 +16,3 @@ class ScoreConfig:
     """Coverage of every interval."""
     resamples: int = 2000
     """Bootstrap resamples behind an interval that has no closed form."""
-    answers: int | None = 200
-    """Answers that are written and compared on test rows, drawn by whole conversations (null: all; language models)."""
-
-
-@dataclass
-class EvaluationConfig(ScoreConfig):
-    """What is measured on the test rows, and how surely."""
-
-    zero_shot: bool = True
-    """Also score the backbone without any training, as a baseline."""

@@ -25,6 +25,7 @@ class Column:
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
             can be, and the file has to call it ``name``.
         files: Of a "file": how the family finds and reads such files.
+        root: What the paths in a "file" column are relative to (default: the folder of the file that names them).
     """
 
     role: str
@@ -35,6 +36,7 @@ class Column:
     gaps: bool = False
     choice: str | None = None
     files: FileSource | None = None
+    root: str | None = None
 
     def __post_init__(self) -> None:
         """A path is of no use to whoever does not know how such files are found."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunebook.config.schema import DataConfig
+from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
 from tunebook.data.file_source import file_source
@@ -187,9 +187,8 @@ def _read_all(
             columns,
             rejects,
             split=name,
-            labels=config.labels,
+            labels=_named(config),
             invalid=invalid,
-            image_root=config.image_root,
             names=names,
             tell=tell,
         )
@@ -209,10 +208,15 @@ def _read_all(
     return given
 
 
+def _named(config: DataConfig) -> list[str] | None:
+    """The labels that the user names; None where they are whatever the rows hold."""
+    return config.labels if isinstance(config, LabelledDataConfig) else None
+
+
 def _label_names(given: Mapping[str, Rows], label: str | None, config: DataConfig) -> tuple[str, ...]:
     if label is None:
         return ()
-    return find_labels(count_labels(given, label), config.labels, will_split=len(given) < len(SPLITS))
+    return find_labels(count_labels(given, label), _named(config), will_split=len(given) < len(SPLITS))
 
 
 def _labels(rows: Mapping[str, Rows], label: str | None, names: tuple[str, ...]) -> Labels | None:

@@ -51,7 +51,6 @@ def read_rows(
     split: str = "rows",
     labels: Collection[str] | None = None,
     invalid: Invalid | None = None,
-    image_root: str | None = None,
     names: Mapping[Path, str] | None = None,
     tell: Callable[[int], None] | None = None,
 ) -> Rows:
@@ -68,7 +67,6 @@ def read_rows(
         split: Name of the rows.
         labels: The only labels allowed.
         invalid: The recipe's own row check.
-        image_root: What paths of files are relative to (default: the folder of the file that names them).
         names: What messages call each file (default: its name, with as many folders as tell files apart).
         tell: Called now and then with the number of rows read so far.
 
@@ -78,10 +76,11 @@ def read_rows(
     paths = resolve_paths(spec, key, folders=file_source(columns) is not None)
     names = names or short_names(paths)
     writer = RowWriter(row_schema([column.role for column in columns]), split)
+    root = next((column.root for column in columns if column.root), None)
     files = pa.array([names[path] for path in paths], pa.string())
     for index, path in enumerate(paths):
         log = _FileLog(rejects, names[path])
-        check = RowCheck(columns, labels, invalid, Path(image_root).expanduser() if image_root else path.parent)
+        check = RowCheck(columns, labels, invalid, Path(root).expanduser() if root else path.parent)
         for chunk in read_batches(path, columns, log.unreadable, split=split):
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)

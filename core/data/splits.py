@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tunebook.config.schema import DataConfig
+from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 
@@ -64,7 +64,7 @@ def split(
     chosen = np.flatnonzero(sides == "train")
     kept = _choose(chosen, labels, label, config, np.random.default_rng([seed, 2]))
     if len(kept) < len(chosen):
-        wish = f"data.shots={config.shots}" if config.shots is not None else f"data.max_rows={config.max_rows}"
+        wish = f"data.shots={shots}" if (shots := shots_of(config)) is not None else f"data.max_rows={config.max_rows}"
         notes.append(f"train: {len(kept)} of {len(chosen)} rows taken ({wish}, seed {seed})")
     result = {"train": train if len(kept) == len(train) else train.take(kept, "train")}
     for side in ("validation", "test"):
@@ -162,28 +162,34 @@ def _lend(name: str, side: np.ndarray, sizes: np.ndarray, labels: np.ndarray, un
     )
 
 
+def shots_of(config: DataConfig) -> int | None:
+    """How many training rows of each class are kept; None where all are, or there are no classes."""
+    return config.shots if isinstance(config, LabelledDataConfig) else None
+
+
 def _choose(
     rows: np.ndarray, labels: np.ndarray, label: str | None, config: DataConfig, random: np.random.Generator
 ) -> np.ndarray:
     """The training rows that `data.shots` or `data.max_rows` leaves; more shots include the fewer."""
-    if config.shots is None and config.max_rows is None:
+    shots = shots_of(config)
+    if shots is None and config.max_rows is None:
         return rows
-    if config.shots is not None and config.max_rows is not None:
+    if shots is not None and config.max_rows is not None:
         raise UserError(
             "data.shots and data.max_rows both limit the training rows",
             code="config.conflict",
             where="data.shots",
             fix="set one of them",
         )
-    if config.shots is not None and label is None:
+    if shots is not None and label is None:
         raise UserError("data.shots needs labels", code="data.no-labels", where="data.shots", fix="data.max_rows=100")
-    if (config.shots or config.max_rows or 0) < 1:
-        key = "data.shots" if config.shots is not None else "data.max_rows"
+    if (shots or config.max_rows or 0) < 1:
+        key = "data.shots" if shots is not None else "data.max_rows"
         raise UserError(f"{key} must be at least 1", code="config.out-of-range", where=key, fix=f"{key}=100")
     by_label = {name: random.permutation(rows[labels[rows] == name]) for name in sorted(set(labels[rows]))}
-    if config.shots is not None:
-        wanted = dict.fromkeys(by_label, config.shots)
-        _check_shots(by_label, config.shots)
+    if shots is not None:
+        wanted = dict.fromkeys(by_label, shots)
+        _check_shots(by_label, shots)
     else:
         wanted = _shares({name: len(part) for name, part in by_label.items()}, config.max_rows or 0)
     return np.sort(np.concatenate([part[: wanted[name]] for name, part in by_label.items()]))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+NodeT = TypeVar("NodeT")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FamilyOptions:
     """The dataclass behind each node of the config of a family's recipes; a key that is in none does not exist.
+
+    Each derives from the one that all families share: ``DataConfig`` and the like of ``tunebook.config``.
 
     Attributes:
         recipe: The ``recipe:`` node; the ``Config`` of a recipe derives from it.
@@ -18,6 +24,8 @@ class FamilyOptions:
         evaluation: The ``evaluation:`` node.
         new_data: The ``data:`` node of `evaluate`.
         new_evaluation: The ``evaluation:`` node of `evaluate`.
+        paths: Keys that name a file or a folder, each with the words that it may be instead: a run keeps them as
+            absolute paths.
     """
 
     recipe: type
@@ -28,3 +36,10 @@ class FamilyOptions:
     evaluation: type
     new_data: type
     new_evaluation: type
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def node_as(node: object, kind: type[NodeT]) -> NodeT:
+    """A node of a config as its family has it, which the schema composed of the family's options makes sure of."""
+    assert isinstance(node, kind), f"{type(node).__name__} is no {kind.__name__}"
+    return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from tunebook.config.compose import typed_recipe_options
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.own import family_of, own_config
+from tunebook.config.schema import LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.errors import UserError
+from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_generation.data.template import TEMPLATES
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
 
@@ -25,28 +26,39 @@ if TYPE_CHECKING:
 
 
 def typed(config: Any) -> TrainConfig:
-    """The config as dataclasses, independent of the folder it was composed in."""
-    made = OmegaConf.to_object(config)
+    """The config as dataclasses of the recipe's family, independent of the folder it was composed in."""
+    recipe = str(OmegaConf.select(config, "recipe.name"))
+    family = family_of(recipe)
+    made = OmegaConf.to_object(own_config(config, recipe, family))
     assert isinstance(made, TrainConfig)
     _check_ranges(made)
-    return absolute_paths(made)
+    return absolute_paths(made, family.options.paths)
 
 
-def absolute_paths(config: TrainConfig) -> TrainConfig:
-    """Nothing in a run may depend on the folder it was started from: make paths of rows absolute."""
+_PATHS: dict[str, tuple[str, ...]] = {f"data.{name}": () for name in ("train", "validation", "test", "cache_dir")}
 
-    def absolute(value: Any) -> Any:
+
+def absolute_paths(config: TrainConfig, own: Mapping[str, tuple[str, ...]]) -> TrainConfig:
+    """Nothing in a run may depend on the folder it was started from: make the paths in its config absolute.
+
+    Args:
+        config: The run's config.
+        own: The family's keys that hold paths, each with the words that it may be instead.
+    """
+
+    def absolute(value: Any, words: tuple[str, ...]) -> Any:
         if isinstance(value, (list, tuple)):
-            return [absolute(v) for v in value]
-        return str(Path(value).expanduser().absolute()) if isinstance(value, str) and value else value
+            return [absolute(v, words) for v in value]
+        is_path = isinstance(value, str) and value and value not in words
+        return str(Path(value).expanduser().absolute()) if is_path else value
 
-    for name in ("train", "validation", "test", "cache_dir", "image_root"):
-        setattr(config.data, name, absolute(getattr(config.data, name)))
-    config.model.weights = absolute(config.model.weights)
-    if config.recipe.get("template"):
-        config.recipe["template"] = absolute(config.recipe["template"])
-    if config.model.chat_template not in (None, *TEMPLATES):
-        config.model.chat_template = absolute(config.model.chat_template)
+    for key, words in {**_PATHS, **own}.items():
+        node, name = key.split(".")
+        if node == "recipe":  # not yet typed, and a page may leave out what has a default
+            if name in config.recipe:
+                config.recipe[name] = absolute(config.recipe[name], words)
+        else:
+            setattr(getattr(config, node), name, absolute(getattr(getattr(config, node), name), words))
     return config
 
 
@@ -78,7 +90,7 @@ def _check_ranges(config: TrainConfig) -> None:
         )
     for key, (low, high) in _RANGES.items():
         node, name = key.split(".")
-        value = getattr(config_of[node], name)
+        value = getattr(config_of[node], name, None)  # one of a family, perhaps, which others lack
         if value is not None and not low <= value <= high:
             allowed = f"from {low:g} to {high:g}" if high < _UP else f"at least {low:g}"
             raise UserError(
@@ -169,7 +181,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
     if checked.labels is not None:
-        recipe.check_labels(checked.labels, config.data)
+        recipe.check_labels(checked.labels, node_as(config.data, LabelledDataConfig))
     check_head(recipe, checked.labels.names if checked.labels else ())
     encoded = recipe.family.encode(recipe, checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from tunebook.config.own import stored_config
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
@@ -77,7 +78,8 @@ def read_config(run: RunFolder) -> TrainConfig:
         UserError: The file was changed to something no config can be.
     """
     try:
-        return typed(OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(run.config)))
+        loaded = OmegaConf.load(run.config)
+        return typed(stored_config(loaded if isinstance(loaded, DictConfig) else OmegaConf.create({})))
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(
             f"The run's config cannot be read: {str(error).splitlines()[0]}.",

@@ -12,6 +12,7 @@ FAMILIES = {
     "TextClassification": "text_classification",
     "ImageClassification": "image_classification",
     "TextGeneration": "text_generation",
+    "BriefToText": "brief_to_text",
 }
 """Class of a family -> its name, which its options on a page go by."""
 FAMILY_ON_PAGE = re.compile(r"^\s*-\s*/family/(\w+)@recipe\b", re.M)
@@ -58,6 +59,11 @@ def config_fault(tree: ast.Module, attribute: str) -> Fault | None:
                     what = f"its class {node.name} does not say that {own} is its Config"
                     return what, f"write in the class: Config = {own}", node.lineno
     return None
+
+
+def base_names(tree: ast.Module, attribute: str) -> list[str]:
+    """What the class of a recipe derives from."""
+    return [name for node in classes(tree, attribute) for name, _ in _bases(node)]
 
 
 def _bases(node: ast.ClassDef) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from tunebook.errors import UserError
+from tunebook.plugins.entries import distribution_of, entries
 from tunebook.plugins.private import PACKAGE, VARIABLE, folder_notes, private_recipes
 
 GROUP = "tunebook.recipes"
@@ -52,7 +53,7 @@ class Found:
         """The file of its module, where that can be told without importing anything."""
         if self.home is None:
             return None
-        inner = self.home.joinpath(*self.module.removeprefix(_top(self.module)).strip(".").split("."))
+        inner = self.home.joinpath(*self.module.removeprefix(top_package(self.module)).strip(".").split("."))
         places = (inner / "__init__.py", inner.parent / f"{inner.name}.py")
         return next((p for p in places if p.is_file()), None)
 
@@ -76,7 +77,7 @@ class Found:
         return ""
 
 
-def _top(module: str) -> str:
+def top_package(module: str) -> str:
     """The package whose folder can be found without importing anything of a stranger's."""
     parts = module.split(".")
     if module.startswith(f"{PACKAGE}."):
@@ -95,10 +96,8 @@ def package_folders(package: str) -> list[Path]:
 
 def _installed(entry: EntryPoint) -> Found:
     """The recipe of an entry point; its pages lie in ``conf/`` of its top package, ours in a package of their own."""
-    dist = entry.dist
-    distribution = f"{dist.name} {dist.version}" if dist and dist.name else "unknown distribution"
-    bare = Found(entry.name, distribution, entry.value, None, None)
-    homes = package_folders(_top(bare.module))
+    bare = Found(entry.name, distribution_of(entry), entry.value, None, None)
+    homes = package_folders(top_package(bare.module))
     confs = package_folders("tunebook.conf") if bare.module.startswith(f"{_OURS}.") else [h / "conf" for h in homes]
     # A namespace package lies in several places, one for each distribution that has a share in it.
     with_page = [c for c in confs if (c / "recipe" / f"{entry.name}.yaml").is_file()]
@@ -122,7 +121,7 @@ def _private(folder: Path) -> Found:
 
 def offers() -> list[Found]:
     """All recipes on offer, sorted by name; a name that several offer comes several times."""
-    found = [_installed(entry) for entry in entry_points(group=GROUP)] + [_private(f) for f in private_recipes()]
+    found = [_installed(entry) for entry in entries(GROUP)] + [_private(f) for f in private_recipes()]
     # The same distribution can be listed twice where a checkout shadows its own installed metadata.
     distinct = list({(f.name, f.code, f.home): f for f in found}.values())
     return [

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunebook.plugins.find import Found, package_folders
+from tunebook.plugins.families import family_conf
+from tunebook.plugins.find import Found
 
 
 def listed_options(found: Found) -> Iterator[str]:
@@ -18,8 +19,8 @@ def listed_options(found: Found) -> Iterator[str]:
     for entry in page.get("defaults") or ():
         family = re.fullmatch(r"/family/(\w+)@recipe", entry) if isinstance(entry, str) else None
         if family:
-            files = [folder / "family" / f"{family.group(1)}.yaml" for folder in package_folders("tunebook.conf")]
-            yield from (str(key) for file in files if file.is_file() for key in _mapping(file))
+            folder = family_conf(family.group(1))
+            yield from map(str, _mapping(folder / "family" / f"{family.group(1)}.yaml") if folder else ())
 
 
 def _mapping(file: Path) -> dict[Any, Any]:

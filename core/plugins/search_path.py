@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tunebook.plugins.families import family_conf, family_name
 from tunebook.plugins.find import Found, find_recipes, package_folders
 from tunebook.plugins.private import keep_folders
 from tunebook.plugins.trouble import trouble
 
 
-def _chosen(overrides: Sequence[str], known: Mapping[str, Found]) -> list[Found]:
+def chosen_recipes(overrides: Sequence[str]) -> list[str]:
     """The recipes that ``recipe=<name>`` chooses, of which a sweep may have several."""
     values = [o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")]
-    return [known[name.strip()] for value in values for name in value.split(",") if name.strip() in known]
+    return [name.strip(" '\"") for value in values[-1:] for name in value.split(",")]
 
 
-def register_search_path(overrides: Sequence[str] = ()) -> dict[str, Found]:
-    """Let Hydra see the config folders of all recipes and our own.
+def register_search_path(overrides: Sequence[str] = (), recipes: Mapping[str, Found] | None = None) -> None:
+    """Let Hydra see the config folders of all recipes, of their families and our own.
 
     Args:
         overrides: Those of the command, which may choose a recipe.
-
-    Returns:
-        All recipes by name, which take a while to be found.
+        recipes: All recipes by name, where they were found before.
 
     Raises:
         UserError: The chosen recipe cannot be used. Hydra alone would take the first of two pages in silence.
@@ -32,8 +31,8 @@ def register_search_path(overrides: Sequence[str] = ()) -> dict[str, Found]:
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     keep_folders()
-    known = find_recipes()
-    chosen = _chosen(overrides, known)
+    known = find_recipes() if recipes is None else recipes
+    chosen = [known[name] for name in chosen_recipes(overrides) if name in known]
     for found in chosen:
         wrong = trouble(found)
         if wrong:
@@ -42,6 +41,10 @@ def register_search_path(overrides: Sequence[str] = ()) -> dict[str, Found]:
     ours = package_folders("tunebook.conf")  # Hydra has it already
     every = [*chosen, *known.values()]
     folders = {str(f.conf): f.distribution for f in every if f.conf and f.conf not in ours}
+    for family in filter(None, map(family_name, chosen)):  # which another package than the recipe's may offer
+        conf = family_conf(family)
+        if conf and conf not in ours:
+            folders.setdefault(str(conf), f"family {family}")
 
     class RecipeSearchPath(SearchPathPlugin):
         """Appends folders, not packages: a ``pkg://`` path would import every plugin at every command."""
@@ -51,4 +54,3 @@ def register_search_path(overrides: Sequence[str] = ()) -> dict[str, Found]:
                 search_path.append(provider=distribution, path=f"file://{folder}")
 
     Plugins.instance().register(RecipeSearchPath)
-    return known

@@ -7,8 +7,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -131,58 +130,68 @@ def page_trouble(found: Found) -> Trouble | None:
         missing = f"conf/recipe/{found.name}.yaml"
         return Trouble(f"its {missing} is missing", f"add {missing} to its package", whole=True)
     try:
-        return _page_trouble(page, found.name)
+        return _page_trouble(page, found)
     except Exception as error:  # a stranger's file may hold anything
         said = " ".join(str(error).split())
         return Trouble(f"its YAML cannot be read: {type(error).__name__}: {said}", "correct it there", str(page))
 
 
-def _page_trouble(page: Path, name: str) -> Trouble | None:
+def _page_trouble(page: Path, found: Found) -> Trouble | None:
     from omegaconf import OmegaConf
     from yaml import YAMLError
 
+    from tunebook.config.command import Command
     from tunebook.config.compose import explain, is_config_error
 
     text = page.read_text(encoding="utf-8")
+    try:
+        command = Command.of("train", [f"recipe={found.name}"], {found.name: found})
+    except UserError as error:  # of the family that it takes in
+        return Trouble(_in_a_row(error.what), error.fix or "correct it there", f"{page}:{line_of(text, 'defaults')}")
     try:
         content: Any = OmegaConf.load(page)
         if not OmegaConf.is_dict(content):
             return Trouble("its YAML has no keys", "correct it there", str(page))
         if not _is_global(text):
-            if "recipe" in content or ("name" not in content and _schema().keys() & content.keys()):
+            if "recipe" in content or (
+                "name" not in content and {field.name for field in fields(command.schema)} & content.keys()
+            ):
                 first = "# @package _global_"
                 return Trouble(f"the first line of its YAML is not `{first}`", f"write {first} above all", f"{page}:1")
             content = OmegaConf.create({"recipe": content})
         for key in ("defaults", "hydra"):
             content.pop(key, None)
-        OmegaConf.merge(_schema(), content)
+        OmegaConf.merge(_schema(command.schema, frozenset(content)), content)
         plain = OmegaConf.to_container(content)
     except Exception as error:
         if not is_config_error(error):
             raise
-        told = explain(error, "train", [])
+        told = explain(error, command)
         # A syntax error has its place; all others name a key.
         place = told.where or page if isinstance(error, YAMLError) else f"{page}:{line_of(text, str(told.where))}"
-        what = told.what[:1].lower() + told.what[1:].rstrip(".")
-        return Trouble(what, told.fix or "correct it there", str(place))
+        return Trouble(_in_a_row(told.what), told.fix or "correct it there", str(place))
     node = plain.get("recipe") if isinstance(plain, dict) else None
     said = node.get("name") if isinstance(node, dict) else None
-    if said != name:
+    if said != found.name:
         what = f"its YAML sets recipe.name to '{said}'" if said else "its YAML sets no recipe.name"
-        return Trouble(what, f"write recipe.name: {name}", f"{page}:{line_of(text, 'recipe.name')}")
+        return Trouble(what, f"write recipe.name: {found.name}", f"{page}:{line_of(text, 'recipe.name')}")
     return None
 
 
-@cache
-def _schema() -> Any:
-    """The schema of a run, which a page must fit; made once, and not at all where Hydra was given it already."""
+def _in_a_row(what: str) -> str:
+    """A sentence as part of another."""
+    return what[:1].lower() + what[1:].rstrip(".")
+
+
+def _schema(schema: type, keys: frozenset[str]) -> Any:
+    """What a page must fit: the schema of its runs, where Hydra was given it already; else the parts that it sets."""
     from omegaconf import OmegaConf
 
-    from tunebook.config.schema import TrainConfig
+    from tunebook.config.families import part, structured
 
     hydra = sys.modules.get("hydra.core.config_store")  # `list` does without Hydra
     stored = hydra.ConfigStore.instance().repo.get("base_train.yaml") if hydra else None
-    return stored.node if stored else OmegaConf.structured(TrainConfig)
+    return stored.node if stored and OmegaConf.get_type(stored.node) is schema else structured(part(schema, keys))
 
 
 def _is_global(text: str) -> bool:

@@ -22,8 +22,10 @@ HEAVY = ("torch", "lightning", "transformers", "torchmetrics", "torchvision", "t
 _SMALL = (
     *("trainer=cpu", "trainer.threads=1", "trainer.max_epochs=8", "trainer.max_steps=8", "trainer.checkpoint_every=3"),
     *("trainer.early_stop=null", "trainer.progress=false", "data.batch_size=4", "data.num_workers=0"),
-    *("evaluation.resamples=20", "evaluation.zero_shot=false", "logger=csv"),
+    *("evaluation.resamples=20", "logger=csv"),
 )
+_SMALL_OF_FAMILY = {"zero_shot": "false", "answers": "4"}
+"""What makes a run small where its family has such an option of ``evaluation``."""
 
 
 def look(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -79,22 +81,24 @@ def compose_config(overrides: Sequence[str]) -> Any:
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
 
-    from tunebook.config.compose import check_keys, explain, is_config_error, register_schemas
+    from tunebook.config.command import Command, register_schemas
+    from tunebook.config.compose import check_keys, explain, is_config_error
     from tunebook.config.overrides import readable
     from tunebook.plugins import register_search_path
 
-    register_schemas()
     GlobalHydra.instance().clear()
     overrides = [readable(override) for override in overrides]
-    register_search_path(overrides)
+    command = Command.of("train", overrides)
+    register_schemas(command)
+    register_search_path(overrides, command.recipes)
     try:
         with initialize_config_module("tunebook.conf", version_base="1.3"):
             config = compose("train", overrides=["run_dir=run", *overrides])
-        check_keys(config, "train", overrides)
+        check_keys(config, command)
         return config
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, "train", overrides) from error
+            raise explain(error, command) from error
         raise
 
 
@@ -179,6 +183,7 @@ def _misspelt(option: str) -> str:
 
 
 def _typo(found: Found, overrides: Sequence[str]) -> str:
+    from tunebook.config.command import Command
     from tunebook.config.compose import unknown_key
     from tunebook.plugins import load_recipe_class
 
@@ -186,8 +191,9 @@ def _typo(found: Found, overrides: Sequence[str]) -> str:
     options = [field.name for field in fields(load_recipe_class(found.name).Config) if field.name != "name"]
     if not options:
         raise NotApplicable("it has no option but its name")
+    command = Command.of("train", chosen)
     for option in options:
-        fix = unknown_key(f"recipe.{_misspelt(option)}", "train", chosen).fix or ""
+        fix = unknown_key(f"recipe.{_misspelt(option)}", command).fix or ""
         if f"did you mean recipe.{option}?" not in fix:
             raise Failed(
                 f"for recipe.{_misspelt(option)} the message does not name recipe.{option} ({fix}); "
@@ -223,8 +229,9 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
     small = [f"recipe={found.name}", *_SMALL, f"data.cache_dir={folder / 'cache'}"]
     config = typed(compose_config([*small, *overrides]))
     recipe = make_recipe(config)
+    small += [f"evaluation.{key}={value}" for key, value in _SMALL_OF_FAMILY.items() if hasattr(config.evaluation, key)]
     if hasattr(recipe.options, "max_new_tokens"):
-        small += ["recipe.max_new_tokens=8", "evaluation.answers=4"]
+        small += ["recipe.max_new_tokens=8"]
     given = {name: getattr(config.data, name) for name in ("train", "validation", "test")}
     named = {name: value for name, value in given.items() if value is not None}
     for split, value in named.items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
     from tunebook import Head
-    from tunebook.config.schema import DataConfig
+    from tunebook.config.schema import LabelledDataConfig
     from tunebook.data.labels import Labels
 
 
@@ -37,7 +37,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
 
     Config = ReviewSentimentConfig
 
-    def check_labels(self, labels: Labels, data: DataConfig) -> None:
+    def check_labels(self, labels: Labels, data: LabelledDataConfig) -> None:
         """An ordinal head needs labels in a known order."""
         super().check_labels(labels, data)
         if self.options.head is SentimentHead.ordinal and not (labels.is_ordered_numeric or data.labels):

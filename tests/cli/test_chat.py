@@ -25,7 +25,6 @@ from tests.conftest import Tunebook
 from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.chat import chat_command
-from tunebook.config.schema import ConversationFormat
 from tunebook.families.text_generation.chat.command import _obey, _write
 from tunebook.families.text_generation.chat.session import Chat, saving_place
 from tunebook.families.text_generation.data.check import check
@@ -34,6 +33,7 @@ from tunebook.families.text_generation.data.parse import parse
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.generate import Generation
+from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.terminal import drawn
 

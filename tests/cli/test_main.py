@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import Tunebook, write_reviews
 from tunebook import __version__
 from tunebook.cli.show import field_help, schema_options
-from tunebook.config.compose import SCHEMAS, known_keys, nested
+from tunebook.config.compose import SCHEMAS
+from tunebook.config.families import known_keys, nested
 
 VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
 FAST = [

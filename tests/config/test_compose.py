@@ -11,13 +11,9 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import Tunebook, write_reviews
-from tunebook.config.compose import (
-    check_keys,
-    explain,
-    is_config_error,
-    known_keys,
-    register_schemas,
-)
+from tunebook.config.command import register_schemas
+from tunebook.config.compose import check_keys, explain, is_config_error
+from tunebook.config.families import known_keys
 from tunebook.config.overrides import ELSEWHERE
 from tunebook.config.schema import Leaks, TrainConfig
 from tunebook.errors import UserError

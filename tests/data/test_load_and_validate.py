@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.user_error import user_error
-from tunebook.config.schema import DataConfig, Leaks
+from tunebook.config.schema import LabelledDataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
@@ -33,7 +33,7 @@ REVIEWS = [review(i, "good" if i % 2 else "bad") for i in range(100)]
 
 
 def gate(
-    folder: Path, config: DataConfig, columns: tuple[Column, ...] = (TEXT, LABEL), **more: object
+    folder: Path, config: LabelledDataConfig, columns: tuple[Column, ...] = (TEXT, LABEL), **more: object
 ) -> ValidatedData:
     options: dict = {"samples": None, "invalid": None, "seed": 0, **more}
     return load_and_validate(
@@ -42,7 +42,7 @@ def gate(
 
 
 def test_one_file_becomes_three_splits_and_every_row_is_accounted_for(tmp_path: Path) -> None:
-    checked = gate(tmp_path, DataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))))
+    checked = gate(tmp_path, LabelledDataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))))
     assert [len(part) for part in (checked.train, checked.validation, checked.test)] == [80, 10, 10]
     assert (checked.read, checked.kept, checked.rejected, checked.dropped, checked.unused) == (
         100,
@@ -62,20 +62,20 @@ def test_one_file_becomes_three_splits_and_every_row_is_accounted_for(tmp_path: 
 def test_our_own_split_never_leaks(tmp_path: Path) -> None:
     rows = [(text + tail, label) for text, label in REVIEWS for tail in ("", "!", " indeed")]
     source = str(write(tmp_path / "rows.csv", rows))
-    config = DataConfig(train=source, near_duplicate=0.6)
+    config = LabelledDataConfig(train=source, near_duplicate=0.6)
     checked = gate(tmp_path, config)
     given = {}
     for part in (checked.train, checked.validation, checked.test):
         pairs = list(zip(part.texts("text"), part.texts("label"), strict=True))
         given[part.split] = str(write(tmp_path / f"{part.split}.csv", pairs))
-    again = gate(tmp_path, DataConfig(**given, near_duplicate=0.6))
+    again = gate(tmp_path, LabelledDataConfig(**given, near_duplicate=0.6))
     assert (again.leaks, again.read) == ((), 300)
     assert again.train.fingerprint == checked.train.fingerprint
 
 
 def test_bad_rows_stop_the_run_and_are_written_down(tmp_path: Path) -> None:
     rows = [*REVIEWS, ("", "good"), ("  ", "good"), ("fine", ""), ("fine", "nan")]
-    config = DataConfig(train=str(write(tmp_path / "rows.csv", rows)))
+    config = LabelledDataConfig(train=str(write(tmp_path / "rows.csv", rows)))
     with user_error("data.rejected-rows", match=r"4 of 104 rows cannot be used(.|\n)*rows.csv:102 'text' is empty"):
         gate(tmp_path, config)
     entries = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
@@ -101,7 +101,7 @@ def test_a_nul_character_is_rejected(tmp_path: Path) -> None:
 
 def test_labels_outside_the_wanted_ones_are_rejected_with_a_guess(tmp_path: Path) -> None:
     rows = [*REVIEWS, ("what a dress this is", "Good ")]
-    config = DataConfig(train=str(write(tmp_path / "rows.csv", rows)), labels=["good", "bad"])
+    config = LabelledDataConfig(train=str(write(tmp_path / "rows.csv", rows)), labels=["good", "bad"])
     with user_error(
         "data.rejected-rows", match=r"'Good ', which is none of the labels wanted \(did you mean 'good'\?\)"
     ):
@@ -116,11 +116,11 @@ def test_the_recipes_own_check_rejects_rows_too(tmp_path: Path) -> None:
         return "speaks of number 7" if "number 7 " in row["text"] else None
 
     with user_error("data.rejected-rows", match=r"rows\.csv:9 the row speaks of number 7"):
-        gate(tmp_path, DataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))), invalid=invalid)
+        gate(tmp_path, LabelledDataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))), invalid=invalid)
 
 
 def test_dropped_rows_are_counted_and_logged(tmp_path: Path) -> None:
-    config = DataConfig(
+    config = LabelledDataConfig(
         train=str(write(tmp_path / "train.csv", REVIEWS)),
         test=str(write(tmp_path / "test.csv", REVIEWS[:6])),
         leaks=Leaks.drop,
@@ -136,7 +136,7 @@ def test_dropped_rows_are_counted_and_logged(tmp_path: Path) -> None:
 
 
 def test_rows_not_drawn_are_unused_and_not_lost(tmp_path: Path) -> None:
-    checked = gate(tmp_path, DataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS)), shots=5))
+    checked = gate(tmp_path, LabelledDataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS)), shots=5))
     assert (len(checked.train), checked.unused, checked.kept) == (10, 70, 100)
 
 
@@ -145,7 +145,7 @@ def test_groups_stay_on_one_side(tmp_path: Path) -> None:
     lines = [f'"{text}",{label},customer{i // 5}' for i, (text, label) in enumerate(REVIEWS)]
     path.write_text("\n".join(["text,label,customer", *lines]))
     group = Column("group", "customer", "data.group", "any")
-    checked = gate(tmp_path, DataConfig(train=str(path), group="customer"), (TEXT, LABEL, group))
+    checked = gate(tmp_path, LabelledDataConfig(train=str(path), group="customer"), (TEXT, LABEL, group))
     sides = [set(part.texts("group")) for part in (checked.train, checked.validation, checked.test)]
     assert sum(map(len, sides)) == len(set().union(*sides)) == 20
     assert all(sides)
@@ -156,16 +156,16 @@ def test_samples_are_used_when_no_rows_are_named(tmp_path: Path) -> None:
         "train": write(tmp_path / "a.csv", REVIEWS[:80]),
         "test": write(tmp_path / "b.csv", REVIEWS[80:]),
     }
-    checked = gate(tmp_path, DataConfig(), samples=samples)
+    checked = gate(tmp_path, LabelledDataConfig(), samples=samples)
     assert (checked.source, len(checked.test)) == (SAMPLES, 20)
     with user_error("data.no-source", where="data.train", match="no training rows are given"):
-        gate(tmp_path, DataConfig())
+        gate(tmp_path, LabelledDataConfig())
     with user_error("data.no-source", where="data.train", match=r"data.test is set and data.train is not"):
-        gate(tmp_path, DataConfig(test=str(tmp_path / "b.csv")), samples=samples)
+        gate(tmp_path, LabelledDataConfig(test=str(tmp_path / "b.csv")), samples=samples)
 
 
 def test_a_recipe_without_labels_passes_too(tmp_path: Path) -> None:
-    checked = gate(tmp_path, DataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))), (TEXT,))
+    checked = gate(tmp_path, LabelledDataConfig(train=str(write(tmp_path / "rows.csv", REVIEWS))), (TEXT,))
     assert (checked.labels, len(checked.train), len(checked.test)) == (None, 80, 10)
 
 
@@ -201,7 +201,7 @@ def test_content_not_place_or_format_makes_the_fingerprint(tmp_path: Path) -> No
 
 
 def test_a_file_with_no_good_row_is_refused(tmp_path: Path) -> None:
-    config = DataConfig(train=str(write(tmp_path / "rows.csv", [("", "a")])), max_rejects=9)
+    config = LabelledDataConfig(train=str(write(tmp_path / "rows.csv", [("", "a")])), max_rejects=9)
     with user_error("data.no-usable-rows", match="no train row can be used"):
         gate(tmp_path, config)
 

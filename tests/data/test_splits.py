@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tests.user_error import user_error
-from tunebook.config.schema import DataConfig
+from tunebook.config.schema import LabelledDataConfig
 from tunebook.data.rows import Rows, RowWriter, row_schema
 from tunebook.data.splits import split
 
@@ -35,7 +35,7 @@ def counts(part: Rows) -> Counter[str]:
 
 def test_each_label_is_shared_out_by_the_fractions() -> None:
     labels = ["a"] * 800 + ["b"] * 200
-    parts, notes = split({"train": rows(labels)}, "label", None, DataConfig(), 0)
+    parts, notes = split({"train": rows(labels)}, "label", None, LabelledDataConfig(), 0)
     assert counts(parts["test"]) == counts(parts["validation"]) == {"a": 80, "b": 20}
     assert counts(parts["train"]) == {"a": 640, "b": 160}
     assert sorted(line for part in parts.values() for line in lines(part)) == list(range(2, 1002))
@@ -48,9 +48,9 @@ def test_each_label_is_shared_out_by_the_fractions() -> None:
 
 def test_a_split_depends_on_the_seed_and_not_on_chunks() -> None:
     labels = ["a", "b", "c"] * 50
-    first, _ = split({"train": rows(labels)}, "label", None, DataConfig(), 3)
-    again, _ = split({"train": rows(labels, chunk=7)}, "label", None, DataConfig(), 3)
-    other, _ = split({"train": rows(labels)}, "label", None, DataConfig(), 4)
+    first, _ = split({"train": rows(labels)}, "label", None, LabelledDataConfig(), 3)
+    again, _ = split({"train": rows(labels, chunk=7)}, "label", None, LabelledDataConfig(), 3)
+    other, _ = split({"train": rows(labels)}, "label", None, LabelledDataConfig(), 4)
     assert lines(first["test"]) == lines(again["test"]) != lines(other["test"])
     assert first["train"].fingerprint == again["train"].fingerprint != other["train"].fingerprint
 
@@ -58,12 +58,12 @@ def test_a_split_depends_on_the_seed_and_not_on_chunks() -> None:
 def test_a_class_with_three_separate_rows_is_on_every_side() -> None:
     labels = ["common"] * 100 + ["rare"] * 3
     for seed in range(20):
-        parts, _ = split({"train": rows(labels)}, "label", None, DataConfig(), seed)
+        parts, _ = split({"train": rows(labels)}, "label", None, LabelledDataConfig(), seed)
         assert all(counts(part)["rare"] == 1 for part in parts.values())
 
 
 def test_a_class_with_two_rows_is_trained_and_tested() -> None:
-    parts, _ = split({"train": rows(["common"] * 100 + ["rare"] * 2)}, "label", None, DataConfig(), 0)
+    parts, _ = split({"train": rows(["common"] * 100 + ["rare"] * 2)}, "label", None, LabelledDataConfig(), 0)
     assert [counts(parts[side])["rare"] for side in ("train", "test", "validation")] == [1, 1, 0]
 
 
@@ -71,7 +71,7 @@ def test_units_are_never_torn_apart() -> None:
     random = np.random.default_rng(0)
     units = random.integers(0, 60, 400)
     labels = [str(label) for label in random.integers(0, 3, 400)]
-    parts, _ = split({"train": rows(labels)}, "label", units, DataConfig(), 1)
+    parts, _ = split({"train": rows(labels)}, "label", units, LabelledDataConfig(), 1)
     sides = [{int(units[line - 2]) for line in lines(part)} for part in parts.values()]
     assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
     assert 20 <= len(parts["test"]) <= 60
@@ -79,7 +79,7 @@ def test_units_are_never_torn_apart() -> None:
 
 def test_given_sides_are_kept_as_they_are() -> None:
     given = {"train": rows(["a", "b"] * 20), "test": rows(["a", "b"] * 2)}
-    parts, notes = split(given, "label", None, DataConfig(), 0)
+    parts, notes = split(given, "label", None, LabelledDataConfig(), 0)
     assert parts["test"] is given["test"]
     assert (len(parts["train"]), len(parts["validation"]), len(notes)) == (36, 4, 1)
 
@@ -87,62 +87,62 @@ def test_given_sides_are_kept_as_they_are() -> None:
 def test_few_large_groups_still_give_every_side_rows() -> None:
     units = np.repeat([0, 1, 2, 3], 10)
     labels = ["a", "b"] * 20
-    parts, _ = split({"train": rows(labels)}, "label", units, DataConfig(), 0)
+    parts, _ = split({"train": rows(labels)}, "label", units, LabelledDataConfig(), 0)
     assert sorted(len(part) for part in parts.values()) == [10, 10, 20]
     with user_error("data.too-few-rows", where="data.train", match="too few separate rows"):
-        split({"train": rows(labels)}, "label", np.repeat([0, 1], 20), DataConfig(), 0)
+        split({"train": rows(labels)}, "label", np.repeat([0, 1], 20), LabelledDataConfig(), 0)
 
 
 def test_rows_without_labels_are_split_too() -> None:
-    parts, _ = split({"train": rows(["x"] * 50)}, None, None, DataConfig(), 0)
+    parts, _ = split({"train": rows(["x"] * 50)}, None, None, LabelledDataConfig(), 0)
     assert [len(parts[side]) for side in ("train", "validation", "test")] == [40, 5, 5]
 
 
 def test_shots_take_that_many_of_each_class_and_more_include_the_fewer() -> None:
     labels = ["a"] * 60 + ["b"] * 30
-    few, notes = split({"train": rows(labels)}, "label", None, DataConfig(shots=4), 0)
-    more, _ = split({"train": rows(labels)}, "label", None, DataConfig(shots=8), 0)
+    few, notes = split({"train": rows(labels)}, "label", None, LabelledDataConfig(shots=4), 0)
+    more, _ = split({"train": rows(labels)}, "label", None, LabelledDataConfig(shots=8), 0)
     assert counts(few["train"]) == {"a": 4, "b": 4}
     assert set(lines(few["train"])) < set(lines(more["train"]))
     assert lines(few["test"]) == lines(more["test"])
     assert notes[-1] == "train: 8 of 72 rows taken (data.shots=4, seed 0)"
     with user_error("data.too-few-rows", where="data.shots", match=r"'b' has 24(.|\n)*data.shots=24"):
-        split({"train": rows(labels)}, "label", None, DataConfig(shots=25), 0)
+        split({"train": rows(labels)}, "label", None, LabelledDataConfig(shots=25), 0)
 
 
 def test_max_rows_keeps_the_proportions() -> None:
     labels = ["a"] * 700 + ["b"] * 290 + ["c"] * 10
-    parts, _ = split({"train": rows(labels)}, "label", None, DataConfig(max_rows=100), 0)
+    parts, _ = split({"train": rows(labels)}, "label", None, LabelledDataConfig(max_rows=100), 0)
     assert counts(parts["train"]) == {"a": 70, "b": 29, "c": 1}
     with user_error("data.too-few-rows", where="data.max_rows", match="less than one row for each of 3 labels"):
-        split({"train": rows(labels)}, "label", None, DataConfig(max_rows=2), 0)
+        split({"train": rows(labels)}, "label", None, LabelledDataConfig(max_rows=2), 0)
 
 
 @pytest.mark.parametrize(
     ("config", "code", "where"),
     [
-        (DataConfig(test_fraction=0.0), "config.out-of-range", "data.test_fraction"),
-        (DataConfig(validation_fraction=1.5), "config.out-of-range", "data.validation_fraction"),
+        (LabelledDataConfig(test_fraction=0.0), "config.out-of-range", "data.test_fraction"),
+        (LabelledDataConfig(validation_fraction=1.5), "config.out-of-range", "data.validation_fraction"),
         (
-            DataConfig(test_fraction=0.6, validation_fraction=0.4),
+            LabelledDataConfig(test_fraction=0.6, validation_fraction=0.4),
             "config.out-of-range",
             "data.validation_fraction, data.test_fraction",
         ),
-        (DataConfig(shots=1, max_rows=5), "config.conflict", "data.shots"),
-        (DataConfig(shots=0), "config.out-of-range", "data.shots"),
+        (LabelledDataConfig(shots=1, max_rows=5), "config.conflict", "data.shots"),
+        (LabelledDataConfig(shots=0), "config.out-of-range", "data.shots"),
     ],
 )
-def test_options_out_of_range_are_refused(config: DataConfig, code: str, where: str) -> None:
+def test_options_out_of_range_are_refused(config: LabelledDataConfig, code: str, where: str) -> None:
     with user_error(code, where=where):
         split({"train": rows(["a", "b"] * 20)}, "label", None, config, 0)
 
 
 def test_a_split_seed_holds_the_splits_while_the_draw_follows_the_seed() -> None:
     labels = ["a", "b"] * 100
-    config = DataConfig(split_seed=7, max_rows=40)
+    config = LabelledDataConfig(split_seed=7, max_rows=40)
     one, notes = split({"train": rows(labels)}, "label", None, config, 0)
     other, _ = split({"train": rows(labels)}, "label", None, config, 1)
-    usual, _ = split({"train": rows(labels)}, "label", None, DataConfig(), 7)
+    usual, _ = split({"train": rows(labels)}, "label", None, LabelledDataConfig(), 7)
     for side in ("test", "validation"):
         assert lines(one[side]) == lines(other[side]) == lines(usual[side])
     assert lines(one["train"]) != lines(other["train"])

@@ -11,10 +11,10 @@ import torch
 
 from tests.user_error import user_error
 from tunebook.config.compose import typed_recipe_options
-from tunebook.config.schema import DataConfig
 from tunebook.data.labels import Labels
 from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
+from tunebook.families.text_classification.options import TextData
 from tunebook.plugins import load_recipe_class
 
 STARS = ("1", "2", "3", "4", "5")
@@ -31,7 +31,7 @@ def labels(*names: str) -> Labels:
     return Labels(names, {})
 
 
-def gate(tmp_path: Path, data: DataConfig) -> ValidatedData:
+def gate(tmp_path: Path, data: TextData) -> ValidatedData:
     made = recipe()
     rejects = RejectLog(tmp_path / "rejects.jsonl", 0)
     samples = made.samples(Path())
@@ -39,7 +39,7 @@ def gate(tmp_path: Path, data: DataConfig) -> ValidatedData:
 
 
 def test_the_sample_rows_pass_the_gate_whole(tmp_path: Path) -> None:
-    checked = gate(tmp_path, DataConfig(label="stars"))
+    checked = gate(tmp_path, TextData(label="stars"))
     assert checked.source == SAMPLES
     assert (checked.rejected, checked.dropped, checked.leaks) == (0, 0, ())
     assert checked.kept == checked.read
@@ -55,7 +55,7 @@ def test_stars_are_ordered_by_value_and_words_by_the_alphabet(tmp_path: Path) ->
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = [(f"review {i} of thing {i * 7919}", found[i % len(found)]) for i in range(60)]
             csv.writer(file).writerows([("text", "label"), *rows])
-        checked = gate(tmp_path, DataConfig(train=str(path)))
+        checked = gate(tmp_path, TextData(train=str(path)))
         assert checked.labels is not None
         return checked.labels.names
 
@@ -65,15 +65,15 @@ def test_stars_are_ordered_by_value_and_words_by_the_alphabet(tmp_path: Path) ->
 
 def test_an_ordinal_head_refuses_words_without_an_order() -> None:
     with user_error("data.unordered-labels", where="recipe.head=ordinal") as caught:
-        recipe("ordinal").check_labels(labels("bad", "fair", "good"), DataConfig())
+        recipe("ordinal").check_labels(labels("bad", "fair", "good"), TextData())
     assert "needs labels in order, and these are words: bad, fair, good" in caught.value.what
     assert "data.labels=[bad,fair,good]" in str(caught.value.fix)
 
 
 def test_an_ordinal_head_takes_numbers_and_words_in_a_given_order() -> None:
-    recipe("ordinal").check_labels(labels(*STARS), DataConfig())
-    recipe("ordinal").check_labels(labels("bad", "good"), DataConfig(labels=["bad", "good"]))
-    recipe("softmax").check_labels(labels("bad", "good"), DataConfig())
+    recipe("ordinal").check_labels(labels(*STARS), TextData())
+    recipe("ordinal").check_labels(labels("bad", "good"), TextData(labels=["bad", "good"]))
+    recipe("softmax").check_labels(labels("bad", "good"), TextData())
 
 
 def test_the_ordinal_head_has_one_output_a_step() -> None:

@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
 from tunebook.cli.train import train_in
-from tunebook.config.compose import register_schemas
+from tunebook.config.command import register_schemas
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.prepare import typed
 from tunebook.pipeline.train import read_config

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tunebook.families.brief_to_text.checks import CopyChecker
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints
 from tunebook.families.brief_to_text.data.template import PromptTemplate
+from tunebook.families.brief_to_text.options import check_decoding
 from tunebook.families.brief_to_text.rows import form_of
-from tunebook.families.brief_to_text.writing import check_decoding
+from tunebook.families.options import node_as
 from tunebook.families.text_generation.batches_seq2seq import check_whole
 from tunebook.families.text_generation.columns import training_files
+from tunebook.families.text_generation.options import GenerationData
 
 if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig
@@ -53,7 +55,7 @@ class Briefs:
         Raises:
             UserError: It cannot be told, or options are wrong that would else come up once the model is trained.
         """
-        check_whole(data.too_long)
+        check_whole(node_as(data, GenerationData).too_long)
         check_decoding(self.options)
         _ = self.checker, self.template
         samples = data.train is None and not self.options.brief

@@ -18,7 +18,7 @@ from tunebook.statistics.sums import RowSums
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.checks import CopyChecker
-    from tunebook.families.brief_to_text.writing import BriefOptions
+    from tunebook.families.brief_to_text.options import BriefOptions
     from tunebook.families.text_generation.predictor import Completion
 
 

@@ -1,20 +1,111 @@
-"""The typed options of this family's recipes."""
+"""The typed options of recipes that write from briefs; a string beneath a field is its help."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
+
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import EvaluationConfig, ScoreConfig
-from tunebook.families.brief_to_text.writing import BriefOptions as RecipeOptions
+from tunebook.errors import UserError
 from tunebook.families.options import FamilyOptions
+from tunebook.families.text_generation.options import (
+    PLAIN,
+    GenerationAdapt,
+    GenerationData,
+    GenerationEvaluation,
+    GenerationModel,
+    GenerationScore,
+    GenerationTrainer,
+    Overlength,
+    TextGenerationConfig,
+)
+
+
+class Decoding(Enum):
+    """How copy is chosen among all that could be written."""
+
+    greedy = "greedy"
+    beam = "beam"
+    sample = "sample"
+
+
+@dataclass
+class BriefOptions(TextGenerationConfig):
+    """Options of a recipe that writes from briefs."""
+
+    max_new_tokens: int = 160
+    """Longest copy, in tokens."""
+    fields: list[str] | None = None
+    """Columns that make up a brief, in order (default: those of the sample rows; else `recipe.brief`)."""
+    brief: str | None = None
+    """Column that holds the whole brief: a JSON object, or `name[...], price[...]` (default: `mr` or `brief`)."""
+    copy: str = "copy"
+    """Column with the copy: a text, or a JSON list of several."""
+    must_mention: str | None = "must_mention"
+    """Column with what copy must say: a JSON list, or cut at ; (null: not read)."""
+    must_avoid: str | None = "must_avoid"
+    """Column with words that copy must not use (null: not read)."""
+    channel: str | None = "channel"
+    """Column with the place the copy is for: tweet, ad_headline, email_subject ... (null: not read)."""
+    max_characters: str | None = "max_characters"
+    """Column with the most characters that the copy may have (null: not read)."""
+    max_words: str | None = "max_words"
+    """Column with the most words that the copy may have (null: not read)."""
+    limits: Any = None
+    """Limits of channels, beside those that are known: {email_subject: {max_characters: 45}}."""
+    template: str | None = None
+    """Jinja file that makes the prompt of a brief (default: one that ships)."""
+    decoding: Decoding = Decoding.greedy
+    """greedy (the likeliest word each time), beam (the likeliest text of several followed) or sample (drawn)."""
+    candidates: int = 1
+    """Copies written for each brief, ranked by the brief's constraints first and by the model second."""
+    num_beams: int = 4
+    """Texts followed side by side with decoding=beam."""
+    temperature: float = 1.0
+    """Of the draw with decoding=sample: below 1 nearer to the likeliest."""
+    top_p: float = 0.9
+    """Words drawn from have this probability together, with decoding=sample."""
+
+
+_MEANT = {Decoding.greedy: (), Decoding.beam: ("num_beams",), Decoding.sample: ("temperature", "top_p")}
+"""The options that each way of choosing copy reads."""
+
+
+def check_decoding(options: BriefOptions) -> None:
+    """Refuse what another way of choosing copy would read: whoever sets it believes that it does something.
+
+    Raises:
+        UserError: Such an option is not at its default.
+    """
+    usual = {field.name: field.default for field in fields(options)}
+    for way, names in _MEANT.items():
+        for name in names:
+            if name not in _MEANT[options.decoding] and getattr(options, name) != usual[name]:
+                raise UserError(
+                    f"recipe.{name} has no effect with recipe.decoding={options.decoding.name}.",
+                    code="config.no-effect",
+                    where=f"recipe.{name}",
+                    fix=f"recipe.decoding={way.name}, or leave recipe.{name} out of the command",
+                )
+
+
+@dataclass
+class BriefData(GenerationData):
+    """Rows that hold briefs with their copies."""
+
+    too_long: Overlength = Overlength.reject
+    """Briefs whose prompt and copy are over max_length: reject or error; neither is ever cut."""
+
 
 OPTIONS = FamilyOptions(
-    recipe=RecipeOptions,
-    data=DataConfig,
-    model=ModelConfig,
-    adapt=AdaptConfig,
-    trainer=TrainerConfig,
-    evaluation=EvaluationConfig,
+    recipe=BriefOptions,
+    data=BriefData,
+    model=GenerationModel,
+    adapt=GenerationAdapt,
+    trainer=GenerationTrainer,
+    evaluation=GenerationEvaluation,
     new_data=EvaluateDataConfig,
-    new_evaluation=ScoreConfig,
+    new_evaluation=GenerationScore,
+    paths={"model.chat_template": (PLAIN,), "recipe.template": ()},
 )

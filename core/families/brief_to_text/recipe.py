@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
 from tunebook.families.brief_to_text.family import FAMILY
-from tunebook.families.brief_to_text.writing import BriefOptions, Decoding
+from tunebook.families.brief_to_text.options import BriefOptions, Decoding
 from tunebook.families.family import Family
 from tunebook.families.text_generation.recipe import TextGeneration
 

@@ -20,7 +20,7 @@ from tunebook.families.text_generation.prompts import Exchanges, drawn
 
 if TYPE_CHECKING:
     from tunebook.families.brief_to_text.data.template import PromptTemplate
-    from tunebook.families.brief_to_text.writing import BriefOptions
+    from tunebook.families.brief_to_text.options import BriefOptions
 
 
 def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:

@@ -27,6 +27,7 @@ from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
 from tunebook.families.image_classification.heads import start_logits
 from tunebook.families.image_classification.model.image import Preprocessing, check_memory, own_preprocessing
+from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
     ImagePreparation,
@@ -34,6 +35,7 @@ from tunebook.families.image_classification.preprocessing import (
     square_of,
     stack_images,
 )
+from tunebook.families.options import node_as
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
 
@@ -109,7 +111,14 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
         check_memory(source, pre, config.data.batch_size)
     augmentation_of(options)
     cache, full = Path(config.data.cache_dir), None if options.bits is None else _full_brightness(0, options.bits)[0]
-    return ImageContent(square_of(pre), decoding_of(options), cache, config.data.image, config.trainer.progress, full)
+    return ImageContent(
+        square_of(pre),
+        decoding_of(options),
+        cache,
+        node_as(config.data, ImageData).image,
+        config.trainer.progress,
+        full,
+    )
 
 
 def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:

@@ -24,8 +24,10 @@ from tunebook.families.image_classification.findings import findings_of
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.model.image_files import load_saved_image_model, write_image_model
+from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImagePreparation, square_of
+from tunebook.families.options import node_as
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
@@ -107,7 +109,8 @@ def _manifest(
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
     answered = ask_patterns(classifier)
-    columns = {"image": config.data.image, "label": config.data.label}
+    data = node_as(config.data, ImageData)
+    columns = {"image": data.image, "label": data.label}
     return Manifest(
         recipe=recipe.options.name,
         recipe_version=version,

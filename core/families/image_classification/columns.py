@@ -10,6 +10,8 @@ from tunebook.data.labels import Labels
 from tunebook.data.rows import IMAGE
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.sources import IMAGE_FILES
+from tunebook.families.image_classification.options import ImageData, NewImageData
+from tunebook.families.options import node_as
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 LABEL, GROUP = "label", "group"
 
 
-def _image(name: str, key: str) -> Column:
+def _image(name: str, key: str, root: str | None = None) -> Column:
     """The column that names a row's image."""
-    return Column(IMAGE, name, key, "file", files=IMAGE_FILES)
+    return Column(IMAGE, name, key, "file", files=IMAGE_FILES, root=root)
 
 
 def finding_role(number: int) -> str:
@@ -37,7 +39,8 @@ def subgroup_role(number: int) -> str:
 
 def training_columns(options: ImageClassificationConfig, data: DataConfig) -> list[Column]:
     """An image, its label or findings, and the group and subgroup columns where they are named."""
-    columns = [_image(data.image, "data.image"), *_answers(options, data.label)]
+    own = node_as(data, ImageData)
+    columns = [_image(own.image, "data.image", own.image_root), *_answers(options, own.label)]
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
     return columns + _subgroups(options.subgroups, "recipe.subgroups", required=True)
@@ -62,12 +65,13 @@ def _subgroups(names: Sequence[str], key: str, required: bool) -> list[Column]:
 
 def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, data: EvaluateDataConfig) -> list[Column]:
     """As in training, with what is renamed."""
-    columns = [_image(data.image or manifest.columns["image"], "data.image")]
-    columns += _answers(options, data.label or manifest.columns.get("label", "label"))
+    own = node_as(data, NewImageData)
+    columns = [_image(own.image or manifest.columns["image"], "data.image", own.image_root)]
+    columns += _answers(options, own.label or manifest.columns.get("label", "label"))
     if data.group is not None:
         columns.append(Column(GROUP, data.group, "data.group", "any"))
-    if data.subgroups is not None:
-        return columns + _subgroups(data.subgroups, "data.subgroups", required=True)
+    if own.subgroups is not None:
+        return columns + _subgroups(own.subgroups, "data.subgroups", required=True)
     return columns + _subgroups(options.subgroups, "recipe.subgroups", required=False)  # other rows need not have them
 
 

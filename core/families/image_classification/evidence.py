@@ -22,11 +22,13 @@ from tunebook.families.image_classification.metrics.report import (
     scores_in_words,
     subgroups_to_json,
 )
+from tunebook.families.image_classification.options import NewImageData
 from tunebook.families.image_classification.points import notes_on
 from tunebook.families.image_classification.predictions_csv import write_image_predictions
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.scores import score_findings
+from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.files import write_text
 from tunebook.report.files import by_name, write_metrics
@@ -140,6 +142,7 @@ def judge_new(
 ) -> ImageEvidence:
     """New images through a bundle's model."""
     assert isinstance(content, ImageContent)
+    subgroups = node_as(config.data, NewImageData).subgroups
     alone = [] if GROUP in rows.roles else [content.ungrouped.replace("lie on two sides of a split", "count twice")]
     return _judged(
         recipe,
@@ -149,7 +152,7 @@ def judge_new(
         config.evaluation,
         config.seed,
         choose_accelerator(TrainerConfig(accelerator=config.accelerator)),
-        subgroups=recipe.options.subgroups if config.data.subgroups is None else config.data.subgroups,
+        subgroups=recipe.options.subgroups if subgroups is None else subgroups,
         notes=alone,
     )
 

@@ -1,15 +1,15 @@
-"""The typed options of this family's recipes."""
+"""The typed options of recipes that tell what is in an image; a string beneath a field is its help."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import EvaluationConfig, ScoreConfig
+from tunebook.config.schema import AdaptConfig, FamilyConfig, LabelledDataConfig, ModelConfig, TrainerConfig
+from tunebook.config.score import ScoreConfig
 from tunebook.families.options import FamilyOptions
-from tunebook.recipe import FamilyConfig
 
 
 class Fit(Enum):
@@ -88,13 +88,48 @@ class ImageClassificationConfig(FamilyConfig):
     """The operating point that gives the answer where there is one finding (default: the likelier label)."""
 
 
+@dataclass
+class ImageData(LabelledDataConfig):
+    """Rows that name images."""
+
+    image: str = "path"
+    """Column that holds the path of the image."""
+    image_root: str | None = None
+    """Folder that image paths are relative to (default: the folder of the file that names them)."""
+
+
+@dataclass
+class ImageModel(ModelConfig):
+    """The image network that is tuned."""
+
+    weights: str | None = None
+    """Local safetensors file with the weights of the architecture in model.name."""
+    args: Any = None
+    """Arguments of the architecture, as timm takes them: {pad_type: same}."""
+
+
+@dataclass
+class NewImageData(EvaluateDataConfig):
+    """Images to score a finished model on."""
+
+    image: str | None = None
+    """Column that holds the path of the image (default: as in training)."""
+    image_root: str | None = None
+    """Folder that image paths are relative to (default: the folder of the file that names them)."""
+    label: str | None = None
+    """Column that holds the label (default: as in training)."""
+    subgroups: list[str] | None = None
+    """Columns whose values are scored apart (default: those of the training that there are)."""
+
+
 OPTIONS = FamilyOptions(
     recipe=ImageClassificationConfig,
-    data=DataConfig,
-    model=ModelConfig,
+    data=ImageData,
+    model=ImageModel,
     adapt=AdaptConfig,
     trainer=TrainerConfig,
-    evaluation=EvaluationConfig,
-    new_data=EvaluateDataConfig,
+    evaluation=ScoreConfig,
+    new_data=NewImageData,
     new_evaluation=ScoreConfig,
+    paths={"data.image_root": (), "model.weights": ()},
 )

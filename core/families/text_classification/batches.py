@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.config.schema import TrainConfig
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.errors import UserError
+from tunebook.families.options import node_as
+from tunebook.families.text_classification.options import Overlength, TextData
 from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached
 from tunebook.models.source import ModelSource
 from tunebook.models.text import tokenizer_key
@@ -88,23 +89,17 @@ def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConf
     """
     from tunebook.models.text import load_tokenizer, longest
 
-    if config.data.too_long is TooLong.split_turns:
-        raise UserError(
-            "A text has no turns to be split at.",
-            code="config.no-effect",
-            where="data.too_long=split_turns",
-            fix="data.too_long=truncate cuts long texts (and counts them), data.too_long=reject drops them",
-        )
+    options = node_as(config.data, TextData)
     assert checked.labels is not None
     labels = checked.labels
     tokenizer = load_tokenizer(source)
-    max_length = longest(source, tokenizer, config.data.max_length)
+    max_length = longest(source, tokenizer, options.max_length)
     splits, rows, facts, identity = {}, {}, {}, {}
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
-        facts[f"{name} texts over {max_length} tokens"] = _told(tokens, max_length, config.data.too_long)
-        kept = apply_too_long(part, tokens, config.data.too_long, max_length, rejects)
+        facts[f"{name} texts over {max_length} tokens"] = _told(tokens, max_length, options.too_long)
+        kept = apply_too_long(part, tokens, options.too_long, max_length, rejects)
         if len(kept) < len(part):
             part = part.take(kept)
             tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
@@ -125,11 +120,13 @@ def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConf
     )
 
 
-def _told(tokens: TokenRows, max_length: int, policy: TooLong) -> str:
+def _told(tokens: TokenRows, max_length: int, policy: Overlength) -> str:
     long = int((tokens.full_lengths > max_length).sum())
-    done = {TooLong.truncate: "cut", TooLong.reject: "rejected", TooLong.error: "refused"}[policy]
+    done = {Overlength.truncate: "cut", Overlength.reject: "rejected", Overlength.error: "refused"}[policy]
     lost = int((tokens.full_lengths - tokens.lengths).sum())
-    share = f", {lost} of {int(tokens.full_lengths.sum())} tokens lost" if policy is TooLong.truncate and long else ""
+    share = (
+        f", {lost} of {int(tokens.full_lengths.sum())} tokens lost" if policy is Overlength.truncate and long else ""
+    )
     return f"{long} of {len(tokens)}" + (f" ({done}{share})" if long else "")
 
 
@@ -170,7 +167,7 @@ def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig) -> F
         collate,
         batch_size=config.data.batch_size,
         seed=config.seed,
-        group_by_length=config.data.group_by_length,
+        group_by_length=node_as(config.data, TextData).group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=config.data.num_workers,
     )

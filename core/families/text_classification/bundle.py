@@ -15,10 +15,12 @@ from tunebook.bundle.write import golden, system_refusals
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
 from tunebook.families.text_classification.model import load_saved_classifier
+from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
@@ -77,7 +79,7 @@ def _write_into(
     with system_refusals(), quiet_transformers():
         plain.save_pretrained(folder)
     classifier.tokenizer.save_pretrained(folder)
-    found = find_recipes().get(recipe.options.name)
+    found, data = find_recipes().get(recipe.options.name), node_as(config.data, TextData)
     probabilities, _ = classifier.predict(_GOLDEN)
     manifest = Manifest(
         recipe=recipe.options.name,
@@ -86,7 +88,7 @@ def _write_into(
         head="zero_shot" if zero_shot else classifier.head.kind,
         labels=list(classifier.labels),
         max_length=classifier.max_length,
-        columns={"text": config.data.text, "label": config.data.label},
+        columns={"text": data.text, "label": data.label},
         golden=[golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
     )
     write_json(folder / FILE, manifest.to_json())

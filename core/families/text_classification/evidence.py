@@ -12,9 +12,11 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
+from tunebook.families.options import node_as
 from tunebook.families.prepared import called
 from tunebook.families.text_classification.build import classifier as ready
 from tunebook.families.text_classification.build import zero_shot_model
+from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.report import classification_report
 from tunebook.files import write_text
@@ -144,9 +146,10 @@ def judge(prepared: Prepared[TextClassification[Any]], classifier: TextClassifie
     counts = prepared.encoded.splits["train"].items.targets  # type: ignore[attr-defined]
     baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
     notes = []
-    if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
+    zero_shot = node_as(config.evaluation, TextEvaluation).zero_shot
+    if zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no zero-shot score")
-    elif config.evaluation.zero_shot and config.adapt.method is not Method.none:
+    elif zero_shot and config.adapt.method is not Method.none:
         untrained = zero_shot_model(recipe, prepared.source, prepared.labels, prepared.encoded)
         other = ready(recipe, untrained, prepared.labels, prepared.encoded)
         baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)

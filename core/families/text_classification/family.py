@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook.config.schema import DataConfig, Method, TrainConfig
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.families.family import Family
-from tunebook.families.options import FamilyOptions
-from tunebook.families.text_classification.options import OPTIONS
+from tunebook.families.options import FamilyOptions, node_as
+from tunebook.families.text_classification.options import OPTIONS, NewTextData, TextData
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,9 +107,10 @@ class TextClassificationFamily(Family["TextClassification[Any]"]):
 
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
-        named = DataConfig(
-            text=data.text or manifest.columns["text"],
-            label=data.label or manifest.columns["label"],
+        own = node_as(data, NewTextData)
+        named = TextData(
+            text=own.text or manifest.columns["text"],
+            label=own.label or manifest.columns["label"],
             group=data.group,
         )
         return recipe.columns(named)

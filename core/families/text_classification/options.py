@@ -1,14 +1,22 @@
-"""The typed options of this family's recipes."""
+"""The typed options of recipes that put a label on a text; a string beneath a field is its help."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import EvaluationConfig, ScoreConfig
+from tunebook.config.schema import AdaptConfig, FamilyConfig, LabelledDataConfig, ModelConfig, TrainerConfig
+from tunebook.config.score import BASELINE, ScoreConfig
 from tunebook.families.options import FamilyOptions
-from tunebook.recipe import FamilyConfig
+
+
+class Overlength(Enum):
+    """What happens to a text over ``data.max_length``."""
+
+    truncate = "truncate"
+    reject = "reject"
+    error = "error"
 
 
 @dataclass
@@ -19,13 +27,45 @@ class TextClassificationConfig(FamilyConfig):
     """What each label means, in words, for zero-shot: {label: description} (default: the recipe's own)."""
 
 
+@dataclass
+class TextData(LabelledDataConfig):
+    """Rows with a text."""
+
+    text: str = "text"
+    """Column that holds the text."""
+    max_length: int | None = None
+    """Longest text in tokens (default: what the model takes, at most 512)."""
+    too_long: Overlength = Overlength.truncate
+    """Texts over max_length: truncate (counted and shown), reject or error."""
+    group_by_length: bool = True
+    """Put texts of like length into one batch, so that little of it is padding."""
+
+
+@dataclass
+class TextEvaluation(ScoreConfig):
+    """What is measured on the test rows, and how surely."""
+
+    zero_shot: bool = field(default=True, metadata={BASELINE: True})
+    """Also score the backbone without any training, as a baseline."""
+
+
+@dataclass
+class NewTextData(EvaluateDataConfig):
+    """Texts to score a finished model on."""
+
+    text: str | None = None
+    """Column that holds the text (default: as in training)."""
+    label: str | None = None
+    """Column that holds the label (default: as in training)."""
+
+
 OPTIONS = FamilyOptions(
     recipe=TextClassificationConfig,
-    data=DataConfig,
+    data=TextData,
     model=ModelConfig,
     adapt=AdaptConfig,
     trainer=TrainerConfig,
-    evaluation=EvaluationConfig,
-    new_data=EvaluateDataConfig,
+    evaluation=TextEvaluation,
+    new_data=NewTextData,
     new_evaluation=ScoreConfig,
 )

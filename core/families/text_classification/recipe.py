@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook.config.schema import DataConfig
+from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.families.family import Family
+from tunebook.families.options import node_as
 from tunebook.families.text_classification.family import FAMILY
 from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
+from tunebook.families.text_classification.options import TextData
 from tunebook.recipe import ConfigT, Head, Recipe
 
 if TYPE_CHECKING:
@@ -29,15 +31,16 @@ class TextClassification(Recipe[ConfigT]):
         """A text, a label, and the group column where one is named."""
         from tunebook.data.columns import Column
 
+        own = node_as(data, TextData)
         columns = [
-            Column("text", data.text, "data.text", "text"),
-            Column("label", data.label, "data.label", "label"),
+            Column("text", own.text, "data.text", "text"),
+            Column("label", own.label, "data.label", "label"),
         ]
         if data.group is not None:
             columns.append(Column("group", data.group, "data.group", "any"))
         return columns
 
-    def check_labels(self, labels: Labels, data: DataConfig) -> None:
+    def check_labels(self, labels: Labels, data: LabelledDataConfig) -> None:
         """Descriptions must fit the labels, whether or not a zero-shot model will read them."""
         from tunebook.families.text_classification.wording import descriptions
 

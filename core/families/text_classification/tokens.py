@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.config.schema import TooLong
 from tunebook.errors import UserError
+from tunebook.families.text_classification.options import Overlength
 from tunebook.files import filling_cache
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
@@ -144,14 +144,16 @@ def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
             raise
 
 
-def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: int, rejects: RejectLog) -> np.ndarray:
+def apply_too_long(
+    rows: Rows, tokens: TokenRows, policy: Overlength, max_length: int, rejects: RejectLog
+) -> np.ndarray:
     """Decide about texts over the length: indices of the rows that stay, ``[kept]``.
 
     Raises:
         UserError: Texts are over the length and the policy is ``error``.
     """
     long = np.flatnonzero(tokens.full_lengths > max_length)
-    if policy is TooLong.error and len(long):
+    if policy is Overlength.error and len(long):
         worst = int(long[np.argmax(tokens.full_lengths[long])])
         raise UserError(
             f"{len(long)} of {len(rows)} {rows.split} texts are over {max_length} tokens; the longest has "
@@ -161,7 +163,7 @@ def apply_too_long(rows: Rows, tokens: TokenRows, policy: TooLong, max_length: i
             fix="data.too_long=truncate cuts them (and counts them), data.too_long=reject drops them, "
             "data.max_length=... allows more",
         )
-    if policy is TooLong.reject:
+    if policy is Overlength.reject:
         for i in long:
             file, _, line = rows.where(int(i)).rpartition(":")
             reason = f"has {tokens.full_lengths[i]} tokens, over data.max_length={max_length}"

@@ -13,11 +13,13 @@ import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.options import node_as
 from tunebook.families.text_generation.contract import baselines_of, exchanges_of, generation_of
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.measures import measures
 from tunebook.families.text_generation.metrics.nearest import NearestCopy
 from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.options import GenerationScore
 from tunebook.files import write_json
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
@@ -113,7 +115,9 @@ class GenerationComparison:
 
     def _answers(self, run: RunFolder, prepared: Prepared[Any]) -> GeneratedAnswers:
         """What the run wrote, beside the references and groups of the rows."""
-        exchanges = exchanges_of(self.recipe, prepared.encoded.rows["test"], prepared.config.evaluation.answers)
+        exchanges = exchanges_of(
+            self.recipe, prepared.encoded.rows["test"], node_as(prepared.config.evaluation, GenerationScore).answers
+        )
         turns = exchanges.turns or [0] * len(exchanges)
         places = {place: i for i, place in enumerate(zip(exchanges.files, exchanges.lines, turns, strict=True))}
         with run.predictions.open(encoding="utf-8", newline="") as stream:
@@ -139,7 +143,7 @@ def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
     sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))
     writer = TextGenerator(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
-    exchanges = exchanges_of(recipe, rows, prepared.config.evaluation.answers)
+    exchanges = exchanges_of(recipe, rows, node_as(prepared.config.evaluation, GenerationScore).answers)
     items: Any = encoded.splits["test"].items
     return HeldOut.of(rows, items, exchanges, writer)
 

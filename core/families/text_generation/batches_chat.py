@@ -11,19 +11,21 @@ import numpy as np
 from rich.text import Text
 from torch import nn
 
-from tunebook.config.schema import ModelConfig, TooLong, TrainConfig
+from tunebook.config.schema import ModelConfig, TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.options import node_as
 from tunebook.families.text_generation.contract import learnt_by, learnt_of
 from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.families.text_generation.data.supervision import LEARNT, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
+from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
 
@@ -41,7 +43,7 @@ def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
     Raises:
         UserError: There is none, or nothing can safely be learned with it.
     """
-    named = config.chat_template
+    named = node_as(config, GenerationModel).chat_template
     file = None if named is None else TEMPLATES.get(named, Path(named))
     with quiet_transformers():  # the trial conversations are longer than some tiny models, which is no matter
         template = ChatTemplate.of(tokenizer, file)
@@ -57,12 +59,12 @@ def encode_splits(
     Raises:
         UserError: Too many rows are rejected, the template cannot be used, or ``data.max_length`` does not fit.
     """
-    _check_policy(config.data.too_long)
+    data = node_as(config.data, GenerationData)
     tokenizer = load_tokenizer(source)
     template = chat_template(tokenizer, config.model)
     template.check_roles(_roles(checked))
-    max_length = longest(source, tokenizer, config.data.max_length, _USUAL_LENGTH)
-    key = encoding_key(tokenizer, template, max_length, config.data.too_long)
+    max_length = longest(source, tokenizer, data.max_length, _USUAL_LENGTH)
+    key = encoding_key(tokenizer, template, max_length, data.too_long)
     splits, rows, identity = {}, {}, {}
     facts, shaped_by = template.facts(), learnt_by(recipe)
     for name in SPLITS:
@@ -71,12 +73,12 @@ def encode_splits(
             part,
             template,
             max_length,
-            config.data.too_long,
-            Path(config.data.cache_dir),
+            data.too_long,
+            Path(data.cache_dir),
             partial(learnt_of, recipe),
             shaped_by,
         )
-        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, config.data.too_long)
+        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, data.too_long)
         facts |= _logged(found, part, rejects)
         if name == "train":
             audited = audit(found.rows, max_length, template.end_of_turn_ids)
@@ -98,16 +100,6 @@ def encode_splits(
     return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
 
 
-def _check_policy(policy: TooLong) -> None:
-    if policy is TooLong.truncate:
-        raise UserError(
-            "A conversation cannot be truncated: half an answer would be learned as a complete one.",
-            code="config.no-effect",
-            where="data.too_long=truncate",
-            fix="data.too_long=split_turns makes several rows of a long one, data.too_long=reject drops it",
-        )
-
-
 def _roles(checked: ValidatedData) -> set[str]:
     """The roles that speak in any split, of those that not every template knows."""
     parts = [getattr(checked, name) for name in SPLITS]
@@ -122,9 +114,9 @@ def _one_each(found: EncodedConversations) -> PackedItems:
     return PackedItems(found.ids, found.learnt, found.offsets, one_each(len(found)), sources)
 
 
-def _told(found: EncodedConversations, max_length: int, policy: TooLong) -> str:
+def _told(found: EncodedConversations, max_length: int, policy: Overlength) -> str:
     long = int((found.lengths > max_length).sum())
-    done = {TooLong.reject: "rejected", TooLong.error: "refused"}.get(policy)
+    done = {Overlength.reject: "rejected", Overlength.error: "refused"}.get(policy)
     made = int(np.isin(found.sources, np.flatnonzero(found.lengths > max_length)).sum())
     return f"{long:,} of {len(found.lengths):,}" + (f" ({done or f'split into {made:,} rows'})" if long else "")
 
@@ -179,10 +171,11 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
     """Batches of conversations: packed, if that is wanted and the model keeps them apart."""
     from tunebook.families.text_generation.model.language_loss import supports_packing
 
-    packed = config.data.pack and supports_packing(model)
+    options = node_as(config.data, GenerationData)
+    packed = options.pack and supports_packing(model)
     splits = {name: encoded.splits[name] for name in ("train", "validation")}
-    batch_size, told = config.data.batch_size, ""
-    if config.data.pack and not packed:
+    batch_size, told = options.batch_size, ""
+    if options.pack and not packed:
         told = f"{type(model).__name__} cannot keep packed conversations apart, so each has a sequence of its own"
     if packed:
         capacity = _capacity(splits["train"], batch_size, encoded.max_length)
@@ -204,9 +197,9 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
         _collate(encoded.tokenizer, packed),
         batch_size=batch_size,
         seed=config.seed,
-        group_by_length=config.data.group_by_length,
+        group_by_length=options.group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
-        num_workers=config.data.num_workers,
+        num_workers=options.num_workers,
         told=told,
     )
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook.config.schema import TooLong, TrainConfig
+from tunebook.config.schema import TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.options import node_as
 from tunebook.families.text_generation.contract import learnt_by, learnt_of
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
+from tunebook.families.text_generation.options import GenerationData, Overlength
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest
 
@@ -38,16 +40,17 @@ def encode_splits(
     Raises:
         UserError: Too many rows are rejected, or ``data.max_length`` does not fit.
     """
-    check_whole(config.data.too_long)
+    options = node_as(config.data, GenerationData)
+    check_whole(options.too_long)
     template = PairTemplate(load_tokenizer(source))
-    max_length = longest(source, template.tokenizer, config.data.max_length)
+    max_length = longest(source, template.tokenizer, options.max_length)
     facts, shaped_by = template.facts(), learnt_by(recipe)
     splits, rows, identity = {}, {}, {}
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         items, lost = encode_rows(recipe, part, template, max_length)
         numbered, kept = _numbered(items)
-        _log(lost, part, rejects, config.data.too_long)
+        _log(lost, part, rejects, options.too_long)
         if lost:
             facts[f"{name} left out by the encoder"] = f"{len(lost):,} prompts with their answers"
         rows[name] = part if len(kept) == len(part) else part.take(kept)
@@ -69,13 +72,13 @@ def encode_splits(
     return Encoded(splits, rows, partial(stack_pairs, pad_id=_pad(template)), template, max_length, facts, identity)
 
 
-def check_whole(policy: TooLong) -> None:
-    """Refuse to cut what is one prompt and one answer.
+def check_whole(policy: Overlength) -> None:
+    """Refuse to split what is one prompt and one answer.
 
     Raises:
         UserError: The policy would.
     """
-    if policy in (TooLong.truncate, TooLong.split_turns):
+    if policy is Overlength.split_turns:
         raise UserError(
             "A prompt and its answer are learned as a whole: neither is truncated, and there are no turns to split.",
             code="config.no-effect",
@@ -130,10 +133,10 @@ def encoded_pairs(
     return rows.take(kept), numbered, [note]
 
 
-def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: TooLong) -> None:
+def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: Overlength) -> None:
     told: set[int] = set()
     for number, reason in lost:
-        if policy is TooLong.error:
+        if policy is Overlength.error:
             raise UserError(
                 f"A row is too long: {reason}.",
                 code="data.too-long",
@@ -158,7 +161,7 @@ def pair_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -> FineTu
         partial(stack_pairs, pad_id=_pad(encoded.tokenizer), decoder_start_id=start),
         batch_size=config.data.batch_size,
         seed=config.seed,
-        group_by_length=config.data.group_by_length,
+        group_by_length=node_as(config.data, GenerationData).group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=config.data.num_workers,
     )

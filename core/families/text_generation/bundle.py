@@ -15,7 +15,7 @@ from tunebook.bundle.manifest import FILE, LOSS, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import DataConfig, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.card import generation_card
@@ -27,6 +27,7 @@ from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
+from tunebook.families.text_generation.options import ConversationData
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.language_model import load_language_model
@@ -103,6 +104,11 @@ def _stop_at_end_of_turn(model: Any, writer: TextGenerator) -> None:
     )
 
 
+def _format(data: DataConfig) -> str:
+    """The form that conversations are said to be in; empty where it was told by the columns, or they are none."""
+    return data.format.name if isinstance(data, ConversationData) and data.format else ""
+
+
 def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any]) -> Manifest:
     recipe = writer.recipe
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
@@ -118,7 +124,7 @@ def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any
         head=recipe.head(()).kind,
         labels=[],
         max_length=writer.max_length,
-        columns={"conversation": config.data.format.name if config.data.format else ""},
+        columns={"conversation": _format(config.data)},
         golden=[
             Golden(" ".join(pair), {LOSS: round(float(loss), 6)})
             for pair, loss in zip(_GOLDEN, losses[:, 0], strict=True)

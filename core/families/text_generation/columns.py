@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.config.schema import ConversationFormat, DataConfig
+from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.facts import FACTS
 from tunebook.families.text_generation.data.formats import detect_format, format_columns
 from tunebook.families.text_generation.data.peek import column_names
+from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.plugins.answers import samples_of
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
+from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import ready
@@ -21,6 +22,7 @@ from tunebook.families.text_generation.metrics.differences import paired_differe
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.model.causal import load_writing
+from tunebook.families.text_generation.options import GenerationEvaluation, GenerationScore
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.files import write_text
 from tunebook.report.files import write_metrics
@@ -149,15 +151,16 @@ def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> Gen
     recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows, train = encoded.rows["test"], encoded.rows["train"]
-    exchanges = exchanges_of(recipe, rows, config.evaluation.answers)
+    wanted = node_as(config.evaluation, GenerationEvaluation)
+    exchanges = exchanges_of(recipe, rows, wanted.answers)
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
     notes = [*held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
     others = {}
-    if config.evaluation.zero_shot and config.adapt.method is Method.scratch:
+    if wanted.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
-    elif config.evaluation.zero_shot and config.adapt.method is not Method.none:
+    elif wanted.zero_shot and config.adapt.method is not Method.none:
         before = ready(prepared, load_writing(prepared.source))
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
     for name, texts in baselines_of(recipe, rows, held_out.exchanges.rows.tolist(), train).items():
@@ -173,7 +176,8 @@ def judge_new(
     """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     rows, items, left_out = encoded_rows(rows, writer)
-    held_out = HeldOut.of(rows, items, exchanges_of(recipe, rows, config.evaluation.answers), writer)
+    wanted = node_as(config.evaluation, GenerationScore).answers
+    held_out = HeldOut.of(rows, items, exchanges_of(recipe, rows, wanted), writer)
     tuned = perform(writer, held_out, "on test rows", True, device)
     notes = [*left_out, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
     return GenerationEvidence(recipe, held_out, tuned, {}, config.evaluation, config.seed, notes=notes)

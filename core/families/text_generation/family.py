@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config.schema import AdaptConfig, ModelConfig, TrainConfig
 from tunebook.families.family import Family
-from tunebook.families.options import FamilyOptions
-from tunebook.families.text_generation.options import OPTIONS
+from tunebook.families.options import FamilyOptions, node_as
+from tunebook.families.text_generation.options import OPTIONS, GenerationAdapt, NewConversationData
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,7 +111,7 @@ class TextGenerationFamily(Family["TextGeneration[Any]"]):
         from tunebook.families.text_generation.model.causal import merge_causal, save_adapter
 
         save_adapter(model, source, run.adapter)
-        return merge_causal(model, source, config.adapt.quantize)
+        return merge_causal(model, source, node_as(config.adapt, GenerationAdapt).quantize)
 
     def write_bundle(
         self,
@@ -155,7 +155,8 @@ class TextGenerationFamily(Family["TextGeneration[Any]"]):
         from tunebook.data.paths import resolve_paths
         from tunebook.families.text_generation.columns import conversation_columns
 
-        return conversation_columns(resolve_paths(data.test, "data.test"), data.format, data.group, data.facts)
+        own = node_as(data, NewConversationData)
+        return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
         """Beside the same model before tuning, and the recipe's baselines."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tunebook.config.schema import TooLong
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_generation.batches_chat import scored_rows
@@ -23,6 +22,7 @@ from tunebook.families.text_generation.data.pairs import PairItems
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.options import Overlength
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
 from tunebook.families.text_generation.prompts import Exchanges
 from tunebook.progress import counting
@@ -148,7 +148,7 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         length, learnt = writer.max_length, partial(learnt_of, writer.recipe)
-        found = encode_cached(rows, writer.template, length, TooLong.split_turns, Path(scratch), learnt)
+        found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), learnt)
         kept = found.kept
         if not len(kept):
             reason = next(iter(found.rejected.values()))[0]

@@ -1,20 +1,146 @@
-"""The typed options of this family's recipes."""
+"""The typed options of recipes whose models write; a string beneath a field is its help.
+
+What is called Generation here is for conversations and for whatever else a prompt is made of.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from enum import Enum
+
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import EvaluationConfig, ScoreConfig
+from tunebook.config.schema import (
+    ONLY_WITH,
+    AdaptConfig,
+    DataConfig,
+    FamilyConfig,
+    Method,
+    ModelConfig,
+    TrainerConfig,
+)
+from tunebook.config.score import BASELINE, ScoreConfig
 from tunebook.families.options import FamilyOptions
-from tunebook.families.text_generation.config import TextGenerationConfig as RecipeOptions
+
+PLAIN = "plain"
+"""The template that ships, by the name that ``model.chat_template`` takes it by."""
+
+
+class Overlength(Enum):
+    """What happens to a conversation over ``data.max_length``; none is ever cut in an answer."""
+
+    split_turns = "split_turns"
+    reject = "reject"
+    error = "error"
+
+
+class ConversationFormat(Enum):
+    """How the rows of a file hold conversations."""
+
+    messages = "messages"
+    """OpenAI: ``messages``, a list of ``{"role", "content"}``."""
+    sharegpt = "sharegpt"
+    """ShareGPT: ``conversations``, a list of ``{"from", "value"}``, and ``system``."""
+    alpaca = "alpaca"
+    """Alpaca: ``instruction`` and ``output``, perhaps ``input``, ``system``, ``history``."""
+    prompt_completion = "prompt_completion"
+    """TRL: ``prompt`` and ``completion``, each a text or a list of messages."""
+
+
+@dataclass
+class TextGenerationConfig(FamilyConfig):
+    """Options of every recipe whose model writes."""
+
+    max_new_tokens: int = 128
+    """Longest answer, in tokens."""
+    lowercase: bool = False
+    """Compare answers with their references in lower case; BLEU and chrF say so in their signature."""
+    tokenize: str = "13a"
+    """sacreBLEU's tokenizer for BLEU: 13a, intl, zh, ja-mecab, char ..."""
+
+
+@dataclass
+class GenerationData(DataConfig):
+    """Rows that become prompts with answers."""
+
+    max_length: int | None = None
+    """Longest prompt with its answer in tokens (default: what the model takes, at most 1024)."""
+    too_long: Overlength = Overlength.split_turns
+    """Conversations over max_length: split_turns (several rows of one), reject or error."""
+    pack: bool = True
+    """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
+    group_by_length: bool = True
+    """Put texts of like length into one batch, so that little of it is padding."""
+
+
+@dataclass
+class ConversationData(GenerationData):
+    """Rows that hold conversations."""
+
+    format: ConversationFormat | None = None
+    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    facts: str | None = None
+    """Column with the facts that answers must state, a list of texts: each is asked of the turn whose given answer
+    states it (default: `facts`, where there is such a column)."""
+
+
+@dataclass
+class GenerationModel(ModelConfig):
+    """The language model that is tuned."""
+
+    chat_template: str | None = None
+    """Jinja file that writes conversations as the model reads them, or `plain`, which ships (default: the model's)."""
+
+
+@dataclass
+class GenerationAdapt(AdaptConfig):
+    """How the language model is adapted: which of its weights learn."""
+
+    quantize: bool = field(default=False, metadata={ONLY_WITH: Method.lora})
+    """Hold the frozen weights in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
+
+
+@dataclass
+class GenerationTrainer(TrainerConfig):
+    """How long and on what the language model is trained."""
+
+    gradient_checkpointing: bool = False
+    """Compute activations a second time instead of keeping them: less memory, a third slower."""
+
+
+@dataclass
+class GenerationScore(ScoreConfig):
+    """How many answers are scored, and how surely."""
+
+    answers: int | None = 200
+    """Answers that are written and compared on test rows, drawn by whole conversations (null: all)."""
+
+
+@dataclass
+class GenerationEvaluation(GenerationScore):
+    """What is measured on the test rows, and how surely."""
+
+    zero_shot: bool = field(default=True, metadata={BASELINE: True})
+    """Also score the backbone without any training, as a baseline."""
+
+
+@dataclass
+class NewConversationData(EvaluateDataConfig):
+    """Conversations to score a finished model on."""
+
+    format: ConversationFormat | None = None
+    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    facts: str | None = None
+    """Column with the facts that answers must state, a list of texts (default: `facts`, where there is such a one)."""
+
 
 OPTIONS = FamilyOptions(
-    recipe=RecipeOptions,
-    data=DataConfig,
-    model=ModelConfig,
-    adapt=AdaptConfig,
-    trainer=TrainerConfig,
-    evaluation=EvaluationConfig,
-    new_data=EvaluateDataConfig,
-    new_evaluation=ScoreConfig,
+    recipe=TextGenerationConfig,
+    data=ConversationData,
+    model=GenerationModel,
+    adapt=GenerationAdapt,
+    trainer=GenerationTrainer,
+    evaluation=GenerationEvaluation,
+    new_data=NewConversationData,
+    new_evaluation=GenerationScore,
+    paths={"model.chat_template": (PLAIN,)},
 )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
 from tunebook.families.family import Family
-from tunebook.families.text_generation.config import TextGenerationConfig
+from tunebook.families.options import node_as
 from tunebook.families.text_generation.family import FAMILY
+from tunebook.families.text_generation.options import ConversationData, TextGenerationConfig
 from tunebook.recipe import ConfigT, Head, Recipe
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class TextGeneration(Recipe[ConfigT]):
         """Those of the form that the rows are in, the group, and the facts."""
         from tunebook.families.text_generation.columns import conversation_columns, training_files
 
-        return conversation_columns(training_files(data, self), data.format, data.group, data.facts)
+        own = node_as(data, ConversationData)
+        return conversation_columns(training_files(data, self), own.format, own.group, own.facts)
 
     def head(self, labels: Sequence[str]) -> Head:
         """The model's own final layer, which writes words."""

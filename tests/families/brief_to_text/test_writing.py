@@ -18,7 +18,7 @@ from tests.user_error import user_error
 from tunebook.families.brief_to_text.checks import CopyChecker, candidate_columns
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.evidence import copy_measures
-from tunebook.families.brief_to_text.writing import BriefOptions
+from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.text_generation.predictor import Completion
 
 FIELDS: Any = (

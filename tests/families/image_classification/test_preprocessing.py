@@ -14,7 +14,7 @@ from torchvision.transforms import functional
 
 from tests.diagnosed import picture, write_table
 from tests.user_error import user_error
-from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
+from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.image_classification.batches import encode_images, pixel_data, training_content
@@ -22,7 +22,7 @@ from tunebook.families.image_classification.columns import training_columns
 from tunebook.families.image_classification.data.augment import Augmentation
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.model.image_source import find_image_model
-from tunebook.families.image_classification.options import ImageClassificationConfig
+from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData, ImageModel
 from tunebook.families.image_classification.preprocessing import ImagePreparation, stack_images
 
 NORMAL = Preprocessing(16, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -77,7 +77,7 @@ def options(**given: Any) -> ImageClassificationConfig:
 
 
 def config_of(folder: Path, table: Path, **more: Any) -> TrainConfig:
-    config = TrainConfig(recipe={"name": "x"}, model=ModelConfig("starter_image"), **more)
+    config = TrainConfig(recipe={"name": "x"}, data=ImageData(), model=ImageModel("starter_image"), **more)
     config.data.train, config.data.cache_dir, config.data.batch_size = str(table), str(folder / "cache"), 8
     config.data.near_duplicate, config.trainer.progress = 1.0, False
     return config

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 from tunebook.cli.train import train_command
-from tunebook.compare.statistics.metric_outcome import metric_outcomes
-from tunebook.config.compose import register_schemas
-from tunebook.pipeline.run_folder import RunFolder
+from tunebook.config.command import register_schemas
 from tunebook.plugins import load_recipe_class, register_search_path
 from tunebook.report.files import read_predictions
+from tunebook.run_folder import RunFolder
+from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.predictions import Predictions
 
 RECIPE = '''

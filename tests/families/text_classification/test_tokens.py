@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.user_error import user_error
-from tunebook.config.schema import TooLong
 from tunebook.data.columns import Column
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.families.text_classification.options import Overlength
 from tunebook.families.text_classification.tokens import apply_too_long, tokenize, tokenize_cached
 from tunebook.models.source import STARTERS, ModelSource
 from tunebook.models.text import load_tokenizer
@@ -73,11 +73,11 @@ def test_a_damaged_cache_is_encoded_anew(tokenizer, rows, tmp_path):
 def test_texts_over_the_length_are_cut_rejected_or_refused(tokenizer, rows, tmp_path):
     tokens = tokenize(TEXTS, tokenizer, 20)
     log = RejectLog(tmp_path / "rejects.jsonl", 5)
-    assert apply_too_long(rows, tokens, TooLong.truncate, 20, log).tolist() == [0, 1, 2, 3]
+    assert apply_too_long(rows, tokens, Overlength.truncate, 20, log).tolist() == [0, 1, 2, 3]
     assert log.count == 0
-    assert apply_too_long(rows, tokens, TooLong.reject, 20, log).tolist() == [0, 1, 3]
+    assert apply_too_long(rows, tokens, Overlength.reject, 20, log).tolist() == [0, 1, 3]
     log.write()
     assert '"line": 4' in (tmp_path / "rejects.jsonl").read_text()
     with user_error("data.too-long", where="reviews.csv:4", match="1 of 4 rows texts are over 20 tokens") as caught:
-        apply_too_long(rows, tokens, TooLong.error, 20, log)
+        apply_too_long(rows, tokens, Overlength.error, 20, log)
     assert caught.value.where == "reviews.csv:4"

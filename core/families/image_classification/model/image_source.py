@@ -11,6 +11,8 @@ from typing import Any
 
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
+from tunebook.families.image_classification.options import ImageModel
+from tunebook.families.options import node_as
 from tunebook.models.source import STARTERS, ModelSource, check_safetensors, find_model, from_hub
 
 TORCHVISION = "torchvision/"
@@ -22,16 +24,17 @@ _OURS = {"num_classes", "in_chans", "img_size", "drop_rate", "dropout", "weights
 _OFFLINE = "model.weights=<a safetensors file>, or fresh weights: adapt=scratch"
 
 
-def find_image_model(config: ModelConfig, weights: bool = True) -> ModelSource:
+def find_image_model(node: ModelConfig, weights: bool = True) -> ModelSource:
     """Find an image model by name, in the order torchvision, starter, local folder, timm's own names, hub.
 
     Args:
-        config: The ``model`` node of the config.
+        node: The ``model`` node of the config.
         weights: False where the architecture is enough; then ``model.weights`` is not looked at.
 
     Raises:
         UserError: Nothing has this name, it is no image model, or its weights are missing, damaged or unsafe to load.
     """
+    config = node_as(node, ImageModel)
     name = config.name
     if name.startswith(TORCHVISION):
         return _from_torchvision(config, weights)
@@ -80,7 +83,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {', '.join(near)}?" if near else "the library's list_models() names all there are"
 
 
-def _from_timm(config: ModelConfig, weights: bool) -> ModelSource:
+def _from_timm(config: ImageModel, weights: bool) -> ModelSource:
     """An architecture of timm's, with the weights of its tag, of a file, or none."""
     bare = config.name.removeprefix(_TIMM)
     settings = timm_settings(bare)
@@ -122,7 +125,7 @@ def timm_settings(name: str) -> dict[str, Any]:
     return found.to_dict() if found is not None else {}
 
 
-def _opened(source: ModelSource, config: ModelConfig, weights: bool) -> ModelSource:
+def _opened(source: ModelSource, config: ImageModel, weights: bool) -> ModelSource:
     """A folder as a timm or torchvision model: its config.json names the architecture."""
     try:
         settings = source.settings
@@ -157,7 +160,7 @@ def _opened(source: ModelSource, config: ModelConfig, weights: bool) -> ModelSou
     )
 
 
-def _args(config: ModelConfig) -> dict[str, Any]:
+def _args(config: ImageModel) -> dict[str, Any]:
     """Arguments of the architecture, without those that other options set."""
     if config.args is not None and not isinstance(config.args, Mapping):
         raise UserError(
@@ -179,7 +182,7 @@ def _args(config: ModelConfig) -> dict[str, Any]:
     return args
 
 
-def _from_torchvision(config: ModelConfig, weights: bool) -> ModelSource:
+def _from_torchvision(config: ImageModel, weights: bool) -> ModelSource:
     """An architecture of torchvision's, with its own weights, those of a file, or none."""
     named = config.name.removeprefix(TORCHVISION)
     known = torchvision_names()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from tunebook.config.schema import ConversationFormat
 from tunebook.data.content import Layout
 from tunebook.data.duplicates import Duplicates, find_duplicates
 from tunebook.data.rejects import RejectLog
@@ -17,6 +16,7 @@ from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
 from tunebook.families.text_generation.data.formats import SHAPES
 from tunebook.families.text_generation.data.message import Message, UnusableConversation, from_text, to_plain, to_text
 from tunebook.families.text_generation.data.parse import parse
+from tunebook.families.text_generation.options import ConversationFormat
 
 CONVERSATION, TEXT = "conversation", "text"
 """Roles of a checked conversation: as JSON (`to_text`), and as people read it (`to_plain`)."""

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.config.schema import TooLong
 from tunebook.data.rows import Rows
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.message import Message, from_text
 from tunebook.families.text_generation.data.supervision import fit
 from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.families.text_generation.options import Overlength
 from tunebook.files import filling_cache, folder_written_whole, write_json
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
@@ -62,7 +62,7 @@ class EncodedConversations:
             yield Supervised(self.ids[start:end], self.learnt[start:end])
 
 
-def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy: TooLong) -> str:
+def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy: Overlength) -> str:
     """A hash of all that shapes the token rows of a conversation."""
     parts = (str(_FORMAT), tokenizer_key(tokenizer), template.text, str(max_length), policy.name)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -83,7 +83,7 @@ def encode_cached(
     rows: Rows,
     template: ChatTemplate,
     max_length: int,
-    policy: TooLong,
+    policy: Overlength,
     cache_dir: Path,
     learnt: Learnt = own_conversations,
     learnt_by: str = "",
@@ -118,7 +118,7 @@ def encode_cached(
 
 
 def _write(
-    folder: Path, rows: Rows, template: ChatTemplate, max_length: int, policy: TooLong, learnt_of: Learnt
+    folder: Path, rows: Rows, template: ChatTemplate, max_length: int, policy: Overlength, learnt_of: Learnt
 ) -> None:
     lengths, sources, sizes = [], [], []
     rejected: dict[int, tuple[str, ...]] = {}

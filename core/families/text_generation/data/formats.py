@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunebook.config.schema import ConversationFormat
 from tunebook.data.chunks import PARTED, parted_otherwise
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
+from tunebook.families.text_generation.options import ConversationFormat
 
 KEY = "data.format"
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from types import NoneType
 from typing import Any
 
-from tunebook.config.schema import ConversationFormat
 from tunebook.families.text_generation.data.message import ROLES, Message, Role, UnusableConversation
+from tunebook.families.text_generation.options import ConversationFormat
 
 NAMES: Mapping[str, Role] = {
     "system": "system",

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from tunebook.config.schema import TooLong
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.rendering import Conversation, Unsupervisable, plain
 from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.families.text_generation.options import Overlength
 from tunebook.terminal import drawn
 
 LEARNT = "green"
@@ -46,7 +46,7 @@ def fit(
     conversation: Conversation,
     template: ChatTemplate,
     max_length: int,
-    policy: TooLong = TooLong.split_turns,
+    policy: Overlength = Overlength.split_turns,
     where: str | None = None,
 ) -> Fitted:
     """Make training rows of a conversation, none over ``max_length`` tokens.
@@ -76,7 +76,7 @@ def fit(
         if len(whole) <= max_length:
             return Fitted((whole,), tokens=len(whole))
         told = f"has {len(whole)} tokens, over data.max_length={max_length}"
-        if policy is TooLong.error:
+        if policy is Overlength.error:
             raise UserError(
                 f"A conversation {told}.",
                 code="data.too-long",
@@ -84,7 +84,7 @@ def fit(
                 fix="data.too_long=split_turns makes several rows of it, data.too_long=reject drops it, "
                 "data.max_length=... allows more",
             )
-        if policy is TooLong.reject:
+        if policy is Overlength.reject:
             return Fitted(rejected=(told,), tokens=len(whole))
         rows, rejected = _split(turns, answers, template, max_length)
     except Unsupervisable as error:

@@ -13,8 +13,10 @@ from torch import nn
 
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.options import node_as
 from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
 from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
+from tunebook.families.text_generation.options import GenerationAdapt, GenerationTrainer
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_model import load_language_model
@@ -60,12 +62,12 @@ def build_causal(source: ModelSource, config: TrainConfig) -> nn.Module:
     Raises:
         UserError: It cannot be loaded, or computes its logits in a way that the loss would miss.
     """
-    if config.adapt.quantize:
+    if node_as(config.adapt, GenerationAdapt).quantize:
         model = load_quantized(source, config)
     else:
         model = load_writing(source, config.adapt.method is Method.scratch, config.model.dropout)
     check_language_head(model)
-    if config.trainer.gradient_checkpointing:
+    if node_as(config.trainer, GenerationTrainer).gradient_checkpointing:
         enable_checkpointing(model)
     return model
 
@@ -83,7 +85,7 @@ def check_quantized(source: ModelSource, config: AdaptConfig) -> None:
         UserError: bitsandbytes is missing, an encoder reads, or something else than LoRA is to learn.
     """
     where, fix = "adapt.quantize=true", "adapt.quantize=false"
-    if not config.quantize:
+    if not node_as(config, GenerationAdapt).quantize:
         return
     if is_seq2seq(source):
         raise UserError("Only causal models can be loaded in 4 bits.", code="config.no-effect", where=where, fix=fix)
@@ -144,7 +146,7 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
 
 def adapt_causal(model: nn.Module, config: AdaptConfig) -> nn.Module:
     """Make a model ready for training by the chosen method."""
-    if config.quantize:
+    if node_as(config, GenerationAdapt).quantize:
         for parameter in model.parameters():
             parameter.requires_grad_(False)
     return adapt(model, config)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.diagnosed import picture, write_patients, write_table
 from tests.user_error import user_error
-from tunebook.config.schema import DataConfig, Leaks
+from tunebook.config.schema import Leaks
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
@@ -22,6 +22,7 @@ from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.data.sources import IMAGE_FILES
+from tunebook.families.image_classification.options import ImageData
 
 IMAGE = Column("image", "path", "data.image", "file", files=IMAGE_FILES)
 LABEL = Column("label", "label", "data.label", "label")
@@ -32,7 +33,7 @@ NODULE, MASS = (Column(f"finding {i}", n, "recipe.findings", "flag") for i, n in
 def gate(folder: Path, *columns: Column, near: float = 0.993, seed: int = 0, **data: Any) -> ValidatedData:
     content = ImageContent(Square(16), Decoding(), folder / "cache", progress=False)
     paths = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
-    config = DataConfig(near_duplicate=near, **paths)
+    config = ImageData(near_duplicate=near, **paths)
     log = RejectLog(folder / "rejects.jsonl", config.max_rejects)
     wanted = columns or (IMAGE, LABEL)
     return load_and_validate(config, wanted, samples=None, invalid=None, rejects=log, seed=seed, content=content)

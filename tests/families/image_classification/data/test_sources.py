@@ -20,7 +20,6 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from tests.diagnosed import picture, write_table
 from tests.user_error import user_error
-from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
@@ -30,6 +29,7 @@ from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.data.sources import IMAGE_FILES, holds_images, official_splits
+from tunebook.families.image_classification.options import ImageData
 
 IMAGE = Column("image", "path", "data.image", "file", files=IMAGE_FILES)
 LABEL = Column("label", "label", "data.label", "label")
@@ -54,7 +54,7 @@ def reasons(log: RejectLog) -> list[tuple[int, str, str]]:
 
 def gate(tmp_path: Path, columns: Sequence[Column] = (IMAGE, LABEL), **data: Any) -> ValidatedData:
     content = ImageContent(Square(16), Decoding(), tmp_path / "cache", progress=False)
-    config = DataConfig(near_duplicate=0.993, **data)
+    config = ImageData(near_duplicate=0.993, **data)
     log = RejectLog(tmp_path / "rejects.jsonl", config.max_rejects)
     return load_and_validate(config, columns, samples=None, invalid=None, rejects=log, seed=0, content=content)
 

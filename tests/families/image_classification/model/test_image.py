@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from tests.user_error import user_error
-from tunebook.config.schema import AdaptConfig, Method, ModelConfig, OptimConfig
+from tunebook.config.schema import AdaptConfig, Method, OptimConfig
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import (
     Preprocessing,
@@ -30,6 +30,7 @@ from tunebook.families.image_classification.model.image import (
 from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
 from tunebook.families.image_classification.model.image_files import load_saved_image_model, write_image_model
 from tunebook.families.image_classification.model.image_source import find_image_model
+from tunebook.families.image_classification.options import ImageModel
 from tunebook.models.adapt import adapt, add_lora, backbone_linears, check_adapters, merge
 from tunebook.models.features import cached_features
 from tunebook.models.layers import is_head
@@ -47,7 +48,7 @@ def made(
 ) -> Made:
     """A model, what it came from and what it takes; in evaluation mode."""
     torch.manual_seed(0)
-    config = ModelConfig(name=name, dropout=dropout, **(options or {}))
+    config = ImageModel(name=name, dropout=dropout, **(options or {}))
     source = find_image_model(config, weights=not fresh)
     preprocessing = own_preprocessing(source, **pre)
     method = Method.scratch if fresh else Method.full
@@ -96,17 +97,17 @@ def test_preprocessing_goes_through_json_and_refuses_what_cannot_be():
 
 
 def test_the_pictures_are_those_that_the_weights_were_trained_on():
-    starter = find_image_model(ModelConfig(name="starter_image"))
+    starter = find_image_model(ImageModel(name="starter_image"))
     assert own_preprocessing(starter) == Preprocessing(64, 3, (0.5,) * 3, (0.5,) * 3, "bicubic", "pad")
     given = own_preprocessing(starter, size=50, channels=1, mean=[0.2], std=[0.3], fit="stretch")
     assert given == Preprocessing(50, 1, (0.2,), (0.3,), "bicubic", "stretch")
-    fresh = find_image_model(ModelConfig(name="resnet18"), weights=False)
+    fresh = find_image_model(ImageModel(name="resnet18"), weights=False)
     assert own_preprocessing(fresh, size=32).mean == (0.5, 0.5, 0.5)
 
 
 def test_imagenets_normalisation_is_averaged_for_one_channel_and_repeated_for_more(tmp_path: Path):
     save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "w.safetensors")
-    source = find_image_model(ModelConfig(name="resnet10t", weights=str(tmp_path / "w.safetensors")))
+    source = find_image_model(ImageModel(name="resnet10t", weights=str(tmp_path / "w.safetensors")))
     own = timm.get_pretrained_cfg("resnet10t")
     assert own_preprocessing(source).mean == own.mean == (0.485, 0.456, 0.406)
     assert own_preprocessing(source, channels=1).mean == pytest.approx((0.449,))
@@ -127,7 +128,7 @@ def test_imagenets_normalisation_is_averaged_for_one_channel_and_repeated_for_mo
 )
 def test_pictures_that_an_architecture_does_not_take_are_refused(name: str, options: Any, said: str):
     with pytest.raises(UserError, match=said):
-        own_preprocessing(find_image_model(ModelConfig(name=name), weights=False), **options)
+        own_preprocessing(find_image_model(ImageModel(name=name), weights=False), **options)
 
 
 def test_an_argument_that_an_architecture_has_not_is_refused():
@@ -510,7 +511,7 @@ def test_a_group_stays_as_it_is_until_its_step_then_learns():
 
 
 def test_a_batch_that_no_machine_could_hold_is_refused_before_it_is_tried(tmp_path: Path):
-    source = find_image_model(ModelConfig(name="test_resnet.r160_in1k"), weights=False)
+    source = find_image_model(ImageModel(name="test_resnet.r160_in1k"), weights=False)
     pre = own_preprocessing(source, size=64)
     check_memory(source, pre, 8)
     with user_error(

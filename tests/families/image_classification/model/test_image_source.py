@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torchvision import models
 
 from tests.user_error import user_error
-from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image_source import find_image_model
+from tunebook.families.image_classification.options import ImageModel
 from tunebook.models.source import STARTERS, find_model, weights_digest
 
 CONF = Path(__file__).parents[4] / "conf" / "model"
@@ -25,7 +25,7 @@ CONF = Path(__file__).parents[4] / "conf" / "model"
 
 def refused(name: str, weights: bool = True, **options: object) -> UserError:
     with pytest.raises(UserError) as caught:
-        find_image_model(ModelConfig(name=name, **options), weights)  # type: ignore[arg-type]
+        find_image_model(ImageModel(name=name, **options), weights)  # type: ignore[arg-type]
     return caught.value
 
 
@@ -37,16 +37,16 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_starter_is_a_timm_model_with_the_digest_it_always_had():
-    source = find_image_model(ModelConfig(name="starter_image"))
+    source = find_image_model(ImageModel(name="starter_image"))
     assert (source.library, source.architecture) == ("timm", "regnetx_002")
     assert source.weights == STARTERS / "starter_image" / "model.safetensors"
-    assert weights_digest(source) == weights_digest(find_model(ModelConfig(name="starter_image")))
-    assert hash(source) == hash(find_image_model(ModelConfig(name="starter_image")))
+    assert weights_digest(source) == weights_digest(find_model(ImageModel(name="starter_image")))
+    assert hash(source) == hash(find_image_model(ImageModel(name="starter_image")))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18.a1_in1k", "timm/resnet18.a1_in1k", "torchvision/resnet18"])
 def test_fresh_weights_need_no_hub(name: str):
-    source = find_image_model(ModelConfig(name=name), weights=False)
+    source = find_image_model(ImageModel(name=name), weights=False)
     assert source.weights is None and source.name == name
     assert source.architecture == name.rpartition("/")[2]
     assert len(weights_digest(source)) == 64
@@ -71,7 +71,7 @@ def test_weights_in_the_hubs_cache_are_found_by_the_name_of_the_architecture(
     (snapshot / "config.json").write_text(json.dumps({"architecture": "test_resnet", "pretrained_cfg": {}}))
     save_file(timm.create_model("test_resnet").state_dict(), snapshot / "model.safetensors")
     for name in ("test_resnet", "timm/test_resnet.r160_in1k"):
-        source = find_image_model(ModelConfig(name=name))
+        source = find_image_model(ImageModel(name=name))
         assert (source.name, source.revision, source.library) == (name, commit, "timm")
         assert source.weights == snapshot / "model.safetensors"
 
@@ -84,29 +84,29 @@ def test_torchvision_weights_come_from_its_cache_alone_when_offline(tmp_path: Pa
     cached = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
     assert str(cached) in str(error.fix)
     torch.save(models.squeezenet1_1().state_dict(), cached)
-    assert find_image_model(ModelConfig(name="torchvision/squeezenet1_1")).weights == cached
+    assert find_image_model(ImageModel(name="torchvision/squeezenet1_1")).weights == cached
 
 
 def test_a_weights_file_goes_with_an_architecture_and_its_arguments(file: Path, tmp_path: Path):
-    config = ModelConfig(name="test_resnet", weights=str(file))
+    config = ImageModel(name="test_resnet", weights=str(file))
     source = find_image_model(config)
     assert source.weights == file
     assert find_image_model(config, weights=False).weights is None
     elsewhere = tmp_path / "other"
     elsewhere.mkdir()
-    moved = ModelConfig(name="test_resnet", weights=str(file.rename(elsewhere / file.name)))
+    moved = ImageModel(name="test_resnet", weights=str(file.rename(elsewhere / file.name)))
     same = weights_digest(find_image_model(moved))
-    with_args = ModelConfig(name="test_resnet", weights=moved.weights, args={"output_stride": 16})
+    with_args = ImageModel(name="test_resnet", weights=moved.weights, args={"output_stride": 16})
     assert same != weights_digest(find_image_model(with_args)) and len(same) == 64
     fresh = weights_digest(find_image_model(moved, weights=False))
     assert same != fresh
 
 
 def test_the_digest_does_not_depend_on_the_folder(file: Path, tmp_path: Path):
-    here = weights_digest(find_image_model(ModelConfig(name="test_resnet", weights=str(file))))
+    here = weights_digest(find_image_model(ImageModel(name="test_resnet", weights=str(file))))
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(file.read_bytes())
-    assert weights_digest(find_image_model(ModelConfig(name="test_resnet", weights=str(copy)))) == here
+    assert weights_digest(find_image_model(ImageModel(name="test_resnet", weights=str(copy)))) == here
 
 
 def test_wrong_weights_files_are_told(file: Path, tmp_path: Path):
@@ -118,12 +118,12 @@ def test_wrong_weights_files_are_told(file: Path, tmp_path: Path):
         if path.suffix == ".pth":
             torch.save({}, path)
         with user_error(code, where="model.weights", match=said):
-            find_image_model(ModelConfig(name="test_resnet", weights=str(path)))
+            find_image_model(ImageModel(name="test_resnet", weights=str(path)))
     file.write_bytes(file.read_bytes()[:-5])
     with user_error("model.damaged-weights"):
-        find_image_model(ModelConfig(name="test_resnet", weights=str(file)))
+        find_image_model(ImageModel(name="test_resnet", weights=str(file)))
     with user_error("model.not-an-architecture", where="model.weights", match="needs the name of an architecture"):
-        find_image_model(ModelConfig(name="starter_image", weights=str(file)))
+        find_image_model(ImageModel(name="starter_image", weights=str(file)))
 
 
 def test_names_that_nothing_has():
@@ -150,10 +150,10 @@ def test_a_folder_in_timms_form(tmp_path: Path, file: Path):
     folder.mkdir()
     config = {"architecture": "test_resnet", "model_args": {"output_stride": 16, "in_chans": 3}, "pretrained_cfg": {}}
     (folder / "config.json").write_text(json.dumps(config))
-    assert find_image_model(ModelConfig(name=str(folder)), weights=False).weights is None
+    assert find_image_model(ImageModel(name=str(folder)), weights=False).weights is None
     assert "holds no weights" in refused(str(folder)).what
     file.rename(folder / "model.safetensors")
-    source = find_image_model(ModelConfig(name=str(folder)))
+    source = find_image_model(ImageModel(name=str(folder)))
     assert source.architecture == "test_resnet" and source.args == {"output_stride": 16}
     (folder / "config.json").write_text("[]")
     assert "config.json" in refused(str(folder)).what

@@ -12,17 +12,18 @@ import torch
 from torch import nn
 
 from tests.user_error import user_error
-from tunebook.config.schema import Method, ModelConfig
+from tunebook.config.schema import Method
 from tunebook.families.image_classification.model.image import Preprocessing, load_image_model
 from tunebook.families.image_classification.model.image_source import find_image_model
 from tunebook.families.image_classification.model.onnx import OPSET, export_onnx
+from tunebook.families.image_classification.options import ImageModel
 
 PRE = Preprocessing(32, 1, (0.4,), (0.25,))
 
 
 def tiny(name: str) -> nn.Module:
     torch.manual_seed(0)
-    config = ModelConfig(name=name)
+    config = ImageModel(name=name)
     return load_image_model(find_image_model(config, weights=False), config, Method.scratch, 3, PRE)
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tunebook.config.schema import ConversationFormat
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 from tunebook.families.text_generation.data.parse import parse
+from tunebook.families.text_generation.options import ConversationFormat
 
 NAMES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 

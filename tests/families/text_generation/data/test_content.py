@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.user_error import user_error
-from tunebook.config.schema import ConversationFormat, DataConfig, Leaks
+from tunebook.config.schema import DataConfig, Leaks
 from tunebook.data.columns import Column
 from tunebook.data.content import Layout
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
@@ -21,6 +21,7 @@ from tunebook.data.rows import RowWriter, row_schema
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.data.formats import detect_format, format_columns
 from tunebook.families.text_generation.data.message import Message, from_text, to_plain
+from tunebook.families.text_generation.options import ConversationFormat
 
 ROOT = Path(__file__).parents[4]
 SAMPLES = {name: ROOT / f"recipes/customer_chat/samples/{name}.jsonl" for name in ("train", "validation", "test")}

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.user_error import user_error
-from tunebook.config.schema import ConversationFormat
 from tunebook.data.formats import read_batches
 from tunebook.families.text_generation.data.formats import detect_format, format_columns
 from tunebook.families.text_generation.data.message import Message, UnusableConversation, from_text, to_plain, to_text
 from tunebook.families.text_generation.data.parse import parse
+from tunebook.families.text_generation.options import ConversationFormat
 
 Form = ConversationFormat
 Row = dict[str, Any]

@@ -10,10 +10,10 @@ from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
 from tests.user_error import user_error
-from tunebook.config.schema import TooLong
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.supervision import CONTROL, LEARNT, Fitted, audit, coloured, fit
 from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.families.text_generation.options import Overlength
 from tunebook.models.source import STARTERS
 
 END = 2  # <|end|>
@@ -54,7 +54,7 @@ def learnt_answers(row: Supervised, tokenizer: Any) -> list[str]:
 def test_a_conversation_that_fits_is_one_row(template: ChatTemplate) -> None:
     turns = chat(3)
     length = len(template.supervise(turns))
-    for policy in TooLong:
+    for policy in Overlength:
         fitted = fit(turns, template, length, policy)
         assert len(fitted.rows) == 1 and not fitted.split and not fitted.rejected
         assert fitted.tokens == len(fitted.rows[0]) == length
@@ -116,9 +116,9 @@ def test_the_other_policies_take_a_long_conversation_whole_or_not_at_all(templat
     turns = chat(5)
     length = len(template.supervise(turns))
     told = f"has {length} tokens, over data.max_length=50"
-    assert fit(turns, template, 50, TooLong.reject) == Fitted(rejected=(told,), tokens=length)
+    assert fit(turns, template, 50, Overlength.reject) == Fitted(rejected=(told,), tokens=length)
     with user_error("data.too-long", where="chats.jsonl:7", match=f"A conversation {told}") as error:
-        fit(turns, template, 50, TooLong.error, where="chats.jsonl:7")
+        fit(turns, template, 50, Overlength.error, where="chats.jsonl:7")
     assert error.value.where == "chats.jsonl:7"
 
 

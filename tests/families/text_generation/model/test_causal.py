@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.chatted import STARTER, STORIES, byte_gpt2, composed, tiny_llama
 from tests.user_error import user_error
-from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
+from tunebook.config.schema import Method, ModelConfig, TrainConfig
 from tunebook.families.text_generation.model.causal import (
     adapt_causal,
     build_causal,
@@ -25,6 +25,7 @@ from tunebook.families.text_generation.model.causal import (
     save_adapter,
 )
 from tunebook.families.text_generation.model.language_loss import supervised_losses
+from tunebook.families.text_generation.options import GenerationAdapt
 from tunebook.models.source import STARTERS, ModelSource, find_model
 
 SIZES = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
@@ -198,7 +199,7 @@ def test_checkpointing_really_computes_twice(llama: Path) -> None:
 # Adapters -------------------------------------------------------------------------------------------------------
 
 
-def learnt_adapters(folder: Path, method: AdaptConfig) -> Any:
+def learnt_adapters(folder: Path, method: GenerationAdapt) -> Any:
     model = adapt_causal(build_causal(source(folder), config(folder)), method)
     torch.manual_seed(2)
     for name, parameter in model.named_parameters():
@@ -219,7 +220,7 @@ def test_adapters_alone_and_merged_say_the_same_and_name_no_folder(kind: str, ll
     from peft import PeftModel
 
     folder = llama if kind == "llama" else byte_gpt2(tmp_path / "my_gpt2")
-    model = learnt_adapters(folder, AdaptConfig(Method.lora))
+    model = learnt_adapters(folder, GenerationAdapt(Method.lora))
     expected = logits(model)
     save_adapter(model, source(folder), tmp_path / "adapter")
     assert {p.name for p in (tmp_path / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
@@ -237,7 +238,7 @@ def test_adapters_alone_and_merged_say_the_same_and_name_no_folder(kind: str, ll
 
 
 def test_the_name_of_a_hub_is_kept_and_a_plain_model_leaves_no_adapters(llama: Path, tmp_path: Path) -> None:
-    model = learnt_adapters(llama, AdaptConfig(Method.lora, lora_targets=["q_proj"]))
+    model = learnt_adapters(llama, GenerationAdapt(Method.lora, lora_targets=["q_proj"]))
     save_adapter(model, ModelSource("some-team/their-llama", llama), tmp_path / "adapter")
     told = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == "some-team/their-llama"
@@ -247,7 +248,7 @@ def test_the_name_of_a_hub_is_kept_and_a_plain_model_leaves_no_adapters(llama: P
 
 
 def test_only_adapters_learn_and_the_words_stay(llama: Path) -> None:
-    model = adapt_causal(build_causal(source(llama), config(llama)), AdaptConfig(Method.lora))
+    model = adapt_causal(build_causal(source(llama), config(llama)), GenerationAdapt(Method.lora))
     learning = {name for name, p in model.named_parameters() if p.requires_grad}
     assert learning and all(".lora_" in name for name in learning)
     assert len(learning) == 2 * 7 * 2, "two matrices beside each of the seven linear layers of both blocks"

@@ -1,0 +1,116 @@
+"""What is to be composed: a verb with its overrides, and the family whose options it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunebook.config.compare import CompareConfig, RungConfig
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.families import of_all, of_family, structured
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.family import Family
+from tunebook.families.options import FamilyOptions
+from tunebook.plugins.families import all_options, families_with, family_name, load_family
+from tunebook.plugins.find import Found, find_recipes
+from tunebook.plugins.search_path import chosen_recipes
+
+BASES: dict[str, type] = {
+    "train": TrainConfig,
+    "check": TrainConfig,
+    "compare": CompareConfig,
+    "evaluate": EvaluateConfig,
+    "rung": RungConfig,
+}
+"""What the configs of all families share, by verb."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb with what was typed after it.
+
+    Attributes:
+        verb: The verb.
+        overrides: Its overrides.
+        recipes: All recipes there are.
+        chosen: Names of the recipes that it is about: several in a sweep, none where a file may choose.
+        family: That of the chosen recipes; None where they have none in common, or none is chosen.
+    """
+
+    verb: str
+    overrides: Sequence[str]
+    recipes: Mapping[str, Found]
+    chosen: tuple[str, ...] = ()
+    family: Family[Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        verb: str,
+        overrides: Sequence[str] = (),
+        recipes: Mapping[str, Found] | None = None,
+        bundle_recipe: str | None = None,
+    ) -> Command:
+        """Find out which family it is about.
+
+        Args:
+            verb: The verb.
+            overrides: Its overrides.
+            recipes: All recipes by name, where they were found before.
+            bundle_recipe: The recipe of the bundle that `evaluate` opens.
+
+        Raises:
+            UserError: The family that a chosen recipe's page names cannot be used.
+        """
+        known = find_recipes() if recipes is None else recipes
+        chosen = (bundle_recipe,) if bundle_recipe else tuple(chosen_recipes(overrides))
+        families = {family_name(known[name]) if name in known else None for name in chosen}
+        name = families.pop() if len(families) == 1 else None
+        return cls(verb, tuple(overrides), known, chosen, load_family(name) if name else None)
+
+    @property
+    def options(self) -> FamilyOptions | None:
+        """The options of the family."""
+        return self.family.options if self.family else None
+
+    @property
+    def base(self) -> type:
+        """What its config has whatever the family."""
+        return BASES[self.verb]
+
+    @property
+    def schema(self) -> type:
+        """The typed config that is composed; of all families where it is not known which one is meant."""
+        if self.verb == "rung":
+            return self.base
+        return of_family(self.base, self.options) if self.options else of_all(self.base, tuple(all_options().values()))
+
+    def no_effect(self, key: str) -> UserError | None:
+        """The error for a key that other families have; None for one that no family has, or its own."""
+        others = families_with(key, self.verb == "evaluate")
+        if not others or (self.family and self.family.name in others):
+            return None
+        return UserError(
+            f"{key} has no effect for recipe={','.join(self.chosen)}.",
+            code="config.no-effect",
+            where=key,
+            fix=f"leave {key} out; recipes of {_listed(others)} have it",
+        )
+
+
+def register_schemas(*commands: Command) -> None:
+    """Put the typed configs where the YAML's ``base_*`` defaults find them; without any command those of all families.
+
+    Storing one costs as much time as a page of YAML.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    for command in commands or [Command(verb, (), {}) for verb in BASES if verb != "check"]:
+        name = "train" if command.verb == "check" else command.verb
+        ConfigStore.instance().store(name=f"base_{name}", node=structured(command.schema))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

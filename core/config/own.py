@@ -1,0 +1,77 @@
+"""A config as its recipe's family has it: composed before the family was known, or read back from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tunebook.config.command import BASES, Command
+from tunebook.config.compose import unknown_key
+from tunebook.config.families import narrowed, of_family, own_nodes, set_elsewhere
+from tunebook.config.schema import TrainConfig
+from tunebook.families.family import Family
+from tunebook.plugins import find_recipes, load_recipe_class
+from tunebook.plugins.families import all_options, family_name, load_family
+
+
+def family_of(recipe: str) -> Family[Any]:
+    """A recipe's family; the recipe is only imported where neither its page nor its source names one.
+
+    Raises:
+        UserError: There is no such recipe, or its family cannot be used.
+    """
+    found = find_recipes().get(recipe)
+    name = family_name(found) if found else None
+    return load_family(name) if name else load_recipe_class(recipe).family
+
+
+def own_config(config: DictConfig, recipe: str, family: Family[Any]) -> DictConfig:
+    """A composed config as the recipe's family has it.
+
+    Raises:
+        UserError: A key is set in it that the family lacks.
+    """
+    kind = OmegaConf.get_type(config)
+    verb = next(verb for verb in ("compare", "train", "evaluate") if kind and issubclass(kind, BASES[verb]))
+    schema = of_family(BASES[verb], family.options)
+    if kind is schema:
+        return config
+    for key in set_elsewhere(config, schema):
+        command = Command(verb, (), find_recipes(), (recipe,), family)
+        raise command.no_effect(key) or unknown_key(key, command)
+    return narrowed(config, schema)
+
+
+def stored_config(loaded: DictConfig) -> DictConfig:
+    """The config of a run that was written before, typed by its family.
+
+    Keys of other families are left out where they have the value that these give them: nobody set them. An earlier
+    Tunebook wrote the keys of all families for each.
+
+    Raises:
+        UserError: A key is set in it that the family lacks.
+    """
+    recipe = str(OmegaConf.select(loaded, "recipe.name"))
+    options = family_of(recipe).options
+    schema = of_family(TrainConfig, options)
+    plain: Any = OmegaConf.to_container(loaded, resolve=False)
+    for node, kind in own_nodes(TrainConfig, options).items():
+        usual: dict[str, list[Any]] = {}
+        for key, value in _defaults(node):
+            usual.setdefault(key, []).append(value)
+        known = {option.name for option in fields(kind)}
+        if isinstance(values := plain.get(node), dict):
+            plain[node] = {k: v for k, v in values.items() if k in known or v not in usual.get(k, [])}
+    made = OmegaConf.merge(OmegaConf.structured(schema), plain)
+    assert isinstance(made, DictConfig)
+    return made
+
+
+def _defaults(node: str) -> Iterator[tuple[str, Any]]:
+    """Each key that a family has in a node, and the value that it has unless it is set, as a file has it."""
+    for options in all_options().values():
+        usual: Any = OmegaConf.to_container(OmegaConf.structured(getattr(options, node)), enum_to_str=True)
+        yield from usual.items()

@@ -1,0 +1,33 @@
+"""The entry points of everything installed, read once for as long as nothing is installed or removed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+
+
+def entries(group: str) -> EntryPoints:
+    """The entry points of a group."""
+    return _all(tuple(_state(folder) for folder in sys.path)).select(group=group)
+
+
+def distribution_of(entry: EntryPoint) -> str:
+    """Who offers an entry point: a distribution with its version."""
+    dist = entry.dist
+    return f"{dist.name} {dist.version}" if dist and dist.name else "unknown distribution"
+
+
+def _state(folder: str) -> tuple[str, int]:
+    with suppress(OSError):
+        return folder, os.stat(folder or ".").st_mtime_ns
+    return folder, 0
+
+
+@lru_cache(maxsize=2)
+def _all(state: tuple[tuple[str, int], ...]) -> EntryPoints:
+    found = entry_points()
+    # Python 3.10 and 3.11 sort them by group in a dict of an older kind.
+    return found if isinstance(found, EntryPoints) else EntryPoints(e for group in found.values() for e in group)
