@@ -16,6 +16,7 @@ _PUBLIC = {
     "BriefToText": "tunebook.families.brief_to_text.recipe",
     "Decided": "tunebook.statistics.metrics",
     "FamilyConfig": "tunebook.recipe",
+    "FindingsHead": "tunebook.training.softmax_head",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.training.finetuner",
     "Head": "tunebook.recipe",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tunebook.statistics.metrics import Decided as Decided
     from tunebook.statistics.metrics import LabelDistance as LabelDistance
     from tunebook.training.finetuner import FineTuner as FineTuner
+    from tunebook.training.softmax_head import FindingsHead as FindingsHead
     from tunebook.training.softmax_head import SoftmaxHead as SoftmaxHead
 
 

@@ -13,7 +13,7 @@ from tunebook.config.compose import typed_recipe_options
 from tunebook.errors import UserError
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
-from tunebook.plugins.answers import check_head
+from tunebook.plugins.heads import check_head
 
 if TYPE_CHECKING:
     from tunebook.recipe import Head, Recipe

@@ -19,7 +19,8 @@ from tunebook.errors import UserError
 from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.plugins import load_recipe_class
-from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
+from tunebook.plugins.answers import columns_of, invalid_of, samples_of
+from tunebook.plugins.heads import check_head
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe

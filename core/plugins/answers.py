@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.plugins.contract import broken, contract_violation
+from tunebook.plugins.contract import broken
 
 if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig
@@ -81,22 +81,3 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
         raise broken(recipe, part, what, "return a text for each label, in the order of the labels")
     asked = "a list with a text for each label, in the order of the labels"
     return list(given(recipe, part, texts, are_texts(texts), asked))
-
-
-def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
-    """Refuse a recipe whose head is none, whose methods take other parameters, or that is of other labels."""
-    import torch
-
-    from tunebook.recipe import Head
-
-    head = recipe.head(labels)
-    given(recipe, "head", head, isinstance(head, Head), "a tunebook.Head")
-    wrong = contract_violation(type(head), Head)
-    if wrong:
-        what, fix, place = wrong
-        raise broken(recipe, "head", f"of its head {type(head).__name__}: {what}", fix, place)
-    if labels and (made := tuple(head.probabilities(torch.zeros(2, head.outputs)).shape)) != (2, len(labels)):
-        what = (
-            f"of its head {type(head).__name__}: `probabilities` of 2 rows of {head.outputs} outputs are {list(made)}"
-        )
-        raise broken(recipe, "head", what, f"make [2, {len(labels)}] of them: one for each label ({', '.join(labels)})")

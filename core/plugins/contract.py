@@ -72,7 +72,7 @@ def contract_violation(cls: type, asked: type) -> tuple[str, str, str] | None:
     for name, own in overridden(cls, asked).items():
         wrong = _misshapen(name, own, inspect.getattr_static(asked, name))
         if wrong:
-            return *wrong, _place(own) or _class_place(cls, name)
+            return *wrong, place_of(own) or _class_place(cls, name)
     return None
 
 
@@ -107,7 +107,7 @@ def _takes(own: FunctionType, asked: FunctionType) -> bool:
     return True
 
 
-def _place(part: Any) -> str:
+def place_of(part: Any) -> str:
     """File and line of a method or property; empty for anything else."""
     for wrapped in ("__func__", "fget", "func"):
         part = getattr(part, wrapped, part)
@@ -129,5 +129,5 @@ def broken(recipe: Recipe[Any], part: str, what: str, fix: str, place: str = "")
     """The error for what a part of a recipe gave; its place is that of the part, unless it is known better."""
     cls = type(recipe)
     own = overridden(cls, family_of(cls)).get(part)
-    place = place or _place(own) or _class_place(cls, part)
+    place = place or place_of(own) or _class_place(cls, part)
     return BrokenContract(f"The recipe '{recipe.options.name}' breaks the contract: {what}", where=place, fix=fix)

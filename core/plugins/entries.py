@@ -30,4 +30,6 @@ def _state(folder: str) -> tuple[str, int]:
 def _all(state: tuple[tuple[str, int], ...]) -> EntryPoints:
     found = entry_points()
     # Python 3.10 and 3.11 sort them by group in a dict of an older kind.
-    return found if isinstance(found, EntryPoints) else EntryPoints(e for group in found.values() for e in group)
+    if isinstance(found, EntryPoints):
+        return found
+    return EntryPoints(entry for group in found.groups for entry in found.select(group=group))

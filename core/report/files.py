@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import LabelScores
+
+Decide = Callable[[NDArray[np.float64]], NDArray[np.int64]]
 
 
 def write_metrics(
@@ -73,12 +75,18 @@ def show_probability(probability: float) -> str:
     return f"{probability:.9g}"
 
 
-def read_predictions(path: Path, rows: Predictions) -> Predictions:
+def likeliest(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The likeliest label of each row."""
+    return probabilities.argmax(axis=1).astype(np.int64)
+
+
+def read_predictions(path: Path, rows: Predictions, decide: Decide = likeliest) -> Predictions:
     """Read back what `write_predictions` wrote, or an image classifier's `predictions.csv`.
 
     Args:
         path: The file.
         rows: The same rows with their truth, however they are answered there.
+        decide: Makes answers `[rows]` of probabilities where the file has none: an image classifier may abstain.
 
     Raises:
         UserError: The file is about other rows or labels.
@@ -100,8 +108,8 @@ def read_predictions(path: Path, rows: Predictions) -> Predictions:
         flags = [[int(label in names) for label in rows.labels] for names in named]
         return replace(rows, probabilities=probabilities, predicted=np.array(flags, dtype=np.int64))
     index = {label: number for number, label in enumerate(rows.labels)}
-    # An image classifier may abstain, and then scores by the likelier label.
-    answered = [index.get(line["prediction"], int(p.argmax())) for line, p in zip(found, probabilities, strict=True)]
+    decided = decide(probabilities) if found else []
+    answered = [index.get(line["prediction"], int(own)) for line, own in zip(found, decided, strict=True)]
     return replace(rows, probabilities=probabilities, predicted=np.array(answered, dtype=np.int64))
 
 

@@ -179,8 +179,9 @@ def labels_agree(prepared: Prepared[Any], run: Path, test: Any) -> str:
         "predictions.csv": _probabilities(run / "predictions.csv"),
     }
     config = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
-    named = config.get("label_names") or [config.get("id2label", {}).get(str(i)) for i in range(len(labels))]
-    if len(config.get("id2label", labels)) == len(labels):  # an ordinal head has an output less
+    outputs = config.get("id2label", {})
+    named = config.get("label_names") or [outputs.get(str(i)) for i in range(len(outputs))]
+    if len(named) == len(labels):  # an ordinal head has an output less
         orders["config.json"] = named
     answered = _answered_again(run, test)
     if answered is not None:

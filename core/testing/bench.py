@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.errors import UserError
 from tunebook.plugins.answers import invalid_of
 from tunebook.plugins.contract import BrokenContract
+from tunebook.plugins.heads import BrokenHead
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.invariance import metrics_invariant
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
@@ -73,8 +74,11 @@ def examine(
         prepared = prepare(config, Path(folder) / "bench.jsonl")
         bench = _set_up(prepared)
         bench.losses()
+    except BrokenHead as error:
+        return {**made, "head": [Status.failed.value, in_a_line(error, home)]}
     except Exception as error:  # a stranger's code may raise anything
         return {**made, "loss": [Status.failed.value, f"there is none: {in_a_line(error, home)}"]}
+    made["head"] = [Status.passed.value, "its loss, probabilities and answers have the form that they must have"]
     made["loss"] = told(lambda: _loss(bench))
     if made["loss"][0] == Status.passed.value:
         made["overfits"] = told(lambda: _overfits(bench))

@@ -12,6 +12,7 @@ CHECKS: dict[str, str] = {
     "options": "every option has help; page and Config have the same options",
     "typo": "a misspelt option is refused, and the near one is named",
     "bad_rows": "broken rows are rejected, each with a reason",
+    "head": "the head is what trains and answers, and makes what it must",
     "loss": "the loss of a batch is finite, and falls along its gradient",
     "overfits": "a batch can be overfitted",
     "invariance": "metrics take what they are given, in rows and labels of any order",

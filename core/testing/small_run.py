@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.testing.first_look import compose_config
+from tunebook.testing.head_use import BUNDLE, TESTING, HeadUse
 from tunebook.testing.outcome import Failed, Status, told
 from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
@@ -30,6 +31,7 @@ class Seen:
 
     prepared: Prepared[Any] | None = None
     outputs: Any = None
+    use: HeadUse = field(default_factory=HeadUse)
 
 
 def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str, home: str) -> dict[str, list[str]]:
@@ -46,7 +48,10 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
         if seen.outputs is None:
             raise
         failure = in_a_line(error, home)
+    prepared = seen.prepared
+    assert prepared is not None
     made = {"trains": [Status.passed.value, _steps(run)]}
+    made["head"] = told(lambda: seen.use.told(prepared.recipe, home, tested=not failure))
     try:
         predictor = _reopened(run, seen, failure, home)
     except Failed as failed:
@@ -57,8 +62,6 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
         return {**made, "metrics": [Status.failed.value, f"the test rows cannot be scored: {failure}"]}
     from tunebook.testing.agreement import labels_agree, metrics_agree
 
-    prepared = seen.prepared
-    assert prepared is not None
     made["metrics"] = told(lambda: metrics_agree(prepared, run, predictor))
     made["labels"] = told(lambda: labels_agree(prepared, run, slices.test))
     return made
@@ -68,15 +71,21 @@ def _look_in(name: str, seen: Seen) -> None:
     """Take down what the tuned model answers before it is written; this process does nothing else afterwards."""
     from tunebook.plugins import load_recipe_class
 
-    family: Any = load_recipe_class(name).family
-    write_bundle = family.write_bundle
+    recipe_class = load_recipe_class(name)
+    family: Any = recipe_class.family
+    seen.use.watch(recipe_class)
+    write_bundle, judge = family.write_bundle, family.judge
 
     def watched(prepared: Prepared[Any], model: Any, *rest: Any) -> None:
-        seen.prepared = prepared
+        seen.prepared, seen.use.stage = prepared, BUNDLE
         seen.outputs = _outputs(prepared.recipe, prepared, model)
         write_bundle(prepared, model, *rest)
 
-    family.write_bundle = watched
+    def judged(*rest: Any) -> Any:
+        seen.use.stage = TESTING
+        return judge(*rest)
+
+    family.write_bundle, family.judge = watched, judged
 
 
 def example_batch(prepared: Prepared[Any]) -> Batch:

@@ -18,8 +18,8 @@ from tunebook.plugins.trouble import trouble
 from tunebook.testing.outcome import CHECKS, Outcome, RecipeFailed, Status
 from tunebook.testing.workshop import Workshop, environment, open_workshop
 
-BENCH = ("bad_rows", "loss", "overfits", "invariance")
-RUN = ("trains", "save_load", "metrics", "labels")
+BENCH = ("bad_rows", "head", "loss", "overfits", "invariance")
+RUN = ("head", "trains", "save_load", "metrics", "labels")
 FIRST = ("lazy", "composes", "options", "typo")
 _FIRST_SECONDS = 60.0
 
@@ -157,7 +157,7 @@ class _Jobs:
         everything = {"offline"} & self.wanted  # must see all that the recipe does
         if self.wanted & {*BENCH, *everything}:
             told |= self._bench()
-        if told.get("invariance", [""])[0] == Status.failed.value:  # no run could be scored
+        if any(told.get(check, [""])[0] == Status.failed.value for check in ("head", "invariance")):  # no run could end
             return told
         if self.wanted & {*RUN, "plain", "resume", *everything}:
             told |= self._run()
@@ -208,10 +208,11 @@ NEEDS: dict[str, Sequence[str]] = {
     "options": ("composes",),
     "typo": ("options",),
     "bad_rows": ("options",),
-    "loss": ("options",),
+    "head": ("loss", "options"),
+    "loss": ("head", "options"),
     "overfits": ("loss",),
-    "invariance": ("options",),
-    "trains": ("options", "invariance"),
+    "invariance": ("head", "loss", "options"),
+    "trains": ("head", "invariance", "options"),
     "save_load": ("trains",),
     "metrics": ("save_load",),
     "labels": ("metrics",),

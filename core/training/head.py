@@ -33,7 +33,8 @@ class Head(ABC):
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """Run the model on a batch: logits ``[batch, outputs]``."""
-        logits: Tensor = model(**batch["inputs"]).logits
+        made = model(**batch["inputs"])
+        logits: Tensor = getattr(made, "logits", made)  # a transformers model wraps them; an image model does not
         return logits
 
     @abstractmethod
@@ -42,7 +43,7 @@ class Head(ABC):
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probability of each label, ``[batch, labels]``; rows add up to one."""
+        """Probability of each label, ``[batch, labels]``; rows add up to one, unless a row may have several."""
 
     def prior_logits(self, counts: Tensor) -> Tensor | None:
         """Logits ``[outputs]`` that give each label its share of the training rows; None where there are none.
@@ -51,7 +52,8 @@ class Head(ABC):
         common each label is.
 
         Args:
-            counts: Training rows of each label, ``[labels]``, none of them zero.
+            counts: Training rows of each label, ``[labels]``, none of them zero; where a row may have several, the
+                rows without and with each label, ``[labels, 2]``.
         """
         return None
 
@@ -68,4 +70,4 @@ class Head(ABC):
         from tunebook.statistics.metrics import update_metrics
 
         probabilities = self.probabilities(logits)
-        update_metrics(metrics, probabilities, self.decide(probabilities), batch["target"])
+        update_metrics(metrics, probabilities, self.decide(probabilities).long(), batch["target"])

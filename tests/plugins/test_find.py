@@ -19,8 +19,9 @@ from tunebook.config.schema import DataConfig
 from tunebook.errors import UserError
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.plugins import find_recipes, load_recipe_class, offers
-from tunebook.plugins.answers import check_head, columns_of, invalid_of, samples_of
+from tunebook.plugins.answers import columns_of, invalid_of, samples_of
 from tunebook.plugins.contract import BrokenContract
+from tunebook.plugins.heads import check_head
 from tunebook.plugins.measures import check_metrics
 from tunebook.plugins.trouble import trouble
 

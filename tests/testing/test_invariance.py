@@ -17,9 +17,8 @@ from torchmetrics.classification import (
     MultilabelAveragePrecision,
 )
 
-from tunebook import Decided, LabelDistance, SoftmaxHead, TextClassification, TextClassificationConfig
+from tunebook import Decided, FindingsHead, LabelDistance, SoftmaxHead, TextClassification, TextClassificationConfig
 from tunebook.data.batch import Batch
-from tunebook.families.image_classification.heads import FindingsHead
 from tunebook.recipe import Head
 from tunebook.testing.invariance import metrics_invariant
 from tunebook.testing.outcome import Failed, NotApplicable

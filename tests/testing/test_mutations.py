@@ -75,6 +75,16 @@ BREAKS: dict[str, Break] = {
     def invalid(self, row):
         return None if row["text"].split()[1] else "has an empty second word"
 """),
+    # Validation goes another way than the head's.
+    "head": Break(
+        OWN_HEAD,
+        head="""
+    def measure(self, metrics, logits, losses, batch):
+        from tunebook.statistics.metrics import update_metrics
+
+        update_metrics(metrics, logits.softmax(-1), logits.argmax(-1), batch["target"])
+""",
+    ),
     # A probability that was rounded to 0 has no logarithm.
     "loss": Break(
         OWN_HEAD,
@@ -121,17 +131,16 @@ class MeanOfMeans(torchmetrics.Metric):
     ),
     "trains": Break('    watch = "f1"\n'),
     # What is hung on the model is not saved with it.
-    "save_load": Break("""
-    def build_model(self, source, labels, config, encoded):
-        model = super().build_model(source, labels, config, encoded)
-
-        def sharper(module, inputs, outputs):
-            outputs.logits = outputs.logits * 3 + 1
-            return outputs
-
-        model.register_forward_hook(sharper)
-        return model
-"""),
+    "save_load": Break(
+        OWN_HEAD,
+        head="""
+    def forward(self, model, batch):
+        last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+        if torch.is_grad_enabled() and not hasattr(last, "hung"):
+            last.hung = last.register_forward_hook(lambda module, inputs, outputs: outputs * 3 + 1)
+        return super().forward(model, batch)
+""",
+    ),
     # One name for another number.
     "metrics": Break("""
     def metrics(self, labels):
@@ -141,12 +150,18 @@ class MeanOfMeans(torchmetrics.Metric):
         metrics["accuracy"] = MulticlassAccuracy(len(labels), average="macro")
         return metrics
 """),
-    "labels": Break("""
-    def open_bundle(self, folder, manifest):
-        opened = super().open_bundle(folder, manifest)
-        opened.labels = opened.labels[::-1]
-        return opened
-"""),
+    # It answers otherwise where `predict` asks.
+    "labels": Break(
+        OWN_HEAD,
+        head="""
+    def decide(self, probabilities):
+        import traceback
+
+        asked = any(frame.name == "predict_command" for frame in traceback.extract_stack())
+        likeliest = probabilities.argmax(dim=-1)
+        return 1 - likeliest if asked else likeliest
+""",
+    ),
     # What a class of transformers computes is changed, where this recipe is imported and nowhere else.
     "plain": Break("""
     def head(self, labels):
@@ -230,6 +245,34 @@ def test_a_broken_recipe_fails_the_check_meant_for_it(
     failed = {outcome.check: outcome.reason for outcome in caught.value.outcomes if outcome.status is Status.failed}
     assert list(failed) == [check], failed
     assert f"{check}: failed: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "phrase"),
+    [
+        (
+            "    def loss(self, logits, target):\n        return torch.nn.functional.cross_entropy(logits, target)\n",
+            "its `loss` of 5 rows gives a single number; ",
+        ),
+        (
+            "    def probabilities(self, logits):\n        return logits.sigmoid()\n",
+            "its `probabilities` of a row add up to ",
+        ),
+        (
+            "    def decide(self, probabilities):\n        return probabilities.argmax(-1).float()\n",
+            "of the type float32",
+        ),
+    ],
+)
+def test_a_head_of_another_form_fails_the_check_of_the_head_alone(
+    head: str, phrase: str, tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TUNEBOOK_RECIPES", str(write_recipe(tmp_path, Break(OWN_HEAD, head=f"\n{head}"))))
+    told = {o.check: o for o in verify_recipe("doors", workshop=workshop)}
+    assert [check for check, o in told.items() if o.status is Status.failed] == ["head"]
+    assert told["trains"].reason == told["loss"].reason == "it needs head"
+    for each in (phrase, "of its head OwnHead", "doors/head.py:8"):
+        assert each in told["head"].reason
 
 
 @pytest.mark.parametrize(

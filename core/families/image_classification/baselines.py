@@ -107,7 +107,7 @@ class ImageComparison:
         return {name: ranking_outcome(one, "auroc") for name, one in both.items()}
 
     def _read(self, run: RunFolder, prepared: Prepared[Any]) -> Predictions:
-        return read_predictions(run.predictions, _unanswered(prepared))
+        return read_predictions(run.predictions, _unanswered(prepared), _without_network(self.recipe, prepared).decide)
 
     def _believed(self, run: RunFolder, prepared: Prepared[Any]) -> FindingPredictions:
         from tunebook.families.image_classification.predictor import finding_predictions

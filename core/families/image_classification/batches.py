@@ -25,7 +25,6 @@ from tunebook.families.image_classification.data.augment import Augmentation
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
-from tunebook.families.image_classification.heads import start_logits
 from tunebook.families.image_classification.model.image import Preprocessing, check_memory, own_preprocessing
 from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.preprocessing import (
@@ -38,6 +37,7 @@ from tunebook.families.image_classification.preprocessing import (
 from tunebook.families.options import node_as
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
+from tunebook.training.softmax_head import start_logits
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig
@@ -219,7 +219,7 @@ def fresh_model(
 
     preparation = encoded.tokenizer
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
-    if head.kind == "findings" and clips_outputs(model):
+    if head.multilabel and clips_outputs(model):
         raise UserError(
             f"'{source.name}' gives no output below 0, so that no finding could have a probability under one half.",
             code="model.no-negative-outputs",

@@ -31,6 +31,7 @@ from tunebook.families.options import node_as
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
+from tunebook.training.softmax_head import activation_of, answers_plainly, output_names
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.recipe import ImageClassification
@@ -79,15 +80,17 @@ def write_image_bundle(
     version = found.distribution if found else ""
     with folder_written_whole(folder) as beside:
         with system_refusals():
-            write_image_model(beside, classifier.model.cpu(), source, pre, classifier.labels)
+            write_image_model(
+                beside, classifier.model.cpu(), source, pre, output_names(classifier.head, classifier.labels)
+            )
         write_json(beside / FILE, _manifest(classifier, recipe, version, config).to_json())
         settings = json.loads((beside / "config.json").read_text(encoding="utf-8"))
-        architecture, several = str(settings["architecture"]), classifier.findings.several
+        architecture, activation = str(settings["architecture"]), activation_of(classifier.head)
         if settings.get("library") == "torchvision":
             outputs, args = classifier.head.outputs, settings.get("model_args")
-            opening = torchvision_opening(architecture, outputs, pre, several, classifier.temperature, args)
+            opening = torchvision_opening(architecture, outputs, pre, activation, classifier.temperature, args)
         else:
-            opening = timm_opening(architecture, pre, several, classifier.temperature)
+            opening = timm_opening(architecture, pre, activation, classifier.temperature)
         text = image_card(
             recipe.options.name,
             version,
@@ -98,6 +101,7 @@ def write_image_bundle(
             card,
             recipe.cautions,
             points,
+            own_rule=not answers_plainly(classifier.head),
         )
         write_text(beside / "README.md", text)
         write_seen(beside, seen)

@@ -40,7 +40,18 @@ pixels = torch.from_numpy(np.array(picture)).float().reshape({size}, {size}, {pl
 mean, std = torch.tensor({mean}), torch.tensor({std})
 pixels = (pixels - mean[:, None, None]) / std[:, None, None]
 with torch.no_grad():
-    probabilities = (model(pixels[None]){temperature}).{last}[0]  # in the order of the labels above
+    {last}
+"""
+
+_LAST = {
+    "softmax": "probabilities = {outputs}.softmax(1)[0]  # in the order of the labels above",
+    "sigmoid": "probabilities = {outputs}.sigmoid()[0]  # in the order of the labels above",
+    None: "logits = {outputs}[0]  # `tunebook predict` makes probabilities of them by a rule of the recipe's own",
+}
+
+_OWN_RULE = """\
+What the answer is, is the recipe's own rule: it need not be the likeliest label. `tunebook predict` goes by it.
+
 """
 
 _SQUARES = {
@@ -69,36 +80,39 @@ class Opening:
     code: str
 
 
-def timm_opening(architecture: str, pre: Preprocessing, several: bool = False, temperature: float = 1.0) -> Opening:
+def timm_opening(
+    architecture: str, pre: Preprocessing, activation: str | None = "softmax", temperature: float = 1.0
+) -> Opening:
     """Open a folder with timm's config.json.
 
     Args:
         architecture: timm's name of it.
         pre: What a picture becomes.
-        several: Whether a picture may have several labels, each with a sigmoid of its own.
+        activation: What makes probabilities of the outputs: softmax, sigmoid, or None where the recipe's head does.
         temperature: What the outputs are divided by.
     """
     channels = "" if pre.channels == 3 else f", in_chans={pre.channels}"
     code = _TIMM.format(architecture=architecture, channels=channels)
-    return Opening("timm", code + _picture(pre, several, temperature))
+    return Opening("timm", code + _picture(pre, activation, temperature))
 
 
 def torchvision_opening(
     architecture: str,
     outputs: int,
     pre: Preprocessing,
-    several: bool = False,
+    activation: str | None = "softmax",
     temperature: float = 1.0,
     args: Mapping[str, Any] | None = None,
 ) -> Opening:
     """Open a folder with the weights of a torchvision model, built with ``args``; see `timm_opening`."""
     told = "".join(f", {name}={value!r}" for name, value in (args or {}).items())
     code = _TORCHVISION.format(architecture=architecture, outputs=outputs, args=told)
-    return Opening("torchvision", code + _picture(pre, several, temperature))
+    return Opening("torchvision", code + _picture(pre, activation, temperature))
 
 
-def _picture(pre: Preprocessing, several: bool, temperature: float) -> str:
+def _picture(pre: Preprocessing, activation: str | None, temperature: float) -> str:
     mode, planes = ("RGB", 3) if pre.channels == 3 else ("L", 1)
+    divided = "" if temperature == 1 else f" / {temperature!r}"
     how = f"Image.Resampling.{pre.interpolation.upper()}"
     return _PICTURE.format(
         mode=mode,
@@ -108,8 +122,7 @@ def _picture(pre: Preprocessing, several: bool, temperature: float) -> str:
         repeated="" if pre.channels == planes else f".expand({pre.channels}, -1, -1)",
         mean=list(pre.mean),
         std=list(pre.std),
-        temperature="" if temperature == 1 else f" / {temperature!r}",
-        last="sigmoid()" if several else "softmax(1)",
+        last=_LAST[activation].format(outputs=f"(model(pixels[None]){divided})"),
     )
 
 
@@ -123,6 +136,7 @@ def image_card(
     facts: Mapping[str, Any],
     cautions: Sequence[str],
     points: Sequence[str],
+    own_rule: bool = False,
 ) -> str:
     """README.md of an image classifier's bundle, with the front matter that hubs read.
 
@@ -136,6 +150,7 @@ def image_card(
         facts: ``data`` and ``training`` (what -> value) and ``scores`` (a line each).
         cautions: What must be said of the model's use, a sentence each.
         points: The operating points, a line each.
+        own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
     """
     # A folder of this machine says nothing elsewhere, and is nobody else's business.
     is_folder = Path(base).expanduser().is_dir()
@@ -172,7 +187,7 @@ Without Tunebook, for pictures of 8 bits a channel (`tunebook predict` also read
 ```python
 {opening.code}```
 
-{chosen}## Data
+{_OWN_RULE if own_rule else ""}{chosen}## Data
 
 {_lines(_told(facts.get("data", {})))}
 

@@ -79,10 +79,10 @@ class ImageClassificationFamily(Family["ImageClassification[Any]"]):
         return fresh_model(self.training_head(recipe, labels, encoded), source, labels, config, encoded)
 
     def training_head(self, recipe: Recipe, labels: Sequence[str], encoded: Encoded) -> Head:
-        """The head with what ``recipe.imbalance`` asks for, from the training rows."""
-        from tunebook.families.image_classification.heads import make_head
+        """The recipe's head with what ``recipe.imbalance`` asks for, from the training rows."""
+        from tunebook.families.image_classification.heads import training_head
 
-        return make_head(labels, recipe.options, encoded.splits["train"].items.targets)  # type: ignore[attr-defined]
+        return training_head(recipe, labels, encoded.splits["train"].items.targets)  # type: ignore[attr-defined]
 
     def training_data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig

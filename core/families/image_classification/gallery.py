@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def _picture(
     light = classifier.preparation.brightness(batch["pixels"], batch["peak"])
     inputs = classifier.preparation.normalised(light)
     try:
-        heat = grad_cam(classifier.model, inputs, classifier.findings.columns[column])
+        heat = grad_cam(classifier.model, inputs, _evidence(classifier, classifier.findings.columns[column]))
     except ValueError as error:  # an architecture without a map of features: the picture alone
         log.debug("no Grad-CAM: %s", error)
         heat = np.zeros(inputs.shape[-2:], dtype=np.float32)
@@ -42,6 +43,13 @@ def _picture(
     truth = "there" if believed.target[row, column] else "not there"
     sure = f"{finding}: {truth}, told with probability {believed.probabilities[row, column]:.2f}"
     return Picture(overlay(_bytes(light), heat), f"{where}. {sure}.", f"{where}, {finding} {truth}")
+
+
+def _evidence(classifier: ImageClassifier, label: int) -> int | Callable[[Tensor], Tensor]:
+    """What is looked for: a label's own output, or its probability where no output is a label's own."""
+    if classifier.head.outputs == len(classifier.labels):
+        return label
+    return lambda outputs: classifier.head.probabilities(outputs)[:, label]
 
 
 def _bytes(light: Tensor) -> NDArray[np.uint8]:

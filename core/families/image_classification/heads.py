@@ -1,110 +1,30 @@
-"""Heads of image classifiers: one label, or several findings; with rare ones made to count."""
+"""The head of an image classifier's options, and what they make of rare labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from tunebook.data.batch import Batch
 from tunebook.errors import UserError
+from tunebook.plugins.contract import broken
 from tunebook.training.head import Head
-from tunebook.training.softmax_head import SoftmaxHead
+from tunebook.training.softmax_head import FindingsHead, SoftmaxHead
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig
+    from tunebook.families.image_classification.recipe import ImageClassification
+
+_TRIED = 64
+"""Rows that show whether a loss looks at weights."""
 
 
-def _doubt(entropy: Tensor) -> Tensor:
-    """One less the probability given to the truth; never 0, where a power below 1 has no slope."""
-    return (-torch.expm1(-entropy)).clamp_min(1e-12)
-
-
-class ImageSoftmaxHead(SoftmaxHead):
-    """One label an image: softmax over a network that takes pixels (or features).
-
-    Args:
-        labels: Number of labels.
-        weights: What a row of each label counts, ``[labels]``; None: one each.
-        gamma: Focal loss (Lin et al. 2017): rows that are told right with probability p count (1 - p) ** gamma.
-    """
-
-    def __init__(self, labels: int, weights: Tensor | None = None, gamma: float = 0.0) -> None:
-        super().__init__(labels)
-        self.weights = weights
-        self.gamma = gamma
-
-    def forward(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Logits ``[batch, labels]``."""
-        logits: Tensor = model(**batch["inputs"])
-        return logits
-
-    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy of each row, weighted, ``[batch]``."""
-        entropy = super().loss(logits, target)
-        if self.gamma:
-            entropy = entropy * _doubt(entropy) ** self.gamma
-        return entropy if self.weights is None else entropy * self.weights.to(entropy.device)[target]
-
-
-class FindingsHead(Head):
-    """Any number of findings an image: a sigmoid each.
-
-    Args:
-        findings: Number of findings.
-        weights: What a row with each finding counts against one without, ``[findings]``; None: the same.
-        gamma: Of the focal loss.
-    """
-
-    kind: ClassVar[str] = "findings"
-    problem_type: ClassVar[str] = "multi_label_classification"
-    multilabel: ClassVar[bool] = True
-
-    def __init__(self, findings: int, weights: Tensor | None = None, gamma: float = 0.0) -> None:
-        self.outputs = findings
-        self.weights = weights
-        self.gamma = gamma
-
-    def forward(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Logits ``[batch, findings]``."""
-        logits: Tensor = model(**batch["inputs"])
-        return logits
-
-    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Binary cross-entropy of each row, averaged over its findings, ``[batch]``."""
-        truth = target.float()
-        entropy = F.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
-        if self.gamma:
-            entropy = entropy * _doubt(entropy) ** self.gamma
-        if self.weights is not None:
-            entropy = entropy * torch.where(truth > 0, self.weights.to(entropy.device), torch.ones_like(truth))
-        return entropy.mean(dim=1)
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Probability of each finding, ``[batch, findings]``; they need not add up to one."""
-        return logits.float().sigmoid()
-
-    def decide(self, probabilities: Tensor) -> Tensor:
-        """Whether each finding is likelier there than not, ``[batch, findings]``."""
-        return (probabilities >= 0.5).long()
-
-
-def make_head(
-    labels: Sequence[str], options: ImageClassificationConfig, targets: NDArray[np.int64] | None = None
-) -> Head:
-    """The head of these options.
-
-    Args:
-        labels: Label or finding names.
-        options: The recipe's.
-        targets: Of the training rows, for weights: label numbers ``[rows]`` or flags ``[rows, findings]``.
-    """
-    kind: Any = ImageSoftmaxHead if options.findings is None else FindingsHead
+def make_head(labels: Sequence[str], options: ImageClassificationConfig) -> Head:
+    """The family's own head of these options."""
     if options.focal_gamma < 0:
         raise UserError(
             "recipe.focal_gamma must be 0 or more",
@@ -113,11 +33,63 @@ def make_head(
             fix="recipe.focal_gamma=2",
         )
     gamma = options.focal_gamma if options.imbalance.name == "focal" else 0.0
-    weights = None
-    if options.imbalance.name == "weights" and targets is not None:
-        weights = _weights(targets, len(labels))
-    head: Head = kind(len(labels), weights, gamma)
+    kind: Any = SoftmaxHead if options.findings is None else FindingsHead
+    head: Head = kind(len(labels), gamma=gamma)
     return head
+
+
+def training_head(recipe: ImageClassification[Any], labels: Sequence[str], targets: NDArray[np.int64]) -> Head:
+    """The recipe's head with what ``recipe.imbalance`` asks for.
+
+    Args:
+        recipe: Makes the head.
+        labels: Label or finding names.
+        targets: Of the training rows: label numbers ``[rows]``, or flags ``[rows, findings]``.
+
+    Raises:
+        BrokenContract: The head is of rows with one label where they may have several, or the other way round.
+        UserError: The head's loss does not look at what ``recipe.imbalance`` asks for.
+    """
+    head = recipe.head(labels)
+    several = targets.ndim == 2
+    if head.multilabel != several:
+        rows = "rows may have several findings (recipe.findings)" if several else "rows have one label"
+        what = f"of its head {type(head).__name__}: multilabel is {head.multilabel}, and {rows}"
+        raise broken(recipe, "head", what, f"give a head with multilabel = {several}")
+    imbalance = recipe.options.imbalance.name
+    if imbalance == "none":
+        return head
+    if not (isinstance(head, (SoftmaxHead, FindingsHead)) and _rebalanced(head, recipe.options, targets)):
+        own = f"the recipe's head {type(head).__name__} has a loss of its own"
+        raise UserError(
+            f"recipe.imbalance={imbalance} has no effect: {own}",
+            code="config.no-effect",
+            where="recipe.imbalance",
+            fix="recipe.imbalance=none",
+        )
+    return head
+
+
+def _rebalanced(
+    head: SoftmaxHead | FindingsHead, options: ImageClassificationConfig, targets: NDArray[np.int64]
+) -> bool:
+    """Make rare labels, or images that are hard to tell, count more; false where the head's loss takes no notice."""
+    head.weights, head.gamma = None, 0.0
+    before = _sample_loss(head, targets)
+    if options.imbalance.name == "focal":
+        head.gamma = options.focal_gamma
+        return head.gamma == 0 or not _sample_loss(head, targets).equal(before)
+    head.weights = _weights(targets, head.outputs)
+    even = bool((head.weights == 1).all())
+    return even or not _sample_loss(head, targets).equal(before)
+
+
+def _sample_loss(head: Head, targets: NDArray[np.int64]) -> Tensor:
+    """The loss of some training rows at made-up logits, ``[rows]``."""
+    chosen = np.random.default_rng(0).permutation(len(targets))[:_TRIED]
+    logits = torch.randn(len(chosen), head.outputs, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return head.loss(logits, torch.from_numpy(targets[chosen]))
 
 
 def _weights(targets: NDArray[np.int64], labels: int) -> Tensor:
@@ -130,13 +102,3 @@ def _weights(targets: NDArray[np.int64], labels: int) -> Tensor:
         return torch.tensor(len(targets) / (labels * counts), dtype=torch.float32)
     positive = targets.sum(axis=0)
     return torch.tensor((len(targets) - positive) / positive, dtype=torch.float32)
-
-
-def start_logits(head: Head, targets: NDArray[np.int64], labels: int) -> Tensor | None:
-    """Logits that give each label its share of the training rows; None where weights make all shares alike."""
-    if getattr(head, "weights", None) is not None:
-        return None
-    if targets.ndim == 1:
-        return head.prior_logits(torch.from_numpy(np.bincount(targets, minlength=labels)).float())
-    share = torch.from_numpy(targets.mean(axis=0)).float()
-    return torch.logit(share)

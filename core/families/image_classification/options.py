@@ -85,7 +85,7 @@ class ImageClassificationConfig(FamilyConfig):
     """Operating points, chosen on the validation rows: {name: "sensitivity 0.95"}, "specificity 0.95",
     "abstain 0.95 0.95" or "threshold 0.5" (default: the recipe's own)."""
     point: str | None = None
-    """The operating point that gives the answer where there is one finding (default: the likelier label)."""
+    """The operating point that gives the answer where there is one finding (default: what the head decides)."""
 
 
 @dataclass

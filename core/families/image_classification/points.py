@@ -10,7 +10,7 @@ from tunebook.families.image_classification.batches import decoding_of
 from tunebook.families.image_classification.findings import findings_of
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, choose_points, parse_rule
 from tunebook.families.image_classification.metrics.report import FEW, point_in_words
-from tunebook.families.image_classification.metrics.temperature import fit_temperature
+from tunebook.families.image_classification.metrics.temperature import fit_head_temperature
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.prepared import Prepared
 from tunebook.plugins.answers import are_texts, given
@@ -65,7 +65,7 @@ def calibrated(prepared: Prepared[ImageClassification[Any]], model: Any) -> tupl
     logits = logits_of(classifier, items, "validation rows", device, config.trainer.progress)
     told = []
     if options.calibrate:
-        fit = fit_temperature(logits, items.targets, findings.several)
+        fit = fit_head_temperature(classifier.head, logits, items.targets)
         # A bound says more of the few rows than of the model: leave its probabilities as they are.
         classifier.temperature = 1.0 if fit.note else fit.value
         told.append(f"temperature: {classifier.temperature:.3f}" + (f" ({fit.note})" if fit.note else ""))

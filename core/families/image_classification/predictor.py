@@ -43,7 +43,7 @@ class ImageClassifier:
         decoding: How files become pictures.
         temperature: Divides the logits; fitted on the validation rows.
         points: Operating points of each finding.
-        point: Name of the one that gives the answer; None: the likelier label.
+        point: Name of the one that gives the answer; None: what the head decides.
     """
 
     model: nn.Module
@@ -106,30 +106,27 @@ class ImageClassifier:
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities ``[rows, labels]`` of logits ``[rows, outputs]``."""
         calibrated = torch.from_numpy(scaled(logits, self.temperature))
-        # In double precision, which the head's own float32 would round away.
-        made = calibrated.sigmoid() if self.findings.several else calibrated.softmax(dim=-1)
-        probabilities: NDArray[np.float64] = made.numpy()
+        probabilities: NDArray[np.float64] = self.head.probabilities(calibrated).double().numpy()
         return probabilities
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
         """The answers: label numbers ``[rows]``, or flags ``[rows, findings]``.
 
-        At the chosen operating point where it takes a side on every row, else the likelier label.
+        At the chosen operating point where it takes a side on every row, else what the head decides.
         """
         chosen = {point.finding: point for point in self.points if point.name == self.point}
+        decided: NDArray[np.int64] = self.head.decide(torch.tensor(probabilities)).long().numpy()
         if self.findings.several:
-            likelier = (probabilities >= 0.5).astype(np.int64)
             for column, name in enumerate(self.labels):
                 if name in chosen and chosen[name].low == chosen[name].high:
-                    likelier[:, column] = answers(chosen[name], probabilities[:, column])
-            return likelier
+                    decided[:, column] = answers(chosen[name], probabilities[:, column])
+            return decided
         only = chosen.get(self.findings.names[0]) if self._is_one_against_none else None
         if only is None or only.low != only.high:
-            likeliest: NDArray[np.int64] = probabilities.argmax(axis=1)
-            return likeliest
+            return decided
         column = self.findings.columns[0]
-        decided: NDArray[np.int64] = np.where(answers(only, probabilities[:, column]) == 1, column, 1 - column)
-        return decided
+        sides: NDArray[np.int64] = np.where(answers(only, probabilities[:, column]) == 1, column, 1 - column)
+        return sides
 
     @property
     def _is_one_against_none(self) -> bool:

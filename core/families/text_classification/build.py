@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from tunebook.config.schema import TrainConfig
@@ -16,7 +15,7 @@ from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
-from tunebook.training.softmax_head import SoftmaxHead
+from tunebook.training.softmax_head import SoftmaxHead, output_names, start_logits
 
 if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification
@@ -27,10 +26,10 @@ def fresh_classifier(
 ) -> nn.Module:
     """The backbone with a fresh classification layer that starts at the labels' shares."""
     head = recipe.head(labels)
-    names = labels if head.outputs == len(labels) else [f"above {label}" for label in labels[: head.outputs]]
+    names = output_names(head, labels)
     model = load_classifier(source, config.model, config.adapt.method, head, names, encoded.tokenizer)
-    targets = torch.from_numpy(encoded.splits["train"].items.targets)  # type: ignore[attr-defined]
-    start_at(model, head.prior_logits(targets.bincount(minlength=len(labels)).float()))
+    targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    start_at(model, start_logits(head, targets, len(labels)))
     return model
 
 

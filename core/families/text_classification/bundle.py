@@ -29,6 +29,7 @@ from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
 from tunebook.recipe import Head
+from tunebook.training.softmax_head import answers_plainly
 
 if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification
@@ -92,7 +93,7 @@ def _write_into(
         golden=[golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
     )
     write_json(folder / FILE, manifest.to_json())
-    write_text(folder / "README.md", text_card(manifest, config, card))
+    write_text(folder / "README.md", text_card(manifest, config, card, own_rule=not answers_plainly(classifier.head)))
 
 
 def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:

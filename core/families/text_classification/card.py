@@ -38,6 +38,11 @@ answer = (exceeds > 0.5).sum(dim=1)                        # index into {names}
 ```
 """
 
+_OWN_RULE = """\
+The recipe's head makes probabilities and answers of the outputs by a rule of its own, which a plain `pipeline` does not
+know. `tunebook predict` goes by it.
+"""
+
 _ZERO_SHOT = """\
 This model was not trained: it compares the mean of its hidden states for a text with those for a description
 of each label (see `options.descriptions` in tunebook.json). There is no classification layer; `tunebook
@@ -45,8 +50,15 @@ predict` does the comparison.
 """
 
 
-def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any]) -> str:
-    """README.md of a text classifier's bundle, with the front matter that hubs read."""
+def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], own_rule: bool = False) -> str:
+    """README.md of a text classifier's bundle, with the front matter that hubs read.
+
+    Args:
+        manifest: What the bundle says of itself.
+        config: The run's config.
+        facts: ``data``, ``training`` and ``scores``.
+        own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
+    """
     usage = {
         "zero_shot": _ZERO_SHOT,
         "ordinal": _ORDINAL.format(
@@ -55,7 +67,7 @@ def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any])
             names=manifest.labels,
             max_length=manifest.max_length,
         ),
-    }.get(manifest.head, _SOFTMAX.format(max_length=manifest.max_length))
+    }.get(manifest.head, _OWN_RULE if own_rule else _SOFTMAX.format(max_length=manifest.max_length))
     data = "\n".join(f"- {key}: {value}" for key, value in facts.get("data", {}).items())
     training = "\n".join(f"- {key}: {value}" for key, value in facts.get("training", {}).items())
     scores = "\n".join(f"- {line}" for line in facts.get("scores", ()))

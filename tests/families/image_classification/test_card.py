@@ -79,7 +79,7 @@ def test_the_code_opens_weights_of_torchvision(tmp_path: Path, picture: Path) ->
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     pre = Preprocessing(64, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     card = _card(
-        torchvision_opening("resnet50", 2, pre, several=True, temperature=2.5, args={"width_per_group": 16}),
+        torchvision_opening("resnet50", 2, pre, activation="sigmoid", temperature=2.5, args={"width_per_group": 16}),
         "torchvision/resnet50",
     )
     expected = (_expected(model, picture, pre) / 2.5).sigmoid()

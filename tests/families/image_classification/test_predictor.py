@@ -11,6 +11,7 @@ from scipy.special import expit, softmax
 from torch import nn
 
 from tests.user_error import user_error
+from tunebook import SoftmaxHead
 from tunebook.families.image_classification.findings import find_findings
 from tunebook.families.image_classification.heads import make_head
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
@@ -124,3 +125,22 @@ def test_a_point_that_is_not_there_or_cannot_answer_is_refused() -> None:
     assert caught.value.fix == "choose from: screening, confirming"
     with user_error("config.conflict", where="recipe.point", match="2 exclude each other"):
         check_point("screening", three)
+
+
+class Careful(SoftmaxHead):
+    """Ill from a tenth on."""
+
+    def decide(self, probabilities: torch.Tensor) -> torch.Tensor:
+        return (probabilities[:, 0] < 0.1).long()
+
+
+def test_the_heads_own_answer_wins_unless_a_point_is_chosen() -> None:
+    made = classifier(("ill", "normal"), points=BOTH)
+    made.head = Careful(2)
+    assert made.decide(PAIRS).tolist() == [0, 0, 0, 0, 1]
+    assert made.predictions(PAIRS) == ["ill", "ill", "ill", "ill", "normal"]
+    made.point = "confirming"
+    assert made.decide(PAIRS).tolist() == [0, 1, 1, 1, 1], "a chosen point keeps its meaning"
+    made.point = "sure"
+    assert made.decide(PAIRS).tolist() == [0, 0, 0, 0, 1], "where it abstains, the head decides"
+    assert made.predictions(PAIRS) == ["ill", "abstain", "abstain", "abstain", "normal"]

@@ -7,7 +7,7 @@ not whether rightly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 _LAYERS = ("permute", "features", "layer4", "trunk_output", "conv5", "Mixed_7c", "inception5b", "layers")
 
 
-def grad_cam(model: nn.Module, pixels: Tensor, output: int) -> NDArray[np.float32]:
+def grad_cam(model: nn.Module, pixels: Tensor, output: int | Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
     """Map where one picture raises one output of a timm or torchvision network.
 
     Convolutional networks are looked at before their pooling. Transformers with a class token are looked at before
@@ -31,7 +31,8 @@ def grad_cam(model: nn.Module, pixels: Tensor, output: int) -> NDArray[np.float3
     Args:
         model: The network, in any state; it is run in evaluation mode and left as it was found.
         pixels: ``[1, channels, height, width]``, prepared as for training, on the model's device.
-        output: Index into the network's outputs ``[1, outputs]``, before any softmax or sigmoid.
+        output: Index into the network's outputs ``[1, outputs]``, before any softmax or sigmoid; or what makes the
+            number ``[1]`` of them that is looked for.
 
     Returns:
         ``[height, width]``, 0 where the picture speaks least for the output to 1 where it does most; all zeros
@@ -46,7 +47,7 @@ def grad_cam(model: nn.Module, pixels: Tensor, output: int) -> NDArray[np.float3
         features, outputs = _run(model, leaf)
         if not isinstance(features, Tensor) or features.ndim not in (3, 4):
             raise ValueError(f"{type(model).__name__} has no one feature map")
-        (gradient,) = torch.autograd.grad(outputs[0, output], features)
+        (gradient,) = torch.autograd.grad(output(outputs)[0] if callable(output) else outputs[0, output], features)
         features, gradient = (_as_map(model, each.detach().float(), pixels) for each in (features, gradient))
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     heat = (weights * features).sum(1, keepdim=True).relu()

@@ -16,21 +16,21 @@ from torch import Tensor, nn
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.files import write_atomically
+from tunebook.training.head import Head
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.predictor import ImageClassifier
 
 OPSET = 18
-_ACTIVATIONS = ("softmax", "sigmoid")
 _LARGEST = 2_000_000_000  # bytes; protobuf holds no message over 2 GiB
 
 
 class PixelsToProbabilities(nn.Module):
-    """Normalisation, the model, temperature and softmax or sigmoid, one after the other.
+    """Normalisation, the model, temperature and the head's probabilities, one after the other.
 
     Args:
         model: Gives logits ``[batch, outputs]``.
-        head_activation: softmax or sigmoid.
+        head: Makes probabilities of logits.
         temperature: What the logits are divided by.
         pre: What the model was trained on.
     """
@@ -38,42 +38,40 @@ class PixelsToProbabilities(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, head_activation: str, temperature: float, pre: Preprocessing) -> None:
+    def __init__(self, model: nn.Module, head: Head, temperature: float, pre: Preprocessing) -> None:
         super().__init__()
-        if head_activation not in _ACTIVATIONS:
-            raise ValueError(f"head_activation must be one of {_ACTIVATIONS}")
         self.model = model
-        self.is_softmax = head_activation == "softmax"
+        self.head = head
         self.temperature = temperature
         self.register_buffer("mean", torch.tensor(pre.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(pre.std).view(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Probabilities ``[batch, outputs]`` of pixels ``[batch, channels, size, size]`` in 0 to 1."""
-        logits: Tensor = self.model((pixels - self.mean) / self.std) / self.temperature
-        return logits.softmax(-1) if self.is_softmax else logits.sigmoid()
+        """Probabilities ``[batch, labels]`` of pixels ``[batch, channels, size, size]`` in 0 to 1."""
+        logits = self.head.forward(self.model, {"inputs": {"x": (pixels - self.mean) / self.std}})
+        return self.head.probabilities(logits / self.temperature)
 
 
 def export_onnx(
-    model: nn.Module, head_activation: str, temperature: float, pre: Preprocessing, file: Path, labels: Sequence[str]
+    model: nn.Module, head: Head, temperature: float, pre: Preprocessing, file: Path, labels: Sequence[str]
 ) -> None:
     """Write a model as a single ONNX file: ``pixels`` in, ``probabilities`` out, any number of pictures at once.
 
-    The file's metadata name the labels, in the order of the outputs, and how a picture is brought to size.
+    The file's metadata name the labels, in the order of the probabilities, and how a picture is brought to size.
 
     Args:
         model: A plain model, adapters merged; it is on the CPU while it is written.
-        head_activation: softmax (one label) or sigmoid (several findings).
+        head: Makes probabilities of logits; what it decides is not in the file.
         temperature: What the logits are divided by.
         pre: What the model was trained on; the normalisation goes into the file, the resizing does not.
         file: Where to write.
-        labels: What each output is called, ``[outputs]``.
+        labels: What each probability is of.
 
     Raises:
         UserError: onnx is not installed, or it has no words for this model.
     """
     _check_installed()
-    whole = PixelsToProbabilities(model, head_activation, temperature, pre)
+    whole = PixelsToProbabilities(model, head, temperature, pre)
     was_training, device = model.training, next(model.parameters()).device
     try:
         proto = _exported(whole.cpu().eval(), pre)
@@ -161,7 +159,6 @@ def _quiet() -> Iterator[None]:
 
 def export_classifier(classifier: ImageClassifier, output: Path) -> str:
     """Write a bundle's model; returns what the file takes and gives, in words."""
-    activation = "sigmoid" if classifier.findings.several else "softmax"
     pre = classifier.preparation.preprocessing
-    export_onnx(classifier.model, activation, classifier.temperature, pre, output, classifier.labels)
+    export_onnx(classifier.model, classifier.head, classifier.temperature, pre, output, classifier.labels)
     return f"{pre.channels} x {pre.size} x {pre.size} in, {len(classifier.labels)} probabilities out"

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
-from tunebook.families.image_classification.metrics.temperature import fit_temperature, scaled
+from tunebook.families.image_classification.metrics.temperature import fit_head_temperature, fit_temperature, scaled
+from tunebook.recipe import Head
+from tunebook.training.softmax_head import FindingsHead, SoftmaxHead
 
 
 def _simulated(temperature: float, multilabel: bool, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -72,3 +75,39 @@ def test_large_logits_do_not_overflow() -> None:
 def test_scaling_divides_and_keeps_the_order() -> None:
     logits = np.array([[2.0, -1.0], [0.5, 4.0]])
     assert scaled(logits, 2.0).tolist() == [[1.0, -0.5], [0.25, 2.0]]
+
+
+class OwnSoftmax(SoftmaxHead):
+    """The same probabilities, by a rule that is not known from outside."""
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        raised = (logits - logits.max(dim=-1, keepdim=True).values).exp()
+        return raised / raised.sum(dim=-1, keepdim=True)
+
+
+class OwnSigmoid(FindingsHead):
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return 1 / (1 + (-logits).exp())
+
+
+@pytest.mark.parametrize(("head", "own"), [(SoftmaxHead(4), OwnSoftmax(4)), (FindingsHead(4), OwnSigmoid(4))])
+def test_the_temperature_is_that_of_the_heads_own_probabilities(head: Head, own: Head) -> None:
+    logits, target = _simulated(2.0, head.multilabel, 80)
+    usual = fit_head_temperature(head, logits, target)
+    assert usual == fit_temperature(logits, target, head.multilabel)
+    found = fit_head_temperature(own, logits, target)
+    assert found.value == pytest.approx(usual.value, rel=1e-4) and found.note is None
+
+
+def test_a_head_whose_probabilities_say_nothing_of_it_is_told() -> None:
+    logits, _ = _simulated(1.0, False, 50)
+    certain = fit_head_temperature(OwnSoftmax(4), logits, logits.argmax(1))
+    assert certain.value == 0.05 and "bound" in str(certain.note)
+
+    class Deaf(SoftmaxHead):
+        def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(logits, 1 / logits.shape[1])
+
+    alike = fit_head_temperature(Deaf(4), logits, logits.argmax(1))
+    assert alike.value == 1.0 and "alike" in str(alike.note)
+    assert fit_head_temperature(OwnSoftmax(4), np.zeros((0, 4)), np.zeros(0, dtype=int)).value == 1.0

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tests.user_error import user_error
+from tunebook import FindingsHead, Head, SoftmaxHead
 from tunebook.config.schema import Method
 from tunebook.families.image_classification.model.image import Preprocessing, load_image_model
 from tunebook.families.image_classification.model.image_source import find_image_model
@@ -27,8 +28,17 @@ def tiny(name: str) -> nn.Module:
     return load_image_model(find_image_model(config, weights=False), config, Method.scratch, 3, PRE)
 
 
-@pytest.mark.parametrize(("name", "activation"), [("test_vit", "softmax"), ("test_resnet", "sigmoid")])
-def test_onnxruntime_gives_the_probabilities_of_torch_for_any_batch(name: str, activation: str, tmp_path: Path):
+class Squared(SoftmaxHead):
+    """Probabilities of its own."""
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.square() / logits.square().sum(dim=-1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("test_vit", SoftmaxHead(3)), ("test_resnet", FindingsHead(3)), ("test_resnet", Squared(3))]
+)
+def test_onnxruntime_gives_the_probabilities_of_torch_for_any_batch(name: str, head: Head, tmp_path: Path):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     model = tiny(name).train()
@@ -37,7 +47,7 @@ def test_onnxruntime_gives_the_probabilities_of_torch_for_any_batch(name: str, a
             parameter.add_(0.02 * torch.randn_like(parameter))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     file = tmp_path / "model.onnx"
-    export_onnx(model, activation, 1.6, PRE, file, ["a", "b", "ç"])
+    export_onnx(model, head, 1.6, PRE, file, ["a", "b", "ç"])
     assert model.training and all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"], "a single file"
 
@@ -46,7 +56,9 @@ def test_onnxruntime_gives_the_probabilities_of_torch_for_any_batch(name: str, a
         pixels = torch.rand(rows, 1, 32, 32)
         with torch.no_grad():
             logits = model.eval()((pixels - 0.4) / 0.25) / 1.6
-        expected = torch.softmax(logits, 1) if activation == "softmax" else torch.sigmoid(logits)
+        squares = logits.square() / logits.square().sum(1, keepdim=True)
+        by_head = {SoftmaxHead: torch.softmax(logits, 1), FindingsHead: torch.sigmoid(logits), Squared: squares}
+        expected = by_head[type(head)]
         (got,) = session.run(["probabilities"], {"pixels": pixels.numpy()})
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, expected.numpy(), atol=1e-4)
@@ -62,10 +74,5 @@ def test_onnxruntime_gives_the_probabilities_of_torch_for_any_batch(name: str, a
 def test_without_the_packages_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with user_error("package.missing", match="onnxscript") as caught:
-        export_onnx(tiny("test_resnet"), "softmax", 1.0, PRE, tmp_path / "model.onnx", ["a", "b", "c"])
+        export_onnx(tiny("test_resnet"), SoftmaxHead(3), 1.0, PRE, tmp_path / "model.onnx", ["a", "b", "c"])
     assert caught.value.fix == "pip install 'tunebook[onnx]'" and not list(tmp_path.iterdir())
-
-
-def test_an_unknown_activation_is_a_mistake_in_the_code(tmp_path: Path):
-    with pytest.raises(ValueError, match="softmax"):
-        export_onnx(tiny("test_resnet"), "relu", 1.0, PRE, tmp_path / "model.onnx", ["a", "b", "c"])
