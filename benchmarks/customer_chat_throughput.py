@@ -192,7 +192,6 @@ def prepared(folder: Path) -> Any:
         ModelConfig,
         OptimConfig,
         Precision,
-        Schedule,
         TrainConfig,
         TrainerConfig,
     )
@@ -210,7 +209,7 @@ def prepared(folder: Path) -> Any:
             too_long=TooLong.split_turns,
         ),
         model=ModelConfig(name=str(folder / "model")),
-        optim=OptimConfig(lr=LR, weight_decay=DECAY, schedule=Schedule.constant, warmup=0.0),
+        optim=OptimConfig(lr=LR, weight_decay=DECAY, schedule="constant", warmup=0.0),
         trainer=TrainerConfig(
             max_epochs=1, progress=False, precision=Precision.float32, gradient_clip=CLIP, checkpoint_every=10**6
         ),

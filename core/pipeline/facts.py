@@ -45,7 +45,8 @@ def training_facts(prepared: Prepared[Any], fitted: Fitted | None) -> dict[str, 
     if fitted is not None:
         facts |= {
             "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",
-            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule.name}",
+            "optimizer": config.optim.name,
+            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule}",
             "batch size": f"{config.data.batch_size} x {config.trainer.accumulate_grad_batches}",
         }
     return facts

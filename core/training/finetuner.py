@@ -15,7 +15,8 @@ from tunebook.data.batch import Batch
 from tunebook.models.adapt import check_adapters
 from tunebook.training.finite import check_finite
 from tunebook.training.head import Head
-from tunebook.training.optim import group_factors, learning_rate_factor, parameter_groups
+from tunebook.training.optimizers import make_optimizer
+from tunebook.training.schedules import group_factors, learning_rate_factor
 
 
 class FineTuner(LightningModule):
@@ -25,7 +26,7 @@ class FineTuner(LightningModule):
         model: The network, a plain transformers or timm model.
         head: Loss and prediction.
         metrics: What validation measures; cloned.
-        optim: AdamW and schedule.
+        optim: The optimizer and its schedule; ``lr`` must be set.
         total_steps: Optimizer steps of the whole run. Counted by the caller: asking the trainer for
             ``estimated_stepping_batches`` before a resume loses the loader's position.
         gradient_clip: Largest norm of the gradient; None: no clipping.
@@ -115,15 +116,9 @@ class FineTuner(LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the parameter groups, and a schedule by optimizer step."""
+        """The optimizer over the parameter groups, and a schedule by optimizer step."""
         optim = self.optim
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, optim, self.unfreeze_steps),
-            lr=optim.lr or 0.0,  # each group has its own
-            betas=(optim.beta1, optim.beta2),
-            eps=optim.eps,
-            fused=True,  # seven times faster than torch's default on a CPU
-        )
-        factor = learning_rate_factor(optim.schedule, optim.warmup, self.total_steps)
+        optimizer = make_optimizer(self.model, optim, self.unfreeze_steps)
+        factor = learning_rate_factor(optim.schedule, optim.warmup, self.total_steps, optim.schedule_args)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, group_factors(optimizer.param_groups, factor))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -35,4 +35,12 @@ def test_open_numbers_follow_the_rule(method, parameters, steps_per_epoch, lr, e
 def test_given_numbers_stay():
     config = TrainConfig(recipe={}, optim=OptimConfig(lr=0.5), trainer=TrainerConfig(max_epochs=7))
     settled = resolve_defaults(config, TrainingContext(Method.full, LARGE, 10))
-    assert settled == replace(config)
+    whole = OptimConfig(lr=0.5, weight_decay=0.01, beta1=0.9, beta2=0.999, eps=1e-8)
+    assert settled == replace(config, optim=whole)
+
+
+def test_other_optimizers_start_from_a_multiple_of_the_rate_for_adamw():
+    for name, rate in (("sgd", 5e-3), ("adafactor", 1e-3), ("muon", 5e-5)):
+        config = TrainConfig(recipe={}, optim=OptimConfig(name=name))
+        settled = resolve_defaults(config, TrainingContext(Method.full, LARGE, 100))
+        assert settled.optim.lr == pytest.approx(rate)

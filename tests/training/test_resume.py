@@ -114,6 +114,9 @@ VARIANTS = {
     "early stop": ["trainer.early_stop=1", "trainer.max_epochs=6", "optim.lr=1e-6"],
     "workers": ["data.num_workers=2"],
     "max steps": ["trainer.max_steps=17"],
+    "sgd": ["optim.name=sgd", "optim.nesterov=true", "optim.schedule=cosine_restarts"],
+    "adafactor": ["optim.name=adafactor", "optim.schedule=wsd", "adapt.unfreeze_epochs=1"],
+    "muon": ["optim.name=muon", "optim.schedule=one_cycle"],
     "softmax to ordinal": ["recipe.head=ordinal", "data.labels=[bad,good]"],
 }
 
