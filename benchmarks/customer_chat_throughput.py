@@ -185,12 +185,12 @@ def memory(what: str) -> float:
 
 def prepared(folder: Path) -> Any:
     """The run before its training, as `tunebook train recipe=customer_chat` makes it."""
+    from tunebook.config.optim import OptimConfig
     from tunebook.config.schema import (
         DataConfig,
         LoggerConfig,
         LoggerName,
         ModelConfig,
-        OptimConfig,
         Precision,
         TrainConfig,
         TrainerConfig,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tunebook.config.schema import OptimConfig
+from tunebook.config.optim import OptimConfig
 from tunebook.errors import UserError
 from tunebook.plugins.parts import check_option_names, check_part_name
 

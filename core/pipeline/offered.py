@@ -20,3 +20,7 @@ def check_offered(config: TrainConfig) -> None:
         from tunebook.training.schedules import find_shape
 
         find_shape(config.optim.schedule, config.optim.schedule_args)
+    if config.trainer.callbacks:
+        from tunebook.training.callbacks import check_callback_options
+
+        check_callback_options(config.trainer.callbacks)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from tunebook.config.callbacks import check_callbacks
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.optimizers import check_optim
 from tunebook.config.own import family_of, own_config
@@ -35,6 +36,7 @@ def typed(config: Any) -> TrainConfig:
     assert isinstance(made, TrainConfig)
     _check_ranges(made)
     check_optim(made.optim)
+    check_callbacks(made.trainer.callbacks)
     return absolute_paths(made, family.options.paths)
 
 

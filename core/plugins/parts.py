@@ -61,6 +61,31 @@ def check_part_name(kind: str, name: str, built_in: Collection[str], where: str)
     raise UserError(f"There is no {kind} named '{name}'.", where=where, fix=f"{hint}{listed}")
 
 
+def named_parts(given: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
+    """Names with their options, from a list such as ``[a, {b: {x: 1}}]``.
+
+    Args:
+        given: The value in the config.
+        where: Its key.
+
+    Raises:
+        UserError: It is no such list, or names one twice.
+    """
+    named: list[tuple[str, dict[str, Any]]] = []
+    for entry in given:
+        pairs = list(entry.items()) if isinstance(entry, dict) else [(entry, {})]
+        if len(pairs) != 1 or not isinstance(pairs[0][0], str) or not isinstance(pairs[0][1] or {}, dict):
+            raise UserError(
+                f"{where} is a list of names, each perhaps with its options.",
+                where=where,
+                fix=f"'{where}=[one,{{another:{{option: 1}}}}]'",
+            )
+        if pairs[0][0] in [name for name, _ in named]:
+            raise UserError(f"{where} names '{pairs[0][0]}' twice.", where=where, fix="name it once")
+        named.append((pairs[0][0], pairs[0][1] or {}))
+    return named
+
+
 def load_part(kind: str, name: str, where: str) -> Callable[..., Any]:
     """Import a part that a distribution offers.
 

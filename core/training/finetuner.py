@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
-from tunebook.config.schema import OptimConfig
+from tunebook.config.optim import OptimConfig
 from tunebook.data.batch import Batch
 from tunebook.models.adapt import check_adapters
 from tunebook.training.finite import check_finite

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from tunebook.config.optim import OptimConfig
 from tunebook.config.optimizers import resolve_optim
-from tunebook.config.schema import OptimConfig
 from tunebook.models.layers import classifier_names, is_head, plain_model
 
 

@@ -236,6 +236,7 @@ LIGHT = {
     "unknown optimizer": ["train", "recipe=review_sentiment", "optim.name=sdg"],
     "unknown schedule": ["train", "recipe=review_sentiment", "optim.schedule=cosin"],
     "option of another optimizer": ["train", "recipe=review_sentiment", "optim.momentum=0.9"],
+    "unknown callback": ["train", "recipe=review_sentiment", "trainer.callbacks=[lr_monitor]"],
     "added key": ["train", "recipe=review_sentiment", "+optim.lrr=1"],
 }
 HEAVY = {

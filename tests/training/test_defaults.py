@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tunebook.config.schema import Method, OptimConfig, TrainConfig, TrainerConfig
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import Method, TrainConfig, TrainerConfig
 from tunebook.training.defaults import TrainingContext, resolve_defaults
 
 SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from tests.user_error import user_error
 from tunebook import FineTuneData, FineTuner, SoftmaxHead
-from tunebook.config.schema import OptimConfig
+from tunebook.config.optim import OptimConfig
 from tunebook.data.module import Examples
 from tunebook.families.text_classification.batches import TextItems, pad_batch
 from tunebook.families.text_classification.tokens import TokenRows

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, BertConfig, LlamaConfig
 
-from tunebook.config.schema import AdaptConfig, Method, OptimConfig
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import AdaptConfig, Method
 from tunebook.models.adapt import adapt
 from tunebook.models.layers import is_head
 from tunebook.training.optim import count_parameters, layer_of, parameter_groups

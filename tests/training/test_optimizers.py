@@ -11,8 +11,8 @@ from torch import nn
 
 from tests.training.offered import offer
 from tests.training.test_optim import bert
+from tunebook.config.optim import OptimConfig
 from tunebook.config.optimizers import OPTIMIZERS, check_optim, resolve_optim
-from tunebook.config.schema import OptimConfig
 from tunebook.errors import UserError
 from tunebook.training.optim import layer_of, parameter_groups
 from tunebook.training.optimizers import make_optimizer

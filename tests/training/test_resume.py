@@ -16,6 +16,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
+from tests.training.offered import offer
+from tests.training.test_callbacks import COOLING
 from tunebook.cli.train import train_in
 from tunebook.config.command import register_schemas
 from tunebook.models.source import STARTERS
@@ -116,6 +118,9 @@ VARIANTS = {
     "max steps": ["trainer.max_steps=17"],
     "sgd": ["optim.name=sgd", "optim.nesterov=true", "optim.schedule=cosine_restarts"],
     "adafactor": ["optim.name=adafactor", "optim.schedule=wsd", "adapt.unfreeze_epochs=1"],
+    "moving average": ["trainer.callbacks=[learning_rate_monitor,{ema_weight_averaging:{decay:0.9}}]"],
+    "moving average of adapters": ["trainer.callbacks=[{ema_weight_averaging:{decay:0.9}}]", "adapt=lora"],
+    "callback of a package": ["trainer.callbacks=[{cooling:{factor:0.8}}]"],
     "muon": ["optim.name=muon", "optim.schedule=one_cycle"],
     "softmax to ordinal": ["recipe.head=ordinal", "data.labels=[bad,good]"],
 }
@@ -124,6 +129,7 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_resume_from_every_checkpoint_gives_the_same_run(tmp_path, cache, monkeypatch, variant):
     monkeypatch.setattr(checkpoints_module, "_KEEP", 1000)
+    offer(tmp_path, monkeypatch, "cooling_parts", COOLING, callbacks={"cooling": "Cooling"})
     rows = write_reviews(tmp_path / "reviews.csv", 50)
     whole = start(tmp_path / "whole", rows, VARIANTS[variant])
     train_in(read_config(whole), whole)

@@ -39,7 +39,7 @@ def test_the_schedule_is_that_of_transformers():
         (
             "cosine_restarts",
             {"cycles": 4},
-            partial(hf.get_cosine_with_hard_restarts_schedule_with_warmup, num_cycles=4),
+            partial(restarts, num_cycles=4),
         ),
         ("polynomial", {"power": 3.0}, partial(hf.get_polynomial_decay_schedule_with_warmup, lr_end=0.0, power=3.0)),
         ("inverse_sqrt", {}, lambda optimizer, rise, _: hf.get_inverse_sqrt_schedule(optimizer, rise)),
