@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from tunebook.config.parts import check_option_names, check_part_name, named_parts
 from tunebook.errors import UserError
-from tunebook.plugins.parts import check_option_names, check_part_name, named_parts
 
 KEY = "trainer.callbacks"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunebook.config.optim import OptimConfig
+from tunebook.config.parts import check_option_names, check_part_name
 from tunebook.errors import UserError
-from tunebook.plugins.parts import check_option_names, check_part_name
 
 KEYS = ("weight_decay", "beta1", "beta2", "eps", "momentum", "nesterov")
 """Keys of ``optim`` that some optimizers take and others do not."""

@@ -126,6 +126,15 @@ class LabelledDataConfig(DataConfig):
 
 
 @dataclass
+class AugmentedDataConfig(LabelledDataConfig):
+    """Rows with a label, whose training batches installed packages can change."""
+
+    augmentations: list[Any] = field(default_factory=list)
+    """What changes training rows, by the names that installed packages offer, each perhaps with its options:
+    [speckle,{word_dropout:{share: 0.1}}] (not with adapt=head)."""
+
+
+@dataclass
 class ModelConfig:
     """The pre-trained model that is tuned."""
 

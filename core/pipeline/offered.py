@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from tunebook.config.optimizers import OPTIMIZERS, SCHEDULES
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
+from tunebook.errors import UserError
 
 
 def check_offered(config: TrainConfig) -> None:
     """Import the packages' parts that the config names, and look at their options; imports nothing where it names none.
 
     Raises:
-        UserError: One cannot be imported, or does not take its options.
+        UserError: One cannot be imported, does not take its options, or has no effect here.
     """
     if config.optim.name not in OPTIMIZERS:
         from tunebook.training.optimizers import check_offered_optimizer
@@ -24,3 +25,14 @@ def check_offered(config: TrainConfig) -> None:
         from tunebook.training.callbacks import check_callback_options
 
         check_callback_options(config.trainer.callbacks)
+    named = config.data.augmentations if isinstance(config.data, AugmentedDataConfig) else []
+    if named:
+        from tunebook.data.augmentations import make_augmentations
+
+        if config.adapt.method in (Method.head, Method.none):
+            raise UserError(
+                f"data.augmentations has no effect with adapt={config.adapt.method.name}, which sees each row once.",
+                where="data.augmentations",
+                fix="leave it out, or adapt=full",
+            )
+        make_augmentations(named, None, config.seed)

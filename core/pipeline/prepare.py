@@ -14,7 +14,8 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.optimizers import check_optim
 from tunebook.config.own import family_of, own_config
-from tunebook.config.schema import LabelledDataConfig, Method, TrainConfig
+from tunebook.config.parts import check_named_parts
+from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.errors import UserError
@@ -37,6 +38,8 @@ def typed(config: Any) -> TrainConfig:
     _check_ranges(made)
     check_optim(made.optim)
     check_callbacks(made.trainer.callbacks)
+    if isinstance(made.data, AugmentedDataConfig):
+        check_named_parts("augmentation", made.data.augmentations, "data.augmentations")
     return absolute_paths(made, family.options.paths)
 
 

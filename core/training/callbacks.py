@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor,
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tunebook.config.callbacks import CALLBACKS, KEY, check_callbacks
+from tunebook.config.parts import check_part_options, load_part
 from tunebook.errors import UserError
-from tunebook.plugins.parts import check_part_options, load_part
 
 
 class AveragedWeights(EMAWeightAveraging):

@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 
 from tunebook.config.optim import OptimConfig
 from tunebook.config.optimizers import KEYS, OPTIMIZERS, check_optim, resolve_optim
+from tunebook.config.parts import check_part_options, load_part
 from tunebook.errors import UserError
-from tunebook.plugins.parts import check_part_options, load_part
 from tunebook.training.muon import MuonWithAdamW
 from tunebook.training.optim import parameter_groups
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tunebook.config.optimizers import SCHEDULES
-from tunebook.plugins.parts import check_part_options, load_part
+from tunebook.config.parts import check_part_options, load_part
 
 Shape = Callable[..., float]
 """``shape(step, warmup_steps, total_steps, **options)``: the factor at a step after the warm-up."""

@@ -86,6 +86,20 @@ def named_parts(given: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
     return named
 
 
+def check_named_parts(
+    kind: str, given: Any, where: str, built_in: Collection[str] = ()
+) -> list[tuple[str, dict[str, Any]]]:
+    """Names with their options, each of a part that exists; nothing is imported.
+
+    Raises:
+        UserError: As `named_parts` and `check_part_name`.
+    """
+    named = named_parts(given, where)
+    for name, _ in named:
+        check_part_name(kind, name, built_in, where)
+    return named
+
+
 def load_part(kind: str, name: str, where: str) -> Callable[..., Any]:
     """Import a part that a distribution offers.
 
@@ -113,7 +127,7 @@ def load_part(kind: str, name: str, where: str) -> Callable[..., Any]:
 
 
 def check_part_options(
-    part: Callable[..., Any], options: Mapping[str, Any], where: str, given: Collection[str]
+    part: Callable[..., Any], options: Mapping[str, Any], where: str, given: Collection[str] = ()
 ) -> None:
     """Refuse options that a part's signature does not take, or lacks.
 
