@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from tunebook.config.optim import OptimConfig
 from tunebook.data.batch import Batch
+from tunebook.errors import UserError
 from tunebook.models.adapt import check_adapters
 from tunebook.training.finite import check_finite
 from tunebook.training.head import Head
@@ -22,6 +23,10 @@ from tunebook.training.schedules import group_factors, learning_rate_factor
 class FineTuner(LightningModule):
     """One step for all stages: forward, loss, metrics.
 
+    A training batch holds ``inputs`` (what `Head.forward` gives to the model), ``target`` ``[batch]``, ``row``
+    ``[batch]`` (the number of each row) and ``normalizer`` (what the sum of the batch's losses is divided by); a
+    validation batch needs the first two.
+
     Args:
         model: The network, a plain transformers or timm model.
         head: Loss and prediction.
@@ -29,7 +34,7 @@ class FineTuner(LightningModule):
         optim: The optimizer and its schedule; ``lr`` must be set.
         total_steps: Optimizer steps of the whole run. Counted by the caller: asking the trainer for
             ``estimated_stepping_batches`` before a resume loses the loader's position.
-        gradient_clip: Largest norm of the gradient; None: no clipping.
+        gradient_clip: Largest norm of the gradient; None: what the Trainer's ``gradient_clip_val`` says.
         unfreeze_steps: Optimizer steps over which the backbone is unfrozen from the top; 0: all learns at once.
         where: Names a training row, for messages.
     """
@@ -78,11 +83,29 @@ class FineTuner(LightningModule):
         return losses.sum() / units.sum().clamp(min=1)
 
     def on_fit_start(self) -> None:
-        """Switches dropout on: from_pretrained hands models out in evaluation mode, and Lightning keeps it."""
+        """Switches dropout on: from_pretrained hands models out in evaluation mode, and Lightning keeps it.
+
+        Raises:
+            UserError: This module and the Trainer both limit the gradient.
+        """
+        if self.gradient_clip is not None and self.trainer.gradient_clip_val is not None:
+            raise UserError(
+                "The gradient has two limits.",
+                where=f"FineTuner(gradient_clip={self.gradient_clip:g}), "
+                f"Trainer(gradient_clip_val={self.trainer.gradient_clip_val:g})",
+                fix="give one of them",
+            )
         self.model.train()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, scaled so that an optimizer step averages over all of its rows."""
+        missing = [key for key in ("target", "row", "normalizer") if key not in batch]
+        if missing:
+            raise UserError(
+                f"A training batch has no '{missing[0]}'.",
+                where=f"it has {', '.join(sorted(batch))}",
+                fix="FineTuneData adds 'normalizer'; in batches of your own it is the number of rows",
+            )
         return self._step(batch, "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -96,18 +119,33 @@ class FineTuner(LightningModule):
         self.validation_metrics.reset()
         self.validation_loss.reset()
 
-    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Measures the gradient before each optimizer step, clips it, and stops where it is not finite."""
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Measures the gradient before each optimizer step, clips it, and stops where it is not finite.
+
+        Args:
+            optimizer: Lightning's.
+            gradient_clip_val: The Trainer's limit, which holds where this module has none.
+            gradient_clip_algorithm: Whether that is of the "norm" or of each "value".
+        """
         if self.global_step == 0:
             check_adapters(self.model)
         losses, rows = torch.cat(self._step_losses), torch.cat(self._step_rows)
         self._step_losses, self._step_rows = [], []
-        limit = float("inf") if self.gradient_clip is None else self.gradient_clip
+        by_value = gradient_clip_val is not None and gradient_clip_algorithm == "value"
+        limit = self.gradient_clip if gradient_clip_val is None or by_value else gradient_clip_val
+        limit = float("inf") if limit is None else limit
         sharded = getattr(self.trainer.model, "clip_grad_norm_", None)  # FSDP knows the other ranks' shards
         parameters = [p for p in self.parameters() if p.grad is not None]
         norm = sharded(limit) if sharded else nn.utils.clip_grad_norm_(parameters, limit)
         scaled = self.trainer.precision_plugin.precision == "16-mixed"  # its scaler skips such steps itself
         check_finite(losses, rows, norm if not scaled else None, self.global_step, self.where)
+        if by_value and gradient_clip_val is not None:
+            nn.utils.clip_grad_value_(parameters, gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves frozen weights out of checkpoints."""
