@@ -18,7 +18,7 @@ _PUBLIC = {
     "Decided": "tunebook.statistics.metrics",
     "Draws": "tunebook.data.draws",
     "Examples": "tunebook.data.module",
-    "FamilyConfig": "tunebook.recipe",
+    "FamilyConfig": "tunebook.config.schema",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.training.finetuner",
     "Head": "tunebook.training.head",
@@ -39,6 +39,7 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
     from tunebook.config.optim import OptimConfig as OptimConfig
+    from tunebook.config.schema import FamilyConfig as FamilyConfig
     from tunebook.data.batch import Batch as Batch
     from tunebook.data.draws import Draws as Draws
     from tunebook.data.module import Examples as Examples
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
     from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
-    from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Recipe as Recipe
     from tunebook.statistics.metrics import Decided as Decided
     from tunebook.statistics.metrics import LabelDistance as LabelDistance

@@ -47,7 +47,9 @@ def check_callbacks(given: Any) -> list[tuple[str, Mapping[str, Any]]]:
     for name, options in named:
         if name in NOT_OFFERED:
             why, fix = NOT_OFFERED[name]
-            raise UserError(f"The callback '{name}' is not offered: {why}.", where=KEY, fix=fix)
+            raise UserError(
+                f"The callback '{name}' is not offered: {why}.", code="config.unknown-choice", where=KEY, fix=fix
+            )
         check_part_name("callback", name, CALLBACKS, KEY)
         if name in CALLBACKS:
             check_option_names(options, CALLBACKS[name], f"{KEY}, of {name}")

@@ -95,7 +95,9 @@ def check_optim(optim: OptimConfig) -> None:
     check_part_name("schedule", optim.schedule, SCHEDULES, f"optim.schedule={optim.schedule}")
     for key, value in (("optim.args", optim.args), ("optim.schedule_args", optim.schedule_args)):
         if value is not None and not isinstance(value, dict):
-            raise UserError(f"{key} must be names with values.", where=key, fix=f"'{key}={{name: value}}'")
+            raise UserError(
+                f"{key} must be names with values.", code="config.wrong-type", where=key, fix=f"'{key}={{name: value}}'"
+            )
     known = OPTIMIZERS.get(optim.name)
     _check_keys(optim, known)
     if known is not None:
@@ -103,6 +105,7 @@ def check_optim(optim: OptimConfig) -> None:
     elif optim.lr is None:
         raise UserError(
             f"The learning rate has no default for optim.name={optim.name}: the rule for it was made for AdamW.",
+            code="config.missing-value",
             where="optim.lr",
             fix="optim.lr=1e-3, or whatever its package advises",
         )
@@ -120,11 +123,20 @@ def _check_keys(optim: OptimConfig, known: OptimizerEntry | None) -> None:
                 if known
                 else f"'optim.args={{{key}: {getattr(optim, key)}}}', where it takes that"
             )
-            raise UserError(f"optim.{key} has no effect for optim.name={optim.name}.", where=f"optim.{key}", fix=fix)
+            raise UserError(
+                f"optim.{key} has no effect for optim.name={optim.name}.",
+                code="config.no-effect",
+                where=f"optim.{key}",
+                fix=fix,
+            )
     if optim.nesterov and not resolve_optim(optim).momentum:
-        raise UserError("Nesterov needs momentum.", where="optim.nesterov", fix="optim.momentum=0.9")
+        raise UserError(
+            "Nesterov needs momentum.", code="config.conflict", where="optim.nesterov", fix="optim.momentum=0.9"
+        )
     if optim.nesterov and (optim.args or {}).get("dampening"):
-        raise UserError("Nesterov goes without dampening.", where="optim.args", fix="leave dampening out")
+        raise UserError(
+            "Nesterov goes without dampening.", code="config.conflict", where="optim.args", fix="leave dampening out"
+        )
 
 
 def _check_args(given: Mapping[str, Any], known: Mapping[str, Any], where: str, owner: str) -> None:
@@ -133,10 +145,19 @@ def _check_args(given: Mapping[str, Any], known: Mapping[str, Any], where: str, 
         default, key = known[name], f"{where}.{name}"
         if name in _CHOICES:
             if value not in _CHOICES[name]:
-                raise UserError(f"{key} must be one of {', '.join(_CHOICES[name])}, not {value}.", where=where)
+                raise UserError(
+                    f"{key} must be one of {', '.join(_CHOICES[name])}, not {value}.",
+                    code="config.unknown-choice",
+                    where=where,
+                )
         elif isinstance(default, bool):
             if not isinstance(value, bool):
-                raise UserError(f"{key} must be true or false, not {value}.", where=where, fix=f"{name}: true")
+                raise UserError(
+                    f"{key} must be true or false, not {value}.",
+                    code="config.wrong-type",
+                    where=where,
+                    fix=f"{name}: true",
+                )
         else:
             _check_number(value, default, name, key, where)
 
@@ -147,7 +168,10 @@ def _check_number(value: Any, default: Any, name: str, key: str, where: str) -> 
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         said = "a whole number" if isinstance(default, int) else "a number"
         raise UserError(
-            f"{key} must be {said} from {low:g} to {high:g}, not {value}.", where=where, fix=f"{name}: {default}"
+            f"{key} must be {said} from {low:g} to {high:g}, not {value}.",
+            code="config.out-of-range",
+            where=where,
+            fix=f"{name}: {default}",
         )
 
 

@@ -51,6 +51,7 @@ def check_part_name(kind: str, name: str, built_in: Collection[str], where: str)
         said = ", ".join(f"{distribution_of(entry)} ({entry.value})" for entry in offered[name])
         raise UserError(
             f"Several installed packages offer {_article(kind)} named '{name}': {said}.",
+            code="part.ambiguous",
             where=where,
             fix="uninstall all but one of them",
         )
@@ -58,7 +59,9 @@ def check_part_name(kind: str, name: str, built_in: Collection[str], where: str)
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     listed = f"the {kind}s are: {', '.join(known)}" if known else f"no installed package offers any {kind}"
-    raise UserError(f"There is no {kind} named '{name}'.", where=where, fix=f"{hint}{listed}")
+    raise UserError(
+        f"There is no {kind} named '{name}'.", code="config.unknown-choice", where=where, fix=f"{hint}{listed}"
+    )
 
 
 def named_parts(given: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
@@ -72,16 +75,19 @@ def named_parts(given: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
         UserError: It is no such list, or names one twice.
     """
     named: list[tuple[str, dict[str, Any]]] = []
-    for entry in given:
+    for entry in given if isinstance(given, (list, tuple)) else [None]:
         pairs = list(entry.items()) if isinstance(entry, dict) else [(entry, {})]
         if len(pairs) != 1 or not isinstance(pairs[0][0], str) or not isinstance(pairs[0][1] or {}, dict):
             raise UserError(
                 f"{where} is a list of names, each perhaps with its options.",
+                code="config.wrong-type",
                 where=where,
                 fix=f"'{where}=[one,{{another:{{option: 1}}}}]'",
             )
         if pairs[0][0] in [name for name, _ in named]:
-            raise UserError(f"{where} names '{pairs[0][0]}' twice.", where=where, fix="name it once")
+            raise UserError(
+                f"{where} names '{pairs[0][0]}' twice.", code="config.duplicate", where=where, fix="name it once"
+            )
         named.append((pairs[0][0], pairs[0][1] or {}))
     return named
 
@@ -113,12 +119,14 @@ def load_part(kind: str, name: str, where: str) -> Callable[..., Any]:
         said = " ".join(str(error).split())
         raise UserError(
             f"The {kind} '{name}' cannot be imported: {type(error).__name__}{': ' if said else ''}{said}",
+            code="part.import-failed",
             where=f"{where} ({distribution_of(entry)}, {entry.value})",
             fix=f"fix or reinstall {distribution_of(entry).split()[0]}",
         ) from error
     if not callable(part):
         raise UserError(
             f"The entry point of the {kind} '{name}' is neither a class nor a function.",
+            code="part.wrong-object",
             where=f"{where} ({distribution_of(entry)}, {entry.value})",
             fix="point it at a class or a function",
         )
@@ -146,7 +154,12 @@ def check_part_options(
         check_option_names(options, [p.name for p in free], where)
     missing = [p.name for p in free if p.default is p.empty and p.name not in options]
     if missing:
-        raise UserError(f"The option '{missing[0]}' has no value.", where=where, fix=f"add {missing[0]}: ... there")
+        raise UserError(
+            f"The option '{missing[0]}' has no value.",
+            code="config.missing-value",
+            where=where,
+            fix=f"add {missing[0]}: ... there",
+        )
 
 
 def check_option_names(options: Mapping[str, Any], known: Collection[str], where: str) -> None:
@@ -156,7 +169,9 @@ def check_option_names(options: Mapping[str, Any], known: Collection[str], where
             near = get_close_matches(str(name), list(known), n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             listed = f"its options are: {', '.join(known)}" if known else "it has no options"
-            raise UserError(f"There is no option '{name}'.", where=where, fix=f"{hint}{listed}")
+            raise UserError(
+                f"There is no option '{name}'.", code="config.unknown-key", where=where, fix=f"{hint}{listed}"
+            )
 
 
 def distribution_of(entry: EntryPoint) -> str:

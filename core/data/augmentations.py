@@ -54,6 +54,7 @@ class Augmentations:
             if _form(made) != _form(inputs):
                 raise UserError(
                     f"The augmentation '{name}' gave {_form(made)}, and was given {_form(inputs)}.",
+                    code="part.wrong-output",
                     where=KEY,
                     fix="return what was given, of the same shape and type",
                 )

@@ -120,6 +120,7 @@ class FineTuneData(LightningDataModule):
             raise UserError(
                 f"The loss is averaged over {self.accumulate} batches to an optimizer step, and the Trainer takes "
                 f"{self.trainer.accumulate_grad_batches}.",
+                code="config.conflict",
                 where="Trainer(accumulate_grad_batches=...), FineTuneData(accumulate=...)",
                 fix=f"FineTuneData(accumulate={self.trainer.accumulate_grad_batches})",
             )

@@ -32,6 +32,7 @@ def check_offered(config: TrainConfig) -> None:
         if config.adapt.method in (Method.head, Method.none):
             raise UserError(
                 f"data.augmentations has no effect with adapt={config.adapt.method.name}, which sees each row once.",
+                code="config.no-effect",
                 where="data.augmentations",
                 fix="leave it out, or adapt=full",
             )

@@ -81,12 +81,14 @@ def _made(name: str, options: Mapping[str, Any]) -> Callback:
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(
             f"The callback '{name}' cannot be made: {' '.join(str(error).split())}",
+            code="config.bad-options",
             where=KEY,
             fix=f"correct its options: {', '.join(options) or 'none are given'}",
         ) from error
     if not isinstance(made, Callback):
         raise UserError(
             f"The callback '{name}' is a {type(made).__module__}.{type(made).__name__}, not a callback of Lightning's.",
+            code="part.wrong-object",
             where=KEY,
             fix="derive it from lightning.pytorch.Callback",
         )

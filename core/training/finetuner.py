@@ -91,6 +91,7 @@ class FineTuner(LightningModule):
         if self.gradient_clip is not None and self.trainer.gradient_clip_val is not None:
             raise UserError(
                 "The gradient has two limits.",
+                code="config.conflict",
                 where=f"FineTuner(gradient_clip={self.gradient_clip:g}), "
                 f"Trainer(gradient_clip_val={self.trainer.gradient_clip_val:g})",
                 fix="give one of them",
@@ -103,6 +104,7 @@ class FineTuner(LightningModule):
         if missing:
             raise UserError(
                 f"A training batch has no '{missing[0]}'.",
+                code="training.bad-batch",
                 where=f"it has {', '.join(sorted(batch))}",
                 fix="FineTuneData adds 'normalizer'; in batches of your own it is the number of rows",
             )

@@ -47,6 +47,7 @@ class MuonWithAdamW(Optimizer):
         if not any(group.get("muon") for group in groups):
             raise UserError(
                 "This model has no matrices inside numbered layers that learn, which Muon is for.",
+                code="config.no-effect",
                 where="optim.name=muon",
                 fix="optim.name=adamw",
             )

@@ -50,7 +50,9 @@ def make_optimizer(model: nn.Module, optim: OptimConfig, unfreeze_steps: int = 0
     """
     check_optim(optim)
     if optim.lr is None:
-        raise UserError("The learning rate is not set.", where="optim.lr", fix="OptimConfig(lr=5e-5)")
+        raise UserError(
+            "The learning rate is not set.", code="config.missing-value", where="optim.lr", fix="OptimConfig(lr=5e-5)"
+        )
     groups = parameter_groups(model, optim, unfreeze_steps)
     settled = resolve_optim(optim)
     if optim.name not in OPTIMIZERS:
@@ -83,6 +85,7 @@ def _offered(optim: OptimConfig, groups: list[dict[str, Any]]) -> Optimizer:
     if not isinstance(made, Optimizer):
         raise UserError(
             f"The optimizer '{optim.name}' gave a {type(made).__name__}.",
+            code="part.wrong-object",
             where=f"optim.name={optim.name}",
             fix="its entry point must give a torch.optim.Optimizer",
         )

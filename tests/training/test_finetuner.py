@@ -185,13 +185,13 @@ def test_the_trainers_limit_of_the_gradient_holds(options, clipped):
 
 
 def test_two_limits_of_the_gradient_are_refused():
-    with pytest.raises(UserError, match="The gradient has two limits") as caught:
+    with user_error("config.conflict", match="The gradient has two limits") as caught:
         fit(module(tiny(), gradient_clip=1.0), data(4), gradient_clip_val=0.5)
     assert "gradient_clip=1)" in (caught.value.where or "") and "gradient_clip_val=0.5" in (caught.value.where or "")
 
 
 def test_a_trainer_that_accumulates_otherwise_is_refused():
-    with pytest.raises(UserError, match="averaged over 1 batches to an optimizer step, and the Trainer takes 2"):
+    with user_error("config.conflict", match="averaged over 1 batches to an optimizer step, and the Trainer takes 2"):
         fit(module(tiny()), data(4), accumulate_grad_batches=2)
 
 
@@ -199,7 +199,7 @@ def test_a_loader_of_ones_own_needs_the_normalizer_and_no_data_module():
     rows = data(4)
     plain = [rows.collate([rows.splits["train"].items[i] for i in range(j, j + 4)]) for j in (0, 4)]
     settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    with pytest.raises(UserError, match="A training batch has no 'normalizer'"):
+    with user_error("training.bad-batch", match="A training batch has no 'normalizer'"):
         Trainer(max_epochs=1, **settings).fit(module(tiny()), DataLoader(plain, batch_size=None))
     whole = [{**batch, "normalizer": 4.0} for batch in plain]
     loaders = DataLoader(whole, batch_size=None), DataLoader(plain, batch_size=None)
@@ -211,5 +211,5 @@ def test_a_loader_of_ones_own_needs_the_normalizer_and_no_data_module():
 def test_a_learning_rate_that_is_open_is_one_message():
     made = module(tiny())
     made.optim.lr = None
-    with pytest.raises(UserError, match="The learning rate is not set"):
+    with user_error("config.missing-value", match="The learning rate is not set"):
         fit(made, data(4))
