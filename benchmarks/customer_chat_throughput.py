@@ -185,14 +185,13 @@ def memory(what: str) -> float:
 
 def prepared(folder: Path) -> Any:
     """The run before its training, as `tunebook train recipe=customer_chat` makes it."""
+    from tunebook.config.optim import OptimConfig
     from tunebook.config.schema import (
         DataConfig,
         LoggerConfig,
         LoggerName,
         ModelConfig,
-        OptimConfig,
         Precision,
-        Schedule,
         TrainConfig,
         TrainerConfig,
     )
@@ -210,7 +209,7 @@ def prepared(folder: Path) -> Any:
             too_long=TooLong.split_turns,
         ),
         model=ModelConfig(name=str(folder / "model")),
-        optim=OptimConfig(lr=LR, weight_decay=DECAY, schedule=Schedule.constant, warmup=0.0),
+        optim=OptimConfig(lr=LR, weight_decay=DECAY, schedule="constant", warmup=0.0),
         trainer=TrainerConfig(
             max_epochs=1, progress=False, precision=Precision.float32, gradient_clip=CLIP, checkpoint_every=10**6
         ),

@@ -44,6 +44,7 @@ def write_rows(data: Path, rows: int, folder: Path) -> dict[str, Any]:
 
 def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
     """The rows of a run, checked and tokenised."""
+    from tunebook.config.optim import OptimConfig
     from tunebook.config.schema import (
         AdaptConfig,
         DataConfig,
@@ -52,7 +53,6 @@ def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
         LoggerName,
         Method,
         ModelConfig,
-        OptimConfig,
         TrainConfig,
         TrainerConfig,
     )

@@ -38,6 +38,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from tunebook.config.optim import OptimConfig
 from tunebook.config.schema import (
     AdaptConfig,
     DataConfig,
@@ -46,7 +47,6 @@ from tunebook.config.schema import (
     LoggerName,
     Method,
     ModelConfig,
-    OptimConfig,
     TrainConfig,
     TrainerConfig,
 )

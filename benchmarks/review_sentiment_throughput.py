@@ -79,7 +79,8 @@ def train_tunebook(model: str, rows: dict[str, Any], epochs: int, folder: Path) 
     from torchmetrics import MetricCollection
     from torchmetrics.classification import MulticlassF1Score
 
-    from tunebook.config.schema import LoggerConfig, LoggerName, ModelConfig, OptimConfig, TrainConfig, TrainerConfig
+    from tunebook.config.optim import OptimConfig
+    from tunebook.config.schema import LoggerConfig, LoggerName, ModelConfig, TrainConfig, TrainerConfig
     from tunebook.data.module import Examples, FineTuneData
     from tunebook.families.text_classification.batches import TextItems, pad_batch
     from tunebook.families.text_classification.tokens import tokenize

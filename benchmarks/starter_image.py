@@ -25,7 +25,8 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAUROC
 
 from tunebook import FineTuneData, FineTuner, SoftmaxHead
-from tunebook.config.schema import LoggerConfig, LoggerName, OptimConfig, TrainConfig, TrainerConfig
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import LoggerConfig, LoggerName, TrainConfig, TrainerConfig
 from tunebook.data.module import Examples
 from tunebook.models.source import STARTERS
 from tunebook.recipes.medical_diagnosis.synthetic import pictures

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Batch": "tunebook.data.batch",
     "BriefOptions": "tunebook.families.brief_to_text.options",
     "BriefToText": "tunebook.families.brief_to_text.recipe",
     "Decided": "tunebook.statistics.metrics",
-    "FamilyConfig": "tunebook.recipe",
     "FindingsHead": "tunebook.training.softmax_head",
+    "Draws": "tunebook.data.draws",
+    "Examples": "tunebook.data.module",
+    "FamilyConfig": "tunebook.config.schema",
     "FineTuneData": "tunebook.data.module",
     "FineTuner": "tunebook.training.finetuner",
-    "Head": "tunebook.recipe",
+    "Head": "tunebook.training.head",
     "ImageClassification": "tunebook.families.image_classification.recipe",
     "ImageClassificationConfig": "tunebook.families.image_classification.options",
     "LabelDistance": "tunebook.statistics.metrics",
+    "OptimConfig": "tunebook.config.optim",
     "Recipe": "tunebook.recipe",
     "SoftmaxHead": "tunebook.training.softmax_head",
     "TextClassification": "tunebook.families.text_classification.recipe",
@@ -35,6 +39,11 @@ _PUBLIC = {
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
+    from tunebook.config.optim import OptimConfig as OptimConfig
+    from tunebook.config.schema import FamilyConfig as FamilyConfig
+    from tunebook.data.batch import Batch as Batch
+    from tunebook.data.draws import Draws as Draws
+    from tunebook.data.module import Examples as Examples
     from tunebook.data.module import FineTuneData as FineTuneData
     from tunebook.errors import UserError as UserError
     from tunebook.families.brief_to_text.options import BriefOptions as BriefOptions
@@ -45,12 +54,11 @@ if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
     from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
-    from tunebook.recipe import FamilyConfig as FamilyConfig
-    from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe
     from tunebook.statistics.metrics import Decided as Decided
     from tunebook.statistics.metrics import LabelDistance as LabelDistance
     from tunebook.training.finetuner import FineTuner as FineTuner
+    from tunebook.training.head import Head as Head
     from tunebook.training.softmax_head import FindingsHead as FindingsHead
     from tunebook.training.softmax_head import SoftmaxHead as SoftmaxHead
 

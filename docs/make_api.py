@@ -19,7 +19,8 @@ HEAD = """\
 # Python interface
 
 What a recipe imports, from `tunebook`, and what its tests import, from `tunebook.testing`. Names that are not here may
-change at any time. This page is made from the docstrings by `make api`.
+change at any time. [Your own training loop](python.md) puts `FineTuner` and `FineTuneData` to use. This page is made
+from the docstrings by `make api`.
 """
 
 

@@ -315,6 +315,17 @@ def test_the_methods_that_the_guide_shows_for_answers_do_what_it_says() -> None:
     assert [told[2] for told in recipe.answers(None, asked, drafts)] == ["no", "yes"]
 
 
+def test_the_training_loop_of_the_guide_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = blocks(ROOT / "docs/python.md", "python")
+    assert len([line for line in code.splitlines() if line]) <= 40
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {"__name__": "example"}
+    exec(code, known)
+    trainer = known["trainer"]
+    assert trainer.global_step == 5 * 25
+    assert trainer.callback_metrics["validation/accuracy"] > 0.9
+
+
 def test_the_guide_tells_every_check() -> None:
     guide = (ROOT / "docs/write-a-recipe.md").read_text(encoding="utf-8")
     lines = [f"| `{name}` | {what} |" for name, what in CHECKS_OF_RECIPES.items()]

@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from tunebook.config.optim import OptimConfig
 from tunebook.config.score import ScoreConfig
 
 
@@ -32,14 +33,6 @@ class Method(Enum):
     head = "head"
     scratch = "scratch"
     none = "none"
-
-
-class Schedule(Enum):
-    """How the learning rate falls after the warm-up."""
-
-    cosine = "cosine"
-    linear = "linear"
-    constant = "constant"
 
 
 class Accelerator(Enum):
@@ -133,6 +126,15 @@ class LabelledDataConfig(DataConfig):
 
 
 @dataclass
+class AugmentedDataConfig(LabelledDataConfig):
+    """Rows with a label, whose training batches installed packages can change."""
+
+    augmentations: list[Any] = field(default_factory=list)
+    """What changes training rows, by the names that installed packages offer, each perhaps with its options:
+    [speckle,{word_dropout:{share: 0.1}}] (not with adapt=head)."""
+
+
+@dataclass
 class ModelConfig:
     """The pre-trained model that is tuned."""
 
@@ -168,30 +170,6 @@ class AdaptConfig:
 
 
 @dataclass
-class OptimConfig:
-    """AdamW, its parameter groups and its schedule."""
-
-    lr: float | None = None
-    """Peak learning rate (default: full 5e-5, lora 5e-4, head 2e-3, scratch 2e-4; more below 10 M weights)."""
-    head_lr: float | None = None
-    """Learning rate of the freshly initialised head (default: lr)."""
-    weight_decay: float = 0.01
-    """Decoupled weight decay; biases, norms and other vectors are never decayed."""
-    layer_decay: float = 1.0
-    """Factor on the learning rate from each layer to the one below it (1.0: none)."""
-    beta1: float = 0.9
-    """AdamW beta 1."""
-    beta2: float = 0.999
-    """AdamW beta 2."""
-    eps: float = 1e-8
-    """AdamW epsilon."""
-    schedule: Schedule = Schedule.linear
-    """Learning rate after the warm-up: cosine, linear or constant."""
-    warmup: float = 0.1
-    """Share of all steps in which the learning rate rises from zero to its peak."""
-
-
-@dataclass
 class TrainerConfig:
     """How long and on what the model is trained."""
 
@@ -219,6 +197,9 @@ class TrainerConfig:
     """Epochs between two validations, at most 1.0."""
     checkpoint_every: int | None = None
     """Optimizer steps between two checkpoints (default: ten a run, and one at each validation)."""
+    callbacks: list[Any] = field(default_factory=list)
+    """Lightning callbacks by name, ema_weight_averaging, learning_rate_monitor, model_summary, timer or an installed
+    package's, each perhaps with its options: [learning_rate_monitor,{ema_weight_averaging:{decay: 0.99}}]."""
     threads: int | None = None
     """CPU threads of torch (default: torch's own choice)."""
     progress: bool = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tunebook.data.augmentations import Augmentations
     from tunebook.data.batch import Batch
     from tunebook.data.module import Examples
     from tunebook.data.rows import Rows
@@ -24,6 +25,7 @@ class Encoded:
         max_length: Longest text in tokens.
         facts: What was counted on the way, to be shown.
         identity: By split, what shapes its examples; equal texts mean equal examples.
+        augmentations: What changes training batches of texts; None: nothing does.
     """
 
     splits: Mapping[str, Examples]
@@ -33,3 +35,4 @@ class Encoded:
     max_length: int
     facts: Mapping[str, str]
     identity: Mapping[str, str]
+    augmentations: Augmentations | None = None

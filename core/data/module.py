@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import Dataset
 
 from tunebook.data.batch import Batch
 from tunebook.data.batches import BatchPlan, ResumableLoader
+from tunebook.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,19 @@ class Examples:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @classmethod
+    def alike(cls, items: Any) -> Examples:
+        """Rows that all cost the same: anything with a length and items by row, such as a torch ``Dataset``."""
+        return cls(items, np.ones(len(items), dtype=np.int64))
+
 
 class FineTuneData(LightningDataModule):
     """Batches of the training and validation rows, in an order that a resumed run repeats.
 
     Args:
-        splits: Examples by split name: ``train`` and ``validation``.
-        collate: Makes a batch of a list of examples.
+        splits: By split name, ``train`` and ``validation``: examples, or a torch ``Dataset`` whose rows cost alike.
+        collate: Makes a batch of a list of examples: a dict with ``inputs``, ``target`` ``[batch]`` and ``row``
+            ``[batch]``; ``normalizer`` and ``epoch`` are added to it.
         batch_size: Rows in a batch, over all processes together.
         seed: Seed of the order.
         group_by_length: Put rows of like length into one batch.
@@ -49,7 +57,7 @@ class FineTuneData(LightningDataModule):
 
     def __init__(
         self,
-        splits: Mapping[str, Examples],
+        splits: Mapping[str, Examples | Dataset[Any]],
         collate: Callable[[Sequence[Any]], Batch],
         *,
         batch_size: int,
@@ -62,7 +70,9 @@ class FineTuneData(LightningDataModule):
         told: str = "",
     ) -> None:
         super().__init__()
-        self.splits = splits
+        self.splits = {
+            name: part if isinstance(part, Examples) else Examples.alike(part) for name, part in splits.items()
+        }
         self.collate = collate
         self.batch_size = batch_size
         self.seed = seed
@@ -101,7 +111,19 @@ class FineTuneData(LightningDataModule):
         return batch if self.finish is None else self.finish(batch, training)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Shuffled training batches."""
+        """Shuffled training batches.
+
+        Raises:
+            UserError: The Trainer takes another number of batches to an optimizer step than the loss is averaged over.
+        """
+        if self.trainer is not None and self.trainer.accumulate_grad_batches != self.accumulate:
+            raise UserError(
+                f"The loss is averaged over {self.accumulate} batches to an optimizer step, and the Trainer takes "
+                f"{self.trainer.accumulate_grad_batches}.",
+                code="config.conflict",
+                where="Trainer(accumulate_grad_batches=...), FineTuneData(accumulate=...)",
+                fix=f"FineTuneData(accumulate={self.trainer.accumulate_grad_batches})",
+            )
         return self._for_trainer("train", shuffle=True)
 
     def val_dataloader(self) -> ResumableLoader:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def learning_curve(run: RunFolder) -> list[dict[str, float]]:
-    """The logged rows under the names that the picture shows."""
+    """The logged rows under the names that the picture shows: losses and validation, not what callbacks log."""
     rows = read_history(run.logs)
-    return [{k.replace("train/loss", "train loss").replace("/", " "): v for k, v in row.items()} for row in rows]
+    shown = [
+        {k: v for k, v in row.items() if k in ("step", "epoch", "train/loss") or "validation/" in k} for row in rows
+    ]
+    return [{k.replace("train/loss", "train loss").replace("/", " "): v for k, v in row.items()} for row in shown]
 
 
 def data_without_folders(facts: Mapping[str, str]) -> dict[str, str]:
@@ -45,7 +48,8 @@ def training_facts(prepared: Prepared[Any], fitted: Fitted | None) -> dict[str, 
     if fitted is not None:
         facts |= {
             "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",
-            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule.name}",
+            "optimizer": config.optim.name,
+            "learning rate": f"{config.optim.lr:g}, {config.optim.schedule}",
             "batch size": f"{config.data.batch_size} x {config.trainer.accumulate_grad_batches}",
         }
     return facts

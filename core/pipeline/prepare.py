@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from tunebook.config.callbacks import check_callbacks
 from tunebook.config.compose import typed_recipe_options
+from tunebook.config.optimizers import check_optim
 from tunebook.config.own import family_of, own_config
-from tunebook.config.schema import LabelledDataConfig, Method, TrainConfig
+from tunebook.config.parts import check_named_parts
+from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.errors import UserError
 from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared
+from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of, invalid_of, samples_of
 from tunebook.plugins.heads import check_head
@@ -33,6 +37,10 @@ def typed(config: Any) -> TrainConfig:
     made = OmegaConf.to_object(own_config(config, recipe, family))
     assert isinstance(made, TrainConfig)
     _check_ranges(made)
+    check_optim(made.optim)
+    check_callbacks(made.trainer.callbacks)
+    if isinstance(made.data, AugmentedDataConfig):
+        check_named_parts("augmentation", made.data.augmentations, "data.augmentations")
     return absolute_paths(made, family.options.paths)
 
 
@@ -125,6 +133,7 @@ _RANGES = {
     "optim.beta1": (0, 0.9999),
     "optim.beta2": (0, 0.999999),
     "optim.eps": (1e-16, 1),
+    "optim.momentum": (0, 0.9999),
     "optim.warmup": (0, 1),
     "adapt.unfreeze_epochs": (0, _UP),
     "trainer.max_epochs": (1, _UP),
@@ -169,6 +178,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
         rejects: File for rejected rows.
     """
     recipe = make_recipe(config)
+    check_offered(config)
     source = recipe.family.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
     checked = load_and_validate(

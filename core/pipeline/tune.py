@@ -53,7 +53,7 @@ def tune(
     config = _resolved(prepared, model, data)
     if main:
         save_config(config, run)
-        for line in _plan_in_words(config, data):
+        for line in _plan_in_words(config, data, open_rate=prepared.config.optim.lr is None):
             say(line)
     fitted = _fit(prepared, config, trained, data, run, resumed)
     if not fitted.is_main:
@@ -91,14 +91,22 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
     return resolved
 
 
-def _plan_in_words(config: TrainConfig, data: Any) -> list[str]:
+def _plan_in_words(config: TrainConfig, data: Any, open_rate: bool) -> list[str]:
     steps = planned_steps(config, data, world_size(config))
     batches = [f"batches: {data.told}"] if data.told else []
     return [
         *batches,
-        f"training: adapt={config.adapt.method.name}, optim.lr={config.optim.lr:g}, "
+        f"training: adapt={config.adapt.method.name}, {_rate_in_words(config, open_rate)}, "
         f"trainer.max_epochs={config.trainer.max_epochs} ({steps} steps)",
     ]
+
+
+def _rate_in_words(config: TrainConfig, open_rate: bool) -> str:
+    """The optimizer, unless it is the default one, and its learning rate; and that the rule for it is AdamW's."""
+    rate = f"optim.lr={config.optim.lr:g}"
+    if config.optim.name == "adamw":
+        return rate
+    return f"optim.name={config.optim.name}, {rate}{' (scaled from the default of AdamW)' if open_rate else ''}"
 
 
 def _fit(

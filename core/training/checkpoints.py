@@ -14,6 +14,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tunebook.files import write_atomically
+from tunebook.training.plain_state import check_plain
 
 _KEEP = 2  # the newest, and the one before in case the newest is on a disk that lies about having written it
 
@@ -26,7 +27,12 @@ class AtomicCheckpointIO(CheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: Mapping[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint, whole or not at all.
+
+        Raises:
+            UserError: Something in it could not be read back.
+        """
+        check_plain(checkpoint)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, lambda stream: torch.save(dict(checkpoint), stream))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from tunebook.config.optimizers import OPTIMIZERS, resolve_optim
 from tunebook.config.schema import Method, TrainConfig
 
 _STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery (Mosbach et al. 2021, arXiv:2006.04884)
@@ -32,10 +33,10 @@ class TrainingContext:
     steps_per_epoch: int
 
 
-def default_learning_rate(situation: TrainingContext) -> float:
-    """The peak learning rate, by method and size of the model."""
+def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") -> float:
+    """The peak learning rate, by method and size of the model, and for other optimizers than AdamW a multiple of it."""
     rates = _LEARNING_RATES_SMALL if situation.parameters < _SMALL else _LEARNING_RATES
-    return rates[situation.method]
+    return rates[situation.method] * OPTIMIZERS[optimizer].rate
 
 
 def default_epochs(situation: TrainingContext) -> int:
@@ -46,9 +47,9 @@ def default_epochs(situation: TrainingContext) -> int:
 
 def resolve_defaults(config: TrainConfig, situation: TrainingContext) -> TrainConfig:
     """The config with every number that was left open."""
-    optim, trainer = config.optim, config.trainer
+    optim, trainer = resolve_optim(config.optim), config.trainer
     if optim.lr is None:
-        optim = replace(optim, lr=default_learning_rate(situation))
+        optim = replace(optim, lr=default_learning_rate(situation, optim.name))
     if trainer.max_epochs is None:
         trainer = replace(trainer, max_epochs=default_epochs(situation))
     return replace(config, optim=optim, trainer=trainer)

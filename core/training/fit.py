@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from tunebook.config.schema import TrainConfig
 from tunebook.data.module import FineTuneData
 from tunebook.errors import UserError
+from tunebook.training.callbacks import make_callbacks
 from tunebook.training.checkpoints import AtomicCheckpointIO, Checkpoints, read_checkpoint
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
 from tunebook.training.finetuner import FineTuner
@@ -109,6 +110,7 @@ def make_trainer(
         callbacks=[
             SeedEveryStep(config.seed),
             *progress_callbacks(trainer.progress),
+            *make_callbacks(trainer.callbacks),  # before the checkpoints, which hold their state after the step
             checkpoints,
             StopOnSignal(run_dir, checkpoints),
         ],

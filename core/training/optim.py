@@ -1,15 +1,15 @@
-"""Parameter groups and learning-rate schedules."""
+"""Parameter groups: which weights learn at which rate, and which decay."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
 
-from tunebook.config.schema import OptimConfig, Schedule
+from tunebook.config.optim import OptimConfig
+from tunebook.config.optimizers import resolve_optim
 from tunebook.models.layers import classifier_names, is_head, plain_model
 
 
@@ -110,7 +110,7 @@ def thaw_steps(depths: Iterable[int], steps: int) -> dict[int, int]:
 
 
 def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int = 0) -> list[dict[str, Any]]:
-    """AdamW's groups: matrices decay, vectors do not; lower layers learn slower; the head has its own rate.
+    """The optimizer's groups: matrices decay, vectors do not; lower layers learn slower; the head has its own rate.
 
     Layer-wise decay multiplies the learning rate by ``layer_decay`` for each layer a weight lies below the
     top (Howard & Ruder 2018, arXiv:1801.06146; Clark et al. 2020, arXiv:2003.10555).
@@ -122,50 +122,24 @@ def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int =
             step that it learns in.
     """
     assert optim.lr is not None
+    weight_decay = resolve_optim(optim).weight_decay
     trained = [(n.removeprefix("base_model.model."), p) for n, p in model.named_parameters() if p.requires_grad]
     depths = _depths([n for n, _ in trained if not is_head(n, model)], model)
     thaws = thaw_steps(depths.values(), unfreeze_steps)
-    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, int, bool], list[nn.Parameter]] = {}
     for name, parameter in trained:
         if name in depths:
             lr = optim.lr * optim.layer_decay ** depths[name]
         else:
             lr = optim.lr if optim.head_lr is None else optim.head_lr
-        decay = optim.weight_decay if parameter.ndim >= 2 else 0.0
+        decay = weight_decay if parameter.ndim >= 2 else 0.0
         first = thaws[depths[name]] if name in depths else 0
-        groups.setdefault((lr, decay, first), []).append(parameter)
+        muon = optim.name == "muon" and name in depths and parameter.ndim == 2 and layer_of(name) is not None
+        groups.setdefault((lr, decay, first, muon), []).append(parameter)
     return [
-        {"params": params, "lr": lr, "weight_decay": decay, "from_step": first}
-        for (lr, decay, first), params in groups.items()
+        {"params": params, "lr": lr, "weight_decay": decay, "from_step": first, **({"muon": True} if muon else {})}
+        for (lr, decay, first, muon), params in groups.items()
     ]
-
-
-def learning_rate_factor(schedule: Schedule, warmup: float, total_steps: int) -> Callable[[int], float]:
-    """The factor on the learning rate at each step: a linear rise from zero, then a fall to zero."""
-    rise = round(warmup * total_steps)
-
-    def factor(step: int) -> float:
-        if step < rise:
-            return step / rise
-        if schedule is Schedule.constant:
-            return 1.0
-        done = min(1.0, (step - rise) / max(1, total_steps - rise))
-        return 1.0 - done if schedule is Schedule.linear else 0.5 * (1.0 + math.cos(math.pi * done))
-
-    return factor
-
-
-def group_factors(groups: Sequence[dict[str, Any]], factor: Callable[[int], float]) -> list[Callable[[int], float]]:
-    """The factor of each parameter group for ``LambdaLR``: zero before the group's ``from_step``, then ``factor``.
-
-    A learning rate of zero freezes a group without taking it out of the graph: AdamW then moves and decays nothing,
-    a resumed run is where it was, and processes that train together need not agree on which gradients there are.
-    """
-
-    def gated(first: int) -> Callable[[int], float]:
-        return lambda step: factor(step) if step >= first else 0.0
-
-    return [gated(group.get("from_step", 0)) for group in groups]
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

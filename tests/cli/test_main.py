@@ -233,6 +233,10 @@ LIGHT = {
     "unknown recipe": ["train", "recipe=nothing"],
     "typo of a comparison": ["compare", "recipe=review_sentiment", "compare.seed=1"],
     "wrong type": ["train", "recipe=review_sentiment", "optim.lr=high"],
+    "unknown optimizer": ["train", "recipe=review_sentiment", "optim.name=sdg"],
+    "unknown schedule": ["train", "recipe=review_sentiment", "optim.schedule=cosin"],
+    "option of another optimizer": ["train", "recipe=review_sentiment", "optim.momentum=0.9"],
+    "unknown callback": ["train", "recipe=review_sentiment", "trainer.callbacks=[lr_monitor]"],
     "added key": ["train", "recipe=review_sentiment", "+optim.lrr=1"],
 }
 HEAVY = {

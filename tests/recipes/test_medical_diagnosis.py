@@ -31,7 +31,9 @@ from sklearn.metrics import (
 )
 
 from tests.conftest import Tunebook
+from tests.data.test_augmentations import DROPOUT
 from tests.diagnosed import SMALL, diagnosed, picture, read_table, write_patients, write_table
+from tests.training.offered import write_package
 from tests.user_error import user_error
 from tunebook.cli.evaluate import evaluate_command
 from tunebook.cli.predict import predict_command
@@ -597,9 +599,11 @@ def test_twelve_bits_in_files_of_sixteen(patients: Path, tmp_path: Path, capsys:
 
 
 def test_a_run_that_was_killed_ends_in_the_same_weights(patients: Path, tmp_path: Path) -> None:
-    """With augmentation on, which must go on where it was."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    """With augmentation on, ours and a package's, which must go on where it was."""
+    parts = write_package(tmp_path / "parts", "change_parts", DROPOUT, augmentations={"speckle": "speckle"})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(parts)}
     more = [*given(patients), "trainer.max_epochs=4", "trainer.checkpoint_every=3", f"data.cache_dir={tmp_path / 'c'}"]
+    more.append("data.augmentations=[{speckle:{size:0.2}}]")
 
     def command(folder: str) -> list[str]:
         return [sys.executable, "-m", "tunebook", "train", *SMALL, *more, f"run_dir={tmp_path / folder}"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tunebook.config.schema import Method, OptimConfig, TrainConfig, TrainerConfig
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import Method, TrainConfig, TrainerConfig
 from tunebook.training.defaults import TrainingContext, resolve_defaults
 
 SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
@@ -35,4 +36,12 @@ def test_open_numbers_follow_the_rule(method, parameters, steps_per_epoch, lr, e
 def test_given_numbers_stay():
     config = TrainConfig(recipe={}, optim=OptimConfig(lr=0.5), trainer=TrainerConfig(max_epochs=7))
     settled = resolve_defaults(config, TrainingContext(Method.full, LARGE, 10))
-    assert settled == replace(config)
+    whole = OptimConfig(lr=0.5, weight_decay=0.01, beta1=0.9, beta2=0.999, eps=1e-8)
+    assert settled == replace(config, optim=whole)
+
+
+def test_other_optimizers_start_from_a_multiple_of_the_rate_for_adamw():
+    for name, rate in (("sgd", 5e-3), ("adafactor", 1e-3), ("muon", 5e-5)):
+        config = TrainConfig(recipe={}, optim=OptimConfig(name=name))
+        settled = resolve_defaults(config, TrainingContext(Method.full, LARGE, 100))
+        assert settled.optim.lr == pytest.approx(rate)

@@ -7,13 +7,14 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from sklearn.metrics import log_loss
+from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 from transformers import AutoModelForSequenceClassification
 
 from tests.user_error import user_error
 from tunebook import FineTuneData, FineTuner, SoftmaxHead
-from tunebook.config.schema import OptimConfig
+from tunebook.config.optim import OptimConfig
 from tunebook.data.module import Examples
 from tunebook.families.text_classification.batches import TextItems, pad_batch
 from tunebook.families.text_classification.tokens import TokenRows
@@ -151,3 +152,64 @@ def test_what_is_not_finite_stops_the_step_and_names_the_rows(poison):
     assert named == bad
     for before, after in zip(weights, model.parameters(), strict=True):
         assert torch.equal(before, after) or (before.isnan() & after.isnan()).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "clipped"),
+    [
+        ({"gradient_clip_val": 0.01}, "norm"),
+        ({"gradient_clip_val": 0.001, "gradient_clip_algorithm": "value"}, "value"),
+        ({}, None),
+    ],
+)
+def test_the_trainers_limit_of_the_gradient_holds(options, clipped):
+    seen: list[torch.Tensor] = []
+
+    class Caught(FineTuner):
+        def optimizer_step(self, *given, **named):
+            super().optimizer_step(*given, **named)
+            gradients = [p.grad for p in self.parameters() if p.grad is not None]
+            seen.append(torch.cat([gradient.flatten() for gradient in gradients]))
+
+    made = module(tiny())
+    made.__class__ = Caught
+    fit(made, data(4), **options)
+    assert len(seen) == 3
+    for gradient in seen:
+        if clipped == "norm":
+            assert gradient.norm().item() == pytest.approx(0.01, rel=1e-3)
+        elif clipped == "value":
+            assert gradient.abs().max().item() == pytest.approx(0.001)
+        else:
+            assert gradient.norm().item() > 0.05
+
+
+def test_two_limits_of_the_gradient_are_refused():
+    with user_error("config.conflict", match="The gradient has two limits") as caught:
+        fit(module(tiny(), gradient_clip=1.0), data(4), gradient_clip_val=0.5)
+    assert "gradient_clip=1)" in (caught.value.where or "") and "gradient_clip_val=0.5" in (caught.value.where or "")
+
+
+def test_a_trainer_that_accumulates_otherwise_is_refused():
+    with user_error("config.conflict", match="averaged over 1 batches to an optimizer step, and the Trainer takes 2"):
+        fit(module(tiny()), data(4), accumulate_grad_batches=2)
+
+
+def test_a_loader_of_ones_own_needs_the_normalizer_and_no_data_module():
+    rows = data(4)
+    plain = [rows.collate([rows.splits["train"].items[i] for i in range(j, j + 4)]) for j in (0, 4)]
+    settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    with user_error("training.bad-batch", match="A training batch has no 'normalizer'"):
+        Trainer(max_epochs=1, **settings).fit(module(tiny()), DataLoader(plain, batch_size=None))
+    whole = [{**batch, "normalizer": 4.0} for batch in plain]
+    loaders = DataLoader(whole, batch_size=None), DataLoader(plain, batch_size=None)
+    trainer = Trainer(max_epochs=1, **settings)
+    trainer.fit(module(tiny()), *loaders)
+    assert trainer.global_step == 2 and 0 <= trainer.callback_metrics["validation/accuracy"] <= 1
+
+
+def test_a_learning_rate_that_is_open_is_one_message():
+    made = module(tiny())
+    made.optim.lr = None
+    with user_error("config.missing-value", match="The learning rate is not set"):
+        fit(made, data(4))

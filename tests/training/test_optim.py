@@ -1,18 +1,16 @@
-"""Parameter groups and schedules, against cases worked out by hand."""
+"""Parameter groups, against cases worked out by hand."""
 
 from __future__ import annotations
 
-import math
-
-import pytest
 import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, BertConfig, LlamaConfig
 
-from tunebook.config.schema import AdaptConfig, Method, OptimConfig, Schedule
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import AdaptConfig, Method
 from tunebook.models.adapt import adapt
 from tunebook.models.layers import is_head
-from tunebook.training.optim import count_parameters, layer_of, learning_rate_factor, parameter_groups
+from tunebook.training.optim import count_parameters, layer_of, parameter_groups
 
 OPTIM = OptimConfig(lr=1.0, head_lr=10.0, layer_decay=0.5, weight_decay=0.1)
 
@@ -114,34 +112,3 @@ def test_count_parameters():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     model[0].requires_grad_(False)
     assert count_parameters(model) == (10, 26)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "expected"),
-    [
-        (Schedule.linear, {0: 0.0, 1: 0.5, 2: 1.0, 4: 0.75, 6: 0.5, 10: 0.0, 12: 0.0}),
-        (Schedule.constant, {0: 0.0, 1: 0.5, 2: 1.0, 6: 1.0, 10: 1.0}),
-        (Schedule.cosine, {0: 0.0, 1: 0.5, 2: 1.0, 4: (1 + math.sqrt(0.5)) / 2, 6: 0.5, 10: 0.0}),
-    ],
-)
-def test_the_factor_rises_for_a_fifth_of_ten_steps_then_falls(schedule: Schedule, expected: dict[int, float]):
-    factor = learning_rate_factor(schedule, 0.2, 10)
-    assert {step: pytest.approx(factor(step), abs=1e-12) for step in expected} == expected
-
-
-def test_the_schedule_is_that_of_transformers():
-    from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
-
-    for schedule, reference in (
-        (Schedule.linear, get_linear_schedule_with_warmup),
-        (Schedule.cosine, get_cosine_schedule_with_warmup),
-    ):
-        theirs = reference(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 5, 50).lr_lambdas[0]
-        ours = learning_rate_factor(schedule, 0.1, 50)
-        assert [ours(i) for i in range(50)] == pytest.approx([theirs(i) for i in range(50)])
-
-
-def test_no_warmup_starts_at_the_peak_and_no_steps_divide_nothing_by_zero():
-    assert learning_rate_factor(Schedule.linear, 0.0, 10)(0) == 1.0
-    assert learning_rate_factor(Schedule.linear, 1.0, 4)(4) == 1.0
-    assert learning_rate_factor(Schedule.cosine, 0.1, 0)(0) == 1.0

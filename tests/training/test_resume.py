@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
+from tests.data.test_augmentations import DROPOUT
+from tests.training.composing import composed
+from tests.training.offered import offer
+from tests.training.test_callbacks import COOLING
 from tunebook.cli.train import train_in
-from tunebook.config.command import register_schemas
 from tunebook.models.source import STARTERS
-from tunebook.pipeline.prepare import typed
 from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
@@ -39,13 +39,6 @@ TINY = [
     "evaluation.resamples=50",
     "logger=csv",
 ]
-
-
-def composed(overrides: list[str]):
-    GlobalHydra.instance().clear()
-    register_schemas()
-    with initialize_config_module("tunebook.conf", version_base="1.3"):
-        return typed(compose("train", overrides=overrides))
 
 
 @lru_cache(maxsize=1)
@@ -114,6 +107,13 @@ VARIANTS = {
     "early stop": ["trainer.early_stop=1", "trainer.max_epochs=6", "optim.lr=1e-6"],
     "workers": ["data.num_workers=2"],
     "max steps": ["trainer.max_steps=17"],
+    "sgd": ["optim.name=sgd", "optim.nesterov=true", "optim.schedule=cosine_restarts"],
+    "adafactor": ["optim.name=adafactor", "optim.schedule=wsd", "adapt.unfreeze_epochs=1"],
+    "moving average": ["trainer.callbacks=[learning_rate_monitor,{ema_weight_averaging:{decay:0.9}}]"],
+    "moving average of adapters": ["trainer.callbacks=[{ema_weight_averaging:{decay:0.9}}]", "adapt=lora"],
+    "callback of a package": ["trainer.callbacks=[{cooling:{factor:0.8}}]"],
+    "augmentation of a package": ["data.augmentations=[{word_dropout:{share:0.3}}]"],
+    "muon": ["optim.name=muon", "optim.schedule=one_cycle"],
     "softmax to ordinal": ["recipe.head=ordinal", "data.labels=[bad,good]"],
 }
 
@@ -121,6 +121,8 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_resume_from_every_checkpoint_gives_the_same_run(tmp_path, cache, monkeypatch, variant):
     monkeypatch.setattr(checkpoints_module, "_KEEP", 1000)
+    offer(tmp_path, monkeypatch, "cooling_parts", COOLING, callbacks={"cooling": "Cooling"})
+    offer(tmp_path, monkeypatch, "dropout_parts", DROPOUT, augmentations={"word_dropout": "word_dropout"})
     rows = write_reviews(tmp_path / "reviews.csv", 50)
     whole = start(tmp_path / "whole", rows, VARIANTS[variant])
     train_in(read_config(whole), whole)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.augmentations import Augmentations
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
@@ -31,6 +32,7 @@ from tunebook.families.image_classification.preprocessing import (
     ImageItems,
     ImagePreparation,
     moved,
+    own_augmentations,
     square_of,
     stack_images,
 )
@@ -41,6 +43,7 @@ from tunebook.training.softmax_head import start_logits
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig
+    from tunebook.families.image_classification.recipe import ImageClassification
 
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels
@@ -147,9 +150,10 @@ def targets_of(rows: Rows, labels: Sequence[str], several: bool) -> NDArray[np.i
 
 
 def encode_images(
-    options: ImageClassificationConfig, checked: ValidatedData, source: ModelSource, config: TrainConfig
+    recipe: ImageClassification[Any], checked: ValidatedData, source: ModelSource, config: TrainConfig
 ) -> Encoded:
     """Pixels and targets of all splits, and how they become the model's inputs."""
+    options = recipe.options
     assert checked.labels is not None and isinstance(checked.content, ImageContent)
     pre = preprocessing_of(options, source)
     several = options.findings is not None
@@ -163,23 +167,22 @@ def encode_images(
     for name, part in rows.items():
         identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding_of(options)}\n{pre}\n{full}"
     augmentation = None if config.adapt.method is Method.head else augmentation_of(options)
-    preparation = ImagePreparation(pre, full, augmentation, config.seed)
+    preparation = ImagePreparation(pre, full, augmentation, config.seed, own_augmentations(recipe, config))
     splits = {name: Examples(part, np.ones(len(part), dtype=np.int64)) for name, part in items.items()}
     findings = find_findings(checked.labels.names, several, options.negative)
     facts = {
         "findings": findings.told,
         "images": f"{pre.size} x {pre.size} pixels ({pre.fit}), {pre.channels} channels",
-        "augmentation": "none" if augmentation is None else _told(augmentation),
+        "augmentation": _told(augmentation, preparation.own),
         **({"16-bit images": depth} if depth else {}),
     }
     return Encoded(splits, rows, stack_images, preparation, pre.size, facts, identity)
 
 
-def _told(augmentation: Augmentation) -> str:
-    return (
-        f"flip {augmentation.flip}, rotate {augmentation.rotate:g} degrees, shift {augmentation.shift:g}, "
-        f"zoom {augmentation.zoom:g}, brightness {augmentation.brightness:g}, contrast {augmentation.contrast:g}"
-    )
+def _told(a: Augmentation | None, own: Augmentations | None) -> str:
+    turned = f"flip {a.flip}, rotate {a.rotate:g} degrees, shift {a.shift:g}, zoom {a.zoom:g}" if a else ""
+    toned = f"brightness {a.brightness:g}, contrast {a.contrast:g}" if a else ""
+    return ", ".join(part for part in (turned, toned, own.told if own else "") if part) or "none"
 
 
 def _full_brightness(largest: int, bits: int | None) -> tuple[int, str]:

@@ -64,7 +64,7 @@ class ImageClassificationFamily(Family["ImageClassification[Any]"]):
         """Pixels and targets of all splits."""
         from tunebook.families.image_classification.batches import encode_images
 
-        return encode_images(recipe.options, data, source, config)
+        return encode_images(recipe, data, source, config)
 
     def keys(self, recipe: Recipe, rows: Rows) -> list[str]:
         """Digests of the pixels."""

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, FamilyConfig, LabelledDataConfig, ModelConfig, TrainerConfig
+from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, FamilyConfig, ModelConfig, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.families.options import FamilyOptions
 
@@ -89,7 +89,7 @@ class ImageClassificationConfig(FamilyConfig):
 
 
 @dataclass
-class ImageData(LabelledDataConfig):
+class ImageData(AugmentedDataConfig):
     """Rows that name images."""
 
     image: str = "path"

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
+from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.data.batch import Batch
+from tunebook.data.draws import draws
 from tunebook.data.rows import PIXELS, Rows
-from tunebook.families.image_classification.data.augment import Augmentation, augment, draws
+from tunebook.families.options import node_as
+from tunebook.families.image_classification.data.augment import DRAWS, Augmentation, augment
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.model.image import Preprocessing
+
+if TYPE_CHECKING:
+    from tunebook.families.image_classification.recipe import ImageClassification
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,19 +96,23 @@ class ImagePreparation:
         full: Full brightness where a file does not say; 0 where no such file was seen.
         augmentation: What training images are changed by; None: nothing.
         seed: Of these changes.
+        own: What the recipe and packages change after that; None: nothing.
     """
 
     preprocessing: Preprocessing
     full: int = 0
     augmentation: Augmentation | None = None
     seed: int = 0
+    own: Augmentations | None = None
 
     def __call__(self, batch: Batch, training: bool = False) -> Batch:
         """The batch with ``inputs`` ``x`` ``[batch, channels, size, size]``, as timm and torchvision call them."""
         pixels = self.brightness(batch["pixels"], batch["peak"])
         if training and self.augmentation is not None:
-            drawn = draws(self.seed, int(batch["epoch"]), batch["row"].cpu().numpy())
+            drawn = draws(self.seed, int(batch["epoch"]), batch["row"].cpu().numpy(), DRAWS)
             pixels = augment(pixels, drawn, self.augmentation)
+        if training and self.own is not None:
+            pixels = self.own(pixels, batch)
         return {**batch, "inputs": {"x": self.normalised(pixels)}}
 
     def brightness(self, pixels: Tensor, peak: Tensor) -> Tensor:
@@ -122,3 +133,14 @@ class ImagePreparation:
         mean = light.new_tensor(self.preprocessing.mean).view(1, -1, 1, 1)
         std = light.new_tensor(self.preprocessing.std).view(1, -1, 1, 1)
         return (light - mean) / std
+
+
+def own_augmentations(recipe: ImageClassification[Any], config: TrainConfig) -> Augmentations | None:
+    """What the recipe itself and the packages that the config names change; None where nothing does."""
+    from tunebook.families.image_classification.recipe import ImageClassification
+
+    if config.adapt.method is Method.head:
+        return None
+    says = recipe.options.augment and type(recipe).augment is not ImageClassification.augment
+    named = node_as(config.data, AugmentedDataConfig).augmentations
+    return make_augmentations(named, recipe.augment if says else None, config.seed)

@@ -12,9 +12,11 @@ from tunebook.families.image_classification.options import ImageClassificationCo
 from tunebook.recipe import Head, Recipe
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torchmetrics import MetricCollection
 
     from tunebook.data.columns import Column
+    from tunebook.data.draws import Draws
     from tunebook.data.labels import Labels
 
 
@@ -52,6 +54,19 @@ class ImageClassification(Recipe[ImageConfigT]):
 
         check_point(self.options.point, findings_of(self, labels.names))
         check_choice(labels, self.options)
+
+    def augment(self, images: Tensor, draws: Draws) -> Tensor:
+        """Training images changed, after the family's own augmentation and before they are normalised.
+
+        Args:
+            images: ``[batch, channels, height, width]``, 0 to 1, on the model's device.
+            draws: Random numbers that follow from the seed, the epoch and the row: take all from it, and a resumed run
+                goes on with the same images.
+
+        Returns:
+            The images, of the same shape and type.
+        """
+        return images
 
     def head(self, labels: Sequence[str]) -> Head:
         """One output a label: softmax, or a sigmoid each where an image may have several findings."""

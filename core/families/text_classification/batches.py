@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
+from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
@@ -24,6 +25,9 @@ from tunebook.families.text_classification.options import Overlength, TextData
 from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached
 from tunebook.models.source import ModelSource
 from tunebook.models.text import tokenizer_key
+
+if TYPE_CHECKING:
+    from tunebook.families.text_classification.recipe import TextClassification
 
 SPLITS = ("train", "validation", "test")
 
@@ -81,7 +85,13 @@ def stack_features(items: Sequence[tuple[np.ndarray, int, int]]) -> Batch:
     }
 
 
-def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
+def encode_splits(
+    recipe: TextClassification[Any],
+    checked: ValidatedData,
+    source: ModelSource,
+    config: TrainConfig,
+    rejects: RejectLog,
+) -> Encoded:
     """Tokenise all splits once (cached), and decide about texts that are too long.
 
     Raises:
@@ -109,6 +119,9 @@ def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConf
         identity[name] = f"{part.fingerprint}\n{tokenizer_key(tokenizer)}\n{max_length}"
     rejects.write()
     rejects.check()
+    augmentations = own_augmentations(recipe, config)
+    if augmentations is not None:
+        facts["augmentations of its own"] = augmentations.told
     return Encoded(
         splits,
         rows,
@@ -117,7 +130,30 @@ def encode_splits(checked: ValidatedData, source: ModelSource, config: TrainConf
         max_length,
         facts,
         identity,
+        augmentations,
     )
+
+
+def own_augmentations(recipe: TextClassification[Any], config: TrainConfig) -> Augmentations | None:
+    """What the recipe itself and the packages that the config names change; None where nothing does."""
+    from tunebook.families.text_classification.recipe import TextClassification
+
+    if config.adapt.method in (Method.head, Method.none):
+        return None
+    says = type(recipe).augment is not TextClassification.augment
+    named = node_as(config.data, AugmentedDataConfig).augmentations
+    return make_augmentations(named, recipe.augment if says else None, config.seed)
+
+
+@dataclass(frozen=True)
+class TextPreparation:
+    """Changes the texts of a training batch, on whatever device they are."""
+
+    augmentations: Augmentations
+
+    def __call__(self, batch: Batch, training: bool = False) -> Batch:
+        """The batch with its ``inputs`` changed."""
+        return {**batch, "inputs": self.augmentations(batch["inputs"], batch)} if training else batch
 
 
 def _told(tokens: TokenRows, max_length: int, policy: Overlength) -> str:
@@ -132,7 +168,9 @@ def _told(tokens: TokenRows, max_length: int, policy: Overlength) -> str:
 
 def token_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
     """Batches of token ids."""
-    return _module({k: encoded.splits[k] for k in ("train", "validation")}, encoded.collate, config)
+    splits = {name: encoded.splits[name] for name in ("train", "validation")}
+    changes = None if encoded.augmentations is None else TextPreparation(encoded.augmentations)
+    return _module(splits, encoded.collate, config, changes)
 
 
 def feature_data(
@@ -161,7 +199,9 @@ def feature_data(
     return head_on_features(model), _module(splits, stack_features, config)
 
 
-def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig) -> FineTuneData:
+def _module(
+    splits: dict[str, Examples], collate: Any, config: TrainConfig, finish: TextPreparation | None = None
+) -> FineTuneData:
     return FineTuneData(
         splits,
         collate,
@@ -170,4 +210,5 @@ def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig) -> F
         group_by_length=node_as(config.data, TextData).group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=config.data.num_workers,
+        finish=finish,
     )

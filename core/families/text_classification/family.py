@@ -53,7 +53,7 @@ class TextClassificationFamily(Family["TextClassification[Any]"]):
         if data.labels is not None:
             for following in (False, True):  # now, and not when a zero-shot model reads them after training
                 worded(recipe, data.labels.names, following)
-        return encode_splits(data, source, config, rejects)
+        return encode_splits(recipe, data, source, config, rejects)
 
     def build_model(
         self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded

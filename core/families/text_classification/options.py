@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, FamilyConfig, LabelledDataConfig, ModelConfig, TrainerConfig
+from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, FamilyConfig, ModelConfig, TrainerConfig
 from tunebook.config.score import BASELINE, ScoreConfig
 from tunebook.families.options import FamilyOptions
 
@@ -28,7 +28,7 @@ class TextClassificationConfig(FamilyConfig):
 
 
 @dataclass
-class TextData(LabelledDataConfig):
+class TextData(AugmentedDataConfig):
     """Rows with a text."""
 
     text: str = "text"

@@ -14,9 +14,11 @@ from tunebook.families.text_classification.options import TextData
 from tunebook.recipe import ConfigT, Head, Recipe
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torchmetrics import MetricCollection
 
     from tunebook.data.columns import Column
+    from tunebook.data.draws import Draws
     from tunebook.data.labels import Labels
 
 
@@ -45,6 +47,20 @@ class TextClassification(Recipe[ConfigT]):
         from tunebook.families.text_classification.wording import descriptions
 
         descriptions(self, labels.names)
+
+    def augment(self, inputs: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        """Training texts changed, as the model takes them.
+
+        Args:
+            inputs: ``input_ids`` and ``attention_mask``, ``[batch, tokens]``, on the model's device; tokens beyond a
+                text's end have a mask of 0.
+            draws: Random numbers that follow from the seed, the epoch and the row: take all from it, and a resumed run
+                goes on with the same texts.
+
+        Returns:
+            The inputs, of the same shapes and types.
+        """
+        return inputs
 
     def head(self, labels: Sequence[str]) -> Head:
         """One output a label."""

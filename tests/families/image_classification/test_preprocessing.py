@@ -15,6 +15,7 @@ from torchvision.transforms import functional
 from tests.diagnosed import picture, write_table
 from tests.user_error import user_error
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
+from tunebook.data.draws import Draws
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.image_classification.batches import encode_images, pixel_data, training_content
@@ -24,6 +25,7 @@ from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.model.image_source import find_image_model
 from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData, ImageModel
 from tunebook.families.image_classification.preprocessing import ImagePreparation, stack_images
+from tunebook.families.image_classification.recipe import ImageClassification
 
 NORMAL = Preprocessing(16, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 GREY = Preprocessing(16, 1, (0.5,), (0.25,))
@@ -109,7 +111,8 @@ def write_rows(folder: Path, name: str, count: int, scale: int, seed: int) -> Pa
 
 
 def encoded(folder: Path, config: TrainConfig, given: ImageClassificationConfig) -> Any:
-    return encode_images(given, checked(folder, config, given), find_image_model(config.model, True), config)
+    rows, source = checked(folder, config, given), find_image_model(config.model, True)
+    return encode_images(ImageClassification(given), rows, source, config)
 
 
 @pytest.mark.parametrize(("scale", "full"), [(1, 255), (4, 1023), (16, 4095), (17, 16383), (257, 65535)])
@@ -135,6 +138,30 @@ def test_features_of_the_same_rows_seen_at_another_brightness_are_others(tmp_pat
     config = config_of(tmp_path, tmp_path / "twelve.csv")
     config.data.validation = str(tmp_path / "held.csv")
     assert encoded(tmp_path, config, options()).identity["validation"] == identities[1]
+
+
+class Darkened(ImageClassification[ImageClassificationConfig]):
+    """Training images without their brighter half."""
+
+    def augment(self, images: torch.Tensor, draws: Draws) -> torch.Tensor:
+        return images.clamp(max=0.5) * draws.uniform()[..., None, None].ceil()
+
+
+def test_a_recipes_own_augmentation_comes_after_ours_and_in_training_alone(tmp_path: Path) -> None:
+    given = options(rotate=0, shift=0, zoom=0, brightness=0, contrast=0)
+    config = config_of(tmp_path, write_rows(tmp_path, "p", 20, 1, 0))
+    rows, source = checked(tmp_path, config, given), find_image_model(config.model, True)
+    made = encode_images(Darkened(given), rows, source, config)
+    assert made.facts["augmentation"].endswith("contrast 0, recipe")
+    data = pixel_data(made, config)
+    batch = next(iter(data.loader("train", shuffle=True)))
+    assert data.finish is not None
+    plain, changed = (data.finish(batch, training)["inputs"]["x"] for training in (False, True))
+    middle = made.tokenizer.normalised(torch.full((1, 1, 1, 1), 0.5)).item()
+    torch.testing.assert_close(changed, plain.clamp(max=middle))
+    assert plain.max() > middle
+    off = encode_images(Darkened(options(augment=False)), rows, source, config)
+    assert off.tokenizer.own is None and off.facts["augmentation"] == "none"
 
 
 class Watcher(LightningModule):

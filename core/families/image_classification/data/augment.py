@@ -1,7 +1,6 @@
 """Training images a little changed each time: whole batches at once, each image in its own way.
 
-What happens to an image follows from the seed, the epoch and its row alone. There is no generator whose state a
-resumed run would have to restore, and neither the batch nor the process that an image is in changes anything.
+What happens to an image follows from the seed, the epoch and its row alone (`tunebook.data.draws`).
 """
 
 from __future__ import annotations
@@ -15,13 +14,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunebook.data.near import mix
-
 FLIPS = ("none", "horizontal", "vertical", "both")
 DRAWS = 8
 """Numbers that `augment` takes for each image."""
-_GOLDEN = 0x9E3779B97F4A7C15  # the step of SplitMix64: consecutive multiples of it mix well
-_WORD = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -54,30 +49,6 @@ class Augmentation:
         return self.rotate > 0 or self.shift > 0 or self.zoom > 0
 
 
-def draws(seed: int, epoch: int, rows: NDArray[np.int64], count: int = DRAWS) -> NDArray[np.float64]:
-    """Draw uniform numbers, 0 to under 1, ``[batch, count]``, that follow from the arguments alone.
-
-    The seed, the epoch, the row and the column are counters of nested SplitMix64 (Steele et al., OOPSLA 2014).
-
-    Args:
-        seed: Of the run.
-        epoch: Counted from 0.
-        rows: Row number of each image ``[batch]``.
-        count: Numbers for each image.
-    """
-    state = np.zeros((1, 1), np.uint64)
-    for counter in (np.array([[seed & _WORD]], np.uint64), np.array([[epoch & _WORD]], np.uint64)):
-        state = _next(state, counter)
-    state = _next(state, np.asarray(rows).astype(np.uint64)[:, None])
-    state = _next(state, np.arange(count, dtype=np.uint64)[None])
-    uniform: NDArray[np.float64] = (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return uniform
-
-
-def _next(state: NDArray[np.uint64], counter: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    return mix(state + (counter + np.uint64(1)) * np.uint64(_GOLDEN))
-
-
 def augment(pixels: Tensor, drawn: NDArray[np.float64], settings: Augmentation) -> Tensor:
     """Change each image of a batch in its own way.
 
@@ -86,7 +57,7 @@ def augment(pixels: Tensor, drawn: NDArray[np.float64], settings: Augmentation) 
 
     Args:
         pixels: ``[batch, channels, height, width]``, 0 to 1; left as it is.
-        drawn: Uniform numbers ``[batch, DRAWS]``: see `draws`.
+        drawn: Uniform numbers ``[batch, DRAWS]``: see `tunebook.data.draws`.
         settings: How far. Where nothing may change, ``pixels`` itself is given back.
     """
     numbers = torch.from_numpy(drawn)

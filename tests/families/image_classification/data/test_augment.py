@@ -5,7 +5,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as reference
 
-from tunebook.families.image_classification.data.augment import DRAWS, Augmentation, augment, draws
+from tunebook.data.draws import draws
+from tunebook.families.image_classification.data.augment import DRAWS, Augmentation, augment
 
 FLIP_X, FLIP_Y, ANGLE, RIGHT, DOWN, ZOOM, CONTRAST, BRIGHTNESS = range(DRAWS)
 
@@ -24,7 +25,7 @@ def _drawn(batch: int = 1, **columns: float | list[float]) -> np.ndarray:
 
 def test_without_settings_nothing_changes() -> None:
     images = _images(4)
-    assert augment(images, draws(0, 0, np.arange(4)), Augmentation()) is images
+    assert augment(images, draws(0, 0, np.arange(4), DRAWS), Augmentation()) is images
 
 
 def test_draws_in_the_middle_change_nothing() -> None:
@@ -112,44 +113,13 @@ def test_black_beside_a_moved_image_stays_black() -> None:
 def test_rows_decide_and_not_the_batch() -> None:
     images, rows = _images(6), np.array([40, 7, 3, 1000, 8, 9])
     settings = Augmentation("both", rotate=20, shift=0.1, zoom=0.2, contrast=0.2, brightness=0.2)
-    whole = augment(images, draws(5, 2, rows), settings)
+    whole = augment(images, draws(5, 2, rows, DRAWS), settings)
     order = [4, 0, 3]
-    part = augment(images[order], draws(5, 2, rows[order]), settings)
+    part = augment(images[order], draws(5, 2, rows[order], DRAWS), settings)
     assert torch.allclose(part, whole[order], atol=1e-6)
-    assert not torch.allclose(whole, augment(images, draws(5, 3, rows), settings), atol=0.01)
+    assert not torch.allclose(whole, augment(images, draws(5, 3, rows, DRAWS), settings), atol=0.01)
     assert whole.min() >= 0
     assert whole.max() <= 1
-
-
-def _splitmix(*counters: int) -> float:
-    """SplitMix64 by the paper, nested, in Python's own integers."""
-    state = 0
-    for counter in counters:
-        state = (state + (counter + 1) * 0x9E3779B97F4A7C15) % 2**64
-        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
-        state ^= state >> 31
-    return (state >> 11) / 2**53
-
-
-def test_draws_are_a_hash_of_what_they_depend_on() -> None:
-    rows = np.array([0, 12345678901, 3])
-    expected = [[_splitmix(42, 9, int(row), column) for column in range(5)] for row in rows]
-    assert draws(42, 9, rows, 5).tolist() == expected
-    assert draws(42, 9, rows[1:2], 2).tolist() == [expected[1][:2]]
-
-
-def test_draws_are_uniform_and_independent() -> None:
-    rows, count = np.arange(20_000), 4
-    drawn = [draws(seed, epoch, rows, count) for seed, epoch in [(0, 0), (0, 1), (1, 0)]]
-    together = np.concatenate(drawn, axis=1)
-    assert together.min() >= 0
-    assert together.max() < 1
-    for column in together.T:
-        observed = np.histogram(column, bins=100, range=(0, 1))[0]
-        assert ((observed - 200) ** 2 / 200).sum() < 173  # chi-square, 99 degrees of freedom: one in 100,000
-    correlation = np.corrcoef(np.concatenate([together[:-1], together[1:]], axis=1), rowvar=False)
-    assert np.abs(correlation - np.eye(len(correlation))).max() < 5 / np.sqrt(len(rows))
 
 
 def test_an_unknown_mirror_is_refused() -> None:

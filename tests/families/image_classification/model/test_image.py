@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from tests.user_error import user_error
-from tunebook.config.schema import AdaptConfig, Method, OptimConfig
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import AdaptConfig, Method
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import (
     Preprocessing,

@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM
 import tunebook.models
 from tests.user_error import user_error
 from tunebook import FineTuneData, FineTuner
-from tunebook.config.schema import OptimConfig
+from tunebook.config.optim import OptimConfig
 from tunebook.data.module import Examples
 from tunebook.families.text_generation.data.packing import (
     IGNORE_INDEX,

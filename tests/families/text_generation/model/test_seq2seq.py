@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 
 from tests.user_error import user_error
-from tunebook.config.schema import AdaptConfig, Method, OptimConfig
+from tunebook.config.optim import OptimConfig
+from tunebook.config.schema import AdaptConfig, Method
 from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
