@@ -235,9 +235,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
 
         train_as_follower(rest[0])
     elif verb == "_member":
+        from tunebook.cli.refusals import as_user_error
         from tunebook.compare.run_process import member_command
 
-        member_command(rest[0])
+        member_command(rest[0], as_user_error)
     else:
         raise _unknown_verb(verb)
 

@@ -10,13 +10,14 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
+from tunebook.errors import UserError
 from tunebook.files import write_json
 
 PARENT = "TUNEBOOK_PARENT"
@@ -24,14 +25,18 @@ PARENT = "TUNEBOOK_PARENT"
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
-def member_command(asked: str) -> None:
-    """Do the run ``<plan.json>#<number>``, or go on with it where its folder says how far it is."""
+Explain = Callable[[BaseException, str], UserError | None]
+"""What an error means to a person, given the folder of the run; None where it is none of theirs."""
+
+
+def member_command(asked: str, explain: Explain) -> None:
+    """Do the run ``<plan.json>#<number>``, or resume it where its folder says how far it is."""
     path, _, number = asked.rpartition("#")
     plan = Path(path)
     run = RungRun.of(read_plan(plan).runs[int(number)], plan.parent)
     end_with_parent()
     _load_libraries()
-    with _measured(run), _failure_saved(run):
+    with _measured(run), _failure_saved(run, explain):
         if run.planned.kind == "train":
             _train(run)
         else:
@@ -74,14 +79,12 @@ def _measured(run: RungRun) -> Iterator[None]:
 
 
 @contextmanager
-def _failure_saved(run: RungRun) -> Iterator[None]:
+def _failure_saved(run: RungRun, explain: Explain) -> Iterator[None]:
     """Save the sentence of a mistake where the comparison looks for it; an interrupted run has not failed."""
-    from tunebook.cli.refusals import as_user_error
-
     try:
         yield
     except Exception as error:
-        known = as_user_error(error, str(run.run.path))
+        known = explain(error, str(run.run.path))
         if known and known.code != "run.interrupted":
             run.fail(known.message().splitlines()[0])
         raise

@@ -37,7 +37,7 @@ def composed(*overrides: str, verb: str = "train") -> Any:
         raise
 
 
-def message(*overrides: str, verb: str = "train") -> str:
+def refusal(*overrides: str, verb: str = "train") -> UserError:
     with pytest.raises(UserError) as caught:
         config = composed(*overrides, verb=verb)
         try:
@@ -47,84 +47,100 @@ def message(*overrides: str, verb: str = "train") -> str:
                 raise explain(error, verb, overrides) from error
             raise
         prepare(made, Path("/nonexistent/rejects.jsonl"))
-    return caught.value.message()
+    return caught.value
+
+
+def message(*overrides: str, verb: str = "train") -> str:
+    return refusal(*overrides, verb=verb).message()
 
 
 SEE_ALL = "`tunebook show review_sentiment` shows all keys"
 
-MISTAKES = {
-    "optim.lrr=1": ["There is no config key 'optim.lrr'.", "did you mean optim.lr?", SEE_ALL],
-    "lr=1": ["There is no config key 'lr'.", "did you mean optim.lr?", SEE_ALL],
-    "epochs=1": ["There is no config key 'epochs'.", SEE_ALL],
-    "optim.lr.x=1": ["optim.lr", SEE_ALL],
-    "data.batch-size=3": ["There is no config key 'data.batch-size'.", "did you mean data.batch_size?"],
+MISTAKES = {  # override -> code, and phrases: the key, the hint, words that no other line looks at
+    "optim.lrr=1": ["config.unknown-key", "There is no config key 'optim.lrr'.", "did you mean optim.lr?", SEE_ALL],
+    "lr=1": ["config.unknown-key", "'lr'", "did you mean optim.lr?", SEE_ALL],
+    "epochs=1": ["config.unknown-key", "'epochs'", SEE_ALL],
+    "optim.lr.x=1": ["config.wrong-type", "optim.lr", SEE_ALL],
+    "data.batch-size=3": ["config.unknown-key", "'data.batch-size'", "did you mean data.batch_size?"],
     "optim.lr=high": [
+        "config.wrong-type",
         "Wrong value for 'optim.lr': Value 'high' of type 'str' is no Float.",
         "where: optim.lr",
         SEE_ALL,
     ],
-    "optim.lr=": ["Wrong value for 'optim.lr'"],
-    "data.batch_size=1.5": ["Wrong value for 'data.batch_size'", "is no Integer"],
-    "model.name=null": ["Wrong value for 'model.name'"],
-    "data.labels=good": ["Wrong value for 'data.labels'", "not a list", "write data.labels=[good]; "],
-    "optim=3": ["Wrong value for 'optim'"],
-    "logger.names=csv": ["str is not a list", "write logger.names=[csv]; "],
-    "data.leaks=ignore": ["Wrong value for 'data.leaks'", "expected one of [error, drop, allow]"],
+    "optim.lr=": ["config.wrong-type", "'optim.lr'"],
+    "data.batch_size=1.5": ["config.wrong-type", "'data.batch_size'", "is no Integer"],
+    "model.name=null": ["config.wrong-type", "'model.name'"],
+    "data.labels=good": ["config.wrong-type", "'data.labels'", "not a list", "write data.labels=[good]; "],
+    "optim=3": ["config.wrong-type", "'optim'"],
+    "logger.names=csv": ["config.wrong-type", "str is not a list", "write logger.names=[csv]; "],
+    "data.leaks=ignore": ["config.wrong-type", "'data.leaks'", "expected one of [error, drop, allow]"],
     "logger.names=[cvs]": [
+        "config.wrong-type",
         "'logger.names[0]'",
         "expected one of [csv, tensorboard, wandb, mlflow]",
         "did you mean csv?",
     ],
-    "optim.lr=${optim.lrr}": ["Wrong value for 'optim.lr'", "Interpolation key 'optim.lrr' not found"],
-    "+optim.lrr=1": ["There is no config key 'optim.lrr'.", "did you mean optim.lr?"],
-    "++optim.lrr=1": ["There is no config key 'optim.lrr'.", "did you mean optim.lr?"],
-    "+lernrate=1": ["There is no config key 'lernrate'.", SEE_ALL],
-    "+data.deep.down=1": ["There is no config key 'data.deep'."],
-    "~optim.lr": ["'optim.lr' cannot be deleted", "where: ~optim.lr"],
-    "~optim": ["'optim' cannot be deleted"],
+    "optim.lr=${optim.lrr}": ["config.wrong-type", "'optim.lr'", "Interpolation key 'optim.lrr' not found"],
+    "+optim.lrr=1": ["config.unknown-key", "'optim.lrr'", "did you mean optim.lr?"],
+    "++optim.lrr=1": ["config.unknown-key", "'optim.lrr'", "did you mean optim.lr?"],
+    "+lernrate=1": ["config.unknown-key", "'lernrate'", SEE_ALL],
+    "+data.deep.down=1": ["config.unknown-key", "'data.deep'"],
+    "~optim.lr": ["config.deleted-key", "'optim.lr' cannot be deleted", "where: ~optim.lr"],
+    "~optim": ["config.deleted-key", "'optim' cannot be deleted"],
     "+adapt=lora": [
+        "config.bad-override",
         "The group 'adapt' has its option already.",
         "where: +adapt=lora",
         "leave out the plus: adapt=lora",
     ],
     "adapt=lorra": [
+        "config.unknown-option",
         "There is no option 'lorra' of the group 'adapt'.",
         "did you mean adapt=lora?",
         "full, head, lora",
     ],
-    "trainer=tpu": ["There is no option 'tpu' of the group 'trainer'.", "auto, cpu, ddp, fsdp, gpu"],
+    "trainer=tpu": ["config.unknown-option", "'tpu'", "auto, cpu, ddp, fsdp, gpu"],
     "model=sentence-transformers/all-MiniLM-L6-v2": [
-        "There is no option 'sentence-transformers/all-MiniLM-L6-v2' of the group 'model'.",
+        "config.unknown-option",
+        "'sentence-transformers/all-MiniLM-L6-v2'",
         "write model.name=sentence-transformers/all-MiniLM-L6-v2",
     ],
-    "model=./my_model": ["write model.name=./my_model"],
-    "hydra/launcher=slurm": ["There is no option 'slurm' of the group 'hydra/launcher'."],
-    "optim.lr": ["The override 'optim.lr' cannot be read.", "key=value, without spaces"],
-    "data.labels=[a": ["The override 'data.labels=[a' cannot be read."],
-    "seed=1,2": ["'seed=1,2' has several values.", "-m runs once for each"],
-    "recipe.hed=softmax": ["There is no config key 'recipe.hed'.", "did you mean recipe.head?", SEE_ALL],
-    "+recipe.hed=softmax": ["'hed'", "where: recipe.hed", "did you mean recipe.head?", SEE_ALL],
-    "recipe.head=logits": ["recipe.head", "expected one of [softmax, ordinal]", SEE_ALL],
-    "recipe.head=ordinl": ["recipe.head", "did you mean ordinal?", SEE_ALL],
-    "recipe.descriptions=good": ["where: recipe.descriptions", SEE_ALL],
-    "data.batch_size=0": ["data.batch_size must be at least 1, not 0.", "where: data.batch_size"],
-    "trainer.max_epochs=-1": ["trainer.max_epochs must be at least 1"],
-    "optim.lr=-1": ["optim.lr must be from 1e-12 to 10"],
-    "optim.lr=nan": ["optim.lr must be from 1e-12 to 10"],
-    "optim.name=sdg": ["There is no optimizer named 'sdg'.", "where: optim.name=sdg", "did you mean sgd?"],
-    "optim.schedule=cosin": ["There is no schedule named 'cosin'.", "did you mean cosine?"],
-    "optim.momentum=0.9": ["optim.momentum has no effect for optim.name=adamw."],
-    "optim.args={amsgrat: true}": ["There is no option 'amsgrat'.", "did you mean amsgrad?"],
-    "optim.warmup=1.5": ["optim.warmup must be from 0 to 1, not 1.5."],
-    "evaluation.confidence=95": ["evaluation.confidence must be from 0.5 to 0.9999"],
-    "model.dropout=1": ["model.dropout must be from 0 to 0.99"],
+    "model=./my_model": ["config.unknown-option", "write model.name=./my_model"],
+    "hydra/launcher=slurm": ["config.unknown-option", "'slurm'"],
+    "optim.lr": ["config.bad-override", "The override 'optim.lr' cannot be read.", "key=value, without spaces"],
+    "data.labels=[a": ["config.bad-override", "The override 'data.labels=[a' cannot be read."],
+    "seed=1,2": ["config.bad-override", "'seed=1,2' has several values.", "-m runs once for each"],
+    "recipe.hed=softmax": ["config.unknown-key", "'recipe.hed'", "did you mean recipe.head?", SEE_ALL],
+    "+recipe.hed=softmax": ["config.wrong-type", "'hed'", "where: recipe.hed", "did you mean recipe.head?", SEE_ALL],
+    "recipe.head=logits": ["config.wrong-type", "recipe.head", "expected one of [softmax, ordinal]", SEE_ALL],
+    "recipe.head=ordinl": ["config.wrong-type", "recipe.head", "did you mean ordinal?", SEE_ALL],
+    "recipe.descriptions=good": ["config.wrong-type", "where: recipe.descriptions", SEE_ALL],
+    "data.batch_size=0": [
+        "config.out-of-range",
+        "data.batch_size must be at least 1, not 0.",
+        "where: data.batch_size",
+    ],
+    "trainer.max_epochs=-1": ["config.out-of-range", "trainer.max_epochs must be at least 1"],
+    "optim.lr=-1": ["config.out-of-range", "optim.lr must be from 1e-12 to 10"],
+    "optim.lr=nan": ["config.out-of-range", "optim.lr must be from 1e-12 to 10"],
+    "optim.warmup=1.5": ["config.out-of-range", "optim.warmup must be from 0 to 1, not 1.5."],
+    "evaluation.confidence=95": ["config.out-of-range", "evaluation.confidence must be from 0.5 to 0.9999"],
+    "model.dropout=1": ["config.out-of-range", "model.dropout must be from 0 to 0.99"],
+    "optim.name=sdg": ["config.unknown-choice", "where: optim.name=sdg", "did you mean sgd?"],
+    "optim.schedule=cosin": ["config.unknown-choice", "did you mean cosine?"],
+    "optim.momentum=0.9": ["config.no-effect", "optim.momentum has no effect for optim.name=adamw."],
+    "optim.args={amsgrat: true}": ["config.unknown-key", "did you mean amsgrad?"],
 }
 
 
 @pytest.mark.parametrize("override", MISTAKES)
 def test_a_mistake_names_the_key_and_how_to_mend_it(override: str):
-    told = message("recipe=review_sentiment", override)
-    for phrase in MISTAKES[override]:
+    code, *phrases = MISTAKES[override]
+    error = refusal("recipe=review_sentiment", override)
+    told = error.message()
+    assert error.code == code, told
+    for phrase in phrases:
         assert phrase in told, told
     assert "\n  where: " in told
 

@@ -26,7 +26,6 @@ from tests.training.test_resume import equal, last_state, weights
 from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
 from tunebook.cli.train import train_in
-from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.template import SHIPPED
 from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder
@@ -764,6 +763,6 @@ def test_an_encoder_decoder_goes_on_as_itself(stopped: tuple[RunFolder, RunFolde
 def test_another_template_than_before_is_noticed(stopped: tuple[RunFolder, RunFolder, Path]) -> None:
     _, run, template = stopped
     template.write_text(template.read_text(encoding="utf-8").replace("copy:", "advertisement:"), encoding="utf-8")
-    with pytest.raises(UserError, match="cannot go on") as caught:
+    with user_error("run.changed") as caught:
         train_in(read_config(run), run, resumed=True)
     assert "start a new run" in str(caught.value.fix)

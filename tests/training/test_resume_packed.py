@@ -18,8 +18,8 @@ from tests.chatted import QUICK, composed, tiny_llama, write_chats
 from tests.training.test_kill import finish, resume, signal_at, wait_killed
 from tests.training.test_kill import start as start_process
 from tests.training.test_resume import equal, last_state, weights
+from tests.user_error import user_error
 from tunebook.cli.train import train_in
-from tunebook.errors import UserError
 from tunebook.families.text_generation.data.template import TEMPLATES
 from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder, save_config
@@ -147,10 +147,10 @@ def test_another_chat_template_than_before_is_refused(interrupted: tuple[RunFold
     run, template = interrupted
     changed(template)
     before = run.record.read_bytes()
-    with pytest.raises(UserError) as caught:
+    with user_error("run.changed", where=str(run.record)) as caught:
         train_in(read_config(run), run, resumed=True)
-    assert "cannot go on" in caught.value.what and "chat template" in caught.value.what
-    assert caught.value.where == str(run.record) and "start a new run" in str(caught.value.fix)
+    assert "cannot be resumed" in caught.value.what and "chat template" in caught.value.what
+    assert "start a new run" in str(caught.value.fix)
     assert run.record.read_bytes() == before and not run.bundle.exists()
 
 

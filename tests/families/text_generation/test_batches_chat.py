@@ -31,7 +31,6 @@ from tests.chatted import (
 from tests.conftest import Tunebook
 from tests.user_error import user_error
 from tunebook import FineTuner
-from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.batches_chat import preview, scored_rows
 from tunebook.families.text_generation.data.message import Message
@@ -497,28 +496,25 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
 
 # Refusals -------------------------------------------------------------------------------------------------------
 
-REFUSED: dict[str, list[str]] = {
-    "data.too_long=truncate": ["cannot be cut", "data.too_long=split_turns"],
-    "data.too_long=error": ["tokens, over data.max_length=64", "chats.jsonl:"],
-    "data.too_long=reject": ["rows cannot be used", "over data.max_length=64"],
-    "adapt=head": ["no fresh head", "adapt=lora"],
-    "model=starter_image": ["is not a language model", "model=starter_text"],
-    "recipe.max_new_tokens=250": [
-        "leave no room for a question: the model has 256 positions",
-        "recipe.max_new_tokens=",
-    ],
-    "recipe.max_new_tokens=9999": ["leave no room for a question"],
-    "recipe.max_new_tokens=0": ["must be at least 1"],
-    "recipe.tokenize=13b": ["no tokenizer '13b'", "recipe.tokenize=13a"],
-    "evaluation.answers=0": ["evaluation.answers must be at least 1"],
-    "adapt.quantize=true": ["Weights in 4 bits cannot learn", "adapt=lora"],
-    "data.max_length=257": ["does not fit", "3 to 256 tokens"],
-    "data.format=alpaca": ["data.format=alpaca needs"],
-    "model.chat_template=shop.jinja": ["chat template cannot be read", "shop.jinja"],
-    "data.group=customer": ["no column 'customer'"],
-    "data.facts=promises": ["no column 'promises'"],
+REFUSED: dict[str, list[str]] = {  # override -> code, and phrases: the place, the fix, words that no other test sees
+    "data.too_long=truncate": ["config.no-effect", "cannot be truncated", "data.too_long=split_turns"],
+    "data.too_long=error": ["data.too-long", "chats.jsonl:"],
+    "data.too_long=reject": ["data.rejected-rows", "over data.max_length=64"],
+    "adapt=head": ["config.no-effect", "adapt=lora"],
+    "model=starter_image": ["model.wrong-kind", "model=starter_text"],
+    "recipe.max_new_tokens=250": ["generation.no-room", "256 positions", "recipe.max_new_tokens="],
+    "recipe.max_new_tokens=9999": ["generation.no-room"],
+    "recipe.max_new_tokens=0": ["config.out-of-range", "must be at least 1"],
+    "recipe.tokenize=13b": ["config.unknown-choice", "no tokenizer '13b'", "recipe.tokenize=13a"],
+    "evaluation.answers=0": ["config.out-of-range", "evaluation.answers must be at least 1"],
+    "adapt.quantize=true": ["config.no-effect", "adapt=lora"],
+    "data.max_length=257": ["config.out-of-range", "does not fit", "3 to 256 tokens"],
+    "data.format=alpaca": ["data.missing-column", "data.format=alpaca needs"],
+    "model.chat_template=shop.jinja": ["template.unreadable", "shop.jinja"],
+    "data.group=customer": ["data.missing-column", "data.group", "'customer'"],
+    "data.facts=promises": ["data.missing-column", "data.facts", "'promises'"],
     **{
-        f"{option}": ["has no effect for recipe=customer_chat", "leave"]
+        f"{option}": ["config.no-effect", "has no effect for recipe=customer_chat", "leave"]
         for option in (
             *("data.text=question", "data.label=stars", "data.labels=[a,b]", "data.shots=4", "data.image=photo"),
             *("data.image_root=/tmp", "model.weights=/tmp/x.safetensors", "model.args={a: 1}"),
@@ -538,10 +534,11 @@ def test_a_mistake_is_told_before_training_and_leaves_nothing(
 ) -> None:
     given = [] if override.startswith("model=") else [f"model.name={llama}"]
     more = ["data.max_length=64", *given, f"data.train={chats}", "trainer.max_steps=1"]
-    with pytest.raises(UserError) as caught:
+    code, *phrases = REFUSED[override]
+    with user_error(code) as caught:
         chatted(tmp_path, *more, override)
     told = caught.value.message()
-    for phrase in REFUSED[override]:
+    for phrase in phrases:
         assert phrase in told, told
     left = {p.name for p in tmp_path.rglob("*") if p.is_file() and "cache" not in p.parts}
     assert left <= {"rejects.jsonl"}

@@ -70,7 +70,7 @@ class Preprocessing:
         try:
             return cls(**{**value, "mean": tuple(value["mean"]), "std": tuple(value["std"])})
         except (TypeError, KeyError) as error:
-            raise ValueError(f"the preprocessing is not whole: {error}") from error
+            raise ValueError(f"the preprocessing is incomplete: {error}") from error
 
 
 def own_preprocessing(
