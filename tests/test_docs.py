@@ -96,6 +96,8 @@ def check_composing(verb: str, arguments: list[str]) -> None:
         return
     if "optim.learning_rate=1e-4" in arguments:  # shown as a mistake
         return
+    if "--config-dir" in arguments:  # which has a test of its own
+        return
     named = {a.split("=", 1)[1] for a in arguments if a.startswith("recipe=")}
     if named & OTHER_RECIPES:
         return
@@ -264,6 +266,42 @@ def test_the_error_in_the_user_guide_is_the_error(tunebook: Tunebook) -> None:
     shown = next(block for block in blocks(page, "") if block.startswith("error:"))
     done = tunebook(*shlex.split(command)[1:])
     assert (done.returncode, done.stderr) == (2, shown)
+
+
+def test_the_experiment_of_the_guide_is_composed_and_weaker_than_the_command_line(
+    tunebook: Tunebook, tmp_path: Path
+) -> None:
+    (block,) = blocks(ROOT / "docs/configuration.md", "yaml")
+    name, content = block.removeprefix("# ").split("\n", 1)
+    file = tmp_path / "work" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(content, encoding="utf-8")
+    typed = [shlex.split(c)[1:] for p, c in commands() if p == "configuration.md" and "+experiment=" in c]
+    checked, trained, swept = typed
+    shown = [tunebook(*arguments, "--cfg", "job") for arguments in (checked, trained)]
+    for done in shown:
+        assert done.returncode == 0, done.stderr
+        assert all(
+            line in done.stdout for line in ("  name: review_sentiment\n", "  lr: 5.0e-05\n", "  method: lora\n")
+        )
+    assert ["\nseed: 0\n" in shown[0].stdout, "\nseed: 1\n" in shown[1].stdout] == [True, True]
+    done = tunebook(*checked, "optim.lr=0.1", "model=starter_text", "--cfg", "job")
+    assert "  lr: 0.1\n" in done.stdout and "starter_text" in done.stdout and "distilbert" not in done.stdout
+
+    file.with_name("quick.yaml").write_text("# @package _global_\noptim: {learning_rate: 1}\n", encoding="utf-8")
+    refused = tunebook("check", "--config-dir", "settings", "recipe=review_sentiment", "+experiment=quick")
+    assert refused.returncode == 2 and "There is no config key 'optim.learning_rate'" in refused.stderr
+    assert "-m" in swept and "+experiment=careful,quick" in swept
+    file.with_name("quick.yaml").write_text(content.replace("5e-5", "5e-4"), encoding="utf-8")
+    write_reviews(tmp_path / "work" / "reviews.csv", 60, labels=("1", "5"))
+    rows = tmp_path / "work" / "reviews.csv"
+    rows.write_text(rows.read_text(encoding="utf-8").replace("text,label", "text,stars", 1), encoding="utf-8")
+    done = tunebook("check", *swept[1:-1], "model=starter_text")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:3] for line in done.stdout.splitlines()[-2:]] == [
+        ["0", "+experiment=careful", "finished"],
+        ["1", "+experiment=quick", "finished"],
+    ]
 
 
 def test_the_recipe_of_the_guide_is_made_checks_rows_and_is_sound(tunebook: Tunebook, tmp_path: Path) -> None:

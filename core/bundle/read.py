@@ -14,6 +14,7 @@ from tunebook.errors import UserError
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.heads import check_head
+from tunebook.plugins.load import new_recipe
 
 if TYPE_CHECKING:
     from tunebook.recipe import Head, Recipe
@@ -37,7 +38,8 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
 def recipe_of(manifest: Manifest) -> Recipe[Any]:
     """The installed recipe that a bundle was made with, with the options it had then."""
     recipe_class = load_recipe_class(manifest.recipe)
-    made: Recipe[Any] = recipe_class(typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe))
+    options = typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe)
+    made = new_recipe(recipe_class, options)
     try:
         made.family.load_bundle_state(made, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

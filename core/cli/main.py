@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -66,16 +67,18 @@ def _task(verb: str) -> Callable[[Any, str], float | None]:
     return evaluate_command
 
 
-def _run_task(command: Command, config: Any) -> float | None:
+def _run_task(command: Command, config: Any, records: Path) -> float | None:
     """Hydra's task function: the work, with the folder that Hydra chose for it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
+    from tunebook.cli.sweep import leave_outcome
     from tunebook.config.compose import check_keys, explain, is_config_error
     from tunebook.run_folder import remove_empty
 
     hydra = HydraConfig.get()
+    told = hydra.mode == RunMode.MULTIRUN and command.verb != "rung"  # of which `compare` tells itself
     # Not resolved: an interpolation in it may be the very mistake to tell of.
     overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     assert isinstance(overrides, list)
@@ -83,13 +86,18 @@ def _run_task(command: Command, config: Any) -> float | None:
     try:
         if command.verb != "rung":  # which no person types
             check_keys(config, command)
-        return _task(command.verb)(config, hydra.runtime.output_dir)
+        value = _task(command.verb)(config, hydra.runtime.output_dir)
+        if told:
+            leave_outcome(records, command, config)
+        return value
     except Exception as error:
         remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
-        if hydra.mode == RunMode.MULTIRUN:
-            raise  # the sweep decides what one failing job means
         if is_config_error(error):
             error = explain(error, command)
+        if told:
+            leave_outcome(records, command, config, error)
+        if hydra.mode == RunMode.MULTIRUN:
+            raise error  # the sweep decides what one failing job means
         # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
         raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
 
@@ -97,6 +105,7 @@ def _run_task(command: Command, config: Any) -> float | None:
 def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     import hydra
 
+    from tunebook.cli.sweep import table_of_runs, with_first_choices
     from tunebook.config.command import Command, register_schemas
     from tunebook.config.compose import explain, is_config_error
     from tunebook.config.overrides import readable
@@ -105,6 +114,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     overrides = [a for a in arguments if _is_override(a)]
+    flags = [a for a in arguments if not _is_override(a)]
     nameless = next((a for a in overrides if a.startswith("=")), None)
     if nameless is not None:  # Hydra falls over it
         raise UserError(
@@ -118,13 +128,14 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     register_schemas(command)
     register_search_path(overrides, command.recipes)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
-    sys.argv = [sys.argv[0], *overrides, *(a for a in arguments if not _is_override(a))]
-
-    def task(config: Any) -> float | None:
-        return _run_task(command, config)
-
+    sys.argv = [sys.argv[0], *with_first_choices(command, flags), *flags]
     try:
-        hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
+        with table_of_runs() as records:
+
+            def task(config: Any) -> float | None:
+                return _run_task(command, config, records)
+
+            hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
     except Exception as error:
         if is_config_error(error):
             raise explain(error, command) from error
@@ -168,25 +179,6 @@ def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
     _compose_and_run(verb, arguments)
 
 
-def _complete(arguments: Sequence[str]) -> None:
-    """Tab completion: the verb is ours, the rest of the line is Hydra's."""
-    line = os.environ.get("COMP_LINE", "")
-    words = line.split()
-    if not any(a.startswith("query=") for a in arguments):
-        _compose_and_run("train", arguments)  # (un)installs the shell's function
-        return
-    verb = words[1] if len(words) > 2 or (len(words) == 2 and line.endswith(" ")) else None
-    if verb is None:
-        print(" ".join(_VERBS))
-    elif verb in ("show", "verify"):
-        from tunebook.plugins import find_recipes
-
-        print(" ".join(find_recipes()))
-    elif verb in ("check", "train", "compare", "evaluate"):
-        os.environ["COMP_LINE"] = line.replace(f" {verb}", "", 1)
-        _compose_and_run(verb, arguments)
-
-
 def _dispatch(arguments: Sequence[str]) -> None:
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if verb in ("-h", "--help", "help"):
@@ -194,7 +186,12 @@ def _dispatch(arguments: Sequence[str]) -> None:
     elif verb == "--version":
         print(f"tunebook {__version__}")
     elif verb in ("-sc", "--shell-completion", "--shell_completion"):
-        _complete(arguments)
+        if any(a.startswith("query=") for a in arguments):
+            from tunebook.cli.completion import print_candidates
+
+            print_candidates(_VERBS)
+        else:
+            _compose_and_run("train", arguments)  # Hydra prints the shell's function
     elif verb == "list":
         from tunebook.cli.show import print_recipes
 
@@ -269,6 +266,7 @@ def _report(error: BaseException, run_dir: str | None = None) -> int:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the ``tunebook`` command; always ends in an exit code."""
+    logging.raiseExceptions = False  # a log line whose reader left, as of `--info | head`, is nobody's mistake
     try:
         _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

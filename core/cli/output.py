@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tunebook.statistics.intervals import Score
 
 
-def _console() -> Any:
+def console() -> Any:
+    """The terminal, or room enough for a table in a file."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
@@ -31,9 +32,9 @@ def print_data(prepared: Prepared[Any]) -> None:
 
     from tunebook.pipeline.facts import data_facts
 
-    console = _console()
+    terminal = console()
     for what, value in data_facts(prepared).items():
-        console.print(f"{what}: {escape(value)}")
+        terminal.print(f"{what}: {escape(value)}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("label" if prepared.labels else "rows")
     splits = ("train", "validation", "test")
@@ -43,16 +44,16 @@ def print_data(prepared: Prepared[Any]) -> None:
     for name in prepared.labels:
         table.add_row(escape(name), *(str(counts[split].get(name, 0)) for split in splits))
     table.add_row("all", *(str(len(prepared.encoded.rows[split])) for split in splits), style="bold")
-    console.print(table)
+    terminal.print(table)
     for note in prepared.data.notes:
-        console.print(f"note: {escape(note)}")
+        terminal.print(f"note: {escape(note)}")
 
 
 def print_preview(prepared: Prepared[Any]) -> None:
     """A few training rows as the model takes them, where the family shows any."""
-    console = _console()
+    terminal = console()
     for shown in prepared.recipe.family.preview(prepared.recipe, prepared.encoded):
-        console.print(shown)
+        terminal.print(shown)
 
 
 def print_judged(judged: Judged) -> None:
@@ -76,10 +77,10 @@ def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) 
     for score in first:
         same = [next((s for s in scores if s.name == score.name), None) for scores in models.values()]
         table.add_row(score.name, *(_cell(s) for s in same))
-    console = _console()
-    console.print(table)
+    terminal = console()
+    terminal.print(table)
     for sentence in verdict:
-        console.print(escape(sentence))
+        terminal.print(escape(sentence))
 
 
 def _cell(score: Score | None) -> str:

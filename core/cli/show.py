@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
 from itertools import pairwise
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tunebook.config.command import BASES, Command, register_schemas
 from tunebook.config.families import known_keys, nested, own_nodes
@@ -51,6 +51,8 @@ def _type_name(kind: Any) -> str:
         return "any"
     if isinstance(kind, type) and issubclass(kind, Enum):
         return "|".join(member.name for member in kind)
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
     if getattr(kind, "__origin__", None) in (list, dict):
         return f"{kind.__origin__.__name__} of {' to '.join(_type_name(p) for p in parts)}"
     if parts and getattr(kind, "__origin__", None) is None:

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from tunebook.config.command import Command
 from tunebook.config.families import known_keys, nested
+from tunebook.config.literals import checked, without_literals
 from tunebook.config.overrides import ELSEWHERE, in_words, typed_value, value_hint
 from tunebook.errors import UserError
 from tunebook.plugins import Found, find_recipes, unknown_recipe
@@ -259,8 +260,8 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(config_class), _text_keys(options))
-        return OmegaConf.to_object(merged)
+        merged = OmegaConf.merge(OmegaConf.structured(without_literals(config_class)), _text_keys(options))
+        return checked(OmegaConf.to_object(merged), config_class)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")
         prefix = f"recipe.{key}" if key else "recipe"

@@ -62,6 +62,8 @@ class Content(Protocol):
         what: What it is, in one word.
         ungrouped: What to tell where no group column is given; "" for nothing.
         line: The role of a line of standard input; "" where a line can be none.
+
+    One that adds roles to the rows names them in ``adds``, so that no recipe has a column of that role.
     """
 
     what: str

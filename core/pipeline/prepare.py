@@ -25,6 +25,7 @@ from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of, invalid_of, samples_of
 from tunebook.plugins.heads import check_head
+from tunebook.plugins.load import new_recipe
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
@@ -156,7 +157,7 @@ def make_recipe(config: TrainConfig) -> Recipe[Any]:
     """The chosen recipe with its checked options."""
     name = str(config.recipe["name"])
     recipe_class = load_recipe_class(name)
-    return recipe_class(typed_recipe_options(config.recipe, recipe_class.Config, name))
+    return new_recipe(recipe_class, typed_recipe_options(config.recipe, recipe_class.Config, name))
 
 
 @contextmanager
@@ -181,14 +182,15 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     check_offered(config)
     source = recipe.family.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
+    content = recipe.family.content(recipe, source, config)
     checked = load_and_validate(
         config.data,
-        columns_of(recipe, config.data),
+        columns_of(recipe, config.data, content),
         samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),
         invalid=invalid_of(recipe),
         rejects=log,
         seed=config.seed,
-        content=recipe.family.content(recipe, source, config),
+        content=content,
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
     if checked.labels is not None:

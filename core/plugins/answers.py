@@ -39,9 +39,10 @@ def are_texts(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
 
 
-def columns_of(recipe: Recipe[Any], data: DataConfig) -> Sequence[Column]:
-    """The columns that a recipe reads."""
+def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = None) -> Sequence[Column]:
+    """The columns that a recipe reads; ``content`` adds roles of its own, which none of them may have."""
     from tunebook.data.columns import Column
+    from tunebook.plugins.check_columns import check_columns
 
     made = recipe.columns(data)
     found: Sequence[Column] = given(
@@ -51,6 +52,7 @@ def columns_of(recipe: Recipe[Any], data: DataConfig) -> Sequence[Column]:
         isinstance(made, (list, tuple)) and bool(made) and all(isinstance(c, Column) for c in made),
         "a list of tunebook.data.columns.Column, such as those of super().columns(data) and more",
     )
+    check_columns(recipe, found, data, getattr(content, "adds", ()))
     return found
 
 

@@ -53,9 +53,12 @@ def check_class(recipe_class: type[Recipe[Any]], name: str, distribution: str) -
     """Refuse a class whose parts cannot be what the contract asks for, as far as it shows without calling them.
 
     Raises:
-        BrokenContract: A method that is a property or the other way round, or that takes other parameters.
+        BrokenContract: A method that is a property or the other way round, or that takes other parameters; an option
+            of a type that no config can hold.
     """
-    wrong = contract_violation(recipe_class, family_of(recipe_class))
+    family = family_of(recipe_class)
+    wrong = contract_violation(recipe_class, family) or _misbuilt(recipe_class, family)
+    wrong = wrong or _unreadable_options(recipe_class.Config)
     if wrong:
         what, fix, place = wrong
         where = f"{distribution}, {place}"
@@ -73,6 +76,41 @@ def contract_violation(cls: type, asked: type) -> tuple[str, str, str] | None:
         wrong = _misshapen(name, own, inspect.getattr_static(asked, name))
         if wrong:
             return *wrong, place_of(own) or _class_place(cls, name)
+    return None
+
+
+def _misbuilt(recipe_class: type, family: type[Any]) -> tuple[str, str, str] | None:
+    """What is wrong with a recipe's ``__init__``, which is called with its options alone."""
+    own = recipe_class.__init__  # type: ignore[misc]
+    if not isinstance(own, FunctionType) or _takes(own, family.__init__):
+        return None
+    written = "__init__(self, options)"
+    what = f"it has {signature('__init__', own)}, and is called as {written}"
+    fix = f"write def {written} with super().__init__(options) in it, or leave it out"
+    return what, fix, place_of(own, recipe_class)
+
+
+def _unreadable_options(config_class: type) -> tuple[str, str, str] | None:
+    """An option of a type that no config can hold, or that cannot be found when it is looked for."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from tunebook.config.literals import without_literals
+
+    try:
+        OmegaConf.structured(without_literals(config_class))
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", None) or getattr(error, "key", None) or "")
+        what = f"the option {key} of its {config_class.__name__}: {str(error).splitlines()[0].rstrip('.')}"
+        fix = "write str, int, float, bool, an Enum, a Literal, or a list or dict of these"
+        return what, fix, _class_place(config_class, key)
+    except (NameError, TypeError) as error:
+        what = f"the types of its {config_class.__name__} cannot be read: {error}"
+        return (
+            what,
+            "import what they name at the top of the file, not under TYPE_CHECKING",
+            _class_place(config_class, ""),
+        )
     return None
 
 
@@ -112,7 +150,8 @@ def place_of(part: Any) -> str:
     for wrapped in ("__func__", "fget", "func"):
         part = getattr(part, wrapped, part)
     code = getattr(part, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+    written = code is not None and not code.co_filename.startswith("<")  # as what @dataclass makes is not
+    return f"{code.co_filename}:{code.co_firstlineno}" if written else ""
 
 
 def _class_place(recipe_class: type, name: str) -> str:
@@ -122,7 +161,12 @@ def _class_place(recipe_class: type, name: str) -> str:
     except (OSError, TypeError):
         return recipe_class.__module__
     words = [line.split("=")[0].split(":")[0].strip().removeprefix("class ") for line in lines]
-    return f"{inspect.getsourcefile(recipe_class)}:{first + (words.index(name) if name in words else 0)}"
+    return f"{inspect.getsourcefile(recipe_class)}:{first + (words.index(name) if name and name in words else 0)}"
+
+
+def place_of(part: Any, cls: type) -> str:
+    """File and line of a part of a class, or of the class where the part has none."""
+    return _place(part) or _class_place(cls, "")
 
 
 def broken(recipe: Recipe[Any], part: str, what: str, fix: str, place: str = "") -> BrokenContract:

@@ -30,11 +30,14 @@ def recipe_failure(error: BaseException) -> UserError | None:
         found = next((f for f, places in imported if any(file.is_relative_to(p) for p in places)), None)
         if found:
             said = " ".join(str(error).split())
+            fix = f"fix its code; {TRACEBACK}=1 in the environment shows the whole traceback"
+            if isinstance(error, TypeError) and said.startswith("UserError.__init__()"):
+                fix = f"write UserError('what is wrong', code='{found.name}.<mistake>', where='key or file', fix='...')"
             return UserError(
                 f"The recipe '{found.name}' failed in its `{frame.name}`: {type(error).__name__}: {said}",
                 code="recipe.code-failed",
                 where=f"{found.distribution}, {file}:{frame.lineno}",
-                fix=f"fix its code; {TRACEBACK}=1 in the environment shows the whole traceback",
+                fix=fix,
             )
         if file.is_relative_to(_CORE):
             return None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import io
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import reduce
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
-from tunebook.plugins.contract import check_class
+from tunebook.plugins.contract import BrokenContract, check_class, place_of
 from tunebook.plugins.find import Found, find_recipes, unknown_recipe
 from tunebook.plugins.private import PACKAGE
 from tunebook.plugins.trouble import code_trouble, newer
@@ -40,7 +42,7 @@ def load_recipe_class(name: str) -> type[Recipe[Any]]:
     if wrong:
         raise wrong.error(found)
     try:
-        with _told_when_slow(found):
+        with _told_when_slow(found), _kept_off_the_output(found):
             module = importlib.import_module(found.module)
             named = reduce(getattr, found.attribute.split("."), module) if found.attribute else None
     except KeyboardInterrupt:
@@ -63,6 +65,53 @@ def _told_when_slow(found: Found) -> Iterator[None]:
         timer.cancel()
 
 
+def new_recipe(recipe_class: type[Recipe[Any]], options: Any) -> Recipe[Any]:
+    """The recipe with its checked options.
+
+    Raises:
+        BrokenContract: Its ``__init__`` loses them.
+    """
+    made = recipe_class(options)
+    if getattr(made, "options", None) is not options:
+        raise BrokenContract(
+            f"The recipe '{options.name}' breaks the contract: its `__init__` does not keep the options",
+            where=place_of(recipe_class.__init__, recipe_class),  # type: ignore[misc]
+            fix="call super().__init__(options) in it, or leave it out",
+        )
+    return made
+
+
+class _Diverted(io.TextIOBase):
+    """Standard output while a recipe is imported: what is printed goes to standard error.
+
+    Attributes:
+        place: File and line in the recipe's own code that printed first; "" where nothing was printed.
+    """
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self.place = ""
+
+    def write(self, text: str) -> int:
+        """Pass a text on."""
+        self.place = self.place or _own_place(self._found, traceback.extract_stack()) or self._found.code
+        return sys.stderr.write(text)
+
+
+@contextmanager
+def _kept_off_the_output(found: Found) -> Iterator[None]:
+    """Name a recipe that prints while it is imported; its lines would stand among the answers of `predict`."""
+    output = _Diverted(found)
+    with redirect_stdout(output):
+        yield
+    if output.place:
+        print(
+            f"note: the recipe '{found.name}' prints when it is imported ({found.distribution}, {output.place}); "
+            "print inside its methods instead",
+            file=sys.stderr,
+        )
+
+
 def _only(found: Found, module: ModuleType) -> Any:
     """The one recipe that a module defines itself; those it imports, such as its family, do not count."""
     from tunebook.recipe import Recipe
@@ -70,11 +119,13 @@ def _only(found: Found, module: ModuleType) -> Any:
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     recipes = [c for c in dict.fromkeys(own) if issubclass(c, Recipe)]
     if len(recipes) != 1:
-        names = ", ".join(c.__name__ for c in recipes)
+        lines = {c.__name__: inspect.getsourcelines(c)[1] for c in recipes}
+        names = " and ".join(f"{name} (line {line})" for name, line in lines.items())
+        line = f":{max(lines.values())}" if lines else ""
         raise UserError(
             f"The recipe '{found.name}' must be one class, and its module defines {names or 'none'}.",
             code="recipe.not-one-class",
-            where=f"{found.distribution}, {found.source or found.module}",
+            where=f"{found.distribution}, {found.source or found.module}{line}",
             fix="keep one class in it that derives from one of tunebook's families; move others to a file beside it",
         )
     return recipes[0]
@@ -101,9 +152,13 @@ def _place(found: Found, error: BaseException) -> str:
     """File and line where an import failed, in the recipe's own package if it got that far."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
+    return _own_place(found, traceback.extract_tb(error.__traceback__)) or found.code
+
+
+def _own_place(found: Found, frames: Sequence[traceback.FrameSummary]) -> str:
+    """File and line of the innermost frame in the recipe's own package; "" where there is none."""
     own = [f for f in frames if found.home and f.filename.startswith(str(found.home))]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else found.code
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _checked(found: Found, loaded: Any) -> type[Recipe[Any]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,30 @@ def test_what_cannot_be_is_refused_and_nothing_written(arguments: list[str], phr
     for phrase in phrases:
         assert phrase in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["taken"]
+
+
+def test_the_wheel_holds_sub_packages_and_files_of_every_kind(tmp_path: Path):
+    """The wheel is built from the source archive, as `python3 -m build` does it."""
+    files = write_recipe(plan_recipe("ticket_routing", "text_classification", private=False, into=tmp_path))
+    home = tmp_path / "ticket-routing"
+    added = [
+        *("ticket_routing/words/__init__.py", "ticket_routing/words/german/__init__.py"),
+        *("ticket_routing/words/german/stems.json", "ticket_routing/data/teams.txt", "ticket_routing/data/model.onnx"),
+    ]
+    for name in (*added, "ticket_routing/__pycache__/__init__.pyc", "ticket_routing/words/__pycache__/old.pyc"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("")
+    build = (
+        "import sys, tarfile; from setuptools import build_meta\n"
+        "made = build_meta.build_sdist('dist'); tarfile.open(f'dist/{made}').extractall('again', filter='data')\n"
+    )
+    again = "from setuptools import build_meta; build_meta.build_wheel('.')"
+    for code, where in ((build, home), (again, home / "again" / "ticket_routing-0.1.0")):
+        done = subprocess.run([sys.executable, "-c", code], cwd=where, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    (wheel,) = (home / "again" / "ticket_routing-0.1.0").glob("*.whl")
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert inside == {*added, *(name for name in files if name.startswith("ticket_routing/"))}
 
 
 def test_at_the_terminal(tunebook: Tunebook, tmp_path: Path):

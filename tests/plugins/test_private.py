@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.chatted import write_chats
-from tests.cli.test_main import complete
+from tests.cli.test_completion import complete
 from tests.conftest import Tunebook, write_reviews
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers
@@ -202,7 +202,10 @@ def test_what_a_recipe_defines_can_be_sent_to_another_process(write: Write, monk
     [
         ("", ["its module defines none"]),
         ("from tunebook import TextClassification", ["its module defines none"]),
-        (RECIPE + "\n\nclass Other(Routing): pass\n", ["defines Routing, Other", "keep one class"]),
+        (
+            RECIPE + "\n\nclass Other(Routing): pass\n",
+            ["defines Routing (line 20) and Other (line 29)", "recipe.py:29", "keep one class"],
+        ),
         ("from words import too_short", ["No module named 'words'", "recipe.py:1", "`from . import words`"]),
         ("from .wrods import too_short", ["No module named", "recipe.py:1", "fix its code"]),
         ("1 / 0", ["ZeroDivisionError: division by zero", "recipe.py:1"]),

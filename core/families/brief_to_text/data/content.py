@@ -41,6 +41,7 @@ class BriefContent:
     """
 
     what = "brief"
+    adds = (BRIEF, TEXT)
     ungrouped = ""
 
     def __init__(self, form: BriefForm, answered: bool = True) -> None:

@@ -34,6 +34,7 @@ class ImageContent:
     """
 
     what = "image"
+    adds = (PIXELS,)
     line = ""
     ungrouped = (
         "no data.group is given: where a patient has several images they may lie on two sides of a split, "

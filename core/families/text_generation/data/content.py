@@ -32,6 +32,7 @@ class ConversationContent:
     """
 
     what = "conversation"
+    adds = (CONVERSATION, TEXT)
     ungrouped = ""
     line = "prompt"
 
