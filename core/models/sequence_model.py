@@ -1,4 +1,4 @@
-"""Text backbones with a classification layer, through transformers' own classes."""
+"""Text backbones with a final layer of their own, through transformers' ...ForSequenceClassification classes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers, set_dropout
-from tunebook.training.head import Head
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def load_classifier(
+def load_sequence_model(
     source: ModelSource,
     config: ModelConfig,
     method: Method,
-    head: Head,
     names: Sequence[str],
+    problem_type: str,
     tokenizer: Any,
 ) -> nn.Module:
-    """A transformers model with a classification layer for ``head``, in float32.
+    """A transformers model with a fresh final layer, in float32.
 
     Args:
         source: Where the weights are.
         config: The ``model`` node of the config.
         method: ``scratch`` takes the architecture alone.
-        head: Size and meaning of the final layer.
         names: What each output is called in the saved config, ``[outputs]``.
+        problem_type: What transformers calls the meaning of the outputs.
         tokenizer: Gives the padding token.
 
     Raises:
@@ -42,9 +41,9 @@ def load_classifier(
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     try:
         with quiet_transformers():
-            settings = AutoConfig.from_pretrained(source.folder, num_labels=head.outputs, trust_remote_code=False)
+            settings = AutoConfig.from_pretrained(source.folder, num_labels=len(names), trust_remote_code=False)
             settings.update(labels)
-            settings.problem_type = head.problem_type
+            settings.problem_type = problem_type
             settings.pad_token_id = tokenizer.pad_token_id
             set_dropout(settings, config.dropout)
             model: nn.Module
@@ -84,8 +83,8 @@ def start_at(model: nn.Module, logits: Tensor | None) -> None:
             layers[-1].bias.copy_(logits)
 
 
-def load_saved_classifier(source: ModelSource) -> nn.Module:
-    """A classifier exactly as it was saved, in float32.
+def load_saved_sequence_model(source: ModelSource) -> nn.Module:
+    """Backbone and final layer exactly as they were saved, in float32.
 
     Raises:
         UserError: The weights do not fit the config.
