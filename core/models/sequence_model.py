@@ -1,4 +1,4 @@
-"""Text backbones with a final layer of their own, through transformers' ...ForSequenceClassification classes."""
+"""Text backbones with a final layer of their own, through transformers' own classes: one output a text, or a token."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def load_sequence_model(
     names: Sequence[str],
     problem_type: str,
     tokenizer: Any,
+    kind: str = "SequenceClassification",
 ) -> nn.Module:
     """A transformers model with a fresh final layer, in float32.
 
@@ -31,13 +32,15 @@ def load_sequence_model(
         names: What each output is called in the saved config, ``[outputs]``.
         problem_type: What transformers calls the meaning of the outputs.
         tokenizer: Gives the padding token.
+        kind: Of transformers' classes: ...For<kind>.
 
     Raises:
-        UserError: transformers has no text classifier for this architecture.
+        UserError: transformers has no such class for this architecture.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
+    auto_class = _auto_class(kind)
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     try:
         with quiet_transformers():
@@ -49,10 +52,10 @@ def load_sequence_model(
             model: nn.Module
             if method is Method.scratch:
                 settings.dtype = torch.float32
-                model = AutoModelForSequenceClassification.from_config(settings)
+                model = auto_class.from_config(settings)
             else:
                 # A checkpoint that already has a classification layer of another size starts with a new one.
-                model = AutoModelForSequenceClassification.from_pretrained(
+                model = auto_class.from_pretrained(
                     source.folder,
                     config=settings,
                     dtype=torch.float32,
@@ -65,7 +68,7 @@ def load_sequence_model(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
             code="model.wrong-kind",
             where="model.name",
-            fix="choose a text model that transformers has a ...ForSequenceClassification class for",
+            fix=f"choose a text model that transformers has a ...For{kind} class for",
         ) from error
     return model
 
@@ -83,19 +86,18 @@ def start_at(model: nn.Module, logits: Tensor | None) -> None:
             layers[-1].bias.copy_(logits)
 
 
-def load_saved_sequence_model(source: ModelSource) -> nn.Module:
+def load_saved_sequence_model(source: ModelSource, kind: str = "SequenceClassification") -> nn.Module:
     """Backbone and final layer exactly as they were saved, in float32.
 
     Raises:
         UserError: The weights do not fit the config.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
 
     try:
         with quiet_transformers():
             model: nn.Module
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            model, report = _auto_class(kind).from_pretrained(
                 source.folder,
                 dtype=torch.float32,
                 use_safetensors=True,
@@ -107,6 +109,12 @@ def load_saved_sequence_model(source: ModelSource) -> nn.Module:
     if report["missing_keys"] or report["mismatched_keys"]:
         raise _damaged(source, f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
     return model
+
+
+def _auto_class(kind: str) -> Any:
+    import transformers
+
+    return getattr(transformers, f"AutoModelFor{kind}")
 
 
 def _damaged(source: ModelSource, reason: str) -> UserError:
