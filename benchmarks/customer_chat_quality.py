@@ -34,11 +34,12 @@ from tunebook.families.text_generation.data.encoded import encode_cached
 from tunebook.families.text_generation.data.formats import format_columns
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
-from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
+from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.statistics.sums import RowSums, score
+from tunebook.statistics.sums_difference import sums_difference
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SEEDS = (0, 1, 2)

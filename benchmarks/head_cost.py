@@ -90,7 +90,7 @@ def head_run(ready: Any, model: Any, folder: Path) -> float:
 def forward_pass(ready: Any, model: Any) -> float:
     import torch
 
-    from tunebook.families.text_classification.batches import token_data
+    from tunebook.models.text_batches import token_data
 
     data = token_data(ready.encoded, ready.config)
     model.eval()

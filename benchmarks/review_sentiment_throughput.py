@@ -82,8 +82,8 @@ def train_tunebook(model: str, rows: dict[str, Any], epochs: int, folder: Path) 
     from tunebook.config.optim import OptimConfig
     from tunebook.config.schema import LoggerConfig, LoggerName, ModelConfig, TrainConfig, TrainerConfig
     from tunebook.data.module import Examples, FineTuneData
-    from tunebook.families.text_classification.batches import TextItems, pad_batch
-    from tunebook.families.text_classification.tokens import tokenize
+    from tunebook.models.text_batches import TextItems, pad_batch
+    from tunebook.models.tokens import tokenize
     from tunebook.training.finetuner import FineTuner
     from tunebook.training.fit import fit, planned_steps
     from tunebook.training.softmax_head import SoftmaxHead

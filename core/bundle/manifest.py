@@ -40,6 +40,7 @@ class Manifest:
         image: What an image model needs besides: preprocessing, temperature, operating points; None of text models.
         generation: What a model that writes needs besides: the longest answer; None of others. Its golden outputs are
             the mean loss of a token, `LOSS`.
+        state: What the model of any other family needs besides, which that family looks at; None of those above.
     """
 
     recipe: str
@@ -53,6 +54,7 @@ class Manifest:
     format: int = FORMAT
     image: dict[str, Any] | None = None
     generation: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None
 
     @property
     def outputs(self) -> list[str]:
@@ -106,6 +108,8 @@ def _check(manifest: Manifest) -> None:
     key, fewest = ("text", 2) if manifest.image is None else ("image", 1)
     if manifest.generation is not None:
         key, fewest = "conversation", 0
+    if manifest.state is not None:
+        key, fewest = next(iter(manifest.columns), "input"), 0
     if not isinstance(manifest.labels, list) or key not in manifest.columns:
         raise ValueError(f"labels must be a list, and columns must name the {key}")
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]

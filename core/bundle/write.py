@@ -3,11 +3,59 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tunebook.bundle.manifest import Golden
+from omegaconf import OmegaConf
+
+from tunebook.bundle.manifest import FILE, Golden, Manifest
+from tunebook.files import write_json
+from tunebook.plugins import find_recipes
+
+if TYPE_CHECKING:
+    from tunebook.recipe import Recipe
+
+
+def write_manifest(
+    folder: Path,
+    recipe: Recipe[Any],
+    *,
+    head: str,
+    max_length: int,
+    columns: Mapping[str, str],
+    labels: Sequence[str] = (),
+    golden: Sequence[Golden] = (),
+    state: Mapping[str, Any] | None = None,
+) -> None:
+    """Write tunebook.json beside a plain model, for a family that needs nothing else in it.
+
+    Args:
+        folder: The bundle, while it is written.
+        recipe: Its recipe, with the options of the run.
+        head: Kind of the head.
+        max_length: Longest input, in whatever the family counts.
+        columns: Role of each column -> its name in the training rows.
+        labels: Label names by index.
+        golden: A few inputs with their outputs.
+        state: What the family needs besides to open it; plain values.
+    """
+    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
+    assert isinstance(options, dict)
+    found = find_recipes().get(recipe.options.name)
+    manifest = Manifest(
+        recipe=recipe.options.name,
+        recipe_version=found.distribution if found else "",
+        options={str(key): value for key, value in options.items()},
+        head=head,
+        labels=list(labels),
+        max_length=max_length,
+        columns=dict(columns),
+        golden=list(golden),
+        state=dict(state) if state is not None else None,
+    )
+    write_json(folder / FILE, manifest.to_json())
 
 
 def golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:

@@ -6,3 +6,6 @@ from typing import Any
 
 Batch = dict[str, Any]
 """``{"inputs": what the model's forward takes, "target": [batch], "row": [batch], "normalizer": float}``."""
+
+IGNORE_INDEX = -100
+"""Target of what is not learned, such as padding: what torch's losses leave out."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from tunebook.config.schema import Method
+from tunebook.data.columns import Column
 from tunebook.errors import UserError
 from tunebook.families.options import FamilyOptions
 
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
     from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
     from tunebook.config.schema import AdaptConfig, ModelConfig, TrainConfig
-    from tunebook.data.columns import Column
     from tunebook.data.content import Content
     from tunebook.data.encoded import Encoded
     from tunebook.data.load_and_validate import ValidatedData
@@ -93,11 +95,27 @@ class Family(ABC, Generic[RecipeT]):
 
         return adapt(model, config)
 
-    @abstractmethod
     def training_data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
-        """What is trained, on what: the model itself, or with ``adapt=head`` its head on stored features."""
+        """What is trained, on what: the model on its examples, those of like length together.
+
+        With ``adapt=head`` its backbone is frozen; a family that trains its heads on stored features is faster.
+        """
+        from tunebook.data.module import FineTuneData
+        from tunebook.models.layers import is_head
+
+        if config.adapt.method is Method.head:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(is_head(name, model))
+        return model, FineTuneData(
+            {name: encoded.splits[name] for name in ("train", "validation")},
+            encoded.collate,
+            batch_size=config.data.batch_size,
+            seed=config.seed,
+            accumulate=config.trainer.accumulate_grad_batches,
+            num_workers=config.data.num_workers,
+        )
 
     def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
         """The plain model again once it is trained, with any adapters added into its weights."""
@@ -138,11 +156,10 @@ class Family(ABC, Generic[RecipeT]):
         """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
         return None
 
-    @abstractmethod
     def predict_columns(
         self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
     ) -> Sequence[Column]:
-        """The columns that a row to be answered needs.
+        """The columns that a row to be answered needs: the text alone, unless the family knows better.
 
         Args:
             recipe: The bundle's recipe.
@@ -150,10 +167,14 @@ class Family(ABC, Generic[RecipeT]):
             column: The user's name of the one with the text or the image.
             files: Where the rows are; empty where they come from standard input.
         """
+        return [Column("text", column or manifest.columns["text"], "--text", "text")]
 
-    @abstractmethod
     def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """The columns that a row to be scored needs."""
+        """The columns that a row to be scored needs: as in training, but for what is renamed."""
+        asked = recipe.columns(self.options.data(group=data.group))
+        renamed = [getattr(data, column.key.removeprefix("data."), None) for column in asked]
+        names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(asked, renamed, strict=True)]
+        return [replace(column, name=name) for column, name in zip(asked, names, strict=True)]
 
     # Evidence.
 
@@ -175,13 +196,34 @@ class Family(ABC, Generic[RecipeT]):
             config: Confidence, device and seed.
         """
 
-    @abstractmethod
     def split_counts(self, prepared: Prepared[RecipeT]) -> Mapping[str, Any]:
-        """What each split holds, for the report: rows of each label, say."""
+        """What each split holds, for the report: its rows, or rows of each label."""
+        return {name: {"rows": len(rows)} for name, rows in prepared.encoded.rows.items()}
 
     @abstractmethod
     def comparison(self, recipe: RecipeT) -> Comparison:
         """The family's part of `compare`."""
+
+    def scores_again(
+        self, prepared: Prepared[RecipeT], answers: Sequence[Mapping[str, str]], predictor: Any
+    ) -> Mapping[str, float] | None:
+        """The test scores worked out from predictions.csv alone, for `verify` to compare.
+
+        Args:
+            prepared: The rows.
+            answers: The lines of the file, by column.
+            predictor: The bundle's model.
+
+        Returns:
+            Metric -> value; None where the file has the columns of `write_predictions` or `write_answers`, which
+            `verify` can read itself.
+        """
+        from tunebook.families.sums_comparison import SumsComparison
+
+        comparison = self.comparison(prepared.recipe)
+        if not isinstance(comparison, SumsComparison):
+            return None
+        return {name: each.value() for name, each in comparison.measures(answers, prepared).items() if each.rows.any()}
 
     # What only some families do.
 

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tunebook.config.evaluate import EvaluateDataConfig
+from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
+from tunebook.config.score import ScoreConfig
+
 NodeT = TypeVar("NodeT")
 
 
@@ -13,7 +17,8 @@ NodeT = TypeVar("NodeT")
 class FamilyOptions:
     """The dataclass behind each node of the config of a family's recipes; a key that is in none does not exist.
 
-    Each derives from the one that all families share: ``DataConfig`` and the like of ``tunebook.config``.
+    Each derives from the one that all families share (``DataConfig`` and the like of ``tunebook.config``), which a node
+    is where a family adds nothing to it.
 
     Attributes:
         recipe: The ``recipe:`` node; the ``Config`` of a recipe derives from it.
@@ -29,13 +34,13 @@ class FamilyOptions:
     """
 
     recipe: type
-    data: type
-    model: type
-    adapt: type
-    trainer: type
-    evaluation: type
-    new_data: type
-    new_evaluation: type
+    data: type = DataConfig
+    model: type = ModelConfig
+    adapt: type = AdaptConfig
+    trainer: type = TrainerConfig
+    evaluation: type = ScoreConfig
+    new_data: type = EvaluateDataConfig
+    new_evaluation: type = ScoreConfig
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

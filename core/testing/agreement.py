@@ -31,7 +31,9 @@ def metrics_agree(prepared: Prepared[Any], run: Path, predictor: Any) -> str:
     watch = prepared.recipe.watch
     if watch not in metrics:
         raise Failed(f"the recipe watches {watch}, and metrics.json has {', '.join(metrics)}")
-    again = _written_again(prepared, rows, predictor) if "answer" in rows[0] else _labelled_again(prepared, rows)
+    again = prepared.recipe.family.scores_again(prepared, rows, predictor)
+    if again is None:
+        again = _written_again(prepared, rows, predictor) if "answer" in rows[0] else _labelled_again(prepared, rows)
     compared = []
     for name, value in again.items():
         said = metrics.get(name, {}).get("value")

@@ -167,7 +167,7 @@ def _loss(bench: Bench) -> str:
     if bench.head.outputs:  # of a language model the outputs are losses already
         for sign in (1, -1):
             steep = torch.zeros_like(outputs)
-            steep[:, :: 2 if outputs.shape[1] > 1 else 1] = sign * _EXTREME
+            steep[..., :: 2 if outputs.shape[-1] > 1 else 1] = sign * _EXTREME
             extreme = bench.head.loss(steep, bench.batch["target"])
             if not bool(extreme.isfinite().all()):
                 raise Failed(
@@ -209,8 +209,8 @@ def _overfits(bench: Bench) -> str:
 
     parameters = [p for p in bench.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
-    first, _ = _learnt(bench)
-    goal = first / (2 if bench.head.outputs else 4)  # right answers tell more than a loss
+    first, right = _learnt(bench)
+    goal = first / (4 if right is None else 2)  # right answers tell more than a loss
     for step in range(STEPS + 1):
         mean, right = _learnt(bench)
         said = f"loss {mean:.3f}" + ("" if right is None else f", {right:.0%} of the answers right")
@@ -224,13 +224,13 @@ def _overfits(bench: Bench) -> str:
 
 
 def _learnt(bench: Bench) -> tuple[float, float | None]:
-    """The mean loss, and the share of answers that are right, where there are any to tell."""
+    """The mean loss, and the share of answers that are right, where a row has one."""
     import torch
 
     with torch.no_grad():
         outputs, losses, units = bench.losses()
         mean = float(losses.sum() / units.sum())
-        if not bench.head.outputs:  # a language model's outputs are losses already
+        if not bench.head.outputs or bench.head.units(bench.batch) is not None:  # a loss, or an answer for each part
             return mean, None
         answers = bench.head.decide(bench.head.probabilities(outputs))
         return mean, float((answers == bench.batch["target"]).float().mean())

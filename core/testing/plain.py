@@ -37,11 +37,10 @@ def _text_model(bundle: Path, config: dict[str, Any]) -> tuple[Any, str]:
     import transformers
 
     (architecture,) = config["architectures"]
-    kinds = {
-        "ForSequenceClassification": "AutoModelForSequenceClassification",
-        "ForConditionalGeneration": "AutoModelForSeq2SeqLM",
-    }
-    kind = next((kind for ending, kind in kinds.items() if architecture.endswith(ending)), "AutoModelForCausalLM")
+    _, task, work = architecture.rpartition("For")
+    kind = {"ConditionalGeneration": "AutoModelForSeq2SeqLM"}.get(work, f"AutoModelFor{work}")
+    if not task or not hasattr(transformers, kind):  # GPT2LMHeadModel and its like
+        kind = "AutoModelForCausalLM"
     tokenizer = transformers.AutoTokenizer.from_pretrained(bundle)
     assert tokenizer("a text")["input_ids"], "its tokenizer makes nothing of a text"
     return getattr(transformers, kind).from_pretrained(bundle), f"transformers.{kind}"

@@ -1,32 +1,73 @@
-"""What both pre-training recipes share: no sample rows, all weights learn, and nothing answers rows yet."""
+"""What both pre-training families share: all weights learn, and nothing answers rows yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from tunebook import Recipe, UserError
+from tunebook import UserError
 from tunebook.config.schema import Method
-from tunebook.recipe import ConfigT
+from tunebook.families.family import Family, RecipeT
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tunebook import FineTuneData
     from tunebook.bundle.manifest import Manifest
+    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
     from tunebook.config.schema import TrainConfig
+    from tunebook.data.columns import Column
+    from tunebook.data.content import Content
     from tunebook.data.encoded import Encoded
-    from tunebook.families.predictor import Predictor
+    from tunebook.data.rows import Rows
+    from tunebook.families.comparison import Comparison
+    from tunebook.families.evidence import Evidence
     from tunebook.models.source import ModelSource
 
 
-class Pretraining(Recipe[ConfigT]):
+@dataclass
+class Pretrained:
+    """A model that was pre-trained: it is scored on its test rows, and answers none.
+
+    Attributes:
+        model: The network in float32.
+    """
+
+    model: nn.Module
+    truncated: int = 0
+    unfinished: int = 0
+    columns: Sequence[str] = ()
+
+    def refused(self, rows: Rows) -> Mapping[int, str]:
+        """None of them."""
+        return {}
+
+    def answers(
+        self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
+    ) -> Iterator[Mapping[str, str | float]]:
+        """There are none."""
+        no_answers()
+
+
+def no_answers(bundle: str = "") -> NoReturn:
+    """Refuse to answer rows.
+
+    Raises:
+        UserError: Always.
+    """
+    raise UserError(
+        "A pre-trained model answers no rows.",
+        code="recipe.no-answers",
+        where=bundle or None,
+        fix=f"tune it for a task: tunebook train recipe=<name> model.name={bundle or '<run folder>/model'}",
+    )
+
+
+class Pretraining(Family[RecipeT]):
     """Learns a backbone, from fresh weights or further on."""
 
-    def samples(self, cache_dir: Path) -> Mapping[str, Path]:
-        """None: rows for pre-training are too many to ship."""
-        return {}
+    does: ClassVar[str] = "is a backbone to be tuned"
 
     def fresh(self, config: TrainConfig) -> bool:
         """Whether the weights start from random ones.
@@ -43,7 +84,7 @@ class Pretraining(Recipe[ConfigT]):
             )
         return config.adapt.method is Method.scratch
 
-    def data(
+    def training_data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
         """All examples are of one length, so there is nothing to group."""
@@ -59,11 +100,31 @@ class Pretraining(Recipe[ConfigT]):
             num_workers=config.data.num_workers,
         )
 
-    def open_bundle(self, folder: Path, manifest: Manifest) -> Predictor:
-        """A backbone answers no rows."""
+    def predict_columns(
+        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """Refused."""
+        no_answers()
+
+    def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """Refused."""
+        no_answers()
+
+    def judge_new(
+        self, recipe: RecipeT, predictor: Any, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> Evidence:
+        """Refused."""
+        no_answers(config.bundle)
+
+    def comparison(self, recipe: RecipeT) -> Comparison:
+        """Refused: it would take as many pre-trainings.
+
+        Raises:
+            UserError: Always.
+        """
         raise UserError(
-            "A pre-trained model answers nothing yet.",
+            "Pre-training is not compared.",
             code="recipe.no-answers",
-            where=str(folder),
-            fix=f"model.name={folder}",
+            where=f"recipe={recipe.options.name}",
+            fix="compare what comes of it: tunebook compare recipe=<name> model.name=<run folder>/model",
         )

@@ -14,7 +14,6 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.user_error import user_error
-from tunebook.families.text_classification.batches import pad_batch
 from tunebook.models.features import (
     cached_features,
     compute_features,
@@ -22,6 +21,7 @@ from tunebook.models.features import (
     head_on_features,
 )
 from tunebook.models.source import ModelSource
+from tunebook.models.text_batches import pad_batch
 
 SIZES = {
     "vocab_size": 50,

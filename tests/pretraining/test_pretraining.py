@@ -30,6 +30,9 @@ def plugin(tmp_path: Path) -> dict[str, str]:
         "[tunebook.recipes]\n"
         "pretrain_text = tunebook_pretraining.text.recipe:PretrainText\n"
         "pretrain_image = tunebook_pretraining.image.recipe:PretrainImage\n"
+        "[tunebook.families]\n"
+        "text_pretraining = tunebook_pretraining.text.family:FAMILY\n"
+        "image_pretraining = tunebook_pretraining.image.family:FAMILY\n"
     )
     return {"PYTHONPATH": f"{info.parent}{os.pathsep}{ROOT / 'pretraining'}"}
 
@@ -65,7 +68,7 @@ def test_text_is_learnt_and_written_as_a_plain_model(tmp_path: Path, tunebook: T
     done = tunebook("train", *text_arguments(tmp_path), f"run_dir={tmp_path / 'run'}", env=plugin)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    loss = metrics["loss"]
+    loss = metrics["test"]["loss"]
     assert loss["low"] < loss["value"] < loss["high"] and loss["value"] < 6  # a guess costs log 4096 = 8.3
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
     assert model.dtype == torch.float16
@@ -123,7 +126,7 @@ def test_the_image_starter_goes_on_learning_and_is_written_as_timm_opens_it(
         env=plugin,
     )
     assert done.returncode == 0, done.stderr
-    accuracy = json.loads((tmp_path / "run" / "metrics.json").read_text())["accuracy"]
+    accuracy = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"]
     assert accuracy["n"] == 20 and accuracy["value"] >= 0.9
     model = timm.create_model(f"local-dir:{tmp_path / 'run' / 'model'}", pretrained=True, num_classes=0).eval()
     with torch.no_grad():

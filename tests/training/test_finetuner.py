@@ -16,8 +16,8 @@ from tests.user_error import user_error
 from tunebook import FineTuneData, FineTuner, SoftmaxHead
 from tunebook.config.optim import OptimConfig
 from tunebook.data.module import Examples
-from tunebook.families.text_classification.batches import TextItems, pad_batch
-from tunebook.families.text_classification.tokens import TokenRows
+from tunebook.models.text_batches import TextItems, pad_batch
+from tunebook.models.tokens import TokenRows
 
 
 def examples(lengths: list[int], targets: list[int]) -> Examples:

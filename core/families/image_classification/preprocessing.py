@@ -16,11 +16,11 @@ from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.data.batch import Batch
 from tunebook.data.draws import draws
 from tunebook.data.rows import PIXELS, Rows
-from tunebook.families.options import node_as
 from tunebook.families.image_classification.data.augment import DRAWS, Augmentation, augment
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.model.image import Preprocessing
+from tunebook.families.options import node_as
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.recipe import ImageClassification

@@ -19,12 +19,12 @@ from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
-from tunebook.families.text_classification.model import load_saved_classifier
 from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
@@ -117,7 +117,7 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
         described = descriptions(type(recipe)(stored), manifest.labels)
         model: Any = load_zero_shot(source, tokenizer, described)
     else:
-        model = load_saved_classifier(source)
+        model = load_saved_sequence_model(source)
     head = answer_head(recipe, model, manifest.labels)
     _check_head(manifest, head, model, folder)
     classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length)

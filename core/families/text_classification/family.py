@@ -47,13 +47,15 @@ class TextClassificationFamily(Family["TextClassification[Any]"]):
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:
         """Token ids and label numbers of all splits."""
-        from tunebook.families.text_classification.batches import encode_splits
+        from tunebook.families.text_classification.build import label_numbers, own_augmentations
         from tunebook.families.text_classification.wording import worded
+        from tunebook.models.text_batches import encode_splits
 
-        if data.labels is not None:
-            for following in (False, True):  # now, and not when a zero-shot model reads them after training
-                worded(recipe, data.labels.names, following)
-        return encode_splits(recipe, data, source, config, rejects)
+        assert data.labels is not None
+        for following in (False, True):  # now, and not when a zero-shot model reads them after training
+            worded(recipe, data.labels.names, following)
+        augmentations = own_augmentations(recipe, config)
+        return encode_splits(data, source, config, rejects, label_numbers(data.labels), augmentations)
 
     def build_model(
         self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
@@ -69,11 +71,10 @@ class TextClassificationFamily(Family["TextClassification[Any]"]):
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
         """The model on token ids, or with ``adapt=head`` its head on stored features."""
-        from tunebook.families.text_classification.batches import feature_data, token_data
+        from tunebook.models.text_batches import text_data
+        from tunebook.training.devices import choose_accelerator
 
-        if config.adapt.method is Method.head:
-            return feature_data(model, encoded, source, config)
-        return model, token_data(encoded, config)
+        return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
 
     def write_bundle(
         self,

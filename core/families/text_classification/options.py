@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, FamilyConfig, ModelConfig, TrainerConfig
 from tunebook.config.score import BASELINE, ScoreConfig
+from tunebook.config.texts import TextDataConfig
 from tunebook.families.options import FamilyOptions
-
-
-class Overlength(Enum):
-    """What happens to a text over ``data.max_length``."""
-
-    truncate = "truncate"
-    reject = "reject"
-    error = "error"
 
 
 @dataclass
@@ -28,17 +20,8 @@ class TextClassificationConfig(FamilyConfig):
 
 
 @dataclass
-class TextData(AugmentedDataConfig):
-    """Rows with a text."""
-
-    text: str = "text"
-    """Column that holds the text."""
-    max_length: int | None = None
-    """Longest text in tokens (default: what the model takes, at most 512)."""
-    too_long: Overlength = Overlength.truncate
-    """Texts over max_length: truncate (counted and shown), reject or error."""
-    group_by_length: bool = True
-    """Put texts of like length into one batch, so that little of it is padding."""
+class TextData(TextDataConfig, AugmentedDataConfig):
+    """Rows with a text and a label."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A tuned model ready to label texts: the one code path behind test scores and `predict`."""
+"""A tuned model ready to label texts."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tunebook.data.batches import BatchPlan
+from tunebook.data.batch import Batch
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
-from tunebook.families.text_classification.batches import TextItems, pad_batch
-from tunebook.families.text_classification.tokens import tokenize
+from tunebook.models.text_answers import CHUNK, answer_tokens
+from tunebook.models.tokens import tokenize
 from tunebook.recipe import Head
-
-# Texts labelled together. Padding moves the last bits of a float, so that equal rows give equal numbers only
-# where they are batched alike: the size is fixed, and no option.
-CHUNK, BATCH = 2048, 32
 
 
 @dataclass
@@ -79,7 +75,6 @@ class TextClassifier:
             return np.zeros((0, len(self.labels))), np.zeros(0, dtype=np.int64)
         return np.concatenate([p for p, _ in parts]), np.concatenate([a for _, a in parts])
 
-    @torch.no_grad()
     def _chunks(
         self, texts: Sequence[str], device: torch.device, advance: Callable[[int], None]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -87,15 +82,9 @@ class TextClassifier:
         for start in range(0, len(texts), CHUNK):
             tokens = tokenize(texts[start : start + CHUNK], self.tokenizer, self.max_length)
             self.truncated += tokens.truncated
-            rows = len(tokens)
-            items = TextItems(tokens, np.zeros(rows, dtype=np.int64))
-            probabilities = np.zeros((rows, len(self.labels)))
-            answers = np.zeros(rows, dtype=np.int64)
-            for order in BatchPlan(tokens.lengths, BATCH, shuffle=False).global_batches(0):
-                batch = pad_batch([items[int(i)] for i in order], self.tokenizer.pad_token_id)
-                batch["inputs"] = {k: v.to(device) for k, v in batch["inputs"].items()}
-                believed = self.head.probabilities(self.head.forward(self.model, batch)).double()
-                probabilities[order] = believed.cpu().numpy()
-                answers[order] = self.head.decide(believed).cpu().numpy()
-                advance(len(order))
-            yield probabilities, answers
+            found = answer_tokens(tokens, self.tokenizer.pad_token_id, self._probabilities, device, advance)
+            yield found, self.head.decide(torch.from_numpy(found)).numpy()
+
+    def _probabilities(self, batch: Batch) -> Tensor:
+        """``[batch, labels]``."""
+        return self.head.probabilities(self.head.forward(self.model, batch))

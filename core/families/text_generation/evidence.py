@@ -18,7 +18,7 @@ from tunebook.families.text_generation.answers_csv import write_answers, write_l
 from tunebook.families.text_generation.bundle import ready
 from tunebook.families.text_generation.contract import baselines_of, exchanges_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
-from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
+from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.model.causal import load_writing
@@ -31,6 +31,7 @@ from tunebook.run_folder import RunFolder
 from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.sums import RowSums, score
+from tunebook.statistics.sums_difference import sums_difference
 from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:

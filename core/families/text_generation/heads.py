@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from tunebook.data.batch import Batch
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX
+from tunebook.data.batch import IGNORE_INDEX, Batch
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.training.head import Head
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.data.batch import Batch
+from tunebook.data.batch import IGNORE_INDEX, Batch
 from tunebook.data.batches import BatchPlan
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_generation.contract import answers_of, asked_of, ranked_of
 from tunebook.families.text_generation.data.message import Message
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX, PackedItems, stack_rows
+from tunebook.families.text_generation.data.packing import PackedItems, stack_rows
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, stack_pairs
 from tunebook.families.text_generation.data.rendering import Unsupervisable

@@ -36,8 +36,8 @@ def load_network(source: ModelSource, classes: int, fresh: bool) -> nn.Module:
 
 def write_network(folder: Path, model: Any, architecture: str, size: int) -> None:
     """Write the backbone without its classifier, in half precision, for ``timm.create_model("local-dir:...")``."""
-    classifier = tuple(f"{name}." for name in [model.default_cfg["classifier"]])
-    state = {k: v for k, v in model.state_dict().items() if not k.startswith(classifier)}
+    final = classifier_of(model)
+    state = {k: v for k, v in model.state_dict().items() if k not in final}
     half = {k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous() for k, v in state.items()}
     save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(
@@ -61,3 +61,9 @@ def write_network(folder: Path, model: Any, architecture: str, size: int) -> Non
             },
         },
     )
+
+
+def classifier_of(model: Any) -> dict[str, torch.Tensor]:
+    """The weights of the final layer, by their name in the network."""
+    final = f"{model.default_cfg['classifier']}."
+    return {name: weight for name, weight in model.state_dict().items() if name.startswith(final)}

@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunebook import FamilyConfig, Head
+from tunebook import Head, Recipe
+from tunebook.families.family import Family
+from tunebook.families.options import node_as
 
-from ..family import Pretraining
+from .family import FAMILY
+from .options import FormulaData, ImagePretrainingConfig
 
 if TYPE_CHECKING:
-    from torch import nn
     from torchmetrics import MetricCollection
 
-    from tunebook.config.schema import DataConfig, TrainConfig
+    from tunebook.config.schema import DataConfig
     from tunebook.data.columns import Column
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.load_and_validate import ValidatedData
-    from tunebook.data.rejects import RejectLog
-    from tunebook.families.prepared import Prepared
-    from tunebook.models.source import ModelSource
-    from tunebook.run_folder import RunFolder
-    from tunebook.training.fit import Fitted
 
 
-@dataclass
-class PretrainImageConfig(FamilyConfig):
-    """Options of pretrain_image."""
-
-    size: int = 64
-    """Height and width of the pictures in pixels."""
-
-
-class PretrainImage(Pretraining[PretrainImageConfig]):
+class PretrainImage(Recipe[ImagePretrainingConfig]):
     """Tell which formula a picture was made by."""
 
-    family: ClassVar[str] = "image_classification"
-    Config: ClassVar[type] = PretrainImageConfig
+    family: ClassVar[Family[Any]] = FAMILY
+    Config: ClassVar[type] = ImagePretrainingConfig
     watch: ClassVar[str] = "accuracy"
+
+    def samples(self, cache_dir: Path) -> Mapping[str, Path]:
+        """None: rows for pre-training are too many to ship."""
+        return {}
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A formula, and its class."""
         from tunebook.data.columns import Column
 
+        named = node_as(data, FormulaData)
         return [
-            Column("picture", data.text, "data.text", "text"),
-            Column("label", data.label, "data.label", "label"),
+            Column("picture", named.text, "data.text", "text"),
+            Column("label", named.label, "data.label", "label"),
         ]
 
     def invalid(self, row: Mapping[str, str]) -> str | None:
@@ -71,31 +63,3 @@ class PretrainImage(Pretraining[PretrainImageConfig]):
         from torchmetrics.classification import MulticlassAccuracy
 
         return MetricCollection({"accuracy": MulticlassAccuracy(len(labels), average="micro")})
-
-    def encode(self, checked: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog) -> Encoded:
-        """All pictures, drawn once and kept as bytes."""
-        from .pictures import encode_pictures
-
-        return encode_pictures(checked, config, self.options.size)
-
-    def build_model(
-        self, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
-    ) -> nn.Module:
-        """A timm network with one output a class."""
-        from .model import load_network
-
-        return load_network(source, len(labels), fresh=self.fresh(config))
-
-    def finish(
-        self,
-        prepared: Prepared,
-        model: nn.Module,
-        fitted: Fitted | None,
-        run: RunFolder,
-        record: dict[str, Any],
-        facts: Mapping[str, str],
-    ) -> float:
-        """Score the test pictures, and write the backbone as timm opens it, in half precision."""
-        from .finish import finish
-
-        return finish(self, prepared, model, run, facts)

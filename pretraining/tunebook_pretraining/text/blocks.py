@@ -14,8 +14,8 @@ from tunebook import UserError
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.module import Examples
-from tunebook.families.text_classification.tokens import TokenRows, tokenize_cached
 from tunebook.models.text import load_tokenizer, longest, tokenizer_key
+from tunebook.models.tokens import TokenRows, tokenize_cached
 
 if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunebook.data.batch import Batch
-
-IGNORE_INDEX = -100
-"""The target of a position that nothing is learnt at."""
+from tunebook.data.batch import IGNORE_INDEX, Batch
 
 
 def pack(lengths: np.ndarray, capacity: int) -> list[np.ndarray]:

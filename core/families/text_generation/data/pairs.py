@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunebook.data.batch import Batch
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX
+from tunebook.data.batch import IGNORE_INDEX, Batch
 
 
 @dataclass(frozen=True)

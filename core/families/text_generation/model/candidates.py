@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.data.batch import Batch
+from tunebook.data.batch import IGNORE_INDEX, Batch
 from tunebook.errors import UserError
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX, Pack, stack_rows
+from tunebook.families.text_generation.data.packing import Pack, stack_rows
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.model.generate import Generation, write
 from tunebook.families.text_generation.model.language_loss import supervised_losses

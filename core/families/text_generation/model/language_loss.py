@@ -18,8 +18,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from tunebook.data.batch import IGNORE_INDEX
 from tunebook.errors import UserError
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX, PackedItems, stack_packs
+from tunebook.families.text_generation.data.packing import PackedItems, stack_packs
 from tunebook.families.text_generation.model.seq2seq import decoder_states, reads_apart
 from tunebook.models.layers import plain_model
 

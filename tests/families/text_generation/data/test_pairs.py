@@ -19,8 +19,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.batches import BatchPlan
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "en", "a", "b", "c", "d"]

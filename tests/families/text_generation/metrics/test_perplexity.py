@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
-from tunebook.families.text_generation.metrics.differences import paired_differences, sums_difference
+from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.overlap import bleu
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.statistics.sums import score
+from tunebook.statistics.sums_difference import sums_difference
 
 
 def test_perplexity_is_the_exponential_of_the_mean_loss_of_a_token() -> None:

@@ -18,7 +18,7 @@ from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 from tests.user_error import user_error
 from tunebook.config.optim import OptimConfig
 from tunebook.config.schema import AdaptConfig, Method
-from tunebook.families.text_generation.data.packing import IGNORE_INDEX
+from tunebook.data.batch import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
 from tunebook.families.text_generation.model.generate import Generation, generate, stream

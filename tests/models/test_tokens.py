@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tests.user_error import user_error
+from tunebook.config.texts import Overlength
 from tunebook.data.columns import Column
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.families.text_classification.options import Overlength
-from tunebook.families.text_classification.tokens import apply_too_long, tokenize, tokenize_cached
 from tunebook.models.source import STARTERS, ModelSource
 from tunebook.models.text import load_tokenizer
+from tunebook.models.tokens import apply_too_long, tokenize, tokenize_cached
 
 TEXTS = ["Snug, strong and warm.", "No.", "It ran out early, and the colours are faded; " * 4, "Naïve café ☕ 5/5"]
 
@@ -45,7 +45,7 @@ def test_ids_are_the_tokenizers_own_and_keep_the_special_tokens_when_cut(tokeniz
 def test_the_cache_gives_back_what_was_encoded_and_is_used(tokenizer, rows, tmp_path, monkeypatch):
     first = tokenize_cached(rows, tokenizer, 64, tmp_path / "cache")
     assert [first[i].tolist() for i in range(4)] == [tokenizer(t)["input_ids"] for t in TEXTS]
-    monkeypatch.setattr("tunebook.families.text_classification.tokens._encode", None)
+    monkeypatch.setattr("tunebook.models.tokens._encode", None)
     second = tokenize_cached(rows, tokenizer, 64, tmp_path / "cache")
     assert np.array_equal(first.ids, second.ids)
     assert np.array_equal(first.offsets, second.offsets)

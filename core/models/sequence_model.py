@@ -1,4 +1,4 @@
-"""Text backbones with a classification layer, through transformers' own classes."""
+"""Text backbones with a final layer of their own, through transformers' own classes: one output a text, or a token."""
 
 from __future__ import annotations
 
@@ -9,51 +9,53 @@ from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers, set_dropout
-from tunebook.training.head import Head
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def load_classifier(
+def load_sequence_model(
     source: ModelSource,
     config: ModelConfig,
     method: Method,
-    head: Head,
     names: Sequence[str],
+    problem_type: str,
     tokenizer: Any,
+    kind: str = "SequenceClassification",
 ) -> nn.Module:
-    """A transformers model with a classification layer for ``head``, in float32.
+    """A transformers model with a fresh final layer, in float32.
 
     Args:
         source: Where the weights are.
         config: The ``model`` node of the config.
         method: ``scratch`` takes the architecture alone.
-        head: Size and meaning of the final layer.
         names: What each output is called in the saved config, ``[outputs]``.
+        problem_type: What transformers calls the meaning of the outputs.
         tokenizer: Gives the padding token.
+        kind: Of transformers' classes: ...For<kind>.
 
     Raises:
-        UserError: transformers has no text classifier for this architecture.
+        UserError: transformers has no such class for this architecture.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
+    auto_class = _auto_class(kind)
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     try:
         with quiet_transformers():
-            settings = AutoConfig.from_pretrained(source.folder, num_labels=head.outputs, trust_remote_code=False)
+            settings = AutoConfig.from_pretrained(source.folder, num_labels=len(names), trust_remote_code=False)
             settings.update(labels)
-            settings.problem_type = head.problem_type
+            settings.problem_type = problem_type
             settings.pad_token_id = tokenizer.pad_token_id
             set_dropout(settings, config.dropout)
             model: nn.Module
             if method is Method.scratch:
                 settings.dtype = torch.float32
-                model = AutoModelForSequenceClassification.from_config(settings)
+                model = auto_class.from_config(settings)
             else:
                 # A checkpoint that already has a classification layer of another size starts with a new one.
-                model = AutoModelForSequenceClassification.from_pretrained(
+                model = auto_class.from_pretrained(
                     source.folder,
                     config=settings,
                     dtype=torch.float32,
@@ -66,7 +68,7 @@ def load_classifier(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
             code="model.wrong-kind",
             where="model.name",
-            fix="choose a text model that transformers has a ...ForSequenceClassification class for",
+            fix=f"choose a text model that transformers has a ...For{kind} class for",
         ) from error
     return model
 
@@ -84,19 +86,18 @@ def start_at(model: nn.Module, logits: Tensor | None) -> None:
             layers[-1].bias.copy_(logits)
 
 
-def load_saved_classifier(source: ModelSource) -> nn.Module:
-    """A classifier exactly as it was saved, in float32.
+def load_saved_sequence_model(source: ModelSource, kind: str = "SequenceClassification") -> nn.Module:
+    """Backbone and final layer exactly as they were saved, in float32.
 
     Raises:
         UserError: The weights do not fit the config.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
 
     try:
         with quiet_transformers():
             model: nn.Module
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            model, report = _auto_class(kind).from_pretrained(
                 source.folder,
                 dtype=torch.float32,
                 use_safetensors=True,
@@ -108,6 +109,12 @@ def load_saved_classifier(source: ModelSource) -> nn.Module:
     if report["missing_keys"] or report["mismatched_keys"]:
         raise _damaged(source, f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
     return model
+
+
+def _auto_class(kind: str) -> Any:
+    import transformers
+
+    return getattr(transformers, f"AutoModelFor{kind}")
 
 
 def _damaged(source: ModelSource, reason: str) -> UserError:

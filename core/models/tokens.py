@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunebook.config.texts import Overlength
 from tunebook.errors import UserError
-from tunebook.families.text_classification.options import Overlength
 from tunebook.files import filling_cache
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting

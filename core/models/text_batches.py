@@ -1,40 +1,37 @@
-"""Texts made into batches: token ids and label numbers, or the stored features of a frozen backbone."""
+"""Texts made into batches: token ids and targets, or the stored features of a frozen backbone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
-from tunebook.data.augmentations import Augmentations, make_augmentations
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.texts import Overlength, TextDataConfig
+from tunebook.data.augmentations import Augmentations
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
-from tunebook.families.text_classification.options import Overlength, TextData
-from tunebook.families.text_classification.tokens import TokenRows, apply_too_long, tokenize_cached
 from tunebook.models.source import ModelSource
 from tunebook.models.text import tokenizer_key
-
-if TYPE_CHECKING:
-    from tunebook.families.text_classification.recipe import TextClassification
+from tunebook.models.tokens import TokenRows, apply_too_long, tokenize_cached
 
 SPLITS = ("train", "validation", "test")
+Item = tuple[np.ndarray, "int | float", int]
 
 
 @dataclass(frozen=True)
 class TextItems(Sequence[Any]):
-    """Rows as ``collate`` takes them: token ids, label number, row number."""
+    """Rows as ``collate`` takes them: token ids, target (a label number, or a number), row number."""
 
     tokens: TokenRows
     targets: np.ndarray
@@ -42,13 +39,13 @@ class TextItems(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, row: Any) -> tuple[np.ndarray, int, int]:
-        return self.tokens[row], int(self.targets[row]), int(row)
+    def __getitem__(self, row: Any) -> Item:
+        return self.tokens[row], self.targets[row].item(), int(row)
 
 
 @dataclass(frozen=True)
 class FeatureItems(Sequence[Any]):
-    """Rows of a frozen backbone: feature ``[hidden]``, label number, row number."""
+    """Rows of a frozen backbone: feature ``[hidden]``, target, row number."""
 
     features: np.ndarray
     targets: np.ndarray
@@ -56,11 +53,11 @@ class FeatureItems(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, row: Any) -> tuple[np.ndarray, int, int]:
-        return self.features[row], int(self.targets[row]), int(row)
+    def __getitem__(self, row: Any) -> Item:
+        return self.features[row], self.targets[row].item(), int(row)
 
 
-def pad_batch(items: Sequence[tuple[np.ndarray, int, int]], pad_id: int) -> Batch:
+def pad_batch(items: Sequence[Item], pad_id: int) -> Batch:
     """Pad token ids to the longest text of the batch, ``[batch, tokens]``."""
     width = max(len(ids) for ids, _, _ in items)
     input_ids = np.full((len(items), width), pad_id, dtype=np.int64)
@@ -75,7 +72,7 @@ def pad_batch(items: Sequence[tuple[np.ndarray, int, int]], pad_id: int) -> Batc
     }
 
 
-def stack_features(items: Sequence[tuple[np.ndarray, int, int]]) -> Batch:
+def stack_features(items: Sequence[Item]) -> Batch:
     """Stored features as one-token texts, ``[batch, 1, hidden]``."""
     stacked = np.stack([feature for feature, _, _ in items])[:, None]
     return {
@@ -86,22 +83,29 @@ def stack_features(items: Sequence[tuple[np.ndarray, int, int]]) -> Batch:
 
 
 def encode_splits(
-    recipe: TextClassification[Any],
     checked: ValidatedData,
     source: ModelSource,
     config: TrainConfig,
     rejects: RejectLog,
+    targets: Callable[[Rows], np.ndarray],
+    augmentations: Augmentations | None = None,
 ) -> Encoded:
     """Tokenise all splits once (cached), and decide about texts that are too long.
+
+    Args:
+        checked: The rows.
+        source: The model's files.
+        config: The run's config.
+        rejects: Takes rows that are too long.
+        targets: Makes what is learned of rows, ``[rows]``: label numbers, or numbers.
+        augmentations: Changes training batches; None where nothing does.
 
     Raises:
         UserError: Too many rows are rejected, or ``data.max_length`` does not fit the model.
     """
     from tunebook.models.text import load_tokenizer, longest
 
-    options = node_as(config.data, TextData)
-    assert checked.labels is not None
-    labels = checked.labels
+    options = _options(config)
     tokenizer = load_tokenizer(source)
     max_length = longest(source, tokenizer, options.max_length)
     splits, rows, facts, identity = {}, {}, {}, {}
@@ -113,13 +117,11 @@ def encode_splits(
         if len(kept) < len(part):
             part = part.take(kept)
             tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
-        targets = np.array([labels.index(label) for label in part.texts("label")], dtype=np.int64)
-        splits[name] = Examples(TextItems(tokens, targets), tokens.lengths)
+        splits[name] = Examples(TextItems(tokens, targets(part)), tokens.lengths)
         rows[name] = part
         identity[name] = f"{part.fingerprint}\n{tokenizer_key(tokenizer)}\n{max_length}"
     rejects.write()
     rejects.check()
-    augmentations = own_augmentations(recipe, config)
     if augmentations is not None:
         facts["augmentations of its own"] = augmentations.told
     return Encoded(
@@ -132,17 +134,6 @@ def encode_splits(
         identity,
         augmentations,
     )
-
-
-def own_augmentations(recipe: TextClassification[Any], config: TrainConfig) -> Augmentations | None:
-    """What the recipe itself and the packages that the config names change; None where nothing does."""
-    from tunebook.families.text_classification.recipe import TextClassification
-
-    if config.adapt.method in (Method.head, Method.none):
-        return None
-    says = type(recipe).augment is not TextClassification.augment
-    named = node_as(config.data, AugmentedDataConfig).augmentations
-    return make_augmentations(named, recipe.augment if says else None, config.seed)
 
 
 @dataclass(frozen=True)
@@ -166,6 +157,15 @@ def _told(tokens: TokenRows, max_length: int, policy: Overlength) -> str:
     return f"{long} of {len(tokens)}" + (f" ({done}{share})" if long else "")
 
 
+def text_data(
+    model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig, device: str
+) -> tuple[nn.Module, FineTuneData]:
+    """What is trained, on what: the model on token ids, or with ``adapt=head`` its head on stored features."""
+    if config.adapt.method is Method.head:
+        return feature_data(model, encoded, source, config, torch.device(device))
+    return model, token_data(encoded, config)
+
+
 def token_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
     """Batches of token ids."""
     splits = {name: encoded.splits[name] for name in ("train", "validation")}
@@ -174,14 +174,12 @@ def token_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
 
 
 def feature_data(
-    model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig, device: torch.device
 ) -> tuple[nn.Module, FineTuneData]:
     """The model's head alone, and batches of stored features: the backbone runs once, or not at all if cached."""
     from tunebook.models.features import cached_features, compute_features, features_key, head_on_features
     from tunebook.progress import counting
-    from tunebook.training.devices import choose_accelerator
 
-    device = torch.device(choose_accelerator(config.trainer))
     splits = {}
     for name in ("train", "validation"):
         examples = encoded.splits[name]
@@ -199,6 +197,11 @@ def feature_data(
     return head_on_features(model), _module(splits, stack_features, config)
 
 
+def _options(config: TrainConfig) -> TextDataConfig:
+    assert isinstance(config.data, TextDataConfig)
+    return config.data
+
+
 def _module(
     splits: dict[str, Examples], collate: Any, config: TrainConfig, finish: TextPreparation | None = None
 ) -> FineTuneData:
@@ -207,7 +210,7 @@ def _module(
         collate,
         batch_size=config.data.batch_size,
         seed=config.seed,
-        group_by_length=node_as(config.data, TextData).group_by_length,
+        group_by_length=_options(config).group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=config.data.num_workers,
         finish=finish,

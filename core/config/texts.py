@@ -1,0 +1,30 @@
+"""The options of all families whose rows hold a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tunebook.config.schema import DataConfig
+
+
+class Overlength(Enum):
+    """What happens to a text over ``data.max_length``."""
+
+    truncate = "truncate"
+    reject = "reject"
+    error = "error"
+
+
+@dataclass
+class TextDataConfig(DataConfig):
+    """Rows with a text."""
+
+    text: str = "text"
+    """Column that holds the text."""
+    max_length: int | None = None
+    """Longest text in tokens (default: what the model takes, at most 512)."""
+    too_long: Overlength = Overlength.truncate
+    """Texts over max_length: truncate (counted and shown), reject or error."""
+    group_by_length: bool = True
+    """Put texts of like length into one batch, so that little of it is padding."""

@@ -1,0 +1,102 @@
+"""Write a bundle that is a plain transformers folder, for a family that keeps nothing else in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook import __version__
+from tunebook.bundle.seen import write_seen
+from tunebook.bundle.write import system_refusals, write_manifest
+from tunebook.files import folder_written_whole, write_text
+from tunebook.models.text import quiet_transformers
+
+if TYPE_CHECKING:
+    from tunebook.bundle.manifest import Golden
+    from tunebook.families.prepared import Prepared
+
+_CARD = """\
+---
+library_name: transformers
+pipeline_tag: {task}
+tags: [tunebook, {recipe}]
+---
+
+# {recipe}: {backbone}
+
+A model that {does}, made by Tunebook {version}. Its outputs: {labels}.
+
+```
+tunebook predict path/to/this/folder rows.csv
+```
+
+## Data
+
+{data}
+
+## Training
+
+{training}
+
+## Scores on the validation rows
+
+{scores}
+"""
+
+_TOLD = ("data", "training")
+
+
+def write_plain_bundle(
+    folder: Path,
+    prepared: Prepared[Any],
+    model: Any,
+    *,
+    head: str,
+    labels: Sequence[str],
+    card: Mapping[str, Any],
+    golden: Sequence[Golden] = (),
+    state: Mapping[str, Any] | None = None,
+) -> None:
+    """Write model, tokenizer, manifest and card beside the target, then rename; and the texts seen, as hashes.
+
+    Args:
+        folder: The bundle; must not exist.
+        prepared: The rows that the model was made of, with their tokenizer.
+        model: One of transformers' models.
+        head: Kind of its head.
+        labels: What its outputs are called.
+        card: Facts for the model card: ``data``, ``training``, ``scores``.
+        golden: A few inputs with their outputs.
+        state: What the family needs besides to open it.
+    """
+    recipe, encoded, family = prepared.recipe, prepared.encoded, prepared.recipe.family
+    told = {
+        name: "\n".join(f"- {what}: {value}" for what, value in card[name].items()) for name in ("data", "training")
+    }
+    scores = "\n".join(f"- {line}" for line in card["scores"]) or "- none"
+    name = Path(prepared.source.name).name
+    with folder_written_whole(folder) as beside:
+        with system_refusals(), quiet_transformers():
+            model.save_pretrained(beside)
+        encoded.tokenizer.save_pretrained(beside)
+        write_manifest(
+            beside,
+            recipe,
+            head=head,
+            max_length=encoded.max_length,
+            columns={column.role: column.name for column in recipe.columns(prepared.config.data)},
+            labels=labels,
+            golden=golden,
+            state=state,
+        )
+        facts = {"task": family.task, "recipe": recipe.options.name, "backbone": name, "does": family.does}
+        shown = {**facts, **told, "version": __version__, "labels": ", ".join(labels), "scores": scores}
+        write_text(beside / "README.md", _CARD.format(**shown))
+        write_seen(beside, _seen(prepared))
+
+
+def _seen(prepared: Prepared[Any]) -> Iterator[str]:
+    """What tells the rows apart that shaped the weights, or chose among them."""
+    for split in ("train", "validation"):
+        yield from prepared.recipe.family.keys(prepared.recipe, prepared.encoded.rows[split])

@@ -1,0 +1,30 @@
+"""The typed options of recipes that pre-train an image network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunebook import FamilyConfig
+from tunebook.config.schema import DataConfig
+from tunebook.families.options import FamilyOptions
+
+
+@dataclass
+class ImagePretrainingConfig(FamilyConfig):
+    """Options of every recipe of the family."""
+
+    size: int = 64
+    """Height and width of the pictures in pixels."""
+
+
+@dataclass
+class FormulaData(DataConfig):
+    """Rows with a formula and its class."""
+
+    text: str = "picture"
+    """Column that holds the formula."""
+    label: str = "label"
+    """Column that holds the formula's class."""
+
+
+OPTIONS = FamilyOptions(recipe=ImagePretrainingConfig, data=FormulaData)
