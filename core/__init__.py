@@ -23,11 +23,14 @@ _PUBLIC = {
     "ImageClassificationConfig": "tunebook.families.image_classification.options",
     "LabelDistance": "tunebook.statistics.metrics",
     "Recipe": "tunebook.recipe",
+    "RegressionHead": "tunebook.families.text_regression.head",
     "SoftmaxHead": "tunebook.training.softmax_head",
     "TextClassification": "tunebook.families.text_classification.recipe",
     "TextClassificationConfig": "tunebook.families.text_classification.options",
     "TextGeneration": "tunebook.families.text_generation.recipe",
     "TextGenerationConfig": "tunebook.families.text_generation.options",
+    "TextRegression": "tunebook.families.text_regression.recipe",
+    "TextRegressionConfig": "tunebook.families.text_regression.options",
     "UserError": "tunebook.errors",
 }
 
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
     from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
+    from tunebook.families.text_regression.head import RegressionHead as RegressionHead
+    from tunebook.families.text_regression.options import TextRegressionConfig as TextRegressionConfig
+    from tunebook.families.text_regression.recipe import TextRegression as TextRegression
     from tunebook.recipe import FamilyConfig as FamilyConfig
     from tunebook.recipe import Head as Head
     from tunebook.recipe import Recipe as Recipe

@@ -205,8 +205,8 @@ def _overfits(bench: Bench) -> str:
 
     parameters = [p for p in bench.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
-    first, _ = _learnt(bench)
-    goal = first / (2 if bench.head.outputs else 4)  # right answers tell more than a loss
+    first, known = _learnt(bench)
+    goal = first / (4 if known is None else 2)  # right answers tell more than a loss
     for step in range(STEPS + 1):
         mean, right = _learnt(bench)
         said = f"loss {mean:.3f}" + ("" if right is None else f", {right:.0%} of the answers right")
@@ -226,7 +226,7 @@ def _learnt(bench: Bench) -> tuple[float, float | None]:
     with torch.no_grad():
         outputs, losses, units = bench.losses()
         mean = float(losses.sum() / units.sum())
-        if not bench.head.outputs:  # a language model's outputs are losses already
+        if not bench.head.outputs or bench.head.problem_type == "regression":  # outputs that are losses, or numbers
             return mean, None
         answers = bench.head.decide(bench.head.probabilities(outputs))
         return mean, float((answers == bench.batch["target"]).float().mean())
