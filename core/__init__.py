@@ -28,11 +28,14 @@ _PUBLIC = {
     "LabelDistance": "tunebook.statistics.metrics",
     "OptimConfig": "tunebook.config.optim",
     "Recipe": "tunebook.recipe",
+    "RegressionHead": "tunebook.families.text_regression.head",
     "SoftmaxHead": "tunebook.training.softmax_head",
     "TextClassification": "tunebook.families.text_classification.recipe",
     "TextClassificationConfig": "tunebook.families.text_classification.options",
     "TextGeneration": "tunebook.families.text_generation.recipe",
     "TextGenerationConfig": "tunebook.families.text_generation.options",
+    "TextRegression": "tunebook.families.text_regression.recipe",
+    "TextRegressionConfig": "tunebook.families.text_regression.options",
     "UserError": "tunebook.errors",
 }
 
@@ -54,6 +57,9 @@ if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
     from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
+    from tunebook.families.text_regression.head import RegressionHead as RegressionHead
+    from tunebook.families.text_regression.options import TextRegressionConfig as TextRegressionConfig
+    from tunebook.families.text_regression.recipe import TextRegression as TextRegression
     from tunebook.recipe import Recipe as Recipe
     from tunebook.statistics.metrics import Decided as Decided
     from tunebook.statistics.metrics import LabelDistance as LabelDistance

@@ -12,6 +12,7 @@ from tunebook.errors import UserError
 
 FILE = "tunebook.json"
 LOSS = "loss"
+VALUE = "value"
 FORMAT = 1
 
 
@@ -41,6 +42,8 @@ class Manifest:
         generation: What a model that writes needs besides: the longest answer; None of others. Its golden outputs are
             the mean loss of a token, `LOSS`.
         state: What the model of any other family needs besides, which that family looks at; None of those above.
+        number: Mean and deviation of the training rows' numbers, of a model that answers with a number; None of
+            others. Its golden outputs are such numbers, `VALUE`.
     """
 
     recipe: str
@@ -55,10 +58,13 @@ class Manifest:
     image: dict[str, Any] | None = None
     generation: dict[str, Any] | None = None
     state: dict[str, Any] | None = None
+    number: dict[str, float] | None = None
 
     @property
     def outputs(self) -> list[str]:
         """What each golden input has a number for."""
+        if self.number is not None:
+            return [VALUE]
         return self.labels if self.generation is None else [LOSS]
 
     def to_json(self) -> dict[str, Any]:
@@ -110,6 +116,10 @@ def _check(manifest: Manifest) -> None:
         key, fewest = "conversation", 0
     if manifest.state is not None:
         key, fewest = next(iter(manifest.columns), "input"), 0
+    if manifest.number is not None:
+        fewest = 0
+        if not all(isinstance(manifest.number.get(k), float) for k in ("mean", "deviation")):
+            raise ValueError("number must have a mean and a deviation")
     if not isinstance(manifest.labels, list) or key not in manifest.columns:
         raise ValueError(f"labels must be a list, and columns must name the {key}")
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]

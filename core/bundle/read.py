@@ -67,7 +67,7 @@ def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
         )
 
 
-def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path) -> None:
+def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path, unit: float = 1.0) -> None:
     """Compare what the model says of the golden inputs with what it said when the bundle was written.
 
     Swapped labels or weights show here.
@@ -76,12 +76,13 @@ def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path) -> 
         manifest: Says what was answered.
         got: Outputs for the golden inputs now, ``[inputs, outputs]``.
         folder: The bundle.
+        unit: Size of a large difference: 1 between probabilities, a standard deviation between numbers.
 
     Raises:
         UserError: They differ.
     """
     expected = np.array([[g.probabilities[name] for name in manifest.outputs] for g in manifest.golden])
-    if expected.size and not np.allclose(got, expected, atol=_TOLERANCE):
+    if expected.size and not np.allclose(got / unit, expected / unit, atol=_TOLERANCE):
         raise UserError(
             "This bundle's model does not answer as it did when the bundle was written "
             f"(off by up to {np.abs(got - expected).max():.3f}).",

@@ -18,8 +18,9 @@ class Column:
         name: What the file calls it.
         key: The config key that holds ``name``, for messages ("data.text").
         kind: "text" must hold more than white space, "label" must name a class, "file" must be the path of a file,
-            "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "any" is handed on as it is
-            (lists and objects of JSON Lines or Parquet as JSON text).
+            "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "number" must be a finite number
+            with a decimal point (handed on written one way), "any" is handed on as it is (lists and objects of JSON
+            Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
@@ -31,7 +32,7 @@ class Column:
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "file", "flag", "any"]
+    kind: Literal["text", "label", "file", "flag", "number", "any"]
     required: bool = True
     gaps: bool = False
     choice: str | None = None

@@ -103,8 +103,8 @@ class Compared:
         index = [part.split for part in self.layout.parts].index(split)
         return clusters(found, self.groups)[self.layout.starts[index] : self.layout.starts[index + 1]]
 
-    def notes(self, label: str | None) -> list[str]:
-        """Say what stands twice in a split, and what carries two labels."""
+    def notes(self, label: str | None, named: str = "label") -> list[str]:
+        """Say what stands twice in a split, and what carries two labels; ``named`` is what these are called."""
         if self.found is None:
             return []
         notes, first = [], self.found.first
@@ -113,19 +113,19 @@ class Compared:
             if repeats:
                 notes.append(f"{part.split}: {repeats} of {len(part)} rows repeat the {self.what} of another")
         if label is not None:
-            notes += self._conflicts(label, first)
+            notes += self._conflicts(label, first, named)
         if not self.found.complete:
             notes.append(f"many {self.what}s are so much alike that not every pair of them was compared")
         return notes
 
-    def _conflicts(self, label: str, first: np.ndarray) -> list[str]:
+    def _conflicts(self, label: str, first: np.ndarray, named: str) -> list[str]:
         labels = _codes(self.layout.column(label))
         odd = np.flatnonzero(labels != labels[first])
         if not len(odd):
             return []
         shown = [f"{self.layout.where(int(first[i]))} and {self.layout.where(int(i))}" for i in odd[:3]]
         count = len(np.unique(first[odd]))
-        return [f"{count} {self.what}{'s' * (count > 1)} with more than one label, such as {'; '.join(shown)}"]
+        return [f"{count} {self.what}{'s' * (count > 1)} with more than one {named}, such as {'; '.join(shown)}"]
 
 
 def compare(

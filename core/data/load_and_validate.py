@@ -117,6 +117,8 @@ def load_and_validate(
         drawn.append(f"all rows of one {config.group or group} are on one side")
     alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
     good = sum(len(part) for part in given.values())
+    number = first_role(columns, "number") if label is None else None
+    said = compared.notes(label) if number is None else compared.notes(number, "number")
     return ValidatedData(
         rows["train"],
         rows["validation"],
@@ -127,7 +129,7 @@ def load_and_validate(
         rejects.count,
         rejects.dropped,
         leaks,
-        (*brought, *compared.notes(label), *notes, *drawn, *absent, *alone),
+        (*brought, *said, *notes, *drawn, *absent, *alone),
         source,
         unused=good - sum(len(part) for part in rows.values()),
         content=content,

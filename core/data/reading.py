@@ -17,6 +17,7 @@ from tunebook.data.columns import Column
 from tunebook.data.delimited import UNDECODED
 from tunebook.data.file_source import file_source
 from tunebook.data.formats import read_batches
+from tunebook.data.numbers import number_text
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows, RowWriter, row_schema
@@ -136,6 +137,8 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
         found, fault = value, ""
         if column.kind == "flag":
             found, fault = _flag(value)
+        elif column.kind == "number":
+            found, fault = number_text(value)
         elif column.files is not None:
             found, fault = column.files.locate(value, check.folder)
         if fault:

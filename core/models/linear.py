@@ -36,6 +36,13 @@ def logistic_regression(strength: float) -> Any:
     return LogisticRegression(C=strength, max_iter=_ITERATIONS)
 
 
+def ridge_regression(strength: float) -> Any:
+    """Linear regression with an L2 penalty of 1 / strength; deterministic."""
+    from sklearn.linear_model import Ridge
+
+    return Ridge(alpha=1 / strength)
+
+
 def fitted(features: Any, target: NDArray[np.int64], strength: float) -> Any:
     """A logistic regression on features `[rows, features]`; of one class alone there is nothing to learn: None."""
     if len(np.unique(target)) < 2:
@@ -71,7 +78,7 @@ def save_linear(folder: Path, models: Sequence[Any], words: Sequence[Any] = ()) 
 
     Args:
         folder: Takes `linear.safetensors` and `vocabulary.json`.
-        models: Logistic regressions; None is left out.
+        models: Logistic or ridge regressions; None is left out.
         words: TF-IDF vectorizers whose features they read, in order.
 
     Returns:
@@ -84,7 +91,8 @@ def save_linear(folder: Path, models: Sequence[Any], words: Sequence[Any] = ()) 
         if model is not None:
             arrays[f"{number}.coefficients"] = np.ascontiguousarray(model.coef_)
             arrays[f"{number}.intercepts"] = np.ascontiguousarray(model.intercept_)
-            arrays[f"{number}.classes"] = np.ascontiguousarray(model.classes_)
+            if hasattr(model, "classes_"):
+                arrays[f"{number}.classes"] = np.ascontiguousarray(model.classes_)
     trained = sum(array.size for name, array in arrays.items() if not name.endswith("classes"))
     for number, each in enumerate(words):
         arrays[f"{number}.idf"] = np.ascontiguousarray(each.idf_)

@@ -19,6 +19,14 @@ _TROUBLES = {
 }
 _THINGS = ("a kettle", "two lamps", "our tent", "the blue rug", "my radio", "that desk")
 _OPENINGS = ("Good morning, I was", "We have been", "Since Monday I am", "Hello again, my mother was", "My team is")
+_TASKS = (
+    ("paint", "rooms", 4.5),
+    ("oil", "door hinges", 0.25),
+    ("repair", "garden fences", 3.0),
+    ("clean", "windows", 0.5),
+)
+"""What is to be done, to what, and the hours that each takes."""
+_OPENERS = ("Please", "We need you to", "Could you", "Before the summer,", "The landlord asks us to")
 _COLOURS = ("red", "blue", "green", "grey")
 _LABELS = ("spots", "stripes")
 _SIDE = 48  # pixels
@@ -117,10 +125,26 @@ def _conversation_files() -> dict[str, bytes]:
     }
 
 
+def number_rows() -> dict[str, list[tuple[str, str]]]:
+    """Texts with the hours that something takes, by split; the task and its size make the number."""
+    asked = list(product(range(len(_TASKS)), range(2, 11), range(len(_OPENERS))))
+    picked = [asked[(17 * i) % len(asked)] for i in range(len(asked))]  # shares no factor: each comes once
+    rows = []
+    for i, (t, count, o) in enumerate(picked):
+        task, things, hours = _TASKS[t]
+        rows.append((f"{_OPENERS[o]} {task} {count} {things}, job {100 + 37 * i % 900}.", f"{count * hours:g}"))
+    return _by_split(rows)
+
+
+def _number_files() -> dict[str, bytes]:
+    return {f"{split}.csv": _csv([("text", "hours"), *rows]) for split, rows in number_rows().items()}
+
+
 FILES: Mapping[str, Callable[[], dict[str, bytes]]] = {
     "text_classification": _text_files,
     "image_classification": image_files,
     "text_generation": _conversation_files,
+    "text_regression": _number_files,
 }
 """Family -> what makes its samples, by name within the folder of samples."""
 

@@ -18,13 +18,19 @@ FAMILIES = {
     "text_classification": "Puts a label on a text.",
     "image_classification": "Puts a label on an image.",
     "text_generation": "Writes the next turn of a conversation.",
+    "text_regression": "Answers a text with a number.",
 }
 """Family -> what its recipe is said to do, until its author says it better."""
 
 LONGEST = 64
 """Letters of a name; file systems take 255 bytes, of which a run's folders and files need some."""
 
-_ROWS = {"text_classification": "rows.csv", "image_classification": "images.csv", "text_generation": "chats.jsonl"}
+_ROWS = {
+    "text_classification": "rows.csv",
+    "image_classification": "images.csv",
+    "text_generation": "chats.jsonl",
+    "text_regression": "rows.csv",
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ FAMILIES = {
     "ImageClassification": "image_classification",
     "TextGeneration": "text_generation",
     "BriefToText": "brief_to_text",
+    "TextRegression": "text_regression",
 }
 """Class of a family -> its name, which its options on a page go by."""
 FAMILY_ON_PAGE = re.compile(r"^\s*-\s*/family/(\w+)@recipe\b", re.M)

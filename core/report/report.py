@@ -26,6 +26,10 @@ _NAMES = {
     "rouge_1": "ROUGE-1",
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "spearman": "Spearman's correlation",
     "distinct_1": "distinct-1",
     "distinct_2": "distinct-2",
 }

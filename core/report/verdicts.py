@@ -15,6 +15,8 @@ Differences = Mapping[str, Mapping[str, Difference]]
 
 _SPELLED = {
     "majority": "always answering the commonest training label",
+    "mean": "always answering the mean of the training rows",
+    "ridge": "ridge regression on TF-IDF",
     "shares": "the labels' shares of the training rows, whatever the image",
     "zero-shot": "the model before any training",
     "zero_shot": "the model before any training",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.testing.number_agreement import numbers_again
 from tunebook.testing.outcome import Failed, NotApplicable
 from tunebook.testing.sample_rows import is_sliced
 
@@ -32,8 +33,10 @@ def metrics_agree(prepared: Prepared[Any], run: Path, predictor: Any) -> str:
     if watch not in metrics:
         raise Failed(f"the recipe watches {watch}, and metrics.json has {', '.join(metrics)}")
     again = prepared.recipe.family.scores_again(prepared, rows, predictor)
-    if again is None:
-        again = _written_again(prepared, rows, predictor) if "answer" in rows[0] else _labelled_again(prepared, rows)
+    if again is None and "answer" in rows[0]:
+        again = _written_again(prepared, rows, predictor)
+    elif again is None:
+        again = _labelled_again(prepared, rows) if prepared.labels else numbers_again(prepared.recipe, rows)
     compared = []
     for name, value in again.items():
         said = metrics.get(name, {}).get("value")

@@ -209,8 +209,8 @@ def _overfits(bench: Bench) -> str:
 
     parameters = [p for p in bench.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
-    first, right = _learnt(bench)
-    goal = first / (4 if right is None else 2)  # right answers tell more than a loss
+    first, known = _learnt(bench)
+    goal = first / (4 if known is None else 2)  # right answers tell more than a loss
     for step in range(STEPS + 1):
         mean, right = _learnt(bench)
         said = f"loss {mean:.3f}" + ("" if right is None else f", {right:.0%} of the answers right")
@@ -230,7 +230,9 @@ def _learnt(bench: Bench) -> tuple[float, float | None]:
     with torch.no_grad():
         outputs, losses, units = bench.losses()
         mean = float(losses.sum() / units.sum())
-        if not bench.head.outputs or bench.head.units(bench.batch) is not None:  # a loss, or an answer for each part
+        head = bench.head
+        # Outputs that are losses, an answer for each part, or numbers: what is right is not to be told at a glance.
+        if not head.outputs or head.units(bench.batch) is not None or head.problem_type == "regression":
             return mean, None
         answers = bench.head.decide(bench.head.probabilities(outputs))
         return mean, float((answers == bench.batch["target"]).float().mean())

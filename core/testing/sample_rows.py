@@ -170,7 +170,7 @@ def _write(table: Table, rows: Sequence[dict[str, Any]], path: Path) -> tuple[st
 
 
 def _write_broken(table: Table, columns: Sequence[Column], path: Path) -> Broken:
-    """Good rows, then one with each required column empty, one that is no picture, and one that is no row at all."""
+    """Good rows, then one with each required column empty, no picture or no number in it, and one that is no row."""
     line, first = _line_writer(table), table.rows[0]
     broken = [
         (f"'{column.name}' is empty", line({**first, column.name: "" if table.kind == ".csv" else None}))
@@ -181,6 +181,11 @@ def _write_broken(table: Table, columns: Sequence[Column], path: Path) -> Broken
         (f"'{column.name}' is no picture", line({**first, column.name: str(path)}))
         for column in columns
         if column.kind == "file" and column.name in table.header
+    ]
+    broken += [
+        (f"'{column.name}' is no number", line({**first, column.name: "seven"}))
+        for column in columns
+        if column.kind == "number" and column.name in table.header
     ]
     no_row = ",".join(["too many"] * (len(table.header) + 3)) if table.kind == ".csv" else "{no row"
     broken.append(("it is no row", no_row + "\n"))

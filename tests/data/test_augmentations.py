@@ -12,7 +12,7 @@ from tunebook import TextClassification, TextClassificationConfig
 from tunebook.config.schema import TrainConfig
 from tunebook.data.augmentations import make_augmentations
 from tunebook.errors import UserError
-from tunebook.families.text_classification.batches import own_augmentations
+from tunebook.families.text_classification.build import own_augmentations
 from tunebook.pipeline.prepare import prepare
 
 DROPOUT = """

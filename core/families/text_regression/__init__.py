@@ -1,0 +1,1 @@
+"""The family of recipes that answer a text with a number."""

@@ -1,0 +1,172 @@
+"""What the family of models of numbers does for its recipes, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.family import Family
+from tunebook.families.options import FamilyOptions, node_as
+from tunebook.families.text_regression.options import OPTIONS, NewNumberData, NumberData
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunebook.bundle.manifest import Manifest
+    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+    from tunebook.data.columns import Column
+    from tunebook.data.content import Content
+    from tunebook.data.encoded import Encoded
+    from tunebook.data.load_and_validate import ValidatedData
+    from tunebook.data.module import FineTuneData
+    from tunebook.data.rejects import RejectLog
+    from tunebook.data.rows import Rows
+    from tunebook.families.prepared import Prepared
+    from tunebook.families.text_regression.baselines import NumberComparison
+    from tunebook.families.text_regression.evidence import NumberEvidence
+    from tunebook.families.text_regression.predictor import TextRegressor
+    from tunebook.families.text_regression.recipe import TextRegression
+    from tunebook.models.source import ModelSource
+    from tunebook.run_folder import RunFolder
+    from tunebook.training.fit import Fitted
+    from tunebook.training.head import Head
+
+    Recipe = TextRegression[Any]
+
+
+class TextRegressionFamily(Family["TextRegression[Any]"]):
+    """A text in, one number out; any transformers encoder or decoder with a final layer of one output."""
+
+    name: ClassVar[str] = "text_regression"
+    options: ClassVar[FamilyOptions] = OPTIONS
+    does: ClassVar[str] = "answers texts with numbers"
+    task: ClassVar[str] = "text-classification"
+
+    def encode(
+        self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    ) -> Encoded:
+        """Token ids and numbers of all splits."""
+        from tunebook.families.text_regression.build import check_targets, targets_of, train_targets
+        from tunebook.families.text_regression.evidence import in_words
+        from tunebook.models.text_batches import encode_splits
+
+        refuse_untrained(config)
+        check_targets(targets_of(data.train))
+        encoded = encode_splits(data, source, config, rejects, targets_of)
+        label = node_as(config.data, NumberData).label
+        told = {f"{label} of train rows": in_words(train_targets(encoded))}
+        return replace(encoded, facts={**encoded.facts, **told})
+
+    def build_model(
+        self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The backbone with a final layer that answers in the user's units."""
+        from tunebook.families.text_regression.build import fresh_regressor
+
+        return fresh_regressor(recipe, source, config, encoded)
+
+    def training_head(self, recipe: Recipe, labels: Sequence[str], encoded: Encoded) -> Head:
+        """The recipe's head, which counts errors in deviations of the training rows' targets."""
+        from tunebook.families.text_regression.build import training_head
+
+        return training_head(recipe, encoded)
+
+    def training_data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
+        """The model on token ids, or with ``adapt=head`` its head on stored features."""
+        from tunebook.models.text_batches import text_data
+        from tunebook.training.devices import choose_accelerator
+
+        return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
+
+    def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
+        """The plain model: adapters added into its weights, the scale of the targets into its final layer."""
+        from tunebook.families.text_regression.scale import fold_final_layer
+
+        return fold_final_layer(super().merge(model, source, config, run))
+
+    def write_bundle(
+        self,
+        prepared: Prepared[Recipe],
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        card: Mapping[str, Any],
+    ) -> None:
+        """A plain transformers folder, with the texts that were seen as hashes."""
+        from tunebook.families.text_regression.bundle import write_number_bundle
+
+        write_number_bundle(run.bundle, prepared, model, card)
+
+    def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextRegressor:
+        """A model that answers texts with numbers."""
+        from tunebook.families.text_regression.bundle import read_text_regressor
+
+        return read_text_regressor(recipe, folder, manifest)
+
+    def predict_columns(
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """The text alone."""
+        from tunebook.data.columns import Column
+
+        return [Column("text", column or manifest.columns["text"], "--text", "text")]
+
+    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """As in training, with what is renamed."""
+        own = node_as(data, NewNumberData)
+        named = NumberData(
+            text=own.text or manifest.columns["text"],
+            label=own.label or manifest.columns["label"],
+            group=data.group,
+        )
+        return recipe.columns(named)
+
+    def judge(self, prepared: Prepared[Recipe], predictor: TextRegressor, run: RunFolder) -> NumberEvidence:
+        """Beside the mean of the training rows, and ridge regression on TF-IDF."""
+        from tunebook.families.text_regression.evidence import judge
+
+        return judge(prepared, predictor)
+
+    def judge_new(
+        self, recipe: Recipe, predictor: TextRegressor, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> NumberEvidence:
+        """Beside the mean of the rows that the model was trained on."""
+        from tunebook.families.text_regression.evidence import judge_new
+
+        return judge_new(recipe, predictor, rows, config)
+
+    def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
+        """Rows, mean, deviation and range of the numbers of each split."""
+        from tunebook.families.text_regression.evidence import split_counts
+
+        return split_counts(prepared)
+
+    def comparison(self, recipe: Recipe) -> NumberComparison:
+        """The mean, TF-IDF with ridge regression, and runs read back."""
+        from tunebook.families.text_regression.baselines import NumberComparison
+
+        return NumberComparison(recipe)
+
+
+def refuse_untrained(config: TrainConfig) -> None:
+    """Refuse ``adapt=none``.
+
+    Raises:
+        UserError: It is that.
+    """
+    if config.adapt.method is Method.none:
+        raise UserError(
+            "A model that was not trained knows nothing of these numbers.",
+            code="config.no-effect",
+            where="adapt=none",
+            fix="adapt=head tunes the final layer alone",
+        )
+
+
+FAMILY = TextRegressionFamily()

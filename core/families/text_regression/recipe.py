@@ -1,0 +1,53 @@
+"""The family of recipes that answer a text with a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tunebook.config.schema import DataConfig
+from tunebook.families.family import Family
+from tunebook.families.options import node_as
+from tunebook.families.text_regression.family import FAMILY
+from tunebook.families.text_regression.options import NumberData
+from tunebook.families.text_regression.options import TextRegressionConfig as TextRegressionConfig
+from tunebook.recipe import ConfigT, Head, Recipe
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
+
+    from tunebook.data.columns import Column
+
+
+class TextRegression(Recipe[ConfigT]):
+    """A text in, one number out; any transformers encoder or decoder with a final layer of one output."""
+
+    family: ClassVar[Family[Any]] = FAMILY
+    Config: ClassVar[type] = TextRegressionConfig
+    watch: ClassVar[str] = "rmse"
+    watch_mode: ClassVar[str] = "min"
+
+    def columns(self, data: DataConfig) -> Sequence[Column]:
+        """A text, a number, and the group column where one is named."""
+        from tunebook.data.columns import Column
+
+        own = node_as(data, NumberData)
+        columns = [
+            Column("text", own.text, "data.text", "text"),
+            Column("label", own.label, "data.label", "number"),
+        ]
+        if data.group is not None:
+            columns.append(Column("group", data.group, "data.group", "any"))
+        return columns
+
+    def head(self, labels: Sequence[str]) -> Head:
+        """One output; squared error. There are no labels."""
+        from tunebook.families.text_regression.head import RegressionHead
+
+        return RegressionHead()
+
+    def metrics(self, labels: Sequence[str]) -> MetricCollection:
+        """Root mean squared and mean absolute error in the user's units, R2, Spearman's rank correlation."""
+        from tunebook.statistics.number_metrics import number_metrics
+
+        return number_metrics()
