@@ -20,7 +20,7 @@ from tunebook.plugins import find_recipes, load_recipe_class
 
 ROOT = Path(__file__).parent.parent
 OURS = sorted(p.name for p in (ROOT / "recipes").iterdir() if (p / "recipe.py").is_file())
-HEAVY = {"torch", "lightning", "transformers", "torchmetrics", "sklearn", "pandas", "matplotlib", "datasets"}
+HEAVY = {"torch", "lightning", "transformers", "torchmetrics", "scipy", "sklearn", "pandas", "matplotlib", "datasets"}
 
 
 def modules(folder: str) -> list[Path]:

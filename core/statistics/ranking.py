@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Counts = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -54,8 +55,7 @@ def ranked(target: NDArray[Any], scores: NDArray[Any]) -> Ranking:
 
 def midranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rank from 0 by rising score, `[rows]`; tied rows share the mean of their ranks."""
-    _, number, count = np.unique(scores, return_inverse=True, return_counts=True)
-    return (count.cumsum() - (count + 1) / 2)[number.reshape(-1)]
+    return np.asarray(rankdata(scores)) - 1
 
 
 def auroc(target: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from tunebook.statistics.draws import counted, row_draws, wider
 from tunebook.statistics.findings import FindingPredictions
@@ -20,6 +21,7 @@ from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile
 from tunebook.statistics.ranking import auroc_of_counts, average_precision_of_counts, ranked
 
 STATISTICS = {"auroc": auroc_of_counts, "average_precision": average_precision_of_counts}
+_STEP = 1e-14  # at an area of 0 or 1 both ends of the bracket would be roots
 CLOSED = {"auroc": "Newcombe's", "average_precision": "Wilson's"}
 
 
@@ -34,20 +36,16 @@ def newcombe(area: float, positives: int, negatives: int, confidence: float = 0.
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     others = (positives + negatives) / 2 - 1
 
-    def outside(end: float) -> bool:
+    def excess(end: float) -> float:
+        """Above 0 where ``end`` differs from the area by more than z of its own standard errors."""
         spread = 1 + others * (1 - end) / (2 - end) + others * end / (1 + end)
-        return (end - area) ** 2 > z * z * end * (1 - end) * spread / (positives * negatives)
+        return float((end - area) ** 2 - z * z * end * (1 - end) * spread / (positives * negatives))
 
-    return _last_inside(outside, area, 0.0), _last_inside(outside, area, 1.0)
-
-
-def _last_inside(outside: Any, start: float, limit: float) -> float:
-    """Halve towards the last point between start and limit that is not outside."""
-    inside = start
-    for _ in range(50):
-        middle = (inside + limit) / 2
-        inside, limit = (inside, middle) if outside(middle) else (middle, limit)
-    return inside
+    low, high = (
+        float(limit) if area == limit else float(brentq(excess, area + _STEP * (limit - area), limit, xtol=_STEP))
+        for limit in (0, 1)
+    )
+    return low, high
 
 
 @dataclass(frozen=True, eq=False)

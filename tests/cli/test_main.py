@@ -184,6 +184,8 @@ HEAVY = {
     "transformers",
     "torchmetrics",
     "peft",
+    "psutil",
+    "scipy",
     "sklearn",
     "pandas",
     "matplotlib",

@@ -15,7 +15,7 @@ from tunebook.statistics.ranking_outcome import independent_units
 
 Values = NDArray[np.float64]
 FEWEST_UNITS = 4
-"""Student's quantile is known from 3 degrees of freedom on."""
+"""Fewer say next to nothing of how far their mean scatters."""
 AT_LIMIT = 0.1
 """From this share of resamples at a limit of the metric on, their spread on the stretched scale says nothing."""
 

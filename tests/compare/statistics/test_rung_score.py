@@ -5,12 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import t as student_t
 
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.statistics.intervals import wilson
 from tunebook.statistics.outcomes import confusion_outcome
-from tunebook.statistics.quantiles import student
 
 DRAWS = 200
 BETTER = {"accuracy": True, "macro_f1": True, "mean_absolute_error": False, "auroc": True, "perplexity": False}
@@ -19,12 +17,6 @@ BETTER = {"accuracy": True, "macro_f1": True, "mean_absolute_error": False, "aur
 def score(outcomes: Any, metric: str = "accuracy", n: int = 300, **settings: Any) -> Any:
     higher = BETTER.get(metric, True)
     return score_of_rung(outcomes, metric, n, higher_is_better=higher, **{"resamples": 400, **settings})
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 10, 200])
-@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])
-def test_the_quantile_is_that_of_students_t(confidence: float, freedom: int) -> None:
-    assert student(confidence, freedom) == pytest.approx(student_t.ppf(0.5 + confidence / 2, freedom), rel=5e-3)
 
 
 @pytest.mark.parametrize(

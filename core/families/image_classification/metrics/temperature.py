@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from tunebook.training.head import Head
 from tunebook.training.softmax_head import activation_of
 
 LOWEST, HIGHEST = 0.05, 20.0
-HALVINGS = 60
 GRID, GRIDS = 33, 6
 TINY = 1e-12
 """A probability that a head rounds to 0 still has a logarithm."""
@@ -32,7 +32,7 @@ class Temperature:
 def fit_temperature(logits: NDArray[np.float64], target: NDArray[Any], multilabel: bool) -> Temperature:
     """Find the temperature from 0.05 to 20 with the lowest negative log-likelihood on validation rows.
 
-    The likelihood is convex in 1 / temperature, so its slope has one root, which is found by bisection.
+    The likelihood is convex in 1 / temperature, so its slope has one root (Brent, 1973).
 
     Args:
         logits: `[rows, outputs]`.
@@ -50,7 +50,6 @@ def fit_temperature(logits: NDArray[np.float64], target: NDArray[Any], multilabe
     if not len(wide):
         return Temperature(1.0, "there are no rows to fit the temperature on")
     hits = truth.astype(np.float64) if multilabel else np.eye(wide.shape[1])[truth]
-    low, high = math.log(LOWEST), math.log(HIGHEST)
     at_low, at_high = (_slope(wide, hits, 1 / bound, multilabel) for bound in (LOWEST, HIGHEST))
     if at_low == at_high == 0:
         return Temperature(1.0, "the logits are alike: every temperature is as good as any other")
@@ -58,13 +57,8 @@ def fit_temperature(logits: NDArray[np.float64], target: NDArray[Any], multilabe
         return Temperature(LOWEST, f"every row is right: the likelihood rises to the bound {LOWEST:g} and beyond")
     if at_high >= 0:
         return Temperature(HIGHEST, f"the logits mislead: the likelihood rises to the bound {HIGHEST:g} and beyond")
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if _slope(wide, hits, math.exp(-middle), multilabel) > 0:
-            low = middle
-        else:
-            high = middle
-    return Temperature(math.exp((low + high) / 2))
+    root = brentq(lambda log: _slope(wide, hits, math.exp(-log), multilabel), math.log(LOWEST), math.log(HIGHEST))
+    return Temperature(math.exp(root))
 
 
 def fit_head_temperature(head: Head, logits: NDArray[np.float64], target: NDArray[Any]) -> Temperature:
