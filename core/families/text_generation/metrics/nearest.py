@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tunebook.families.text_generation.metrics.scripts import words
+
+_CELLS = 2_000_000
+"""Most similarities held at once (16 MB)."""
 
 
 class NearestCopy:
@@ -31,31 +35,26 @@ class NearestCopy:
         for source, copy in zip(sources, copies, strict=True):
             firsts.setdefault(source, copy)
         self._copies = list(firsts.values())
-        self._word_numbers: dict[str, int] = {}
-        found = [
-            [self._word_numbers.setdefault(word, len(self._word_numbers)) for word in dict.fromkeys(words(source))]
-            for source in firsts
-        ]
-        owners = np.repeat(np.arange(len(found)), [len(row) for row in found])
-        numbers = np.array([number for row in found for number in row], dtype=np.int64)
-        briefs = np.bincount(numbers, minlength=len(self._word_numbers))
-        self._weights = 1 + np.log(len(found) / np.maximum(briefs, 1))
-        norms = np.sqrt(np.bincount(owners, self._weights[numbers] ** 2, minlength=len(found)))
-        self._norms = np.maximum(norms, 1e-12)
-        self._owners = owners[np.argsort(numbers, kind="stable")]
-        self._starts = np.concatenate([[0], np.cumsum(briefs)])
+        self._tfidf = TfidfVectorizer(analyzer=_terms, binary=True, smooth_idf=False)
+        self._known = self._tfidf.fit_transform(firsts).T.tocsr()
 
-    def nearest(self, source: str) -> tuple[int, float]:
-        """Find the most similar training brief: its number among the distinct ones, and their cosine, 0 to 1."""
-        dots = np.zeros(len(self._copies))
-        known = [self._word_numbers[word] for word in dict.fromkeys(words(source)) if word in self._word_numbers]
-        for number in known:
-            dots[self._owners[self._starts[number] : self._starts[number + 1]]] += self._weights[number] ** 2
-        cosines = dots / self._norms
-        best = int(np.argmax(np.round(cosines, 12)))
-        norm = float(np.sqrt((self._weights[known] ** 2).sum()))
-        return best, float(cosines[best] / norm) if norm else 0.0
+    def nearest(self, sources: Sequence[str]) -> tuple[list[int], list[float]]:
+        """Find the most similar training brief of each: its number among the distinct ones, and their cosine."""
+        step = max(1, _CELLS // len(self._copies))
+        numbers: list[int] = []
+        cosines: list[float] = []
+        for start in range(0, len(sources), step):
+            found = (self._tfidf.transform(sources[start : start + step]) @ self._known).toarray()
+            best = np.round(found, 12).argmax(1)
+            numbers += best.tolist()
+            cosines += found[np.arange(len(found)), best].tolist()
+        return numbers, cosines
 
     def write(self, sources: Sequence[str]) -> list[str]:
         """Answer each brief."""
-        return [self._copies[self.nearest(source)[0]] for source in sources]
+        return [self._copies[number] for number in self.nearest(sources)[0]]
+
+
+def _terms(text: str) -> list[str]:
+    """The words of a text; of one without any a term of its own, so that there always is a vocabulary."""
+    return words(text) or [""]

@@ -134,22 +134,6 @@ def test_copied_runs_are_those_of_sets(briefs: list[dict[str, Any]]):
     assert sampled.share(mixed).value() == pytest.approx(copies.share(mixed).value(), abs=0.05)
 
 
-def test_the_nearest_brief_is_that_of_scikit_learn(briefs: list[dict[str, Any]]):
-    text = pytest.importorskip("sklearn.feature_extraction.text")
-    from tunebook.families.text_generation.metrics.scripts import words
-
-    sources = [" ".join([row["name"], *row["features"], row["channel"]]) for row in briefs]
-    train, rest = sources[:150], sources[150:]
-    tfidf = text.TfidfVectorizer(analyzer=lambda each: sorted(set(words(each))), smooth_idf=False)
-    known = tfidf.fit_transform(train)
-    cosines = (tfidf.transform(rest) @ known.T).toarray()
-    nearest = NearestCopy(train, [str(i) for i in range(150)])
-    found = [nearest.nearest(each) for each in rest]
-    assert [place for place, _ in found] == cosines.argmax(1).tolist()
-    assert np.allclose([similarity for _, similarity in found], cosines.max(1))
-    assert nearest.write(rest[:2]) == [str(place) for place, _ in found[:2]]
-
-
 def test_nearest_briefs_of_e2e_are_a_floor(e2e: Path):
     def read(name: str) -> list[tuple[str, str]]:
         with (e2e / name).open(encoding="utf-8", newline="") as stream:
