@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -13,10 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from filelock import FileLock
 from omegaconf import OmegaConf
 
 from tunebook.compare.plan import read_plan
-from tunebook.compare.run_process import PARENT
+from tunebook.compare.run_process import PARENT, running
 from tunebook.compare.run_state import RungRun
 from tunebook.files import write_text
 from tunebook.run_folder import remove_empty
@@ -31,7 +31,9 @@ def rung_command(planned: Any, output_dir: str) -> None:
     path = Path(planned.plan)
     run = RungRun.of(read_plan(path).runs[planned.rung], path.parent)
     run.run.path.mkdir(parents=True, exist_ok=True)
-    with _locked(run.run.path / ".lock") as handle:
+    with FileLock(run.run.path / ".lock"):
+        with running(run):
+            pass  # waits for a process that is left of a comparison that was killed
         if run.finished:
             return
         if not run.run.config.is_file():
@@ -39,26 +41,15 @@ def rung_command(planned: Any, output_dir: str) -> None:
             write_text(run.run.config, OmegaConf.to_yaml(config))
         run.forget_failure()
         before = run.log.stat().st_size if run.log.is_file() else 0
-        code, stopped = _in_process(f"{path}#{planned.rung}", run.log, handle)
+        code, stopped = _in_process(f"{path}#{planned.rung}", run.log)
     if stopped:
         raise SystemExit(128 + stopped)
     if code and run.failure is None:  # it could not say so itself
         run.fail(_reason(code, run.log.read_bytes()[before:].decode("utf-8", "replace")))
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Hold a folder; waits while another process does, such as a run whose comparison was killed."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _in_process(asked: str, log: Path, lock: int) -> tuple[int, int]:
-    """Run the member and wait; it keeps the lock where this process is killed. SIGTERM and Ctrl-C are passed on once.
+def _in_process(asked: str, log: Path) -> tuple[int, int]:
+    """Run the member and wait. SIGTERM and Ctrl-C are passed on once.
 
     Returns:
         Its exit code, and the signal that came for this process; 0 for none.
@@ -71,7 +62,6 @@ def _in_process(asked: str, log: Path, lock: int) -> tuple[int, int]:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=environment,
-            pass_fds=[lock],
             start_new_session=True,  # Ctrl-C comes to it from here, once
         )
         with signals_passed_on(child) as received:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
+from filelock import FileLock
 
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
@@ -22,7 +24,8 @@ from tunebook.files import write_json
 
 PARENT = "TUNEBOOK_PARENT"
 """Environment variable with the process that started this one."""
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
+LOOKS = 0.5
+"""Seconds between looks at whether the parent is still there."""
 
 
 Explain = Callable[[BaseException, str], UserError | None]
@@ -35,12 +38,18 @@ def member_command(asked: str, explain: Explain) -> None:
     plan = Path(path)
     run = RungRun.of(read_plan(plan).runs[int(number)], plan.parent)
     end_with_parent()
-    _load_libraries()
-    with _measured(run), _failure_saved(run, explain):
-        if run.planned.kind == "train":
-            _train(run)
-        else:
-            _answer(run)
+    with running(run):
+        _load_libraries()
+        with _measured(run), _failure_saved(run, explain):
+            if run.planned.kind == "train":
+                _train(run)
+            else:
+                _answer(run)
+
+
+def running(run: RungRun) -> FileLock:
+    """The lock that the process of a run holds for as long as it lives, whatever becomes of its parent."""
+    return FileLock(run.run.path / ".running")
 
 
 def _load_libraries() -> None:
@@ -50,16 +59,29 @@ def _load_libraries() -> None:
 
 
 def end_with_parent() -> None:
-    """Ask the kernel for SIGTERM once the parent is gone, however it went: a killed comparison leaves nobody behind.
-
-    Only Linux knows how; elsewhere the run ends when it is done, and who starts the comparison again waits for it.
-    """
-    parent = os.environ.get(PARENT)
-    if sys.platform != "linux" or parent is None:
+    """Send this process SIGTERM once its parent is gone, however it went: a killed comparison leaves nobody behind."""
+    number = os.environ.get(PARENT)
+    if number is None:
         return
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-    if os.getppid() != int(parent):  # it went before it could be asked for
+    try:
+        parent = psutil.Process(int(number))
+    except psutil.NoSuchProcess:
         sys.exit(128 + signal.SIGTERM)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: psutil.Process) -> None:
+    while _is_there(parent):
+        time.sleep(LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Whether a process runs; one that has ended and was not yet asked for its exit code does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
@@ -92,6 +114,10 @@ def _failure_saved(run: RungRun, explain: Explain) -> Iterator[None]:
 
 def _peak() -> float:
     """Most resident memory of this process or of one that it started, MiB."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 1024**2
+    import resource  # psutil knows no peak on Linux and macOS
+
     most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return most / (1024 if sys.platform != "darwin" else 1024**2)
 
