@@ -19,8 +19,8 @@ import pytest
 
 import tunebook
 from tests.conftest import Tunebook, write_reviews
-from tunebook.config.command import register_schemas
-from tunebook.config.compose import SCHEMAS, typed_recipe_options
+from tunebook.config.command import BASES, Command, register_schemas
+from tunebook.config.compose import typed_recipe_options
 from tunebook.config.families import known_keys
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.predictor import Completion
@@ -189,7 +189,7 @@ def test_the_extras_in_running_text_exist() -> None:
 
 
 def all_keys() -> set[str]:
-    keys = {key for schema in SCHEMAS.values() for key in known_keys(schema)}
+    keys = {key for verb in BASES if verb != "rung" for key in known_keys(Command(verb, (), {}).schema)}
     for name in find_recipes():
         keys |= {f"recipe.{option.name}" for option in fields(load_recipe_class(name).Config)}
     return keys

@@ -43,7 +43,8 @@ def family_fault(tree: ast.Module, attribute: str, page: str) -> Fault | None:
     taken = FAMILY_ON_PAGE.search(page)
     for node in classes(tree, attribute):
         for name, _ in _bases(node):
-            if taken and name in FAMILIES and taken.group(1) != FAMILIES[name]:
+            own = "family" in set(_set_in(node))  # of a package of its own, perhaps
+            if taken and not own and name in FAMILIES and taken.group(1) != FAMILIES[name]:
                 what = f"its page takes in /family/{taken.group(1)}@recipe, and its class derives from {name}"
                 fix = f"write /family/{FAMILIES[name]}@recipe there, or derive the class from another family"
                 return what, fix, page[: taken.start(1)].count("\n") + 1

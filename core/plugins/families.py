@@ -44,7 +44,7 @@ def load_family(name: str) -> Family[Any]:
     if len(offers) > 1:
         both = " and ".join(sorted(distribution_of(offer) for offer in offers))
         raise UserError(
-            f"{both} both offer a family named '{name}'.",
+            f"The family '{name}' is offered by {both}.",
             code="family.ambiguous",
             where=GROUP,
             fix="uninstall one of them",

@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import Tunebook, write_reviews
 from tunebook import __version__
 from tunebook.cli.show import field_help, schema_options
-from tunebook.config.compose import SCHEMAS
-from tunebook.config.families import known_keys, nested
+from tunebook.config.command import BASES, Command
+from tunebook.config.families import known_keys, nested, of_family
+from tunebook.plugins.families import all_options
 
 VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
 FAST = [
@@ -46,7 +47,11 @@ def test_show_prints_every_option_with_type_default_and_help(tunebook: Tunebook)
     printed = said(tunebook("show", "review_sentiment"))
     rows = [line.split(maxsplit=1) for line in printed.splitlines() if line and line[0] != " "]
     table = {words[0]: words[1] for words in rows if len(words) == 2}
-    for key in [*known_keys(SCHEMAS["train"]), "recipe.head", "recipe.descriptions"]:
+    for key in [
+        *known_keys(Command.of("train", ["recipe=review_sentiment"]).schema),
+        "recipe.head",
+        "recipe.descriptions",
+    ]:
         assert key == "recipe" or key in table, f"{key} is not shown"
     assert table["recipe.head"].split(maxsplit=2)[:2] == ["softmax|ordinal", "softmax"]
     assert table["data.label"].split()[:2] == ["str", "stars"], "the recipe's default, not the schema's"
@@ -64,10 +69,12 @@ def all_schemas(schema: type) -> list[type]:
 
 
 def test_every_field_of_every_config_has_a_line_of_help():
-    from tunebook.plugins import load_recipe_class
+    from tunebook.plugins import find_recipes, load_recipe_class
 
-    options = load_recipe_class("review_sentiment").Config
-    for schema in [s for root in (*SCHEMAS.values(), options) for s in all_schemas(root)]:
+    recipes = [load_recipe_class(name).Config for name in find_recipes()]
+    bases = [base for verb, base in BASES.items() if verb != "rung"]
+    typed = [of_family(base, options) for base in bases for options in all_options().values()]
+    for schema in [s for root in (*typed, *recipes) for s in all_schemas(root)]:
         helped = field_help(schema)
         for field in dataclasses.fields(schema):
             if not nested(field.type if isinstance(field.type, type) else None) and "Config" not in str(field.type):

@@ -11,29 +11,31 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import Tunebook, write_reviews
-from tunebook.config.command import register_schemas
+from tunebook.config.command import Command, register_schemas
 from tunebook.config.compose import check_keys, explain, is_config_error
-from tunebook.config.families import known_keys
+from tunebook.config.families import known_keys, of_all
 from tunebook.config.overrides import ELSEWHERE
 from tunebook.config.schema import Leaks, TrainConfig
 from tunebook.errors import UserError
 from tunebook.pipeline.prepare import absolute_paths, prepare, typed
 from tunebook.plugins import register_search_path
+from tunebook.plugins.families import all_options
 
 
 def composed(*overrides: str, verb: str = "train") -> Any:
     """What the command line composes, with the same checks."""
     GlobalHydra.instance().clear()
-    register_schemas()
+    command = Command.of(verb, overrides)
+    register_schemas(command)
     register_search_path()
     try:
         with initialize_config_module("tunebook.conf", version_base="1.3"):
             config = compose(verb, overrides=list(overrides))
-        check_keys(config, verb, overrides)
+        check_keys(config, command)
         return config
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, verb, overrides) from error
+            raise explain(error, command) from error
         raise
 
 
@@ -44,7 +46,7 @@ def refusal(*overrides: str, verb: str = "train") -> UserError:
             made = typed(config)
         except Exception as error:
             if is_config_error(error):
-                raise explain(error, verb, overrides) from error
+                raise explain(error, Command.of(verb, overrides)) from error
             raise
         prepare(made, Path("/nonexistent/rejects.jsonl"))
     return caught.value
@@ -182,9 +184,9 @@ def test_group_options_set_what_they_need_and_overrides_win_over_them():
 
 def test_paths_of_rows_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    config = absolute_paths(TrainConfig(recipe={"name": "x"}))
+    config = absolute_paths(TrainConfig(recipe={"name": "x"}), {})
     config.data.train, config.data.test = ["a.csv", "b/*.csv"], "~/c.csv"
-    absolute_paths(config)
+    absolute_paths(config, {})
     assert config.data.train == [str(tmp_path / "a.csv"), str(tmp_path / "b/*.csv")]
     assert config.data.test == str(Path("~/c.csv").expanduser()) and config.data.validation is None
 
@@ -279,4 +281,5 @@ def test_no_source_file_instantiates_by_name():
 
 
 def test_other_tools_names_lead_to_keys_that_exist():
-    assert set(ELSEWHERE.values()) <= set(known_keys(TrainConfig))
+    every = of_all(TrainConfig, tuple(all_options().values()))
+    assert set(ELSEWHERE.values()) <= set(known_keys(every))
