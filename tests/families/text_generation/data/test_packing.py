@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.batches import BatchPlan
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack, stack_packs, stack_rows
-from tunebook.data.batch import IGNORE_INDEX
 
 
 def random_lengths(rows: int, longest: int, seed: int) -> np.ndarray:

@@ -23,9 +23,9 @@ import tunebook.models
 from tests.user_error import user_error
 from tunebook import FineTuneData, FineTuner
 from tunebook.config.optim import OptimConfig
+from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.module import Examples
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack, stack_packs, stack_rows
-from tunebook.data.batch import IGNORE_INDEX
 from tunebook.families.text_generation.heads import CausalHead, TokenPerplexity
 from tunebook.families.text_generation.model.language_loss import (
     backbone_states,
