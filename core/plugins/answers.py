@@ -11,6 +11,7 @@ from tunebook.plugins.contract import broken
 if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig
     from tunebook.data.columns import Column
+    from tunebook.data.content import Content
     from tunebook.data.reading import Invalid
     from tunebook.recipe import Recipe
 

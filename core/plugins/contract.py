@@ -145,13 +145,15 @@ def _takes(own: FunctionType, asked: FunctionType) -> bool:
     return True
 
 
-def place_of(part: Any) -> str:
-    """File and line of a method or property; empty for anything else."""
+def place_of(part: Any, cls: type | None = None) -> str:
+    """File and line of a method or property; of anything else those of ``cls``, or none."""
     for wrapped in ("__func__", "fget", "func"):
         part = getattr(part, wrapped, part)
     code = getattr(part, "__code__", None)
     written = code is not None and not code.co_filename.startswith("<")  # as what @dataclass makes is not
-    return f"{code.co_filename}:{code.co_firstlineno}" if written else ""
+    if written:
+        return f"{code.co_filename}:{code.co_firstlineno}"
+    return "" if cls is None else _class_place(cls, "")
 
 
 def _class_place(recipe_class: type, name: str) -> str:
@@ -162,11 +164,6 @@ def _class_place(recipe_class: type, name: str) -> str:
         return recipe_class.__module__
     words = [line.split("=")[0].split(":")[0].strip().removeprefix("class ") for line in lines]
     return f"{inspect.getsourcefile(recipe_class)}:{first + (words.index(name) if name and name in words else 0)}"
-
-
-def place_of(part: Any, cls: type) -> str:
-    """File and line of a part of a class, or of the class where the part has none."""
-    return _place(part) or _class_place(cls, "")
 
 
 def broken(recipe: Recipe[Any], part: str, what: str, fix: str, place: str = "") -> BrokenContract:
