@@ -145,6 +145,10 @@ def test_a_tagger_is_trained_opened_asked_and_scored(
     assert f"{score['value']:.3f}" in scored.stdout
     seen = tunebook("evaluate", f"bundle={run}", f"data.test={samples / 'train.csv'}", env=installed)
     assert seen.returncode == 2 and "100 of 100 rows" in seen.stderr
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("text,tags\nAda sings .,B-PER O\n", encoding="utf-8")
+    refused = tunebook("evaluate", f"bundle={run}", f"data.test={wrong}", env=installed)
+    assert refused.returncode == 2 and "has 3 words and 2 tags" in refused.stderr
 
 
 def test_baselines_are_compared_with_a_tagger(tmp_path: Path, tunebook: Tunebook, installed: dict[str, str]) -> None:
