@@ -30,8 +30,9 @@ from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GROUPS = ("data", "model", "adapt", "optim", "trainer", "logger", "evaluation", "compare", "recipe")
-# The plugin that write-a-recipe.md makes, and the one in pretraining/; tests of their own install them.
-OTHER_RECIPES = {"intent_routing", "pretrain_text", "pretrain_image"}
+# The plugins that write-a-recipe.md and write-a-family.md speak of, and the one in pretraining/; tests of their own
+# install them.
+OTHER_RECIPES = {"intent_routing", "local_news", "pretrain_text", "pretrain_image"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -196,7 +197,7 @@ def all_keys() -> set[str]:
 
 
 def test_every_config_key_that_the_docs_name_exists() -> None:
-    known = all_keys() | {"recipe.shortest"}  # of the plugin in write-a-recipe.md
+    known = all_keys() | {"recipe.shortest", "recipe.entities"}  # of the plugins in docs
     pattern = rf"(?<![\w./])({'|'.join(GROUPS)})\.([a-z_0-9]+)(?![\w(/-])"  # data.missing-column is an error's code
     for page in PAGES:
         named = {

@@ -27,6 +27,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     from tunebook.data.rejects import RejectLog
     from tunebook.errors import UserError
     from tunebook.pipeline.judge import judge_new
+    from tunebook.plugins.answers import invalid_of
     from tunebook.plugins.measures import check_metrics
     from tunebook.run_folder import make_run_folder, nothing_half_written, save_config
     from tunebook.training.devices import choose_accelerator
@@ -51,6 +52,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
             rejects,
             split="test",
             labels=manifest.labels,
+            invalid=invalid_of(recipe),
         )
         content = family.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
-from tunebook.families.sums_evidence import SumsEvidence
+from tunebook.families.sums_evidence import SumsEvidence, groups_of
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
 
@@ -67,12 +67,14 @@ class SumsComparison(ABC):
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' answers by a metric; None of one whose metric means nothing on its answers."""
         found = [self.measures(_lines(run, prepared), prepared)[metric] for run in runs]
-        return [sums_outcome(each) if each.rows.any() and not each.reason else None for each in found]
+        groups = groups_of(prepared.encoded.rows["test"])
+        return [sums_outcome(each, groups) if each.rows.any() and not each.reason else None for each in found]
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """The run's answers by class."""
         found = self.class_measures(_lines(run, prepared), prepared)
-        return {name: sums_outcome(each) for name, each in found.items() if each.rows.any()}
+        groups = groups_of(prepared.encoded.rows["test"])
+        return {name: sums_outcome(each, groups) for name, each in found.items() if each.rows.any()}
 
 
 def _lines(run: RunFolder, prepared: Prepared[Any]) -> list[dict[str, str]]:

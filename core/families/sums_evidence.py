@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunebook.files import write_text
 from tunebook.report.files import write_metrics
 from tunebook.report.page import evidence_page
@@ -20,6 +23,7 @@ from tunebook.statistics.sums_difference import sums_difference
 
 if TYPE_CHECKING:
     from tunebook.config.score import ScoreConfig
+    from tunebook.data.rows import Rows
     from tunebook.recipe import Recipe
     from tunebook.run_folder import RunFolder
 
@@ -30,6 +34,7 @@ class SumsEvidence(ABC):
 
     Attributes:
         recipe: Says what is watched.
+        rows: Those that were answered; whole groups are resampled where they have any.
         config: How surely.
         seed: Of the resamples.
         facts: What was counted while rows were answered.
@@ -38,6 +43,7 @@ class SumsEvidence(ABC):
     """
 
     recipe: Recipe[Any]
+    rows: Rows
     config: ScoreConfig
     seed: int
     facts: Mapping[str, str] = field(default_factory=dict, kw_only=True)
@@ -63,7 +69,7 @@ class SumsEvidence(ABC):
 
     def score(self, measure: RowSums) -> Score:
         """A measure with its interval."""
-        return score(measure, **self._settings)
+        return score(measure, groups_of(self.rows), **self._settings)
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -79,9 +85,12 @@ class SumsEvidence(ABC):
         """Baseline -> metric -> the model minus the baseline."""
         (_, own), *others = self.measures().items()
         return {
-            name: {metric: sums_difference(own[metric], each, **self._settings) for metric, each in found.items()}
+            name: {metric: self._difference(own[metric], each) for metric, each in found.items()}
             for name, found in others
         }
+
+    def _difference(self, own: RowSums, other: RowSums) -> Difference:
+        return sums_difference(own, other, groups_of(self.rows), **self._settings)
 
     def report(self, **told: Any) -> Report:
         """The page, with what the caller knows."""
@@ -93,3 +102,8 @@ class SumsEvidence(ABC):
         (_, own), *others = self.models.items()
         write_metrics(run.metrics, own, dict(others), self.classes(), self.differences)
         write_text(run.report, render(report))
+
+
+def groups_of(rows: Rows) -> NDArray[Any] | None:
+    """The group of each row, ``[rows]``; None where rows are independent of each other."""
+    return np.array(rows.texts("group")) if "group" in rows.roles else None

@@ -14,7 +14,7 @@ from tunebook.families.sums_comparison import SumsComparison
 from tunebook.families.sums_evidence import SumsEvidence
 from tunebook.files import written_whole
 from tunebook.report import figures
-from tunebook.report.report import Figure, Report, Section, Table
+from tunebook.report.report import Cell, Figure, Report, Section, Table
 from tunebook.statistics.scores import LabelScores
 from tunebook.statistics.sums import RowSums
 
@@ -22,7 +22,6 @@ from .spans import Tags, measures, spans
 
 if TYPE_CHECKING:
     from tunebook.config.schema import TrainConfig
-    from tunebook.data.rows import Rows
     from tunebook.families.prepared import Prepared
     from tunebook.run_folder import RunFolder
 
@@ -36,7 +35,6 @@ MISTAKES = 15
 class TaggingEvidence(SumsEvidence):
     """Tags of a model and of its baselines for the same sentences, the model's own first."""
 
-    rows: Rows
     answers: Mapping[str, Sequence[Tags]]
 
     @property
@@ -54,7 +52,7 @@ class TaggingEvidence(SumsEvidence):
         for kind in self.recipe.options.entities:
             each = measures(self.truth, next(iter(self.answers.values())), kind)
             f1, precision, recall = map(self.score, each.values())
-            found.append(LabelScores(kind, int(each["span_recall"].sums[:, 1].sum()), precision, recall, f1))
+            found.append(LabelScores(kind, int(each["recall"].sums[:, 1].sum()), precision, recall, f1))
         return found
 
     def sections(self) -> Sequence[Section]:
@@ -63,7 +61,7 @@ class TaggingEvidence(SumsEvidence):
         wrong = [len(spans(true) ^ spans(answer)) for true, answer in zip(self.truth, answers, strict=True)]
         worst = sorted(filter(wrong.__getitem__, range(len(wrong))), key=wrong.__getitem__, reverse=True)[:MISTAKES]
         lines = [[self.rows.where(i), texts[i], " ".join(self.truth[i]), " ".join(answers[i])] for i in worst]
-        cells = [[each.label, each.n, each.precision, each.recall, each.f1] for each in kinds]
+        cells: list[list[Cell]] = [[each.label, each.n, each.precision, each.recall, each.f1] for each in kinds]
         drawn = figures.scores_with_intervals({each.label: [each.f1] for each in kinds if each.f1.defined})
         note = f"{sum(map(bool, wrong))} of {len(wrong)} sentences have a name that is missed, cut or made up."
         return [
@@ -111,7 +109,7 @@ class TaggingComparison(SumsComparison):
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """A tagger has no use before it is trained."""
         if config.adapt.method is Method.none:
-            raise UserError("a tagger cannot be used untrained", code="config.no-effect")
+            raise UserError("a tagger needs training", code="config.no-effect")
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """What the baselines are."""
@@ -120,7 +118,7 @@ class TaggingComparison(SumsComparison):
     def baseline(self, rung: str, prepared: Prepared[EntityTagging]) -> TaggingEvidence:
         """The test rows without a model."""
         config, rows, answers = prepared.config, prepared.encoded.rows["test"], {rung: baseline(rung, prepared)}
-        return TaggingEvidence(prepared.recipe, config.evaluation, config.seed, rows=rows, answers=answers)
+        return TaggingEvidence(prepared.recipe, rows, config.evaluation, config.seed, answers=answers)
 
     def measures(self, lines: Lines, prepared: Prepared[EntityTagging], kind: str | None = None) -> dict[str, RowSums]:
         """F1, precision and recall of whole names; of one kind, or all."""
@@ -130,4 +128,4 @@ class TaggingComparison(SumsComparison):
     def class_measures(self, lines: Lines, prepared: Prepared[EntityTagging]) -> dict[str, RowSums]:
         """F1 of each kind of name."""
         kinds = prepared.recipe.options.entities
-        return {kind: self.measures(lines, prepared, kind)["span_f1"] for kind in kinds}
+        return {kind: self.measures(lines, prepared, kind)["f1"] for kind in kinds}

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from .recipe import EntityTagging
     from .tagger import Tagger
 
-KIND = "TokenClassification"
-"""Of transformers' classes."""
 GOLDEN = ["Ada Lind moved from Orlen to Weir Harbour .", "It rained ."]
 """Sentences that a bundle must answer as it did when it was written."""
 
@@ -97,11 +95,11 @@ class EntityTaggingFamily(Family["EntityTagging"]):
         from tunebook.models.sequence_model import load_sequence_model
 
         if config.adapt.method is Method.none:
-            what = "A tagger cannot be used untrained."
-            raise UserError(what, code="config.no-effect", where="adapt.method", fix="adapt=full")
-        kind = recipe.head(labels).problem_type
-        tokenizer, method = encoded.tokenizer, config.adapt.method
-        return load_sequence_model(source, config.model, method, recipe.tags, kind, tokenizer, KIND)
+            raise UserError("A tagger needs training.", code="config.no-effect", where="adapt.method", fix="adapt=full")
+        method, kind = config.adapt.method, recipe.head(labels).problem_type
+        return load_sequence_model(
+            source, config.model, method, recipe.tags, kind, encoded.tokenizer, "TokenClassification"
+        )
 
     def write_bundle(
         self,
@@ -133,7 +131,7 @@ class EntityTaggingFamily(Family["EntityTagging"]):
 
         source, head = ModelSource(str(folder), folder), recipe.head(manifest.labels)
         check_kind(manifest, head, folder)
-        model, tokenizer = load_saved_sequence_model(source, KIND), load_tokenizer(source)
+        model, tokenizer = load_saved_sequence_model(source, "TokenClassification"), load_tokenizer(source)
         tagger = Tagger(model, tokenizer, head, manifest.max_length)
         check_golden(manifest, tagger.means([each.text for each in manifest.golden]), folder)
         return tagger
@@ -145,7 +143,7 @@ class EntityTaggingFamily(Family["EntityTagging"]):
         recipe, config, rows = prepared.recipe, prepared.config, prepared.encoded.rows["test"]
         answers = {"tuned": predictor.tag_rows(rows, config.trainer)}
         answers |= {"no names": baseline("majority", prepared), "memorised": baseline("classical", prepared)}
-        return TaggingEvidence(recipe, config.evaluation, config.seed, rows=rows, answers=answers)
+        return TaggingEvidence(recipe, rows, config.evaluation, config.seed, answers=answers)
 
     def judge_new(
         self, recipe: EntityTagging, predictor: Tagger, rows: Rows, content: Content | None, config: EvaluateConfig
@@ -155,7 +153,7 @@ class EntityTaggingFamily(Family["EntityTagging"]):
 
         answers = {"tuned": predictor.tag_rows(rows, TrainerConfig(accelerator=config.accelerator))}
         cut = {"sentences not read to their end": f"{predictor.truncated}"}
-        return TaggingEvidence(recipe, config.evaluation, config.seed, rows=rows, answers=answers, facts=cut)
+        return TaggingEvidence(recipe, rows, config.evaluation, config.seed, answers=answers, facts=cut)
 
     def comparison(self, recipe: EntityTagging) -> TaggingComparison:
         """The same baselines, and runs read back."""

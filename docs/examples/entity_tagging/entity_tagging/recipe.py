@@ -33,11 +33,12 @@ class EntityTagging(Recipe[EntityTaggingConfig]):
         return ["O", *(f"{prefix}-{kind}" for kind in self.options.entities for prefix in "BI")]
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
-        """A sentence and its tags."""
+        """A sentence and its tags, and the group column where one is named."""
         from tunebook.data.columns import Column
 
         named = node_as(data, SentenceData)
-        return [Column("text", named.text, "data.text", "text"), Column("tags", named.label, "data.label", "text")]
+        sides = [Column("text", named.text, "data.text", "text"), Column("tags", named.label, "data.label", "text")]
+        return sides + ([Column("group", data.group, "data.group", "any")] if data.group else [])
 
     def invalid(self, row: Mapping[str, str]) -> str | None:
         """Every word has a tag, of a known kind."""
@@ -57,11 +58,12 @@ class EntityTagging(Recipe[EntityTaggingConfig]):
         """F1 of whole names."""
         from torchmetrics import MetricCollection
 
+        from tunebook import Decided
         from tunebook.statistics.sums_metric import SumsMetric
 
         from .spans import f1
 
-        return MetricCollection({"span_f1": SumsMetric(self.head(labels).counts, 3, f1)})
+        return MetricCollection({"span_f1": Decided(SumsMetric(self.head(labels).counts, 3, f1))})
 
 
 class LocalNews(EntityTagging):

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
 
-from tunebook import Head
+from tunebook import SoftmaxHead
 from tunebook.data.batch import IGNORE_INDEX, Batch
 from tunebook.statistics.sums import RowSums, ratio
 
@@ -46,41 +45,37 @@ def f1(sums: NDArray[Any]) -> NDArray[Any]:
 
 
 def measures(truth: Sequence[Tags], answers: Sequence[Tags], kind: str | None = None) -> dict[str, RowSums]:
-    """What is measured, by name."""
-    found = counts(truth, answers, kind)
-    return {
-        "span_f1": RowSums("span_f1", found, f1, most=1.0),
-        "span_precision": RowSums("span_precision", found[:, :2], most=1.0),
-        "span_recall": RowSums("span_recall", found[:, [0, 2]], most=1.0),
-    }
+    """What is measured, by name: of all names, or of one kind."""
+    found, prefix = counts(truth, answers, kind), "" if kind else "span_"
+    measured = [
+        RowSums(f"{prefix}f1", found, f1, most=1.0),
+        RowSums(f"{prefix}precision", found[:, :2], most=1.0),
+        RowSums(f"{prefix}recall", found[:, [0, 2]], most=1.0),
+    ]
+    return {each.name: each for each in measured}
 
 
-class TagHead(Head):
+class TagHead(SoftmaxHead):
     """Cross-entropy of the tag at the first piece of each word."""
 
     kind: ClassVar[str] = "tags"
 
     def __init__(self, tags: Sequence[str]) -> None:
-        self.tags, self.outputs = tags, len(tags)
+        super().__init__(len(tags))
+        self.tags = tags
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """The sum over the words of each row, ``[batch]``, of logits ``[batch, tokens, tags]``."""
         return F.cross_entropy(logits.float().mT, target, ignore_index=IGNORE_INDEX, reduction="none").sum(dim=1)
 
-    def units(self, batch: Batch) -> Tensor | None:
+    def units(self, batch: Batch) -> Tensor:
         """Words of each row, ``[batch]``."""
-        return (batch["target"] != IGNORE_INDEX).sum(dim=1)
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Softmax over the tags, ``[..., tags]``."""
-        return logits.float().softmax(dim=-1)
-
-    def measure(self, metrics: MetricCollection, logits: Tensor, losses: Tensor, batch: Batch) -> None:
-        """Count a batch by its tags."""
-        metrics.update(self.decide(self.probabilities(logits)), batch["target"])
+        target: Tensor = batch["target"]
+        return (target != IGNORE_INDEX).sum(dim=1)
 
     def counts(self, answers: Tensor, target: Tensor) -> NDArray[Any]:
         """As `counts`, of numbers of tags ``[batch, tokens]``."""
         kept = target != IGNORE_INDEX
-        parts = ([row[k].tolist() for row, k in zip(side, kept, strict=True)] for side in (target, answers))
-        return counts(*([[self.tags[i] for i in row] for row in part] for part in parts))
+        sides = [[row[k].tolist() for row, k in zip(side, kept, strict=True)] for side in (target, answers)]
+        truth, found = ([[self.tags[i] for i in row] for row in side] for side in sides)
+        return counts(truth, found)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tunebook.data.load_and_validate import ValidatedData
     from tunebook.data.rows import Rows
 
-Item = tuple[np.ndarray, np.ndarray, int]
 BATCH = 32  # fixed, as padding moves the last bits of a number
 
 
@@ -62,10 +61,9 @@ def encode_splits(data: ValidatedData, tags: Sequence[str], tokenizer: Any, size
     return Encoded(splits, rows, partial(pad, pad_id=tokenizer.pad_token_id), tokenizer, size, facts, identity)
 
 
-def pad(items: Sequence[Item], pad_id: int) -> Batch:
+def pad(items: Sequence[tuple[np.ndarray, np.ndarray, int]], pad_id: int) -> Batch:
     """A batch of ids, targets and row numbers, padded to its longest sentence."""
-    width = max(len(ids) for ids, _, _ in items)
-    shape = (len(items), width)
+    shape = (len(items), max(len(ids) for ids, _, _ in items))
     ids, mask, target = np.full(shape, pad_id), np.zeros(shape, dtype=np.int64), np.full(shape, IGNORE_INDEX)
     for i, (each, tags, _) in enumerate(items):
         ids[i, : len(each)], mask[i, : len(each)], target[i, : len(each)] = each, 1, tags
