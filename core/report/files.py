@@ -78,7 +78,8 @@ def show_probability(probability: float) -> str:
 
 def likeliest(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     """The likeliest label of each row."""
-    return probabilities.argmax(axis=1).astype(np.int64)
+    best: NDArray[np.int64] = probabilities.argmax(axis=1).astype(np.int64)
+    return best
 
 
 def read_predictions(path: Path, rows: Predictions, decide: Decide = likeliest) -> Predictions:
@@ -109,7 +110,7 @@ def read_predictions(path: Path, rows: Predictions, decide: Decide = likeliest) 
         flags = [[int(label in names) for label in rows.labels] for names in named]
         return replace(rows, probabilities=probabilities, predicted=np.array(flags, dtype=np.int64))
     index = {label: number for number, label in enumerate(rows.labels)}
-    decided = decide(probabilities) if found else []
+    decided = decide(probabilities.reshape(len(found), len(columns)))
     answered = [index.get(line["prediction"], int(own)) for line, own in zip(found, decided, strict=True)]
     return replace(rows, probabilities=probabilities, predicted=np.array(answered, dtype=np.int64))
 
