@@ -150,8 +150,7 @@ def place_of(part: Any, cls: type | None = None) -> str:
     for wrapped in ("__func__", "fget", "func"):
         part = getattr(part, wrapped, part)
     code = getattr(part, "__code__", None)
-    written = code is not None and not code.co_filename.startswith("<")  # as what @dataclass makes is not
-    if written:
+    if code is not None and not code.co_filename.startswith("<"):  # as what @dataclass makes does
         return f"{code.co_filename}:{code.co_firstlineno}"
     return _class_place(cls, "") if cls else ""
 

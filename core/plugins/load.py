@@ -75,7 +75,7 @@ def new_recipe(recipe_class: type[Recipe[Any]], options: Any) -> Recipe[Any]:
     if getattr(made, "options", None) is not options:
         raise BrokenContract(
             f"The recipe '{options.name}' breaks the contract: its `__init__` does not keep the options",
-            where=place_of(recipe_class.__init__, recipe_class),  # type: ignore[misc]
+            where=place_of(recipe_class.__init__, recipe_class),
             fix="call super().__init__(options) in it, or leave it out",
         )
     return made
