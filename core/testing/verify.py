@@ -14,6 +14,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, unknown_recipe
+from tunebook.plugins.private import keep_folders
 from tunebook.plugins.trouble import trouble
 from tunebook.testing.outcome import CHECKS, Outcome, RecipeFailed, Status
 from tunebook.testing.workshop import Workshop, environment, open_workshop
@@ -70,6 +71,7 @@ def verify_recipe(
         UserError: There is no such recipe or check, or the overrides cannot be.
     """
     wanted = _wanted(only)
+    keep_folders()  # its processes work in a folder of their own
     known = find_recipes()
     if name not in known:
         raise unknown_recipe(name, known)
