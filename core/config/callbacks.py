@@ -37,7 +37,7 @@ NOT_OFFERED: Mapping[str, tuple[str, str]] = {
 """Others of Lightning's: why not, and what to do instead."""
 
 
-def check_callbacks(given: Any) -> list[tuple[str, Mapping[str, Any]]]:
+def check_callbacks(given: Any) -> list[tuple[str, dict[str, Any]]]:
     """The callbacks that a config names, each with its options.
 
     Raises:

@@ -178,4 +178,5 @@ def _check_number(value: Any, default: Any, name: str, key: str, where: str) -> 
 def resolve_optim(optim: OptimConfig) -> OptimConfig:
     """The config with the chosen optimizer's own defaults for the keys that it takes and that were left open."""
     defaults = OPTIMIZERS[optim.name].keys if optim.name in OPTIMIZERS else {"weight_decay": 0.0}
-    return replace(optim, **{key: value for key, value in defaults.items() if getattr(optim, key) is None})
+    still_open: dict[str, Any] = {key: value for key, value in defaults.items() if getattr(optim, key) is None}
+    return replace(optim, **still_open)

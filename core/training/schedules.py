@@ -73,7 +73,7 @@ def _constant(step: int, warmup_steps: int, total_steps: int) -> float:
 
 
 def _polynomial(step: int, warmup_steps: int, total_steps: int, power: float, end: float) -> float:
-    return end + (1.0 - end) * (1.0 - _done(step, warmup_steps, total_steps)) ** power
+    return end + (1.0 - end) * float((1.0 - _done(step, warmup_steps, total_steps)) ** power)
 
 
 def _cosine_restarts(step: int, warmup_steps: int, total_steps: int, cycles: int, end: float) -> float:

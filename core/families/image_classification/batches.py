@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.augmentations import Augmentations
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.image_classification.augmentation import augmentation_of, in_words, own_augmentations
 from tunebook.families.image_classification.columns import LABEL, finding_role
-from tunebook.families.image_classification.data.augment import Augmentation
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
@@ -32,7 +31,6 @@ from tunebook.families.image_classification.preprocessing import (
     ImageItems,
     ImagePreparation,
     moved,
-    own_augmentations,
     square_of,
     stack_images,
 )
@@ -124,22 +122,6 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
     )
 
 
-def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
-    """What training images are changed by."""
-    if not options.augment:
-        return None
-    ranges = {"rotate": 180.0, "shift": 0.5, "zoom": 0.9, "brightness": 1.0, "contrast": 1.0}
-    for name, most in ranges.items():
-        if not 0 <= getattr(options, name) <= most:
-            raise UserError(
-                f"recipe.{name} must be from 0 to {most:g}, not {getattr(options, name):g}",
-                code="config.out-of-range",
-                where=f"recipe.{name}",
-                fix=f"recipe.{name}=0 for none",
-            )
-    return Augmentation(flip=options.flip.name, **{name: getattr(options, name) for name in ranges})
-
-
 def targets_of(rows: Rows, labels: Sequence[str], several: bool) -> NDArray[np.int64]:
     """Label numbers ``[rows]``, or flags ``[rows, findings]``."""
     if several:
@@ -173,16 +155,10 @@ def encode_images(
     facts = {
         "findings": findings.told,
         "images": f"{pre.size} x {pre.size} pixels ({pre.fit}), {pre.channels} channels",
-        "augmentation": _told(augmentation, preparation.own),
+        "augmentation": in_words(augmentation, preparation.own),
         **({"16-bit images": depth} if depth else {}),
     }
     return Encoded(splits, rows, stack_images, preparation, pre.size, facts, identity)
-
-
-def _told(a: Augmentation | None, own: Augmentations | None) -> str:
-    turned = f"flip {a.flip}, rotate {a.rotate:g} degrees, shift {a.shift:g}, zoom {a.zoom:g}" if a else ""
-    toned = f"brightness {a.brightness:g}, contrast {a.contrast:g}" if a else ""
-    return ", ".join(part for part in (turned, toned, own.told if own else "") if part) or "none"
 
 
 def _full_brightness(largest: int, bits: int | None) -> tuple[int, str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
-from tunebook.data.augmentations import Augmentations, make_augmentations
+from tunebook.data.augmentations import Augmentations
 from tunebook.data.batch import Batch
 from tunebook.data.draws import draws
 from tunebook.data.rows import PIXELS, Rows
@@ -21,9 +20,6 @@ from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.options import node_as
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +129,3 @@ class ImagePreparation:
         mean = light.new_tensor(self.preprocessing.mean).view(1, -1, 1, 1)
         std = light.new_tensor(self.preprocessing.std).view(1, -1, 1, 1)
         return (light - mean) / std
-
-
-def own_augmentations(recipe: ImageClassification[Any], config: TrainConfig) -> Augmentations | None:
-    """What the recipe itself and the packages that the config names change; None where nothing does."""
-    from tunebook.families.image_classification.recipe import ImageClassification
-
-    if config.adapt.method is Method.head:
-        return None
-    says = recipe.options.augment and type(recipe).augment is not ImageClassification.augment
-    named = node_as(config.data, AugmentedDataConfig).augmentations
-    return make_augmentations(named, recipe.augment if says else None, config.seed)
