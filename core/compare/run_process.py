@@ -79,7 +79,7 @@ def _end_with(parent: psutil.Process) -> None:
 def _is_there(process: psutil.Process) -> bool:
     """Whether a process runs; one that has ended and was not yet asked for its exit code does not."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook import __version__
+from tunebook.bundle.card import render_card
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.model.image import Preprocessing
@@ -48,11 +48,6 @@ _LAST = {
     "sigmoid": "probabilities = {outputs}.sigmoid()[0]  # in the order of the labels above",
     None: "logits = {outputs}[0]  # `tunebook predict` makes probabilities of them by a rule of the recipe's own",
 }
-
-_OWN_RULE = """\
-What the answer is, is the recipe's own rule: it need not be the likeliest label. `tunebook predict` goes by it.
-
-"""
 
 _SQUARES = {
     "stretch": "picture = picture.resize(({size}, {size}), {how})",
@@ -152,65 +147,18 @@ def image_card(
         points: The operating points, a line each.
         own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
     """
-    # A folder of this machine says nothing elsewhere, and is nobody else's business.
-    is_folder = Path(base).expanduser().is_dir()
-    name = Path(base).name if is_folder else base
-    is_hub_id = "/" in name and not name.startswith("torchvision/")
-    front = [
-        f"library_name: {opening.library}",
-        "pipeline_tag: image-classification",
-        *([f"base_model: {name}"] if is_hub_id else []),
-        f"tags: [tunebook, {recipe}]",
-    ]
-    intended = f"## Intended use\n\n{_lines(cautions)}\n\n" if cautions else ""
-    chosen = f"## Operating points\n\nChosen on the validation rows:\n\n{_lines(points)}\n\n" if points else ""
-    return f"""\
----
-{chr(10).join(front)}
----
-
-# {recipe}: {name}, {adaptation}
-
-An image classifier with the labels {", ".join(labels)} (in this order), made by Tunebook {__version__}
-with the recipe `{recipe}` ({recipe_version}).
-
-{intended}## Use
-
-```
-tunebook predict path/to/this/folder pictures.csv
-```
-
-## Open it elsewhere
-
-Without Tunebook, for pictures of 8 bits a channel (`tunebook predict` also reads 16-bit and DICOM files):
-
-```python
-{opening.code}```
-
-{_OWN_RULE if own_rule else ""}{chosen}## Data
-
-{_lines(_told(facts.get("data", {})))}
-
-## Training
-
-{_lines(_told(facts.get("training", {})))}
-
-## Scores on the validation rows
-
-{_lines(facts.get("scores", ())) or "- none: the model was not trained"}
-
-The run's report has the scores on the test rows, with intervals.
-
-## Not tested
-
-The model was tested on rows like those it was trained on. Other sources, devices, populations and years were not
-tested. A picture of something else altogether gets an answer like any other.
-"""
-
-
-def _told(facts: Mapping[str, Any]) -> list[str]:
-    return [f"{what}: {value}" for what, value in facts.items()]
-
-
-def _lines(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return render_card(
+        Path(__file__).with_name("card.md.jinja"),
+        base,
+        recipe=recipe,
+        recipe_version=recipe_version,
+        adaptation=adaptation,
+        labels=labels,
+        opening=opening,
+        cautions=cautions,
+        points=points,
+        own_rule=own_rule,
+        data=facts.get("data", {}),
+        training=facts.get("training", {}),
+        scores=facts.get("scores", ()),
+    )

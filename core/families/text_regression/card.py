@@ -6,27 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunebook import __version__
+from tunebook.bundle.card import render_card
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
 
 
 def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any]) -> str:
     """README.md of a bundle, with the front matter that hubs read."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    template = Path(__file__).with_name("card.md.jinja").read_text(encoding="utf-8")
-    # A folder of this machine says nothing elsewhere, and is nobody else's business.
-    is_folder = Path(config.model.name).expanduser().is_dir()
-    return environment.from_string(template).render(
+    return render_card(
+        Path(__file__).with_name("card.md.jinja"),
+        config.model.name,
         manifest=manifest,
-        name=Path(config.model.name).name if is_folder else config.model.name,
-        base=None if is_folder or "/" not in config.model.name else config.model.name,
         method=config.adapt.method.name,
-        version=__version__,
         data=facts.get("data", {}),
         training=facts.get("training", {}),
         scores=facts.get("scores", ()),
