@@ -61,6 +61,11 @@ class Manifest:
     number: dict[str, float] | None = None
 
     @property
+    def row_labels(self) -> list[str]:
+        """The labels that rows have; none where a family of another kind calls its outputs so."""
+        return self.labels if self.state is None else []
+
+    @property
     def outputs(self) -> list[str]:
         """What each golden input has a number for."""
         if self.number is not None:

@@ -31,7 +31,7 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     manifest = read_manifest(folder)
     check_folder(folder)
     recipe = recipe_of(manifest)
-    check_head(recipe, manifest.labels)
+    check_head(recipe, manifest.row_labels)
     return manifest, recipe, recipe.family.open_bundle(recipe, folder, manifest)
 
 

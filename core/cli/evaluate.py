@@ -41,7 +41,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
         family = recipe.family
-        check_metrics(recipe, manifest.labels)
+        check_metrics(recipe, manifest.row_labels)
         data = made.data
         rejects = RejectLog(run.rejects, data.max_rejects)
         # A label that the model does not know is a reject: no answer to that row could be right.

@@ -88,7 +88,7 @@ def write_plain_bundle(
             columns={column.role: column.name for column in recipe.columns(prepared.config.data)},
             labels=labels,
             golden=golden,
-            state=state,
+            state=state or {},
         )
         facts = {"task": family.task, "recipe": recipe.options.name, "backbone": name, "does": family.does}
         shown = {**facts, **told, "version": __version__, "labels": ", ".join(labels), "scores": scores}

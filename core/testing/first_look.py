@@ -14,6 +14,7 @@ from typing import Any
 from tunebook.errors import UserError
 from tunebook.plugins import Found, find_recipes
 from tunebook.plugins.contract import BrokenContract
+from tunebook.plugins.families import family_name, find_families
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
 from tunebook.testing.sample_rows import Slices, write_slices
 from tunebook.testing.zygote import in_a_line, watch_network
@@ -109,7 +110,9 @@ def _listed(found: Found) -> list[str]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         print_recipes([])
     top = found.module.split(".")[0]
-    own = {found.module} if top == "tunebook" else {found.module, top}
+    # A family is imported, as its options say which keys a page may set; a recipe in the same package need not be.
+    families = {entry.value.split(".")[0] for entry in find_families().get(family_name(found) or "", ())}
+    own = {found.module} if top in {"tunebook", *families} else {found.module, top}
     return sorted(own & set(sys.modules)) + _heavy()
 
 
