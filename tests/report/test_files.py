@@ -72,7 +72,7 @@ def test_predictions_come_back_as_they_were(tmp_path: Path, make_predictions: Ma
     assert [row["line"] for row in table] == ["2", "3", "4", "5"]
     assert [row["truth"] for row in table] == [rows.labels[i] for i in rows.target]
     assert [row["prediction"] for row in table] == [rows.labels[i] for i in rows.predicted]
-    assert table[1]["probability_b"] == f"{rows.probabilities[1, 1]:.6f}"
+    assert table[1]["probability_b"] == f"{rows.probabilities[1, 1]:.9g}"
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class ImageClassifier:
         At the chosen operating point where it takes a side on every row, else what the head decides.
         """
         chosen = {point.finding: point for point in self.points if point.name == self.point}
-        decided: NDArray[np.int64] = self.head.decide(torch.tensor(probabilities)).long().numpy()
+        decided: NDArray[np.int64] = self.head.decide(torch.from_numpy(probabilities.copy())).long().numpy()
         if self.findings.several:
             for column, name in enumerate(self.labels):
                 if name in chosen and chosen[name].low == chosen[name].high:

@@ -130,6 +130,7 @@ def rows(folder: Path) -> list[str]:
 
 def trained(folder: Path, name: str, *overrides: str) -> RunFolder:
     given = ["recipe=triage", *SMALL[1:], *rows(folder), f"data.cache_dir={folder / 'cache'}", "recipe.augment=false"]
+    given += ["trainer.max_epochs=6"]
     given += [*overrides, f"run_dir={folder / name}"]
     GlobalHydra.instance().clear()
     register_schemas()
@@ -158,13 +159,13 @@ def test_another_cost_makes_other_weights(folder: Path, run: RunFolder) -> None:
     dear = trained(folder, "dear", "recipe.miss_cost=1000")
     assert weights(dear) != weights(run)
     assert weights(trained(folder, "again")) == weights(run), "and the same cost the same"
-    assert ill_of(dear)[0].mean() > ill_of(run)[0].mean(), "who misses at such a cost sees findings everywhere"
 
 
 def test_the_heads_decision_is_the_answer_and_is_what_is_scored(run: RunFolder) -> None:
     ill, table = ill_of(run)
     decided = np.where(ill * 5 >= 1 - ill, "ill", "normal")
     assert [row["prediction"] for row in table] == decided.tolist()
+    assert (decided != np.where(ill >= 0.5, "ill", "normal")).any(), "the likelier label would be another answer"
     truth = np.array([row["truth"] for row in table])
     found = json.loads(run.metrics.read_text())
     assert found["test"]["accuracy"]["value"] == pytest.approx((decided == truth).mean())
