@@ -9,13 +9,14 @@ from typing import Any
 from tunebook import __version__
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import example_arguments, example_input
 
 _SOFTMAX = """\
 ```python
 from transformers import pipeline
 
 classify = pipeline("text-classification", "path/to/this/folder", truncation=True, max_length={max_length})
-classify("Arrived broken, and nobody answers.")
+classify({example})
 ```
 """
 
@@ -31,7 +32,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 folder = "path/to/this/folder"
 model = AutoModelForSequenceClassification.from_pretrained(folder)
 tokenizer = AutoTokenizer.from_pretrained(folder)
-inputs = tokenizer(["Arrived broken."], truncation=True, max_length={max_length}, return_tensors="pt")
+inputs = tokenizer({arguments}, truncation=True, max_length={max_length}, return_tensors="pt")
 logits = model(**inputs).logits
 exceeds = torch.sigmoid(logits).cumprod(dim=1)             # P(label > k)
 answer = (exceeds > 0.5).sum(dim=1)                        # index into {names}
@@ -50,7 +51,9 @@ predict` does the comparison.
 """
 
 
-def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], own_rule: bool = False) -> str:
+def text_card(
+    manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], *, own_rule: bool, pair_format: bool
+) -> str:
     """README.md of a text classifier's bundle, with the front matter that hubs read.
 
     Args:
@@ -58,7 +61,9 @@ def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any],
         config: The run's config.
         facts: ``data``, ``training`` and ``scores``.
         own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
+        pair_format: Whether the tokenizer has a format of its own for two texts.
     """
+    example = example_input(manifest.columns, pair_format)
     usage = {
         "zero_shot": _ZERO_SHOT,
         "ordinal": _ORDINAL.format(
@@ -66,8 +71,9 @@ def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any],
             labels=len(manifest.labels),
             names=manifest.labels,
             max_length=manifest.max_length,
+            arguments=example_arguments(manifest.columns, pair_format),
         ),
-    }.get(manifest.head, _OWN_RULE if own_rule else _SOFTMAX.format(max_length=manifest.max_length))
+    }.get(manifest.head, _OWN_RULE if own_rule else _SOFTMAX.format(max_length=manifest.max_length, example=example))
     data = "\n".join(f"- {key}: {value}" for key, value in facts.get("data", {}).items())
     training = "\n".join(f"- {key}: {value}" for key, value in facts.get("training", {}).items())
     scores = "\n".join(f"- {line}" for line in facts.get("scores", ()))

@@ -9,9 +9,10 @@ from typing import Any
 from tunebook import __version__
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import example_input
 
 
-def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any]) -> str:
+def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], pair_format: bool) -> str:
     """README.md of a bundle, with the front matter that hubs read."""
     from jinja2 import Environment, StrictUndefined
 
@@ -23,6 +24,7 @@ def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any
     is_folder = Path(config.model.name).expanduser().is_dir()
     return environment.from_string(template).render(
         manifest=manifest,
+        example=example_input(manifest.columns, pair_format),
         name=Path(config.model.name).name if is_folder else config.model.name,
         base=None if is_folder or "/" not in config.model.name else config.model.name,
         method=config.adapt.method.name,
