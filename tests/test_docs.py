@@ -30,9 +30,9 @@ from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GROUPS = ("data", "model", "adapt", "optim", "trainer", "logger", "evaluation", "compare", "recipe")
-# The plugins that write-a-recipe.md and write-a-family.md speak of, and the one in pretraining/; tests of their own
-# install them.
-OTHER_RECIPES = {"intent_routing", "local_news", "pretrain_text", "pretrain_image"}
+# The plugins that write-a-recipe.md and write-a-family.md speak of, those in docs/examples/, and the one in
+# pretraining/; tests of their own install them.
+OTHER_RECIPES = {"intent_routing", "local_news", "pretrain_text", "pretrain_image", "rating", "aspect_sentiment"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -172,7 +172,7 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "pip": check_pip,
     "pytest": check_pytest,
     **dict.fromkeys(
-        [".", "cat", "cd", "echo", "eval", "pre-commit", "python3", "tensorboard", "twine"], nothing_to_check
+        [".", "cat", "cd", "echo", "eval", "export", "pre-commit", "python3", "tensorboard", "twine"], nothing_to_check
     ),
 }
 

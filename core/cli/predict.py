@@ -165,6 +165,8 @@ def _rows(
         )
     else:
         role = content.line if content is not None else "text"
+        if content is None:
+            _refuse_lines(columns)
         spool, column = _spool(scratch), Column(role, "text", "stdin", "text")
         rows = read_rows([str(spool)], "stdin", [column], rejects, names={spool: "stdin"})
         if content is not None:
@@ -172,6 +174,14 @@ def _rows(
     rejects.write()
     rejects.check()
     return rows
+
+
+def _refuse_lines(columns: Sequence[Column]) -> None:
+    """Refuse lines of standard input for a model that reads two texts a row."""
+    names = ", ".join(column.name for column in columns if column.kind == "text")
+    if "," in names:
+        what = f"A row of this model has several texts ({names}), and a line of standard input is one."
+        raise UserError(what, code="command.no-input", where="stdin", fix=f"give files with the columns {names}")
 
 
 def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:

@@ -22,6 +22,8 @@ class TextDataConfig(DataConfig):
 
     text: str = "text"
     """Column that holds the text."""
+    text_pair: str | None = None
+    """Column with a second text that is read together with the first, such as an aspect or a question."""
     max_length: int | None = None
     """Longest text in tokens (default: what the model takes, at most 512)."""
     too_long: Overlength = Overlength.truncate

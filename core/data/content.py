@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tunebook.data.duplicates import Duplicates, clusters, find_duplicates
+from tunebook.data.pairs import PAIR, TEXT, whole_column
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 
@@ -139,7 +140,8 @@ def compare(
 
     Args:
         splits: The splits there are.
-        text: Role of the text that makes rows alike; None: rows are not compared by text.
+        text: Role of the text that makes rows alike, with the second one where rows are pairs; None: rows are not
+            compared by text.
         group: Role of the group column, if there is one.
         near_duplicate: Similarity from which two rows are alike.
         content: What is compared in place of the text.
@@ -148,8 +150,11 @@ def compare(
     groups = _codes(layout.column(group)) if group is not None else None
     if content is not None:
         return Compared(layout, content.alike(layout, near_duplicate), groups, content.what)
-    found = find_duplicates(layout.column(text), near_duplicate) if text is not None else None
-    return Compared(layout, found, groups)
+    if text is None:
+        return Compared(layout, None, groups)
+    paired = text == TEXT and all(PAIR in part.roles for part in layout.parts)
+    whole = whole_column(layout.column(text), layout.column(PAIR) if paired else None)
+    return Compared(layout, find_duplicates(whole, near_duplicate), groups, "pair" if paired else "text")
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:

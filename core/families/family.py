@@ -74,8 +74,10 @@ class Family(ABC, Generic[RecipeT]):
         return ()
 
     def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
-        """What tells rows apart, so that a bundle can know those that it was trained on: their texts, say."""
-        return rows.texts("text")
+        """What tells rows apart, so that a bundle can know those that it was trained on: their whole texts, say."""
+        from tunebook.data.pairs import whole_texts
+
+        return whole_texts(rows)
 
     # Training.
 

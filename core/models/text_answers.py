@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,11 @@ from tunebook.models.tokens import TokenRows
 # Texts answered together. Padding moves the last bits of a float, so that equal rows give equal numbers only
 # where they are batched alike: the size is fixed, and no option.
 CHUNK, BATCH = 2048, 32
+
+
+def golden_pairs(texts: Sequence[str]) -> list[str]:
+    """The second texts of the golden inputs of a model that reads two: the same, in reverse order."""
+    return list(reversed(texts))
 
 
 @torch.no_grad()

@@ -26,12 +26,12 @@ from tunebook.models.text import tokenizer_key
 from tunebook.models.tokens import TokenRows, apply_too_long, tokenize_cached
 
 SPLITS = ("train", "validation", "test")
-Item = tuple[np.ndarray, "int | float", int]
+Item = tuple[np.ndarray, "int | float", int] | tuple[np.ndarray, "int | float", int, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TextItems(Sequence[Any]):
-    """Rows as ``collate`` takes them: token ids, target (a label number, or a number), row number."""
+    """Rows as ``collate`` takes them: token ids, target (a label number, or a number), row number, any token types."""
 
     tokens: TokenRows
     targets: np.ndarray
@@ -40,7 +40,9 @@ class TextItems(Sequence[Any]):
         return len(self.tokens)
 
     def __getitem__(self, row: Any) -> Item:
-        return self.tokens[row], self.targets[row].item(), int(row)
+        item = self.tokens[row], self.targets[row].item(), int(row)
+        types = self.tokens.types_of(row)
+        return item if types is None else (*item, types)
 
 
 @dataclass(frozen=True)
@@ -59,26 +61,31 @@ class FeatureItems(Sequence[Any]):
 
 def pad_batch(items: Sequence[Item], pad_id: int) -> Batch:
     """Pad token ids to the longest text of the batch, ``[batch, tokens]``."""
-    width = max(len(ids) for ids, _, _ in items)
+    width = max(len(item[0]) for item in items)
     input_ids = np.full((len(items), width), pad_id, dtype=np.int64)
     mask = np.zeros((len(items), width), dtype=np.int64)
-    for i, (ids, _, _) in enumerate(items):
+    for i, (ids, *_) in enumerate(items):
         input_ids[i, : len(ids)] = ids
         mask[i, : len(ids)] = 1
+    inputs = {"input_ids": input_ids, "attention_mask": mask}
+    if len(items[0]) == 4:
+        inputs["token_type_ids"] = np.zeros_like(mask)
+        for i, item in enumerate(items):
+            inputs["token_type_ids"][i, : len(item[0])] = item[-1]
     return {
-        "inputs": {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)},
-        "target": torch.tensor([target for _, target, _ in items]),
-        "row": torch.tensor([row for _, _, row in items]),
+        "inputs": {name: torch.from_numpy(values) for name, values in inputs.items()},
+        "target": torch.tensor([item[1] for item in items]),
+        "row": torch.tensor([item[2] for item in items]),
     }
 
 
 def stack_features(items: Sequence[Item]) -> Batch:
     """Stored features as one-token texts, ``[batch, 1, hidden]``."""
-    stacked = np.stack([feature for feature, _, _ in items])[:, None]
+    stacked = np.stack([item[0] for item in items])[:, None]
     return {
         "inputs": {"inputs_embeds": torch.from_numpy(stacked)},
-        "target": torch.tensor([target for _, target, _ in items]),
-        "row": torch.tensor([row for _, _, row in items]),
+        "target": torch.tensor([item[1] for item in items]),
+        "row": torch.tensor([item[2] for item in items]),
     }
 
 

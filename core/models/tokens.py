@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.config.texts import Overlength
+from tunebook.data.pairs import PAIR, TEXT, is_paired
 from tunebook.errors import UserError
 from tunebook.files import filling_cache
+from tunebook.models.pairs import encode_pair, encode_pairs
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
 
@@ -35,17 +37,23 @@ class TokenRows:
         ids: All ids one after the other, int32 ``[tokens]``.
         offsets: Where each row starts, int64 ``[rows + 1]``.
         full_lengths: Tokens of each row before any was cut, int64 ``[rows]``.
+        types: Which of two texts each token belongs to, uint8 ``[tokens]``; None where models are not told.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     full_lengths: np.ndarray
+    types: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> np.ndarray:
         return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def types_of(self, row: int) -> np.ndarray | None:
+        """Token types of a row, ``[tokens]``; None where models are not told."""
+        return None if self.types is None else self.types[self.offsets[row] : self.offsets[row + 1]]
 
     @property
     def lengths(self) -> np.ndarray:
@@ -65,24 +73,38 @@ class _Encoded:
     ids: np.ndarray
     lengths: list[int]
     full_lengths: list[int]
+    types: np.ndarray
 
 
-def _encode(texts: Sequence[str], tokenizer: Any, max_length: int) -> _Encoded:
-    """Encode texts, cut to ``max_length``; special tokens are always kept."""
-    encoded = tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+def _encode(texts: Sequence[str], pairs: Sequence[str] | None, tokenizer: Any, max_length: int) -> _Encoded:
+    """Encode texts, or pairs of them, cut to ``max_length``; special tokens are always kept."""
+    types: list[list[int]] = []
+    if pairs is None:
+        encoded = tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+    else:
+        encoded, types = encode_pairs(texts, pairs, tokenizer)
     full = [len(ids) for ids in encoded]
     for i, length in enumerate(full):
-        if length > max_length:
+        if length > max_length and pairs is None:
             encoded[i] = tokenizer(texts[i], truncation=True, max_length=max_length)["input_ids"]
+        elif length > max_length and pairs is not None:
+            encoded[i], cut = encode_pair(texts[i], pairs[i], tokenizer, max_length)
+            types[i : i + 1] = [cut] if types else []
     lengths = [len(ids) for ids in encoded]
-    flat = np.fromiter((i for ids in encoded for i in ids), dtype=np.int32, count=sum(lengths))
-    return _Encoded(flat, lengths, full)
+    return _Encoded(_flat(encoded, np.int32), lengths, full, _flat(types, np.uint8))
 
 
-def tokenize(texts: Sequence[str], tokenizer: Any, max_length: int) -> TokenRows:
-    """Encode texts in memory."""
-    encoded = _encode(texts, tokenizer, max_length) if texts else _Encoded(np.zeros(0, dtype=np.int32), [], [])
-    return TokenRows(encoded.ids, _offsets(encoded.lengths), np.array(encoded.full_lengths, dtype=np.int64))
+def _flat(parts: Sequence[Sequence[int]], dtype: type) -> np.ndarray:
+    return np.fromiter((i for part in parts for i in part), dtype=dtype, count=sum(map(len, parts)))
+
+
+def tokenize(texts: Sequence[str], tokenizer: Any, max_length: int, pairs: Sequence[str] | None = None) -> TokenRows:
+    """Encode texts in memory, or ``pairs`` of them."""
+    if not texts:
+        return TokenRows(np.zeros(0, dtype=np.int32), _offsets([]), np.zeros(0, dtype=np.int64))
+    encoded = _encode(texts, pairs, tokenizer, max_length)
+    full = np.array(encoded.full_lengths, dtype=np.int64)
+    return TokenRows(encoded.ids, _offsets(encoded.lengths), full, encoded.types if len(encoded.types) else None)
 
 
 def _offsets(lengths: Sequence[int]) -> np.ndarray:
@@ -115,9 +137,12 @@ def _read(folder: Path) -> TokenRows | None:
         size = (folder / "ids.bin").stat().st_size // 4
         # An empty file cannot be mapped.
         ids = np.memmap(folder / "ids.bin", dtype=np.int32, mode="r") if size else np.zeros(0, dtype=np.int32)
+        known = (folder / "types.bin").is_file() and size
+        types = np.memmap(folder / "types.bin", dtype=np.uint8, mode="r") if known else None
     except (OSError, ValueError):
         return None
-    return TokenRows(ids, offsets, full) if size == offsets[-1] else None
+    whole = size == offsets[-1] and (types is None or len(types) == size)
+    return TokenRows(ids, offsets, full, types) if whole else None
 
 
 def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
@@ -129,9 +154,14 @@ def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
     try:
         with (beside / "ids.bin").open("wb") as stream, counting(f"tokens of {rows.split} rows", len(rows)) as advance:
             for start in range(0, len(rows), _CHUNK):
-                texts = rows.table.slice(start, _CHUNK).column("text").to_pylist()
-                encoded = _encode(texts, tokenizer, max_length)
+                part = rows.table.slice(start, _CHUNK)
+                texts = part.column(TEXT).to_pylist()
+                pairs = part.column(PAIR).to_pylist() if is_paired(rows) else None
+                encoded = _encode(texts, pairs, tokenizer, max_length)
                 stream.write(encoded.ids.tobytes())
+                if len(encoded.types):
+                    with (beside / "types.bin").open("ab") as of_types:
+                        of_types.write(encoded.types.tobytes())
                 lengths += encoded.lengths
                 full_lengths += encoded.full_lengths
                 advance(len(texts))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import top_k_accuracy_score
-from tests.examples.conftest import lines_of_python
 
 from tests.conftest import Tunebook
+from tests.examples.conftest import lines_of_python
 from tunebook.testing import check_recipe
 
 Example = Callable[[str], Path]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from tests.examples.conftest import lines_of_python
 
 from tests.conftest import Tunebook
+from tests.examples.conftest import lines_of_python
 from tunebook.testing import check_recipe
 
 Example = Callable[[str], Path]

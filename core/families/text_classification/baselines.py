@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import whole_texts
 from tunebook.models.linear import believed, chosen, fitted, save_linear, text_features
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
@@ -91,7 +92,7 @@ def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
         predicted=np.zeros(len(rows), dtype=np.int64),
         files=rows.texts("file"),
         lines=[int(line) for line in rows.column("line").to_pylist()],
-        texts=rows.texts("text"),
+        texts=whole_texts(rows),
         groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
     )
 
@@ -102,8 +103,8 @@ def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: Ru
 
     labels, target = len(prepared.labels), _targets(prepared, "train")
     features = text_features()
-    train = features.fit_transform(prepared.encoded.rows["train"].texts("text"))
-    rows = {split: prepared.encoded.rows[split].texts("text") for split in ("validation", "test")}
+    train = features.fit_transform(whole_texts(prepared.encoded.rows["train"]))
+    rows = {split: whole_texts(prepared.encoded.rows[split]) for split in ("validation", "test")}
     held_out = {split: features.transform(texts) for split, texts in rows.items()}
     watched = dict(recipe.metrics(prepared.labels).items(keep_base=True))[recipe.watch]
 

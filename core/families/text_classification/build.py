@@ -12,6 +12,7 @@ from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
 from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.data.encoded import Encoded
 from tunebook.data.labels import Labels
+from tunebook.data.pairs import is_paired
 from tunebook.data.rows import Rows
 from tunebook.families.options import node_as
 from tunebook.families.text_classification.predictor import TextClassifier
@@ -56,7 +57,8 @@ def classifier(
 ) -> TextClassifier:
     """A model made ready to label texts."""
     longest = model.longest(encoded.max_length) if isinstance(model, ZeroShotClassifier) else encoded.max_length
-    return TextClassifier(model, encoded.tokenizer, answer_head(recipe, model, labels), tuple(labels), longest)
+    paired = is_paired(encoded.rows["train"])
+    return TextClassifier(model, encoded.tokenizer, answer_head(recipe, model, labels), tuple(labels), longest, paired)
 
 
 def answer_head(recipe: TextClassification[Any], model: nn.Module, labels: Sequence[str]) -> Head:

@@ -14,6 +14,7 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
 from tunebook.errors import UserError
 from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared
@@ -24,9 +25,11 @@ from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.pairs import has_pair_format
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
+from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import answers_plainly
@@ -81,7 +84,7 @@ def _write_into(
         plain.save_pretrained(folder)
     classifier.tokenizer.save_pretrained(folder)
     found, data = find_recipes().get(recipe.options.name), node_as(config.data, TextData)
-    probabilities, _ = classifier.predict(_GOLDEN)
+    probabilities, _ = classifier.predict(_GOLDEN, pairs=golden_pairs(_GOLDEN) if classifier.paired else None)
     manifest = Manifest(
         recipe=recipe.options.name,
         recipe_version=found.distribution if found else "",
@@ -89,17 +92,20 @@ def _write_into(
         head="zero_shot" if zero_shot else classifier.head.kind,
         labels=list(classifier.labels),
         max_length=classifier.max_length,
-        columns={"text": data.text, "label": data.label},
+        columns={**text_names(data), "label": data.label},
         golden=[golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
     )
     write_json(folder / FILE, manifest.to_json())
-    write_text(folder / "README.md", text_card(manifest, config, card, own_rule=not answers_plainly(classifier.head)))
+    rule, pair_format = not answers_plainly(classifier.head), has_pair_format(classifier.tokenizer)
+    write_text(folder / "README.md", text_card(manifest, config, card, own_rule=rule, pair_format=pair_format))
 
 
 def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:
     """The texts that shaped the weights, or chose among them."""
     for split in ("train", "validation"):
-        for chunk in prepared.encoded.rows[split].column("text").chunks:
+        rows = prepared.encoded.rows[split]
+        pair = rows.column(PAIR) if is_paired(rows) else None
+        for chunk in whole_column(rows.column(TEXT), pair).chunks:
             yield from chunk.to_pylist()
 
 
@@ -120,8 +126,10 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
         model = load_saved_sequence_model(source)
     head = answer_head(recipe, model, manifest.labels)
     _check_head(manifest, head, model, folder)
-    classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length)
-    answers, _ = classifier.predict([g.text for g in manifest.golden])
+    paired = PAIR in manifest.columns
+    classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length, paired)
+    asked = [g.text for g in manifest.golden]
+    answers, _ = classifier.predict(asked, pairs=golden_pairs(asked) if paired else None)
     check_golden(manifest, answers, folder)
     return classifier
 

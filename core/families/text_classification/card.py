@@ -9,9 +9,12 @@ from typing import Any
 from tunebook.bundle.card import render_card
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import example_arguments, example_input
 
 
-def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], own_rule: bool = False) -> str:
+def text_card(
+    manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], *, own_rule: bool, pair_format: bool
+) -> str:
     """README.md of a text classifier's bundle, with the front matter that hubs read.
 
     Args:
@@ -19,6 +22,7 @@ def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any],
         config: The run's config.
         facts: ``data``, ``training`` and ``scores``.
         own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
+        pair_format: Whether the tokenizer has a format of its own for two texts.
     """
     return render_card(
         Path(__file__).with_name("card.md.jinja"),
@@ -26,6 +30,8 @@ def text_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any],
         manifest=manifest,
         method=config.adapt.method.name,
         own_rule=own_rule,
+        example=example_input(manifest.columns, pair_format),
+        arguments=example_arguments(manifest.columns, pair_format),
         data=facts.get("data", {}),
         training=facts.get("training", {}),
         scores=facts.get("scores", ()),

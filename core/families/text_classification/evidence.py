@@ -11,6 +11,7 @@ import torch
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
+from tunebook.data.pairs import TEXT, joined, pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.options import node_as
 from tunebook.families.prepared import called
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:
     """Label checked rows that have a truth."""
     index = {name: i for i, name in enumerate(classifier.labels)}
-    texts = rows.texts("text")
+    texts, pairs = rows.texts(TEXT), pairs_of(rows)
     with counting(what, len(rows), progress) as advance:
-        probabilities, predicted = classifier.predict(texts, device, advance)
+        probabilities, predicted = classifier.predict(texts, device, advance, pairs)
     return Predictions(
         labels=classifier.labels,
         target=np.array([index[label] for label in rows.texts("label")], dtype=np.int64),
@@ -49,7 +50,7 @@ def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bo
         predicted=predicted,
         files=rows.texts("file"),
         lines=[int(line) for line in rows.column("line").to_pylist()],
-        texts=texts,
+        texts=joined(texts, pairs),
         groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
     )
 

@@ -38,6 +38,8 @@ class NewTextData(EvaluateDataConfig):
 
     text: str | None = None
     """Column that holds the text (default: as in training)."""
+    text_pair: str | None = None
+    """Column that holds the second text of a model that reads two (default: as in training)."""
     label: str | None = None
     """Column that holds the label (default: as in training)."""
 

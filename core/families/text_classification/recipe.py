@@ -30,14 +30,12 @@ class TextClassification(Recipe[ConfigT]):
     watch: ClassVar[str] = "macro_f1"
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
-        """A text, a label, and the group column where one is named."""
+        """A text (or two), a label, and the group column where one is named."""
         from tunebook.data.columns import Column
+        from tunebook.data.pairs import text_columns
 
         own = node_as(data, TextData)
-        columns = [
-            Column("text", own.text, "data.text", "text"),
-            Column("label", own.label, "data.label", "label"),
-        ]
+        columns = [*text_columns(own), Column("label", own.label, "data.label", "label")]
         if data.group is not None:
             columns.append(Column("group", data.group, "data.group", "any"))
         return columns

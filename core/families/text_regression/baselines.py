@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import whole_texts
 from tunebook.data.rows import Rows
 from tunebook.families.text_regression.build import targets_of, train_targets
 from tunebook.families.text_regression.family import refuse_untrained
@@ -83,7 +84,7 @@ def unanswered(rows: Rows) -> NumberPredictions:
         predicted=np.zeros(len(rows)),
         files=rows.texts("file"),
         lines=[int(line) for line in rows.column("line").to_pylist()],
-        texts=rows.texts("text"),
+        texts=whole_texts(rows),
         groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
     )
 
@@ -110,7 +111,7 @@ def fit_ridge(recipe: TextRegression[Any], prepared: Prepared[Any]) -> Ridge:
     """Fit on the training rows, choose the penalty by the watched metric of the validation rows."""
     rows, target = prepared.encoded.rows, train_targets(prepared.encoded)
     features = text_features()
-    train = features.fit_transform(rows["train"].texts("text"))
+    train = features.fit_transform(whole_texts(rows["train"]))
     held_out = unanswered(rows["validation"])
     watched = dict(recipe.metrics(()).items(keep_base=True))[recipe.watch]
 

@@ -14,15 +14,18 @@ from tunebook.bundle.manifest import FILE, VALUE, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals
+from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
 from tunebook.families.options import node_as
 from tunebook.families.text_regression.build import scale_of
 from tunebook.families.text_regression.card import number_card
 from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.pairs import has_pair_format
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
+from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
 
 if TYPE_CHECKING:
@@ -46,7 +49,9 @@ def write_number_bundle(
     """
     recipe, encoded, config = prepared.recipe, prepared.encoded, prepared.config
     data = node_as(config.data, NumberData)
-    regressor = TextRegressor(model, encoded.tokenizer, recipe.head(()), encoded.max_length)
+    paired = data.text_pair is not None
+    regressor = TextRegressor(model, encoded.tokenizer, recipe.head(()), encoded.max_length, paired)
+    answers = regressor.predict(_GOLDEN, pairs=golden_pairs(_GOLDEN) if paired else None)
     plain: Any = model
     with folder_written_whole(folder) as beside:
         with system_refusals(), quiet_transformers():
@@ -62,22 +67,21 @@ def write_number_bundle(
             head=regressor.head.kind,
             labels=[],
             max_length=regressor.max_length,
-            columns={"text": data.text, "label": data.label},
-            golden=[
-                Golden(text, {VALUE: float(answer)})
-                for text, answer in zip(_GOLDEN, regressor.predict(_GOLDEN), strict=True)
-            ],
+            columns={**text_names(data), "label": data.label},
+            golden=[Golden(text, {VALUE: float(answer)}) for text, answer in zip(_GOLDEN, answers, strict=True)],
             number=asdict(scale_of(encoded)),
         )
         write_json(beside / FILE, manifest.to_json())
-        write_text(beside / "README.md", number_card(manifest, config, card))
+        write_text(beside / "README.md", number_card(manifest, config, card, has_pair_format(encoded.tokenizer)))
         write_seen(beside, seen_texts(prepared))
 
 
 def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:
     """The texts that shaped the weights, or chose among them."""
     for split in ("train", "validation"):
-        for chunk in prepared.encoded.rows[split].column("text").chunks:
+        rows = prepared.encoded.rows[split]
+        pair = rows.column(PAIR) if is_paired(rows) else None
+        for chunk in whole_column(rows.column(TEXT), pair).chunks:
             yield from chunk.to_pylist()
 
 
@@ -91,8 +95,10 @@ def read_text_regressor(recipe: TextRegression[Any], folder: Path, manifest: Man
     source = ModelSource(str(folder), folder)
     head = recipe.head(())
     check_kind(manifest, head, folder)
-    regressor = TextRegressor(load_saved_sequence_model(source), load_tokenizer(source), head, manifest.max_length)
-    answers = regressor.predict([golden.text for golden in manifest.golden])
+    model, tokenizer, paired = load_saved_sequence_model(source), load_tokenizer(source), PAIR in manifest.columns
+    regressor = TextRegressor(model, tokenizer, head, manifest.max_length, paired)
+    asked = [golden.text for golden in manifest.golden]
+    answers = regressor.predict(asked, pairs=golden_pairs(asked) if paired else None)
     # Off by a thousandth of the deviation is off, whatever unit the numbers are in.
     check_golden(manifest, answers[:, None], folder, unit=manifest.number["deviation"])
     return regressor

@@ -9,14 +9,16 @@ from typing import Any
 from tunebook.bundle.card import render_card
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
+from tunebook.data.pairs import example_input
 
 
-def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any]) -> str:
+def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], pair_format: bool) -> str:
     """README.md of a bundle, with the front matter that hubs read."""
     return render_card(
         Path(__file__).with_name("card.md.jinja"),
         config.model.name,
         manifest=manifest,
+        example=example_input(manifest.columns, pair_format),
         method=config.adapt.method.name,
         data=facts.get("data", {}),
         training=facts.get("training", {}),

@@ -12,6 +12,7 @@ import torch
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
+from tunebook.data.pairs import TEXT, pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.prepared import called
 from tunebook.families.text_regression.baselines import fit_ridge, unanswered
@@ -25,8 +26,8 @@ from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render, show_number
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.differences import Difference
-from tunebook.statistics.intervals import Score
-from tunebook.statistics.numbers import NumberPredictions, answering, number_outcomes
+from tunebook.statistics.intervals import ROW_RESAMPLES, Score
+from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, answering, number_outcomes
 from tunebook.statistics.outcome_scores import outcome_difference, outcome_score
 from tunebook.training.devices import choose_accelerator
 
@@ -70,6 +71,8 @@ class NumberEvidence:
         for metric_name, metric in recipe.metrics(()).items(keep_base=True):
             outcomes = number_outcomes(metric, [tuned, *baselines.values()])
             higher = metric.higher_is_better is not False
+            few = min(config.resamples, ROW_RESAMPLES) if isinstance(outcomes[0], ComputedOutcome) else config.resamples
+            settings["resamples"] = few
             for scores, outcome in zip(models.values(), outcomes, strict=True):
                 scores.append(outcome_score(outcome, metric_name, len(tuned), higher_is_better=higher, **settings))
             for other, outcome in zip(baselines, outcomes[1:], strict=True):
@@ -107,7 +110,7 @@ def predict_rows(
     """Answer checked rows that have a truth."""
     like = unanswered(rows)
     with counting(what, len(rows), progress) as advance:
-        return replace(like, predicted=regressor.predict(like.texts, device, advance))
+        return replace(like, predicted=regressor.predict(rows.texts(TEXT), device, advance, pairs_of(rows)))
 
 
 def judge(prepared: Prepared[TextRegression[Any]], regressor: TextRegressor) -> NumberEvidence:

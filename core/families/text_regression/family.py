@@ -112,16 +112,17 @@ class TextRegressionFamily(Family["TextRegression[Any]"]):
     def predict_columns(
         self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
     ) -> Sequence[Column]:
-        """The text alone."""
-        from tunebook.data.columns import Column
+        """The text, and the second one where the model reads two."""
+        from tunebook.data.pairs import new_text_columns
 
-        return [Column("text", column or manifest.columns["text"], "--text", "text")]
+        return new_text_columns(manifest.columns, column)
 
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
         own = node_as(data, NewNumberData)
         named = NumberData(
             text=own.text or manifest.columns["text"],
+            text_pair=own.text_pair or manifest.columns.get("text_pair"),
             label=own.label or manifest.columns["label"],
             group=data.group,
         )

@@ -30,6 +30,8 @@ class NewNumberData(EvaluateDataConfig):
 
     text: str | None = None
     """Column that holds the text (default: as in training)."""
+    text_pair: str | None = None
+    """Column that holds the second text of a model that reads two (default: as in training)."""
     label: str | None = None
     """Column that holds the number (default: as in training)."""
 

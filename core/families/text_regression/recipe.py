@@ -28,14 +28,12 @@ class TextRegression(Recipe[ConfigT]):
     watch_mode: ClassVar[str] = "min"
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
-        """A text, a number, and the group column where one is named."""
+        """A text (or two), a number, and the group column where one is named."""
         from tunebook.data.columns import Column
+        from tunebook.data.pairs import text_columns
 
         own = node_as(data, NumberData)
-        columns = [
-            Column("text", own.text, "data.text", "text"),
-            Column("label", own.label, "data.label", "number"),
-        ]
+        columns = [*text_columns(own), Column("label", own.label, "data.label", "number")]
         if data.group is not None:
             columns.append(Column("group", data.group, "data.group", "any"))
         return columns
