@@ -75,7 +75,8 @@ class Draws:
 
     def normal(self, count: int = 1) -> Tensor:
         """Numbers with mean 0 and standard deviation 1, ``[batch, count]``, float32."""
-        return torch.special.ndtri(self._drawn(count).clamp_(min=2.0**-54)).float().to(self._device)
+        drawn: Tensor = torch.special.ndtri(self._drawn(count).clamp_(min=2.0**-54))
+        return drawn.float().to(self._device)
 
     def _drawn(self, count: int) -> Tensor:
         seed = named_seed(self._seed, f"call {self._calls}")

@@ -52,13 +52,13 @@ class MuonWithAdamW(Optimizer):
                 fix="optim.name=adamw",
             )
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
-        self._of_muon = {
+        self._of_muon: dict[str, Any] = {
             "momentum": momentum,
             "nesterov": nesterov,
             "ns_steps": ns_steps,
             "adjust_lr_fn": adjust_lr_fn,
         }
-        self._of_adamw = {"betas": betas, "eps": eps}
+        self._of_adamw: dict[str, Any] = {"betas": betas, "eps": eps}
         self._share()
 
     def _share(self) -> None:

@@ -126,7 +126,7 @@ def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int =
     trained = [(n.removeprefix("base_model.model."), p) for n, p in model.named_parameters() if p.requires_grad]
     depths = _depths([n for n, _ in trained if not is_head(n, model)], model)
     thaws = thaw_steps(depths.values(), unfreeze_steps)
-    groups: dict[tuple[float, float, int, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float | None, int, bool], list[nn.Parameter]] = {}
     for name, parameter in trained:
         if name in depths:
             lr = optim.lr * optim.layer_decay ** depths[name]
