@@ -56,7 +56,7 @@ def fitted(features: Any, target: NDArray[np.int64], strength: float) -> Any:
         return logistic_regression(strength).fit(features, target)
 
 
-def believed(model: Any, features: Any, labels: int, only: int = 0) -> Floats:
+def probabilities_of(model: Any, features: Any, labels: int, only: int = 0) -> Floats:
     """Probabilities `[rows, labels]`; a label without a training row has none."""
     found = np.zeros((features.shape[0], labels))
     if model is None:

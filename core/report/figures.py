@@ -156,13 +156,13 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float, size: int
 
 def confidence(predictions: Predictions) -> str:
     """Draw how sure the answers were, right and wrong, and whether that confidence is deserved."""
-    believed, right = predictions.confidence(), predictions.predicted == predictions.target
+    top_probability, right = predictions.confidence(), predictions.predicted == predictions.target
     table = [row for row in reliability(predictions, bins=10) if row.n]
 
     def draw(figure: Figure) -> None:
         left, diagram = figure.subplots(1, 2)
         left.hist(
-            [believed[right], believed[~right]],
+            [top_probability[right], top_probability[~right]],
             bins=list(np.linspace(0, 1, 21)),
             stacked=True,
             color=[BLUE, VERMILION],

@@ -32,13 +32,13 @@ class ReliabilityBin:
 
 def reliability(predictions: Predictions, *, bins: int = BINS, confidence: float = 0.95) -> list[ReliabilityBin]:
     """Tabulate accuracy against confidence in bins of equal width (Guo et al., 2017, section 2)."""
-    believed, right = predictions.confidence(), predictions.predicted == predictions.target
-    number = _bin_numbers(believed, bins)
+    top_probability, right = predictions.confidence(), predictions.predicted == predictions.target
+    number = _bin_numbers(top_probability, bins)
     table = []
     for i in range(bins):
         inside = number == i
         n, hits = int(inside.sum()), int(right[inside].sum())
-        mean = float(believed[inside].mean()) if n else float("nan")
+        mean = float(top_probability[inside].mean()) if n else float("nan")
         low, high = wilson(hits, n, confidence)
         share = hits / n if n else float("nan")
         table.append(ReliabilityBin(i / bins, (i + 1) / bins, n, mean, share, low, high))
@@ -46,18 +46,18 @@ def reliability(predictions: Predictions, *, bins: int = BINS, confidence: float
 
 
 def expected_calibration_error(
-    believed: NDArray[np.float64] | Sequence[float],
+    top_probability: NDArray[np.float64] | Sequence[float],
     right: NDArray[np.bool_] | Sequence[bool],
     bins: int = BINS,
 ) -> float:
     """Mean gap between confidence and accuracy over the bins, weighted by their rows (Guo et al., 2017).
 
     Args:
-        believed: Probability of each row's answer, `[rows]`.
+        top_probability: Probability of each row's answer, `[rows]`.
         right: Whether that answer was right, `[rows]`.
         bins: Bins of equal width.
     """
-    sure = np.asarray(believed, dtype=np.float64)
+    sure = np.asarray(top_probability, dtype=np.float64)
     if not len(sure):
         return float("nan")
     gaps = np.bincount(_bin_numbers(sure, bins), weights=sure - np.asarray(right), minlength=bins)
@@ -72,10 +72,10 @@ def calibration_score(
     The error is a sum of absolute values, so resampling pushes it up; the basic bootstrap interval (Davison &
     Hinkley, 1997, section 5.2), which mirrors the resamples at the observed value, pushes it back down.
     """
-    believed, right = predictions.confidence(), predictions.predicted == predictions.target
-    value = expected_calibration_error(believed, right)
+    top_probability, right = predictions.confidence(), predictions.predicted == predictions.target
+    value = expected_calibration_error(top_probability, right)
     low, high = bootstrap_rows(
-        lambda rows: expected_calibration_error(believed[rows], right[rows]),
+        lambda rows: expected_calibration_error(top_probability[rows], right[rows]),
         len(predictions),
         resamples,
         confidence,
@@ -95,5 +95,5 @@ def calibration_score(
     )
 
 
-def _bin_numbers(believed: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    return np.minimum((believed * bins).astype(np.int64), bins - 1)
+def _bin_numbers(top_probability: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    return np.minimum((top_probability * bins).astype(np.int64), bins - 1)

@@ -186,5 +186,5 @@ def _swaps(units: Units, chunk: int, random: np.random.Generator) -> NDArray[np.
     """Draw how many rows of each unit are swapped, `[chunk, units]`: each row, or each group, by a coin."""
     if units.groups is None:
         return random.binomial(units.counts, 0.5, size=(chunk, len(units.counts)))
-    coins = random.integers(0, 2, size=(chunk, units.independent))
-    return coins[:, units.groups] * units.counts
+    swaps = random.integers(0, 2, size=(chunk, units.independent))
+    return swaps[:, units.groups] * units.counts

@@ -45,6 +45,6 @@ def counted(rows: NDArray[np.bool_], groups: NDArray[Any] | None, alike: bool) -
     return distinct if alike or distinct < FEW_GROUPS else n
 
 
-def wider(one: Interval, other: Interval) -> Interval:
+def union(one: Interval, other: Interval) -> Interval:
     """Cover two intervals; undefined where one of them is."""
     return (float(np.minimum(one[0], other[0])), float(np.maximum(one[1], other[1])))

@@ -1,4 +1,4 @@
-"""What a model believed of each finding, on rows whose truth is known."""
+"""Probabilities of each finding, on rows whose truth is known."""
 
 from __future__ import annotations
 

@@ -49,11 +49,11 @@ def swap_test(one: Sequence[Outcome], other: Sequence[Outcome], value: float, re
         other: Runs of the other.
         value: The difference of their values.
         resamples: Number of random swaps.
-        seed: Seed of the coins.
+        seed: Seed of the swaps.
     """
     larger = 0
-    pairs = side_by_side(len(one), len(other))
-    for swaps in coins(one[0].units, resamples, seed):
+    pairs = pair_runs(len(one), len(other))
+    for swaps in random_swaps(one[0].units, resamples, seed):
         found = np.zeros(len(swaps))
         for i, j, weight in pairs:
             found += weight * (one[i].exchanged(other[j], swaps) - other[j].exchanged(one[i], swaps))
@@ -61,7 +61,7 @@ def swap_test(one: Sequence[Outcome], other: Sequence[Outcome], value: float, re
     return (larger + 1) / (resamples + 1)
 
 
-def side_by_side(runs: int, others: int) -> list[tuple[int, int, float]]:
+def pair_runs(runs: int, others: int) -> list[tuple[int, int, float]]:
     """Lay so many runs of equal weight beside so many others: run, other run, and the weight that they share."""
     pairs, done = [], Fraction(0)
     i = j = 0
@@ -73,7 +73,7 @@ def side_by_side(runs: int, others: int) -> list[tuple[int, int, float]]:
     return pairs
 
 
-def coins(units: int, resamples: int, seed: int, cells: int = 0) -> Iterator[NDArray[np.int64]]:
+def random_swaps(units: int, resamples: int, seed: int, cells: int = 0) -> Iterator[NDArray[np.int64]]:
     """Toss a coin for each unit, `[chunk, units]`: 1 swaps its answers. The chunks add up to `resamples`.
 
     A chunk is small enough for `cells` numbers a draw, or one for each unit.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from tunebook.statistics.draws import counted, row_draws, wider
+from tunebook.statistics.draws import counted, row_draws, union
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
 from tunebook.statistics.ranking import auroc_of_counts, average_precision_of_counts, ranked
@@ -100,7 +100,7 @@ def _closed(
 
 
 def _bound(drawn: NDArray[np.float64], closed: Interval, value: float, confidence: float) -> Interval:
-    low, high = wider(percentile(drawn, confidence) if len(drawn) else UNDEFINED, closed)
+    low, high = union(percentile(drawn, confidence) if len(drawn) else UNDEFINED, closed)
     return float(np.minimum(low, value)), float(np.maximum(high, value))
 
 

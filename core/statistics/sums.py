@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.statistics.draws import FEW_GROUPS, group_numbers, row_draws, wider
+from tunebook.statistics.draws import FEW_GROUPS, group_numbers, row_draws, union
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
 
 ALIKE = "every resample is alike, and does not tell how far off it may be"
@@ -125,6 +125,6 @@ def _resampled(
     extreme = most is not None and value in (0.0, most) and constant
     if extreme or (measure.share and (constant or len(units) < FEW_GROUPS)):
         low, high = wilson(value / (most or 1.0) * len(units), len(units), confidence)
-        interval = wider(interval, (low * (most or 1.0), high * (most or 1.0)))
+        interval = union(interval, (low * (most or 1.0), high * (most or 1.0)))
         return interval, f"{drawn}, at least Wilson's", None
     return (UNDEFINED, method, ALIKE) if constant else (interval, method, None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelSummary, Timer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from tunebook.config.callbacks import CALLBACKS, KEY, check_callbacks
 from tunebook.config.parts import check_part_options, load_part

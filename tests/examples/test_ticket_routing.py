@@ -33,9 +33,9 @@ def test_top_three_is_what_scikit_learn_says_with_an_interval_and_differences(
     with (run / "predictions.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     names = [name.removeprefix("probability_") for name in rows[0] if name.startswith("probability_")]
-    believed = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
+    probabilities = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
     truth = [names.index(row["truth"]) for row in rows]
-    expected = top_k_accuracy_score(truth, believed, k=3, labels=range(len(names)))
+    expected = top_k_accuracy_score(truth, probabilities, k=3, labels=range(len(names)))
     report = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     score = report["test"]["top_three"]
     assert score["value"] == pytest.approx(expected)

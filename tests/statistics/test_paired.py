@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from tunebook.statistics.outcomes import SumsOutcome
-from tunebook.statistics.paired import observed, resampled, side_by_side, swap_test
+from tunebook.statistics.paired import observed, pair_runs, resampled, swap_test
 
 
 def mean_of(values: Any) -> SumsOutcome:
@@ -16,10 +16,10 @@ def mean_of(values: Any) -> SumsOutcome:
 
 
 def test_runs_are_laid_side_by_side_so_that_each_has_its_share() -> None:
-    assert side_by_side(2, 2) == [(0, 0, 0.5), (1, 1, 0.5)]
-    assert side_by_side(1, 3) == [(0, j, pytest.approx(1 / 3)) for j in range(3)]
+    assert pair_runs(2, 2) == [(0, 0, 0.5), (1, 1, 0.5)]
+    assert pair_runs(1, 3) == [(0, j, pytest.approx(1 / 3)) for j in range(3)]
     for runs, others in ((3, 5), (4, 6), (5, 1)):
-        pairs = side_by_side(runs, others)
+        pairs = pair_runs(runs, others)
         for side, count in ((0, runs), (1, others)):
             shares = [sum(pair[2] for pair in pairs if pair[side] == i) for i in range(count)]
             assert shares == pytest.approx([1 / count] * count)

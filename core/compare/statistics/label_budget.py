@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.compare.statistics.points import best_of, show_point
-from tunebook.compare.statistics.power_law import PowerLaws, fit_power_laws, tamed
+from tunebook.compare.statistics.power_law import PowerLaws, fit_power_laws, winsorized
 from tunebook.report.report import show_number
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.outcomes import Outcome
@@ -86,7 +86,7 @@ def label_budget(
     sizes = tuple(int(rows[i]) for i in order)
     given = tuple(tuple(float(v) for v in scores[i]) for i in order)
     sign = 1.0 if higher_is_better else -1.0
-    upward, moved = tamed(sizes, [[sign * v for v in step] for step in given])
+    upward, moved = winsorized(sizes, [[sign * v for v in step] for step in given])
     kept = None if outcomes is None else [outcomes[i] for i in order]
     try:
         noise = noise_of_test_rows(kept, len(sizes), score, resamples, seed)

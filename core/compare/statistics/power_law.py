@@ -161,7 +161,7 @@ def draw_noise(sizes: Values, scores: Sequence[Sequence[float]]) -> Values:
     return np.asarray(pooled * shape)
 
 
-def tamed(rows: Sequence[int], scores: Sequence[Sequence[float]]) -> tuple[list[list[float]], int]:
+def winsorized(rows: Sequence[int], scores: Sequence[Sequence[float]]) -> tuple[list[list[float]], int]:
     """Pull in runs that lie far off their step (one that did not learn, say): the scores, and how many were moved."""
     middles = np.array([np.median(step) for step in scores])
     scale = (np.asarray(rows) / max(rows)) ** (-USUAL_FALL / 2)

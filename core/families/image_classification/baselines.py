@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.families.image_classification.findings import Findings, findings_of
-from tunebook.models.linear import believed, chosen, fitted, save_linear
+from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.metric_outcome import metric_outcomes
@@ -205,9 +205,9 @@ def _classical(recipe: ImageClassification[Any], prepared: Prepared[Any], run: R
 
     def answered(found: Sequence[Any], split: str) -> Floats:
         if not findings.several:
-            return believed(found[0], seen[split] - middle, labels, int(targets[0]))
+            return probabilities_of(found[0], seen[split] - middle, labels, int(targets[0]))
         each = [
-            believed(model, seen[split] - middle, 2, int(column[0]))[:, 1]
+            probabilities_of(model, seen[split] - middle, 2, int(column[0]))[:, 1]
             for model, column in zip(found, columns, strict=True)
         ]
         return np.stack(each, axis=1)

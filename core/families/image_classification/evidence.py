@@ -175,7 +175,7 @@ def _judged(
     """Answer the images and score the answers."""
     logits = logits_of(classifier, items, "test rows", device, progress)
     probabilities = classifier.probabilities(logits)
-    believed = finding_predictions(classifier, rows, items, probabilities, subgroups)
-    pictures = gallery(classifier, believed, items, device)
-    found = score_findings(recipe, classifier, believed, items, probabilities, config, seed, train_targets, pictures)
+    predictions = finding_predictions(classifier, rows, items, probabilities, subgroups)
+    pictures = gallery(classifier, predictions, items, device)
+    found = score_findings(recipe, classifier, predictions, items, probabilities, config, seed, train_targets, pictures)
     return ImageEvidence(recipe, classifier, found, items, probabilities, name, notes)

@@ -20,16 +20,19 @@ MISTAKES = 12
 log = logging.getLogger(__name__)
 
 
-def gallery(classifier: ImageClassifier, believed: FindingPredictions, items: ImageItems, device: str) -> list[Picture]:
+def gallery(
+    classifier: ImageClassifier, predictions: FindingPredictions, items: ImageItems, device: str
+) -> list[Picture]:
     """The surest wrong answers: each picture beside itself under a map of what spoke for the finding."""
     classifier.model.eval().to(device)
     return [
-        _picture(classifier, believed, items, row, column, device) for row, column in worst_mistakes(believed, MISTAKES)
+        _picture(classifier, predictions, items, row, column, device)
+        for row, column in worst_mistakes(predictions, MISTAKES)
     ]
 
 
 def _picture(
-    classifier: ImageClassifier, believed: FindingPredictions, items: ImageItems, row: int, column: int, device: str
+    classifier: ImageClassifier, predictions: FindingPredictions, items: ImageItems, row: int, column: int, device: str
 ) -> Picture:
     batch = moved(stack_images([items[row]]), device)
     light = classifier.preparation.brightness(batch["pixels"], batch["peak"])
@@ -39,9 +42,9 @@ def _picture(
     except ValueError as error:  # an architecture without a map of features: the picture alone
         log.debug("no Grad-CAM: %s", error)
         heat = np.zeros(inputs.shape[-2:], dtype=np.float32)
-    finding, where = believed.findings[column], f"{believed.files[row]}:{believed.lines[row]}"
-    truth = "there" if believed.target[row, column] else "not there"
-    sure = f"{finding}: {truth}, told with probability {believed.probabilities[row, column]:.2f}"
+    finding, where = predictions.findings[column], f"{predictions.files[row]}:{predictions.lines[row]}"
+    truth = "there" if predictions.target[row, column] else "not there"
+    sure = f"{finding}: {truth}, told with probability {predictions.probabilities[row, column]:.2f}"
     return Picture(overlay(_bytes(light), heat), f"{where}. {sure}.", f"{where}, {finding} {truth}")
 
 

@@ -69,8 +69,8 @@ def calibrated(prepared: Prepared[ImageClassification[Any]], model: Any) -> tupl
         # A bound says more of the few rows than of the model: leave its probabilities as they are.
         classifier.temperature = 1.0 if fit.note else fit.value
         told.append(f"temperature: {classifier.temperature:.3f}" + (f" ({fit.note})" if fit.note else ""))
-    believed = finding_predictions(classifier, rows, items, classifier.probabilities(logits), ())
-    classifier.points = tuple(choose_points(rules, believed))
+    predictions = finding_predictions(classifier, rows, items, classifier.probabilities(logits), ())
+    classifier.points = tuple(choose_points(rules, predictions))
     return classifier, told
 
 

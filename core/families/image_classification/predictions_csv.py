@@ -18,7 +18,7 @@ from tunebook.statistics.findings import FindingPredictions
 def write_image_predictions(
     path: Path,
     classifier: ImageClassifier,
-    believed: FindingPredictions,
+    predictions: FindingPredictions,
     items: ImageItems,
     probabilities: NDArray[np.float64],
 ) -> None:
@@ -29,8 +29,13 @@ def write_image_predictions(
     with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        for i in range(len(believed)):
-            place = [believed.files[i], believed.lines[i], believed.images[i], truth_in_words(classifier, items, i)]
+        for i in range(len(predictions)):
+            place = [
+                predictions.files[i],
+                predictions.lines[i],
+                predictions.images[i],
+                truth_in_words(classifier, items, i),
+            ]
             writer.writerow(
                 [*place, predicted[i], *map(show_probability, probabilities[i]), *(sides[i] for sides in at)]
             )

@@ -39,7 +39,7 @@ _RESAMPLES_OF_CALIBRATION = 1000
 def score_findings(
     recipe: ImageClassification[Any],
     classifier: ImageClassifier,
-    believed: FindingPredictions,
+    predictions: FindingPredictions,
     items: ImageItems,
     probabilities: NDArray[np.float64],
     config: ScoreConfig,
@@ -52,7 +52,7 @@ def score_findings(
     Args:
         recipe: Gives the metrics.
         classifier: The model.
-        believed: Its probabilities of the findings.
+        predictions: Its probabilities of the findings.
         items: The rows' targets.
         probabilities: Of all labels, ``[rows, labels]``.
         config: Confidence and resamples.
@@ -61,28 +61,28 @@ def score_findings(
         pictures: The worst mistakes, drawn.
     """
     settings: dict[str, Any] = {"confidence": config.confidence, "resamples": config.resamples, "seed": seed}
-    answers = _answers(classifier, believed, items, probabilities)
+    answers = _answers(classifier, predictions, items, probabilities)
     metrics = own_metrics(recipe.metrics(classifier.labels), classifier.findings)
     baselines: dict[str, Sequence[Score]] = {}
     compared: dict[str, dict[str, Difference]] = {}
     if train_targets is not None:
         shares = classifier.findings.flags(train_targets).mean(axis=0)
-        alike = replace(believed, probabilities=np.tile(shares, (len(believed), 1)))
+        alike = replace(predictions, probabilities=np.tile(shares, (len(predictions), 1)))
         common = _commonest(train_targets, answers)
         baselines["shares"] = _overall(metrics, alike, common, settings)
-        compared["shares"] = {"auroc": paired_ranking_difference(believed, alike, **settings)}
+        compared["shares"] = {"auroc": paired_ranking_difference(predictions, alike, **settings)}
         compared["shares"] |= differences(_collection(metrics), answers, common, **settings) if metrics else {}
     rules = list(dict.fromkeys(point.name for point in classifier.points))
     chosen = classifier.point or (rules[0] if rules else None)
     return FindingEvidence(
-        predictions=believed,
+        predictions=predictions,
         answers=None if answers.multilabel else answers,
-        scores=_overall(metrics, believed, answers, settings),
+        scores=_overall(metrics, predictions, answers, settings),
         baselines=baselines,
         differences=compared,
-        by_finding=_by_finding(believed, settings),
-        at_points=operating_scores(classifier.points, believed, **settings),
-        subgroups=subgroup_table(believed, [p for p in classifier.points if p.name == chosen], **settings),
+        by_finding=_by_finding(predictions, settings),
+        at_points=operating_scores(classifier.points, predictions, **settings),
+        subgroups=subgroup_table(predictions, [p for p in classifier.points if p.name == chosen], **settings),
         gallery=pictures,
     )
 
@@ -107,7 +107,7 @@ def _collection(metrics: Mapping[str, Metric]) -> MetricCollection:
 
 
 def _answers(
-    classifier: ImageClassifier, believed: FindingPredictions, items: ImageItems, probabilities: NDArray[np.float64]
+    classifier: ImageClassifier, predictions: FindingPredictions, items: ImageItems, probabilities: NDArray[np.float64]
 ) -> Predictions:
     """One label a row, or a flag for each finding, as metrics are given them."""
     return Predictions(
@@ -115,10 +115,10 @@ def _answers(
         target=items.targets,
         probabilities=probabilities,
         predicted=classifier.decide(probabilities),
-        files=believed.files,
-        lines=believed.lines,
-        texts=believed.images,
-        groups=believed.groups,
+        files=predictions.files,
+        lines=predictions.lines,
+        texts=predictions.images,
+        groups=predictions.groups,
     )
 
 
@@ -131,9 +131,9 @@ def _commonest(train_targets: NDArray[np.int64], answers: Predictions) -> Predic
 
 
 def _overall(
-    metrics: Mapping[str, Metric], believed: FindingPredictions, answers: Predictions, settings: dict[str, Any]
+    metrics: Mapping[str, Metric], predictions: FindingPredictions, answers: Predictions, settings: dict[str, Any]
 ) -> list[Score]:
-    scores = [score for score in mean_ranking_scores(believed, **settings) if score.name not in metrics]
+    scores = [score for score in mean_ranking_scores(predictions, **settings) if score.name not in metrics]
     if metrics:
         scores += score_predictions(_collection(metrics), answers, **settings)
     if not answers.multilabel and len(answers) and "calibration_error" not in metrics:
@@ -142,13 +142,13 @@ def _overall(
     return scores
 
 
-def _by_finding(believed: FindingPredictions, settings: dict[str, Any]) -> dict[str, list[Score]]:
+def _by_finding(predictions: FindingPredictions, settings: dict[str, Any]) -> dict[str, list[Score]]:
     fewer = {**settings, "resamples": min(settings["resamples"], _RESAMPLES_OF_CALIBRATION)}
     return {
         finding: [
             *scores,
-            finding_calibration_score(believed, finding, **fewer),
-            finding_brier_score(believed, finding, **fewer),
+            finding_calibration_score(predictions, finding, **fewer),
+            finding_brier_score(predictions, finding, **fewer),
         ]
-        for finding, scores in ranking_scores(believed, **settings).items()
+        for finding, scores in ranking_scores(predictions, **settings).items()
     }

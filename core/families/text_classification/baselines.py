@@ -10,7 +10,7 @@ import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
-from tunebook.models.linear import believed, chosen, fitted, save_linear, text_features
+from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.measure import measure
@@ -110,7 +110,7 @@ def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: Ru
 
     def answered(strength: float, split: str) -> tuple[Predictions, Any]:
         model = fitted(train, target, strength)
-        found = believed(model, held_out[split], labels, int(target[0]))
+        found = probabilities_of(model, held_out[split], labels, int(target[0]))
         like = _unanswered(prepared, split)
         return replace(like, probabilities=found, predicted=found.argmax(1).astype(np.int64)), model
 

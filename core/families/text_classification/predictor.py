@@ -66,8 +66,8 @@ class TextClassifier:
             pairs = part.column(PAIR).to_pylist() if self.paired else None
             probabilities, predicted = self.predict(texts, device, advance, pairs)
             asked = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
-            for said, believed, answer in zip(asked, probabilities, predicted, strict=True):
-                told = [*said, self.labels[answer], *map(float, believed)]
+            for said, row, answer in zip(asked, probabilities, predicted, strict=True):
+                told = [*said, self.labels[answer], *map(float, row)]
                 yield dict(zip(self.columns, told, strict=True))
 
     def predict(

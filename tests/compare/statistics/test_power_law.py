@@ -9,7 +9,7 @@ import pytest
 
 from tunebook.compare.statistics.label_budget import LabelBudget, label_budget, noise_of_test_rows
 from tunebook.compare.statistics.points import best_of, point_of
-from tunebook.compare.statistics.power_law import draw_noise, fit_power_laws, tamed
+from tunebook.compare.statistics.power_law import draw_noise, fit_power_laws, winsorized
 from tunebook.statistics.intervals import Score
 
 ROWS = [100, 250, 500, 1000]
@@ -102,7 +102,7 @@ def test_a_run_that_did_not_learn_is_pulled_in_and_told() -> None:
     found = budget(scores)
     assert "1 run lies far off" in found.words and "far off" not in clean.words
     assert found.curve[-1] == pytest.approx(clean.curve[-1], abs=0.02)
-    moved, count = tamed(ROWS, scores)
+    moved, count = winsorized(ROWS, scores)
     assert count == 1 and moved[1][0] > 0.7
 
 

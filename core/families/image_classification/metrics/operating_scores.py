@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
-from tunebook.statistics.draws import counted, group_numbers, row_draws, wider
+from tunebook.statistics.draws import counted, group_numbers, row_draws, union
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
 
@@ -121,4 +121,4 @@ def _with_wilson(share: Share, drawn: NDArray[np.float64], groups: NDArray[Any],
         return UNDEFINED
     value, known = int(share[0].sum()) / n, drawn[~np.isnan(drawn)]
     rows = counted(share[1], groups, alike=bool(len(known) == 0 or known.min() == known.max()))
-    return wider(percentile(drawn, confidence), wilson(value * rows, rows, confidence))
+    return union(percentile(drawn, confidence), wilson(value * rows, rows, confidence))

@@ -44,14 +44,14 @@ def finding_reliability(
 
     Intervals are Wilson's, or from resampled groups where there are any.
     """
-    present, believed = _column(predictions, finding)
-    number = np.minimum((believed * bins).astype(np.int64), bins - 1)
+    present, probabilities = _column(predictions, finding)
+    number = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     inside = [number == i for i in range(bins)]
     shares = [(rows & (present == 1), rows) for rows in inside]
     intervals = share_intervals(shares, predictions.groups, confidence, resamples, seed)
     table = []
     for i, (rows, (low, high)) in enumerate(zip(inside, intervals, strict=True)):
-        mean, share = (float(each[rows].mean()) if rows.any() else float("nan") for each in (believed, present))
+        mean, share = (float(each[rows].mean()) if rows.any() else float("nan") for each in (probabilities, present))
         table.append(FindingBin(i / bins, (i + 1) / bins, int(rows.sum()), mean, share, low, high))
     return table
 
@@ -69,10 +69,10 @@ def finding_calibration_score(
     Resampling pushes a sum of absolute gaps up; the basic bootstrap interval (Davison & Hinkley, 1997, section
     5.2), which mirrors the resamples at the observed value, pushes it back down.
     """
-    present, believed = _column(predictions, finding)
-    value = expected_calibration_error(believed, present == 1, bins)
+    present, probabilities = _column(predictions, finding)
+    value = expected_calibration_error(probabilities, present == 1, bins)
     low, high = bootstrap_rows(
-        lambda rows: expected_calibration_error(believed[rows], present[rows] == 1, bins),
+        lambda rows: expected_calibration_error(probabilities[rows], present[rows] == 1, bins),
         len(predictions),
         resamples,
         confidence,
@@ -91,8 +91,8 @@ def finding_brier_score(
     seed: int = 0,
 ) -> Score:
     """Mean squared difference of a finding's probability from 1 where it is there and 0 where not (Brier, 1950)."""
-    present, believed = _column(predictions, finding)
-    squares = (believed - present) ** 2
+    present, probabilities = _column(predictions, finding)
+    squares = (probabilities - present) ** 2
     interval = bootstrap_rows(
         lambda rows: float(squares[rows].mean()), len(squares), resamples, confidence, seed, predictions.groups
     )

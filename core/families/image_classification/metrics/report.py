@@ -29,7 +29,7 @@ class FindingEvidence:
     """All that was measured of an image classifier on some rows.
 
     Attributes:
-        predictions: What it believed of each finding.
+        predictions: Its probabilities of each finding.
         answers: Its one answer a row; None where a row may have several findings.
         scores: Of the model as a whole.
         baselines: Baseline -> its scores.

@@ -97,11 +97,11 @@ def _slope(logits: NDArray[np.float64], hits: NDArray[np.float64], inverse: floa
     """Derivative of the summed negative log-likelihood with respect to 1 / temperature."""
     sharp = logits * inverse
     if multilabel:
-        believed = 0.5 + 0.5 * np.tanh(sharp / 2)
+        probabilities = 0.5 + 0.5 * np.tanh(sharp / 2)
     else:
         raised = np.exp(sharp - sharp.max(1, keepdims=True))
-        believed = raised / raised.sum(1, keepdims=True)
-    return float(((believed - hits) * logits).sum())
+        probabilities = raised / raised.sum(1, keepdims=True)
+    return float(((probabilities - hits) * logits).sum())
 
 
 def scaled(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

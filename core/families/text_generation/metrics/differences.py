@@ -11,7 +11,7 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.distinct import DistinctNgrams, jackknife_error
 from tunebook.families.text_generation.metrics.measures import measures
 from tunebook.statistics.differences import Difference, judged
-from tunebook.statistics.paired import ROUNDING, coins
+from tunebook.statistics.paired import ROUNDING, random_swaps
 from tunebook.statistics.sums import RowSums
 from tunebook.statistics.sums_difference import sums_difference
 
@@ -59,7 +59,7 @@ def _distinct_difference(
     if not np.isnan(value + error):
         both = _side_by_side(one, other)
         swapped = []
-        for swaps in coins(size, resamples, seed, cells=len(both.ngrams)):
+        for swaps in random_swaps(size, resamples, seed, cells=len(both.ngrams)):
             taken = np.concatenate([swaps == 0, swaps == 1], axis=1)
             swapped.append(both.share(taken) - both.share(~taken))
         p_value = _share_as_large(np.concatenate(swapped), value)
