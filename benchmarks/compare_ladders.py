@@ -86,14 +86,19 @@ def pneumonia(options: argparse.Namespace) -> list[str]:
 def briefs(options: argparse.Namespace) -> list[str]:
     """Restaurants described by people."""
     parts = _given(options.data / "e2e", ".csv", ("train_full", "valid", "test"), some_briefs, options.work, tests=200)
-    shape = ["recipe.brief=mr", "recipe.copy=ref", "recipe.max_new_tokens=64", "evaluation.answers=200"]
+    shape = [
+        "recipe.brief=mr",
+        "recipe.target_column=ref",
+        "recipe.max_new_tokens=64",
+        "evaluation.max_generations=200",
+    ]
     return ["recipe=marketing_copy", *parts, *shape, "data.leaks=drop", "trainer.max_epochs=3"]
 
 
 def dialogues(options: argparse.Namespace) -> list[str]:
     """Customers and agents of services."""
     parts = _given(options.data / "sgd", ".jsonl", ("train", "valid", "test"), first_rows, options.work)
-    shape = ["recipe.max_new_tokens=48", "evaluation.answers=200", "trainer.max_epochs=2"]
+    shape = ["recipe.max_new_tokens=48", "evaluation.max_generations=200", "trainer.max_epochs=2"]
     return ["recipe=customer_chat", *parts, *shape, "data.leaks=drop"]
 
 

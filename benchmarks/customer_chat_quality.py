@@ -27,7 +27,6 @@ import numpy as np
 from tunebook.bundle.read import open_bundle
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
-from tunebook.families.brief_to_text.metrics.check import TooLong
 from tunebook.families.text_generation.batches_chat import scored_rows
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.data.encoded import encode_cached
@@ -37,7 +36,7 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.perplexity import perplexity
-from tunebook.families.text_generation.options import ConversationFormat
+from tunebook.families.text_generation.options import ConversationFormat, Overlength
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference
 
@@ -94,7 +93,7 @@ def losses(run: Path, data: Path, test_rows: int) -> np.ndarray:
             str(part(data / "sgd" / "test.jsonl", test_rows, run.parent)), "data.test", columns, log, split="test"
         )
         rows = ConversationContent().inspect(rows, log)
-        found = encode_cached(rows, writer.template, writer.max_length, TooLong.split_turns, run.parent / "cache")
+        found = encode_cached(rows, writer.template, writer.max_length, Overlength.split_turns, run.parent / "cache")
         items = PackedItems(found.ids, found.learnt, found.offsets, one_each(len(found)), found.sources)
         np.save(kept, scored_rows(items, *writer.losses(items), len(rows)))
     found_losses: np.ndarray = np.load(kept)

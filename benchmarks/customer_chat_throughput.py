@@ -187,30 +187,34 @@ def prepared(folder: Path) -> Any:
     """The run before its training, as `tunebook train recipe=customer_chat` makes it."""
     from tunebook.config.optim import OptimConfig
     from tunebook.config.schema import (
-        DataConfig,
         LoggerConfig,
         LoggerName,
-        ModelConfig,
         Precision,
         TrainConfig,
-        TrainerConfig,
     )
-    from tunebook.families.brief_to_text.metrics.check import TooLong
+    from tunebook.families.text_generation.options import (
+        ConversationData,
+        GenerationAdapt,
+        GenerationEvaluation,
+        GenerationModel,
+        GenerationTrainer,
+    )
     from tunebook.pipeline.prepare import prepare
 
     files: dict[str, Any] = {name: str(folder / f"{name}.jsonl") for name in ("train", "validation", "test")}
     config = TrainConfig(
         recipe={"name": "customer_chat"},
-        data=DataConfig(
+        data=ConversationData(
             **files,
             cache_dir=str(folder / "cache"),
             batch_size=BATCH,
             max_length=MAX_LENGTH,
-            too_long=TooLong.split_turns,
         ),
-        model=ModelConfig(name=str(folder / "model")),
+        model=GenerationModel(name=str(folder / "model")),
         optim=OptimConfig(lr=LR, weight_decay=DECAY, schedule="constant", warmup=0.0),
-        trainer=TrainerConfig(
+        adapt=GenerationAdapt(),
+        evaluation=GenerationEvaluation(),
+        trainer=GenerationTrainer(
             max_epochs=1, progress=False, precision=Precision.float32, gradient_clip=CLIP, checkpoint_every=10**6
         ),
         logger=LoggerConfig(names=[LoggerName.csv]),

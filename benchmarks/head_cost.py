@@ -47,7 +47,6 @@ def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
     from tunebook.config.optim import OptimConfig
     from tunebook.config.schema import (
         AdaptConfig,
-        DataConfig,
         Leaks,
         LoggerConfig,
         LoggerName,
@@ -56,14 +55,16 @@ def prepared(model: str, data: Path, rows: int, folder: Path) -> Any:
         TrainConfig,
         TrainerConfig,
     )
+    from tunebook.families.text_classification.options import TextData, TextEvaluation
     from tunebook.pipeline.prepare import prepare
 
     files = write_rows(data, rows, folder)
     config = TrainConfig(
         recipe={"name": "review_sentiment"},
-        data=DataConfig(**files, cache_dir=str(folder / "cache"), leaks=Leaks.allow),
+        data=TextData(**files, cache_dir=str(folder / "cache"), leaks=Leaks.allow),
         model=ModelConfig(name=model),
         adapt=AdaptConfig(method=Method.head),
+        evaluation=TextEvaluation(),
         optim=OptimConfig(lr=2e-3, weight_decay=0.0),
         trainer=TrainerConfig(max_epochs=EPOCHS, progress=False),
         logger=LoggerConfig(names=[LoggerName.csv]),

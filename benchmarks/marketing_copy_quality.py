@@ -8,7 +8,7 @@ the same architecture from scratch, through `tunebook train`, one epoch, greedy.
 copy of the nearest training brief, and what the LoRA authors published for GPT-2 medium. The same with GPT-2 medium:
 
     tunebook train recipe=marketing_copy data.train=train.csv data.validation=valid.csv data.test=test.csv \\
-        recipe.brief=mr recipe.copy=ref recipe.lowercase=true evaluation.answers=null \\
+        recipe.brief=mr recipe.target_column=ref recipe.lowercase=true evaluation.max_generations=null \\
         model.name=gpt2-medium model.chat_template=plain adapt=lora recipe.decoding=beam trainer.max_epochs=5
 
 Finished runs are not run again.
@@ -44,8 +44,8 @@ def train(system: str, options: argparse.Namespace) -> Path:
     e2e = options.data.resolve() / "e2e"
     words = ["train", "recipe=marketing_copy", f"adapt={'none' if system == 'before' else system}"]
     words += [f"data.train={e2e / 'train_full.csv'}", f"data.validation={e2e / 'valid.csv'}"]
-    words += [f"data.test={e2e / 'test.csv'}", "recipe.brief=mr", "recipe.copy=ref", "recipe.lowercase=true"]
-    words += ["recipe.max_new_tokens=96", "evaluation.answers=null", "evaluation.zero_shot=false"]
+    words += [f"data.test={e2e / 'test.csv'}", "recipe.brief=mr", "recipe.target_column=ref", "recipe.lowercase=true"]
+    words += ["recipe.max_new_tokens=96", "evaluation.max_generations=null", "evaluation.zero_shot=false"]
     words += [f"data.max_rows={options.rows}"] if options.rows else []
     words += ["trainer.max_epochs=1", f"seed={options.seed}", f"run_dir={folder}", "trainer.progress=false"]
     began = time.monotonic()

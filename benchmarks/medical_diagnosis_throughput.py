@@ -41,18 +41,17 @@ from torchvision.transforms import v2
 from tunebook.config.optim import OptimConfig
 from tunebook.config.schema import (
     AdaptConfig,
-    DataConfig,
     Leaks,
     LoggerConfig,
     LoggerName,
     Method,
-    ModelConfig,
     TrainConfig,
     TrainerConfig,
 )
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.image_classification.batches import pixel_data
+from tunebook.families.image_classification.options import ImageData, ImageModel
 from tunebook.families.image_classification.preprocessing import moved
 from tunebook.families.prepared import Prepared
 from tunebook.models.source import STARTERS
@@ -194,10 +193,10 @@ def plain_run(files: Files, size: int, model: torch.nn.Module, folder: Path, epo
 # Ours
 
 
-def configured(files: Files, size: int, model: ModelConfig, method: Method, cache: Path) -> TrainConfig:
+def configured(files: Files, size: int, model: ImageModel, method: Method, cache: Path) -> TrainConfig:
     """A run with everything as it is by default."""
     splits: dict[str, Any] = {split: str(files.folder / f"{split}.csv") for split in ("train", "validation", "test")}
-    data = DataConfig(**splits, cache_dir=str(cache), batch_size=BATCH, leaks=Leaks.allow, near_duplicate=0.993)
+    data = ImageData(**splits, cache_dir=str(cache), batch_size=BATCH, leaks=Leaks.allow, near_duplicate=0.993)
     return TrainConfig(
         recipe={"name": "medical_diagnosis", "size": size, "mean": [0.5], "std": [0.5]},
         data=data,
@@ -249,7 +248,7 @@ def batches(files: Files, size: int, turns: int, work: Path) -> str:
 
     Our first epoch counts the checks of all rows: a fifth more files are decoded than the plain loop reads.
     """
-    config = configured(files, size, ModelConfig(name="starter_image"), Method.full, work / "cache")
+    config = configured(files, size, ImageModel(name="starter_image"), Method.full, work / "cache")
     ready = prepare(config, work / "rejects.jsonl")
     data, plain = pixel_data(ready.encoded, config), plain_loader(files, "train", size)
     loader, finish = data.loader("train", shuffle=True), ready.encoded.tokenizer
@@ -287,7 +286,7 @@ def runs(files: Files, size: int, model: str, turns: int, work: Path) -> str:
     for turn in range(turns):
         folder = work / f"run_{turn}"
         (folder / "checkpoints").mkdir(parents=True)
-        config = configured(files, size, ModelConfig(name=model), method, folder / "cache")
+        config = configured(files, size, ImageModel(name=model), method, folder / "cache")
         torch.manual_seed(turn)
         start = time.process_time()
         ready = prepare(config, folder / "rejects.jsonl")
@@ -310,7 +309,7 @@ def head(files: Files, size: int, model: str, turns: int, work: Path) -> str:
     for turn in range(turns):
         folder = work / f"head_{turn}"
         (folder / "checkpoints").mkdir(parents=True)
-        given = ModelConfig(name=model, weights=str(weights))
+        given = ImageModel(name=model, weights=str(weights))
         config = configured(files, size, given, Method.head, folder / "cache")
         config = replace(config, trainer=replace(config.trainer, max_epochs=HEAD_EPOCHS))
         ready = prepare(config, folder / "rejects.jsonl")

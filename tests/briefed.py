@@ -30,7 +30,7 @@ QUICK = [
     "logger=csv",
 ]
 TOKENS = 12
-BRIEF = ["trainer.max_steps=4", "evaluation.answers=10", f"recipe.max_new_tokens={TOKENS}"]
+BRIEF = ["trainer.max_steps=4", "evaluation.max_generations=10", f"recipe.max_new_tokens={TOKENS}"]
 THINGS = ["kettle", "lamp", "rug", "mug", "tent", "scarf", "chair", "clock"]
 PLACES = ["kitchen", "garden", "hall", "office"]
 

@@ -103,11 +103,9 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
 
 
 def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
-    import hydra
-
-    from tunebook.cli.sweep import table_of_runs, with_first_choices
-    from tunebook.config.command import Command, register_schemas
-    from tunebook.config.compose import explain, is_config_error
+    from tunebook.cli.sweep import with_first_choices
+    from tunebook.config.command import Command
+    from tunebook.config.compose import explain, is_config_error, old_name_in_file
     from tunebook.config.overrides import readable
     from tunebook.plugins import register_search_path
 
@@ -125,21 +123,37 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
         )
     overrides = [readable(a) for a in overrides]
     command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
-    register_schemas(command)
-    register_search_path(overrides, command.recipes)
+    register_search_path(command.overrides, command.recipes)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *with_first_choices(command, flags), *flags]
     try:
-        with table_of_runs() as records:
-
-            def task(config: Any) -> float | None:
-                return _run_task(command, config, records)
-
-            hydra.main(config_path="pkg://tunebook.conf", config_name=verb, version_base="1.3")(task)()
+        try:
+            _with_hydra(command)
+        except Exception as error:
+            if not (is_config_error(error) and old_name_in_file(error, command)):
+                raise
+            command = replace(command, old_names=True)
+            _with_hydra(command)
     except Exception as error:
         if is_config_error(error):
             raise explain(error, command) from error
         raise
+
+
+def _with_hydra(command: Command) -> None:
+    """Let Hydra compose, and run the task."""
+    import hydra
+
+    from tunebook.cli.sweep import table_of_runs
+    from tunebook.config.command import register_schemas
+
+    register_schemas(command)
+    with table_of_runs() as records:
+
+        def task(config: Any) -> float | None:
+            return _run_task(command, config, records)
+
+        hydra.main(config_path="pkg://tunebook.conf", config_name=command.verb, version_base="1.3")(task)()
 
 
 def _bundle_recipe(overrides: Sequence[str]) -> str | None:

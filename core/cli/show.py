@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tunebook.config.command import BASES, Command, register_schemas
-from tunebook.config.families import known_keys, nested, own_nodes
-from tunebook.config.own import family_of
+from tunebook.config.families import known_keys, nested, of_family, own_nodes
+from tunebook.config.own import family_of, own_config
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers, unknown_recipe
 from tunebook.plugins.families import all_options
@@ -159,15 +159,15 @@ def print_recipe(arguments: Sequence[str]) -> None:
     command = Command.of("train", [f"recipe={name}"], known)
     if command.family is None:  # neither its page nor its source says so
         command = replace(command, family=family_of(name))
-    defaults = _composed_defaults(command)
+    schema = of_family(command.base, family_of(name).options)
+    defaults = _composed_defaults(command, schema)
     options = [
-        Option(o.key, o.type, defaults.get(o.key, o.default), o.help)
-        for o in schema_options(command.schema, skip=("recipe",))
+        Option(o.key, o.type, defaults.get(o.key, o.default), o.help) for o in schema_options(schema, skip=("recipe",))
     ]
     _print_options("options of its runs, with this recipe's defaults", options)
 
 
-def _composed_defaults(command: Command) -> dict[str, str]:
+def _composed_defaults(command: Command, schema: type) -> dict[str, str]:
     """The value of every key once the recipe's YAML has spoken."""
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
@@ -179,13 +179,14 @@ def _composed_defaults(command: Command) -> dict[str, str]:
     register_search_path(command.overrides)
     try:
         with initialize_config_module("tunebook.conf", version_base="1.3"):
-            config = compose("train", overrides=list(command.overrides))
+            composed = compose("train", overrides=list(command.overrides))
     except Exception as error:
         if is_config_error(error):
             raise explain(error, command) from error
         raise
+    config = own_config(composed, command.chosen[0], family_of(command.chosen[0]))
     values = {}
-    for key in known_keys(command.schema):
+    for key in known_keys(schema):
         if key == "data.cache_dir" or key.startswith("recipe"):
             continue
         if key == "run_dir":  # it has the time in it

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tunebook.config.compare import CompareConfig, RungConfig
 from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.families import of_all, of_family, structured
+from tunebook.config.families import known_keys, of_all, of_family, structured
+from tunebook.config.renamed import RENAMED, renamed_override, says_old_name
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.family import Family
 from tunebook.families.options import FamilyOptions
 from tunebook.plugins.families import all_options, families_with, family_name, load_family
 from tunebook.plugins.find import Found, find_recipes
+from tunebook.plugins.listed import listed_options
 from tunebook.plugins.search_path import chosen_recipes
 
 BASES: dict[str, type] = {
@@ -37,6 +39,7 @@ class Command:
         recipes: All recipes there are.
         chosen: Names of the recipes that it is about: several in a sweep, none where a file may choose.
         family: That of the chosen recipes; None where they have none in common, or none is chosen.
+        old_names: Whether a page may have a key by the name that it had before.
     """
 
     verb: str
@@ -44,6 +47,7 @@ class Command:
     recipes: Mapping[str, Found]
     chosen: tuple[str, ...] = ()
     family: Family[Any] | None = None
+    old_names: bool = False
 
     @classmethod
     def of(
@@ -68,12 +72,29 @@ class Command:
         chosen = (bundle_recipe,) if bundle_recipe else tuple(chosen_recipes(overrides))
         families = {family_name(known[name]) if name in known else None for name in chosen}
         name = families.pop() if len(families) == 1 else None
-        return cls(verb, tuple(overrides), known, chosen, load_family(name) if name else None)
+        family = load_family(name) if name else None
+        old = any(says_old_name(_page(known[name])) for name in chosen if name in known)
+        command = cls(verb, tuple(overrides), known, chosen, family, old)
+        if not any(key in o for o in overrides for names in RENAMED.items() for key in names):
+            return command
+        keys = {*known_keys(command.schema), *command.recipe_keys()} - ({*RENAMED} if command.any_family else set())
+        listed = {f"recipe.{key}" for name in chosen if name in known for key in listed_options(known[name])}
+        return replace(command, overrides=tuple(renamed_override(o, keys, listed) for o in overrides))
 
     @property
     def options(self) -> FamilyOptions | None:
         """The options of the family."""
         return self.family.options if self.family else None
+
+    @property
+    def any_family(self) -> bool:
+        """Whether its config takes keys of families, or names, that it turns out not to have."""
+        return self.options is None or self.old_names
+
+    def recipe_keys(self) -> Iterator[str]:
+        """The options that recipes of its family have, of every family where it is not known which one is meant."""
+        for options in [self.options] if self.options else all_options().values():
+            yield from (f"recipe.{option.name}" for option in fields(options.recipe))
 
     @property
     def base(self) -> type:
@@ -85,11 +106,13 @@ class Command:
         """The typed config that is composed; of all families where it is not known which one is meant."""
         if self.verb == "rung":
             return self.base
-        return of_family(self.base, self.options) if self.options else of_all(self.base, tuple(all_options().values()))
+        if self.options and not self.old_names:
+            return of_family(self.base, self.options)
+        return of_all(self.base, (self.options,) if self.options else tuple(all_options().values()))
 
     def no_effect(self, key: str) -> UserError | None:
         """The error for a key that other families have; None for one that no family has, or its own."""
-        others = families_with(key, self.verb == "evaluate")
+        others = families_with(RENAMED.get(key, key), self.verb == "evaluate")
         if not others or (self.family and self.family.name in others):
             return None
         return UserError(
@@ -110,6 +133,13 @@ def register_schemas(*commands: Command) -> None:
     for command in commands or [Command(verb, (), {}) for verb in BASES if verb != "check"]:
         name = "train" if command.verb == "check" else command.verb
         ConfigStore.instance().store(name=f"base_{name}", node=structured(command.schema))
+
+
+def _page(found: Found) -> str:
+    try:
+        return found.yaml.read_text(encoding="utf-8") if found.yaml else ""
+    except (OSError, ValueError):
+        return ""  # which is told where the page is looked at
 
 
 def _listed(names: Sequence[str]) -> str:

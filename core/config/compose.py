@@ -11,6 +11,7 @@ from tunebook.config.command import Command
 from tunebook.config.families import known_keys, nested
 from tunebook.config.literals import checked, without_literals
 from tunebook.config.overrides import ELSEWHERE, in_words, typed_value, value_hint
+from tunebook.config.renamed import RENAMED, renamed_keys
 from tunebook.errors import UserError
 from tunebook.plugins import Found, find_recipes, unknown_recipe
 from tunebook.plugins.listed import listed_options
@@ -47,7 +48,9 @@ def unknown_key(key: str, command: Command) -> UserError:
     if command.options and (elsewhere := command.no_effect(key)):
         return elsewhere
     groups = [] if command.verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
-    near = _nearest(key, [*known_keys(command.schema), *_recipe_keys(command), *groups])
+    near = _nearest(
+        key, [*(key for key in known_keys(command.schema) if key not in RENAMED), *_recipe_keys(command), *groups]
+    )
     hint = f"did you mean {near}? " if near else ""
     return UserError(
         f"There is no config key '{key}'.",
@@ -216,6 +219,11 @@ def _differences(node: Any, schema: type, prefix: str = "") -> Iterator[tuple[st
             yield from _differences(node[name], inner, f"{prefix}{name}.")
 
 
+def old_name_in_file(error: Exception, command: Command) -> bool:
+    """Whether a file sets a key by the name that it had before; what was typed has its new name already."""
+    return not command.any_family and any(re.search(rf"full_key: {re.escape(old)}\b", str(error)) for old in RENAMED)
+
+
 def is_config_error(error: Exception) -> bool:
     """Whether an exception comes from composing a config and not from our own code."""
     from hydra.errors import HydraException
@@ -260,7 +268,9 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(without_literals(config_class)), _text_keys(options))
+        schema = OmegaConf.structured(without_literals(config_class))
+        usual: Any = OmegaConf.to_container(schema, enum_to_str=True)
+        merged = OmegaConf.merge(schema, renamed_keys("recipe", _text_keys(options), usual.keys(), usual))
         return checked(OmegaConf.to_object(merged), config_class)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")

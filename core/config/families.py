@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.renamed import RENAMED, renamed_keys
 
 if TYPE_CHECKING:
     from tunebook.families.options import FamilyOptions
@@ -53,14 +54,16 @@ def of_family(base: type, options: FamilyOptions) -> type:
 def of_all(base: type, families: tuple[FamilyOptions, ...]) -> type:
     """A config that takes the options of every family, while it is not known which one is meant.
 
-    What is not the same in all of them is of any type and has no value, so that it shows whether one was set.
+    What is not the same in all of them is of any type and has no value, so that it shows whether one was set. Keys
+    that were renamed are there by both names.
     """
     nodes = {}
     for name, shared in get_type_hints(base).items():
         own = [own_nodes(base, options).get(name) for options in families]
         more = sorted({key for kind in own if kind for key in _other_keys(kind, shared)})
+        before = [old.partition(".")[2] for old, new in RENAMED.items() if new in {f"{name}.{key}" for key in more}]
         if more:
-            extra = [(key, Any, field_of(default=MISSING)) for key in more]
+            extra = [(key, Any, field_of(default=MISSING)) for key in dict.fromkeys([*more, *before])]
             nodes[name] = _made_like(shared, extra)
     return _with_nodes(base, nodes)
 
@@ -99,9 +102,10 @@ def structured(schema: type) -> DictConfig:
 
 
 def set_elsewhere(config: DictConfig, schema: type) -> Iterator[str]:
-    """Keys that are set in a config of all families and that one family lacks."""
+    """Keys that are set in a config of all families and that one family lacks, by any name."""
     for node, kind in _inner(schema):
         known = {option.name for option in fields(kind)}
+        known |= {old.partition(".")[2] for old, new in RENAMED.items() if new in {f"{node}.{key}" for key in known}}
         yield from (f"{node}.{key}" for key in config[node] if key not in known and _is_set(config[node], key))
 
 
@@ -109,8 +113,9 @@ def narrowed(config: DictConfig, schema: type) -> DictConfig:
     """A config of all families as that of one; what is set in it and the family lacks is no part of it."""
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for node, kind in _inner(schema):
+        given = {key: value for key, value in plain[node].items() if _is_set(config[node], key)}
         known = {option.name for option in fields(kind)}
-        plain[node] = {key: value for key, value in plain[node].items() if key in known and _is_set(config[node], key)}
+        plain[node] = {key: value for key, value in renamed_keys(node, given, known).items() if key in known}
     made = OmegaConf.merge(structured(schema), plain)
     OmegaConf.copy_cache(config, made)  # ${now:} is the same moment in both
     assert isinstance(made, DictConfig)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from tunebook.config.command import BASES, Command
 from tunebook.config.compose import unknown_key
 from tunebook.config.families import narrowed, of_family, own_nodes, set_elsewhere
+from tunebook.config.renamed import RENAMED, renamed_keys
 from tunebook.config.schema import TrainConfig
 from tunebook.families.family import Family
 from tunebook.plugins import find_recipes, load_recipe_class
@@ -64,10 +65,16 @@ def stored_config(loaded: DictConfig) -> DictConfig:
             usual.setdefault(key, []).append(value)
         known = {option.name for option in fields(kind)}
         if isinstance(values := plain.get(node), dict):
-            plain[node] = {k: v for k, v in values.items() if k in known or v not in usual.get(k, [])}
+            kept = renamed_keys(node, values, known)
+            plain[node] = {k: v for k, v in kept.items() if k in known or v not in usual.get(_new(node, k), [])}
     made = OmegaConf.merge(OmegaConf.structured(schema), plain)
     assert isinstance(made, DictConfig)
     return made
+
+
+def _new(node: str, key: str) -> str:
+    """What a key is called now."""
+    return RENAMED.get(f"{node}.{key}", f"{node}.{key}").partition(".")[2]
 
 
 def _defaults(node: str) -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,7 @@ class TextDataConfig(DataConfig):
     """Column with a second text that is read together with the first, such as an aspect or a question."""
     max_length: int | None = None
     """Longest text in tokens (default: what the model takes, at most 512)."""
-    too_long: Overlength = Overlength.truncate
+    overlength: Overlength = Overlength.truncate
     """Texts over max_length: truncate (counted and shown), reject or error."""
     group_by_length: bool = True
     """Put texts of like length into one batch, so that little of it is padding."""

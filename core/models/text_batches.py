@@ -23,7 +23,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.models.source import ModelSource
 from tunebook.models.text import tokenizer_key
-from tunebook.models.tokens import TokenRows, apply_too_long, tokenize_cached
+from tunebook.models.tokens import TokenRows, apply_overlength, tokenize_cached
 
 SPLITS = ("train", "validation", "test")
 Item = tuple[np.ndarray, "int | float", int] | tuple[np.ndarray, "int | float", int, np.ndarray]
@@ -119,8 +119,8 @@ def encode_splits(
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
-        facts[f"{name} texts over {max_length} tokens"] = _told(tokens, max_length, options.too_long)
-        kept = apply_too_long(part, tokens, options.too_long, max_length, rejects)
+        facts[f"{name} texts over {max_length} tokens"] = _told(tokens, max_length, options.overlength)
+        kept = apply_overlength(part, tokens, options.overlength, max_length, rejects)
         if len(kept) < len(part):
             part = part.take(kept)
             tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))

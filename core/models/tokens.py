@@ -174,7 +174,7 @@ def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
             raise
 
 
-def apply_too_long(
+def apply_overlength(
     rows: Rows, tokens: TokenRows, policy: Overlength, max_length: int, rejects: RejectLog
 ) -> np.ndarray:
     """Decide about texts over the length: indices of the rows that stay, ``[kept]``.
@@ -190,7 +190,7 @@ def apply_too_long(
             f"{tokens.full_lengths[worst]}.",
             code="data.too-long",
             where=rows.where(worst),
-            fix="data.too_long=truncate cuts them (and counts them), data.too_long=reject drops them, "
+            fix="data.overlength=truncate cuts them (and counts them), data.overlength=reject drops them, "
             "data.max_length=... allows more",
         )
     if policy is Overlength.reject:

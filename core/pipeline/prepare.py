@@ -149,7 +149,7 @@ _RANGES = {
     "trainer.threads": (1, _UP),
     "evaluation.confidence": (0.5, 0.9999),
     "evaluation.resamples": (10, _UP),
-    "evaluation.answers": (1, _UP),
+    "evaluation.max_generations": (1, _UP),
 }
 
 

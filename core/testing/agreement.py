@@ -143,7 +143,7 @@ def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[
     answers = [row["answer"] for row in rows]
     references = [json.loads(r["reference"]) if r["reference"][:1] == "[" else [r["reference"]] for r in rows]
     streams: Any = list(zip_longest(*references))
-    bleu = BLEU(lowercase=options.lowercase, tokenize=options.tokenize, force=True)
+    bleu = BLEU(lowercase=options.lowercase, tokenize=options.bleu_tokenizer, force=True)
     pairs = list(zip(answers, references, strict=True))
     again = {
         "bleu": bleu.corpus_score(answers, streams).score,

@@ -25,7 +25,7 @@ _SMALL = (
     *("trainer.early_stop=null", "trainer.progress=false", "data.batch_size=4", "data.num_workers=0"),
     *("evaluation.resamples=20", "logger=csv"),
 )
-_SMALL_OF_FAMILY = {"zero_shot": "false", "answers": "4"}
+_SMALL_OF_FAMILY = {"zero_shot": "false", "max_generations": "4"}
 """What makes a run small where its family has such an option of ``evaluation``."""
 
 
@@ -91,10 +91,10 @@ def compose_config(overrides: Sequence[str]) -> Any:
     overrides = [readable(override) for override in overrides]
     command = Command.of("train", overrides)
     register_schemas(command)
-    register_search_path(overrides, command.recipes)
+    register_search_path(command.overrides, command.recipes)
     try:
         with initialize_config_module("tunebook.conf", version_base="1.3"):
-            config = compose("train", overrides=["run_dir=run", *overrides])
+            config = compose("train", overrides=["run_dir=run", *command.overrides])
         check_keys(config, command)
         return config
     except Exception as error:

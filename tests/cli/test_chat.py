@@ -43,7 +43,12 @@ QUESTIONS = ["Where is my parcel?", "It is order 80-4416."]
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of a run of two steps."""
-    small = ["trainer.max_epochs=1", "trainer.max_steps=2", "evaluation.answers=2", "evaluation.zero_shot=false"]
+    small = [
+        "trainer.max_epochs=1",
+        "trainer.max_steps=2",
+        "evaluation.max_generations=2",
+        "evaluation.zero_shot=false",
+    ]
     return chatted(tmp_path_factory.mktemp("chat"), *small).bundle
 
 

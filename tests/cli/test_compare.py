@@ -273,7 +273,7 @@ def test_conversations_by_what_needs_no_model_and_the_model_before_tuning(tmp_pa
 
 
 def test_briefs_with_few_shots(tmp_path: Path, tunebook: Tunebook) -> None:
-    usual = ["recipe=marketing_copy", "recipe.max_new_tokens=6", "evaluation.answers=20", *QUICK, *ONCE]
+    usual = ["recipe=marketing_copy", "recipe.max_new_tokens=6", "evaluation.max_generations=20", *QUICK, *ONCE]
     ended = tunebook("compare", *usual, "compare.rungs=[majority,few_shot]", "compare.shots=[4]")
     assert ended.returncode == 0, ended.stderr
     found = read(tmp_path / "work" / "out")

@@ -33,10 +33,10 @@ RECIPES = {
 # By hand from what each family's code reads, not from the options that are to be tested.
 OWN = {
     "text_classification": {
-        *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.too_long"),
+        *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength"),
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
     },
-    "text_regression": {"data.text", "data.label", "data.max_length", "data.too_long", "data.group_by_length"},
+    "text_regression": {"data.text", "data.label", "data.max_length", "data.overlength", "data.group_by_length"},
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
         *("model.weights", "model.args"),
@@ -50,15 +50,15 @@ OWN = {
         ),
     },
     "text_generation": {
-        *("data.max_length", "data.too_long", "data.group_by_length", "data.pack", "data.format", "data.facts"),
+        *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "data.format", "data.facts"),
         *("model.chat_template", "adapt.quantize", "trainer.gradient_checkpointing"),
-        *("evaluation.answers", "evaluation.zero_shot"),
-        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.tokenize"),
+        *("evaluation.max_generations", "evaluation.zero_shot"),
+        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
     },
     "brief_to_text": {
-        *("data.max_length", "data.too_long", "data.group_by_length", "data.pack", "model.chat_template"),
-        *("adapt.quantize", "trainer.gradient_checkpointing", "evaluation.answers", "evaluation.zero_shot"),
-        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.tokenize"),
+        *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "model.chat_template"),
+        *("adapt.quantize", "trainer.gradient_checkpointing", "evaluation.max_generations", "evaluation.zero_shot"),
+        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
         *(
             f"recipe.{key}"
             for key in (
@@ -72,8 +72,8 @@ EVERY = sorted(set().union(*OWN.values()))
 NEW = {
     "text_classification": {"data.text", "data.label"},
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups"},
-    "text_generation": {"data.format", "data.facts", "evaluation.answers"},
-    "brief_to_text": {"evaluation.answers"},
+    "text_generation": {"data.format", "data.facts", "evaluation.max_generations"},
+    "brief_to_text": {"evaluation.max_generations"},
 }
 
 
@@ -141,7 +141,7 @@ def test_a_key_of_another_family_is_refused_and_an_own_one_accepted(recipe: str,
 
 @pytest.mark.parametrize("written", ["+{}=null", "++{}=1"])
 def test_a_plus_brings_no_key_of_another_family(written: str, clear: None):
-    for key in ("data.pack", "model.chat_template", "adapt.quantize", "evaluation.answers"):
+    for key in ("data.pack", "model.chat_template", "adapt.quantize", "evaluation.max_generations"):
         with pytest.raises(UserError, match=rf"{key} has no effect for recipe=medical_diagnosis"):
             composed(Command.of("check", ["recipe=medical_diagnosis", written.format(key)]))
 

@@ -15,7 +15,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.models.source import STARTERS, ModelSource
 from tunebook.models.text import load_tokenizer
-from tunebook.models.tokens import apply_too_long, tokenize, tokenize_cached
+from tunebook.models.tokens import apply_overlength, tokenize, tokenize_cached
 
 TEXTS = ["Snug, strong and warm.", "No.", "It ran out early, and the colours are faded; " * 4, "Naïve café ☕ 5/5"]
 
@@ -73,11 +73,11 @@ def test_a_damaged_cache_is_encoded_anew(tokenizer, rows, tmp_path):
 def test_texts_over_the_length_are_cut_rejected_or_refused(tokenizer, rows, tmp_path):
     tokens = tokenize(TEXTS, tokenizer, 20)
     log = RejectLog(tmp_path / "rejects.jsonl", 5)
-    assert apply_too_long(rows, tokens, Overlength.truncate, 20, log).tolist() == [0, 1, 2, 3]
+    assert apply_overlength(rows, tokens, Overlength.truncate, 20, log).tolist() == [0, 1, 2, 3]
     assert log.count == 0
-    assert apply_too_long(rows, tokens, Overlength.reject, 20, log).tolist() == [0, 1, 3]
+    assert apply_overlength(rows, tokens, Overlength.reject, 20, log).tolist() == [0, 1, 3]
     log.write()
     assert '"line": 4' in (tmp_path / "rejects.jsonl").read_text()
     with user_error("data.too-long", where="reviews.csv:4", match="1 of 4 rows texts are over 20 tokens") as caught:
-        apply_too_long(rows, tokens, Overlength.error, 20, log)
+        apply_overlength(rows, tokens, Overlength.error, 20, log)
     assert caught.value.where == "reviews.csv:4"

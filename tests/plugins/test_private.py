@@ -315,7 +315,7 @@ defaults:
   - /family/text_generation@recipe
   - _self_
 data:
-  too_long: split_turns
+  overlength: split_turns
 recipe:
   name: {name}
 """

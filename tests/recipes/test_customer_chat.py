@@ -27,7 +27,7 @@ from tunebook.run_folder import RunFolder
 
 SAMPLES = Path(__file__).parents[2] / "recipes/customer_chat/samples"
 TOKENS = 14
-BRIEF = ["trainer.max_steps=3", "recipe.max_new_tokens=4", "evaluation.answers=8", "data.max_length=96"]
+BRIEF = ["trainer.max_steps=3", "recipe.max_new_tokens=4", "evaluation.max_generations=8", "data.max_length=96"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The starter on the samples, for a few steps."""
     steps = ["trainer.max_steps=5", "trainer.validate_every=1.0", "data.group=customer"]
     return chatted(
-        tmp_path_factory.mktemp("samples"), *steps, "evaluation.answers=12", f"recipe.max_new_tokens={TOKENS}"
+        tmp_path_factory.mktemp("samples"), *steps, "evaluation.max_generations=12", f"recipe.max_new_tokens={TOKENS}"
     )
 
 
@@ -164,7 +164,7 @@ def test_nothing_can_be_run_by_opening_a_run_folder(run: RunFolder, lora: RunFol
 
 def test_the_report_shows_what_was_asked_and_written(run: RunFolder) -> None:
     report = run.report.read_text(encoding="utf-8")
-    for phrase in ("Perplexity", "BLEU", "chrF", "before tuning", "customer_chat", "evaluation.answers"):
+    for phrase in ("Perplexity", "BLEU", "chrF", "before tuning", "customer_chat", "evaluation.max_generations"):
         assert phrase in report, phrase
     assert not re.findall(r"(?:src|href)=[\"']?https?:", report), "it opens without a network"
 
@@ -342,7 +342,7 @@ def test_predict_says_which_conversation_waits_for_no_answer(run: RunFolder, tmp
 
 def test_evaluating_the_bundle_again_gives_the_same_numbers(run: RunFolder, tmp_path: Path) -> None:
     given = [f"bundle={run.path}", f"data.test={SAMPLES / 'test.jsonl'}", "data.group=customer"]
-    again = evaluated(tmp_path / "again", *given, "evaluation.resamples=50", "evaluation.answers=12")
+    again = evaluated(tmp_path / "again", *given, "evaluation.resamples=50", "evaluation.max_generations=12")
     told, before = metrics(again)["test"], metrics(run)["test"]
     assert told["perplexity"]["value"] == pytest.approx(before["perplexity"]["value"], rel=1e-6)
     for name in ("bleu", "chrf", "rouge_l", "fact_recall"):
@@ -358,7 +358,7 @@ def test_a_score_on_training_rows_is_refused(run: RunFolder, tmp_path: Path, tun
     assert "2 of 8 rows were already used in training or model selection" in done.stderr
     assert "mixed.jsonl:7, mixed.jsonl:8" in done.stderr
     assert not any((tmp_path / "work").iterdir())
-    dropped = [f"bundle={run.path}", f"data.test={file}", "data.leaks=drop", "evaluation.answers=6"]
+    dropped = [f"bundle={run.path}", f"data.test={file}", "data.leaks=drop", "evaluation.max_generations=6"]
     kept = evaluated(tmp_path / "kept", *dropped, "evaluation.resamples=50")
     by_hand, _ = perplexity_by_hand(run.bundle, [row["messages"] for row in new], run.bundle)
     assert metrics(kept)["test"]["perplexity"]["value"] == pytest.approx(by_hand, rel=1e-5)
@@ -376,7 +376,7 @@ def test_a_model_that_is_not_tuned_is_scored_as_it_is(tmp_path: Path, base: Path
     page = made.report.read_text(encoding="utf-8")
     assert ">untuned</th>" in page and ">tuned<" not in page
     assert evaluated(
-        tmp_path / "on-its-own", f"bundle={made.path}", f"data.test={rows}", "evaluation.answers=6"
+        tmp_path / "on-its-own", f"bundle={made.path}", f"data.test={rows}", "evaluation.max_generations=6"
     ).report.exists()
 
 
@@ -392,5 +392,5 @@ def test_a_model_from_scratch_has_none_of_the_old_weights(tmp_path: Path, base: 
 
 def test_answers_of_one_conversation_have_no_interval_and_end_no_run(tmp_path: Path, base: Path) -> None:
     rows = write_chats(tmp_path / "chats.jsonl", 40)
-    made = chatted(tmp_path, f"data.train={rows}", f"model.name={base}", *BRIEF, "evaluation.answers=1")
+    made = chatted(tmp_path, f"data.train={rows}", f"model.name={base}", *BRIEF, "evaluation.max_generations=1")
     assert metrics(made)["test"]["chrf"]["low"] is None and made.report.is_file()

@@ -35,7 +35,7 @@ from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
 SAMPLES = Path(__file__).parents[2] / "recipes/marketing_copy/samples"
 FIELDS = ("name", "audience", "features", "tone")
 KINDS = ("causal", "seq2seq")
-FEW = ["trainer.max_steps=2", "evaluation.answers=4", "recipe.max_new_tokens=4"]
+FEW = ["trainer.max_steps=2", "evaluation.max_generations=4", "recipe.max_new_tokens=4"]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, t5: Path) -> dict[str, RunFol
     folder = tmp_path_factory.mktemp("samples")
     more = {
         "causal": [],
-        "seq2seq": [f"model.name={t5}", "recipe.lowercase=true", "data.too_long=error", "optim.lr=0.03"],
+        "seq2seq": [f"model.name={t5}", "recipe.lowercase=true", "data.overlength=error", "optim.lr=0.03"],
     }
     return {kind: briefed(folder / kind, *BRIEF, *given) for kind, given in more.items()}
 
@@ -64,7 +64,7 @@ def brackets(tmp_path_factory: pytest.TempPathFactory, t5: Path) -> RunFolder:
     """Adapters beside an encoder-decoder, on rows that hold briefs as E2E does."""
     folder = tmp_path_factory.mktemp("brackets")
     rows = write_csv(folder / "e2e.csv", in_brackets(briefs(40)))
-    given = [f"data.train={rows}", "recipe.brief=mr", "recipe.copy=ref", f"model.name={t5}"]
+    given = [f"data.train={rows}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}"]
     return briefed(folder, *FEW, *given, "adapt=lora", "optim.lr=0.05", "optim.warmup=0")
 
 
@@ -401,7 +401,7 @@ def object_form(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 FORMS: dict[str, tuple[Any, list[str]]] = {
     "columns": (columns_form, ["recipe.fields=[name,features,price]"]),
     "bars": (barred_form, ["recipe.fields=[name,features,price]"]),
-    "object": (object_form, ["recipe.brief=text", "recipe.copy=copies"]),
+    "object": (object_form, ["recipe.brief=text", "recipe.target_column=copies"]),
 }
 
 
@@ -437,7 +437,7 @@ def test_all_rows_of_a_brief_stay_in_one_split_and_are_one_in_the_scores(
     tmp_path: Path, brackets: RunFolder, t5: Path
 ) -> None:
     file = write_csv(tmp_path / "e2e.csv", in_brackets(briefs(40)))
-    found = learnt(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.copy=ref", f"model.name={t5}")
+    found = learnt(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}")
     prompts = {split: {prompt for prompt, _ in both} for split, both in found.items()}
     assert len(set.union(*prompts.values())) == 40 == sum(map(len, prompts.values()))
     assert sum(map(len, found.values())) == 60
@@ -623,8 +623,7 @@ def test_candidates_of_beams_are_the_best_beams(tmp_path: Path, t5: Path, capsys
         (["recipe.limits={tweet: {letters: 3}}"], "config.wrong-type", "recipe.limits="),
         (["recipe.limits={tweet: {max_words: many}}"], "config.wrong-type", "recipe.limits="),
         (["recipe.limits=short"], "config.wrong-type", "recipe.limits="),
-        (["data.too_long=split_turns"], "config.no-effect", "learned as a whole"),
-        (["data.too_long=truncate"], "config.no-effect", "learned as a whole"),
+        (["data.overlength=split_turns"], "config.no-effect", "learned as a whole"),
         (["data.facts=facts"], "config.no-effect", "data.facts"),
         (["data.format=messages"], "config.no-effect", "data.format"),
         (["data.text=body"], "config.no-effect", "data.text"),
@@ -678,7 +677,7 @@ def test_evaluating_the_bundle_again_gives_the_same_numbers(
     runs: dict[str, RunFolder], tmp_path: Path, kind: str
 ) -> None:
     run = runs[kind]
-    given = [f"bundle={run.path}", f"data.test={SAMPLES / 'test.jsonl'}", "evaluation.answers=10"]
+    given = [f"bundle={run.path}", f"data.test={SAMPLES / 'test.jsonl'}", "evaluation.max_generations=10"]
     again = evaluated(tmp_path / "again", *given, "evaluation.resamples=20")
     told, before = metrics(again)["test"], metrics(run)["test"]
     assert set(before) - set(told) == {"copied_8_grams", "copied_whole"} & set(before), "no training rows are at hand"

@@ -66,7 +66,7 @@ def run(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture(scope="module")
 def several(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """Two findings, either of which a picture may have; abstaining where it is not sure."""
-    points = "recipe.points={sure: abstain 0.9 0.9, screening: sensitivity 0.9}"
+    points = "recipe.operating_points={sure: abstain 0.9 0.9, screening: sensitivity 0.9}"
     folder = tmp_path_factory.mktemp("several")
     return diagnosed(folder, *given(patients), "recipe.findings=[blob,bright]", points, "trainer.max_epochs=2")
 
@@ -506,7 +506,7 @@ def test_several_findings_are_answered_in_words(several: RunFolder) -> None:
 
 
 def test_a_chosen_point_gives_the_answer(patients: Path, tmp_path: Path) -> None:
-    rules = "recipe.points={confirming: specificity 0.95, sure: abstain 0.95 0.95}"
+    rules = "recipe.operating_points={confirming: specificity 0.95, sure: abstain 0.95 0.95}"
     run = diagnosed(tmp_path, *given(patients), rules, "recipe.point=confirming", name="a")
     rows, points = read_table(run.predictions), {p["name"]: p for p in metrics(run)["operating_points"]}
     p = column(rows, "probability_ill")
@@ -629,8 +629,20 @@ def test_a_run_that_was_killed_ends_in_the_same_weights(patients: Path, tmp_path
 
 MISTAKES = {  # overrides, code, place, words that no other test looks at, fix
     "negative": (["recipe.negative=healthy"], "config.unknown-choice", "recipe.negative", "", "ill, normal"),
-    "point": (["recipe.points={}", "recipe.point=screening"], "config.unknown-choice", "recipe.point", "", ""),
-    "rule": (["recipe.points={screening: sensitive 0.9}"], "config.bad-rule", "recipe.points", "", "sensitivity"),
+    "point": (
+        ["recipe.operating_points={}", "recipe.point=screening"],
+        "config.unknown-choice",
+        "recipe.point",
+        "",
+        "",
+    ),
+    "rule": (
+        ["recipe.operating_points={screening: sensitive 0.9}"],
+        "config.bad-rule",
+        "recipe.operating_points",
+        "",
+        "sensitivity",
+    ),
     "size": (
         ["model.name=test_vit", "adapt=scratch", "recipe.size=37"],
         "model.wrong-size",

@@ -55,7 +55,7 @@ class Briefs:
         Raises:
             UserError: It cannot be told, or options are wrong that would else come up once the model is trained.
         """
-        check_whole(node_as(data, GenerationData).too_long)
+        check_whole(node_as(data, GenerationData).overlength)
         check_decoding(self.options)
         _ = self.checker, self.template
         samples = data.train is None and not self.options.brief

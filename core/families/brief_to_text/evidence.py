@@ -46,7 +46,7 @@ def copy_measures(
         copies = TrainingCopies(copy for texts in train.texts("copy") for copy in json.loads(texts))
         found |= {sums.name: sums for sums in (copies.share(first), copies.whole(first))}
     if any(len(each) > 1 for each in texts):
-        variety = [self_bleu(texts, options.lowercase, options.tokenize), candidate_distinct(texts, 2)]
+        variety = [self_bleu(texts, options.lowercase, options.bleu_tokenizer), candidate_distinct(texts, 2)]
         found |= {sums.name: sums for sums in variety}
     return {name: sums for name, sums in found.items() if sums.reason is None}
 

@@ -40,7 +40,7 @@ class BriefOptions(TextGenerationConfig):
     """Columns that make up a brief, in order (default: those of the sample rows; else `recipe.brief`)."""
     brief: str | None = None
     """Column that holds the whole brief: a JSON object, or `name[...], price[...]` (default: `mr` or `brief`)."""
-    copy: str = "copy"
+    target_column: str = "copy"
     """Column with the copy: a text, or a JSON list of several."""
     must_mention: str | None = "must_mention"
     """Column with what copy must say: a JSON list, or cut at ; (null: not read)."""
@@ -94,7 +94,7 @@ def check_decoding(options: BriefOptions) -> None:
 class BriefData(GenerationData):
     """Rows that hold briefs with their copies."""
 
-    too_long: Overlength = Overlength.reject
+    overlength: Overlength = Overlength.reject
     """Briefs whose prompt and copy are over max_length: reject or error; neither is ever cut."""
 
 

@@ -34,7 +34,7 @@ def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequenc
     constraints = Constraints(
         options.must_mention, options.must_avoid, options.channel, options.max_characters, options.max_words
     )
-    return brief_form(options.fields or samples, options.brief, options.copy, constraints, files)
+    return brief_form(options.fields or samples, options.brief, options.target_column, constraints, files)
 
 
 def renamed(form: BriefForm, column: str | None) -> BriefForm:

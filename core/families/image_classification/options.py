@@ -81,7 +81,7 @@ class ImageClassificationConfig(FamilyConfig):
     """How much less, for imbalance=focal."""
     calibrate: bool = True
     """Fit a temperature on the validation rows, so that probabilities are as sure as they are right."""
-    points: dict[str, str] | None = None
+    operating_points: dict[str, str] | None = None
     """Operating points, chosen on the validation rows: {name: "sensitivity 0.95"}, "specificity 0.95",
     "abstain 0.95 0.95" or "threshold 0.5" (default: the recipe's own)."""
     point: str | None = None

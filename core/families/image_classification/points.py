@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def points_of(recipe: ImageClassification[Any]) -> Mapping[str, str]:
     """Rules of the operating points by name: the user's, or else the recipe's own."""
-    chosen: Mapping[str, str] | None = recipe.options.points
+    chosen: Mapping[str, str] | None = recipe.options.operating_points
     return recipe.own_points if chosen is None else chosen
 
 
@@ -39,7 +39,9 @@ def check_rules(points: Mapping[str, str], point: str | None) -> None:
     for name, text in points.items():
         parse_rule(name, text)
     if point is not None and point not in points:
-        known = f"choose from: {', '.join(points)}" if points else 'recipe.points={screening: "sensitivity 0.95"}'
+        known = (
+            f"choose from: {', '.join(points)}" if points else 'recipe.operating_points={screening: "sensitivity 0.95"}'
+        )
         raise UserError(
             f"there is no operating point {point!r}", code="config.unknown-choice", where="recipe.point", fix=known
         )

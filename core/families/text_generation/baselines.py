@@ -104,7 +104,7 @@ class GenerationComparison:
             return sums_outcome(_losses(run, rows), groups) if run.losses.is_file() else None
         answers = self._answers(run, prepared)
         options = self.recipe.options
-        found = measures(answers, options.lowercase, options.tokenize).get(metric)
+        found = measures(answers, options.lowercase, options.bleu_tokenizer).get(metric)
         if not isinstance(found, RowSums) or found.reason:
             return None
         return sums_outcome(found, answers.groups)
@@ -116,7 +116,9 @@ class GenerationComparison:
     def _answers(self, run: RunFolder, prepared: Prepared[Any]) -> GeneratedAnswers:
         """What the run wrote, beside the references and groups of the rows."""
         exchanges = exchanges_of(
-            self.recipe, prepared.encoded.rows["test"], node_as(prepared.config.evaluation, GenerationScore).answers
+            self.recipe,
+            prepared.encoded.rows["test"],
+            node_as(prepared.config.evaluation, GenerationScore).max_generations,
         )
         turns = exchanges.turns or [0] * len(exchanges)
         places = {place: i for i, place in enumerate(zip(exchanges.files, exchanges.lines, turns, strict=True))}
@@ -143,7 +145,7 @@ def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
     sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))
     writer = TextGenerator(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
-    exchanges = exchanges_of(recipe, rows, node_as(prepared.config.evaluation, GenerationScore).answers)
+    exchanges = exchanges_of(recipe, rows, node_as(prepared.config.evaluation, GenerationScore).max_generations)
     items: Any = encoded.splits["test"].items
     return HeldOut.of(rows, items, exchanges, writer)
 

@@ -64,7 +64,7 @@ def encode_splits(
     template = chat_template(tokenizer, config.model)
     template.check_roles(_roles(checked))
     max_length = longest(source, tokenizer, data.max_length, _USUAL_LENGTH)
-    key = encoding_key(tokenizer, template, max_length, data.too_long)
+    key = encoding_key(tokenizer, template, max_length, data.overlength)
     splits, rows, identity = {}, {}, {}
     facts, shaped_by = template.facts(), learnt_by(recipe)
     for name in SPLITS:
@@ -73,12 +73,12 @@ def encode_splits(
             part,
             template,
             max_length,
-            data.too_long,
+            data.overlength,
             Path(data.cache_dir),
             partial(learnt_of, recipe),
             shaped_by,
         )
-        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, data.too_long)
+        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, data.overlength)
         facts |= _logged(found, part, rejects)
         if name == "train":
             audited = audit(found.rows, max_length, template.end_of_turn_ids)

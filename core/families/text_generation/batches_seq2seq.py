@@ -41,7 +41,7 @@ def encode_splits(
         UserError: Too many rows are rejected, or ``data.max_length`` does not fit.
     """
     options = node_as(config.data, GenerationData)
-    check_whole(options.too_long)
+    check_whole(options.overlength)
     template = PairTemplate(load_tokenizer(source))
     max_length = longest(source, template.tokenizer, options.max_length)
     facts, shaped_by = template.facts(), learnt_by(recipe)
@@ -50,7 +50,7 @@ def encode_splits(
         part: Rows = getattr(checked, name)
         items, lost = encode_rows(recipe, part, template, max_length)
         numbered, kept = _numbered(items)
-        _log(lost, part, rejects, options.too_long)
+        _log(lost, part, rejects, options.overlength)
         if lost:
             facts[f"{name} left out by the encoder"] = f"{len(lost):,} prompts with their answers"
         rows[name] = part if len(kept) == len(part) else part.take(kept)
@@ -82,8 +82,8 @@ def check_whole(policy: Overlength) -> None:
         raise UserError(
             "A prompt and its answer are learned as a whole: neither is truncated, and there are no turns to split.",
             code="config.no-effect",
-            where=f"data.too_long={policy.name}",
-            fix="data.too_long=reject drops those that are too long, data.too_long=error stops at the first",
+            where=f"data.overlength={policy.name}",
+            fix="data.overlength=reject drops those that are too long, data.overlength=error stops at the first",
         )
 
 
@@ -141,7 +141,7 @@ def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: Ov
                 f"A row is too long: {reason}.",
                 code="data.too-long",
                 where=rows.where(number),
-                fix="data.too_long=reject",
+                fix="data.overlength=reject",
             )
         if number not in told:
             file, _, line = rows.where(number).rpartition(":")

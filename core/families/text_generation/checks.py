@@ -52,7 +52,7 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
         except UserError as error:
             what = f"its `generation` asks for {generation.max_new_tokens} tokens. {error.what}"
             raise broken(recipe, "generation", what, "ask for fewer") from error
-    check_tokenize(options.tokenize)
+    check_tokenize(options.bleu_tokenizer)
 
 
 def _check_room(max_new_tokens: int, source: ModelSource) -> None:

@@ -77,7 +77,7 @@ class GenerationEvidence:
             "resamples": config.resamples,
             "seed": seed,
         }
-        self.texts = {"lowercase": recipe.options.lowercase, "tokenize": recipe.options.tokenize}
+        self.texts = {"lowercase": recipe.options.lowercase, "tokenize": recipe.options.bleu_tokenizer}
         self.scores: dict[str, list[Score]] = {
             name: self._scores(each) for name, each in {self.name: tuned, **others}.items()
         }
@@ -153,7 +153,7 @@ def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> Gen
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows, train = encoded.rows["test"], encoded.rows["train"]
     wanted = node_as(config.evaluation, GenerationEvaluation)
-    exchanges = exchanges_of(recipe, rows, wanted.answers)
+    exchanges = exchanges_of(recipe, rows, wanted.max_generations)
     held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
@@ -177,7 +177,7 @@ def judge_new(
     """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     rows, items, left_out = encoded_rows(rows, writer)
-    wanted = node_as(config.evaluation, GenerationScore).answers
+    wanted = node_as(config.evaluation, GenerationScore).max_generations
     held_out = HeldOut.of(rows, items, exchanges_of(recipe, rows, wanted), writer)
     tuned = perform(writer, held_out, "on test rows", True, device)
     notes = [*left_out, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]

@@ -77,7 +77,7 @@ class HeldOut:
         if len(self.exchanges) + self.left_out < possible:
             notes.append(
                 f"Perplexity is over all {len(self.rows):,} test rows; of the {possible:,} answers that they ask for "
-                f"{len(self.exchanges):,} were written and compared (evaluation.answers)."
+                f"{len(self.exchanges):,} were written and compared (evaluation.max_generations)."
             )
         if self.shortened:
             notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")

@@ -54,7 +54,7 @@ class TextGenerationConfig(FamilyConfig):
     """Longest answer, in tokens."""
     lowercase: bool = False
     """Compare answers with their references in lower case; BLEU and chrF say so in their signature."""
-    tokenize: str = "13a"
+    bleu_tokenizer: str = "13a"
     """sacreBLEU's tokenizer for BLEU: 13a, intl, zh, ja-mecab, char ..."""
 
 
@@ -64,7 +64,7 @@ class GenerationData(DataConfig):
 
     max_length: int | None = None
     """Longest prompt with its answer in tokens (default: what the model takes, at most 1024)."""
-    too_long: Overlength = Overlength.split_turns
+    overlength: Overlength = Overlength.split_turns
     """Conversations over max_length: split_turns (several rows of one), reject or error."""
     pack: bool = True
     """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
@@ -111,7 +111,7 @@ class GenerationTrainer(TrainerConfig):
 class GenerationScore(ScoreConfig):
     """How many answers are scored, and how surely."""
 
-    answers: int | None = 200
+    max_generations: int | None = 200
     """Answers that are written and compared on test rows, drawn by whole conversations (null: all)."""
 
 

@@ -142,10 +142,13 @@ def check_tokenize(name: str) -> None:
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    fix = "recipe.tokenize=13a, or intl, zh, char, none"
+    fix = "recipe.bleu_tokenizer=13a, or intl, zh, char, none"
     if name not in BLEU.TOKENIZERS:
         raise UserError(
-            f"sacreBLEU has no tokenizer '{name}'.", code="config.unknown-choice", where="recipe.tokenize", fix=fix
+            f"sacreBLEU has no tokenizer '{name}'.",
+            code="config.unknown-choice",
+            where="recipe.bleu_tokenizer",
+            fix=fix,
         )
     try:
         BLEU(tokenize=name)
@@ -154,6 +157,6 @@ def check_tokenize(name: str) -> None:
         raise UserError(
             f"sacreBLEU's tokenizer '{name}' does not work here: {told}",
             code="package.missing",
-            where="recipe.tokenize",
+            where="recipe.bleu_tokenizer",
             fix=fix,
         ) from error

@@ -144,7 +144,7 @@ def given(folder: Path, base: Path) -> list[str]:
 
 
 def test_an_encoder_has_its_positions_for_itself_and_starts_as_before(tmp_path: Path, bart: Path) -> None:
-    run = briefed(tmp_path, *given(tmp_path, bart), "recipe.max_new_tokens=50", "evaluation.answers=3")
+    run = briefed(tmp_path, *given(tmp_path, bart), "recipe.max_new_tokens=50", "evaluation.max_generations=3")
     report = run.report.read_text(encoding="utf-8")
     assert "too long" not in report, "a prompt of 40 tokens and a copy of 50 do not share 64 positions"
     model, words = AutoModelForSeq2SeqLM.from_pretrained(run.bundle).eval(), AutoTokenizer.from_pretrained(run.bundle)
@@ -174,7 +174,7 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
     more = [f"data.train={file}", "recipe.fields=[name,features,price]", f"model.name={bart}"]
     more += ["recipe.max_new_tokens=20", "recipe.must_mention=null"]
     with user_error("data.too-long", where="long.jsonl:31") as caught:
-        read(tmp_path, *more, "data.too_long=error")
+        read(tmp_path, *more, "data.overlength=error")
     assert "A row is too long: the" in caught.value.message() and "long.jsonl:3" in caught.value.message()
     with user_error("data.rejected-rows", match="2"):
         read(tmp_path, *more)

@@ -497,16 +497,15 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
 # Refusals -------------------------------------------------------------------------------------------------------
 
 REFUSED: dict[str, list[str]] = {  # override -> code, and phrases: the place, the fix, words that no other test sees
-    "data.too_long=truncate": ["config.no-effect", "cannot be truncated", "data.too_long=split_turns"],
-    "data.too_long=error": ["data.too-long", "chats.jsonl:"],
-    "data.too_long=reject": ["data.rejected-rows", "over data.max_length=64"],
+    "data.overlength=error": ["data.too-long", "chats.jsonl:"],
+    "data.overlength=reject": ["data.rejected-rows", "over data.max_length=64"],
     "adapt=head": ["config.no-effect", "adapt=lora"],
     "model=starter_image": ["model.wrong-kind", "model=starter_text"],
     "recipe.max_new_tokens=250": ["generation.no-room", "256 positions", "recipe.max_new_tokens="],
     "recipe.max_new_tokens=9999": ["generation.no-room"],
     "recipe.max_new_tokens=0": ["config.out-of-range", "must be at least 1"],
-    "recipe.tokenize=13b": ["config.unknown-choice", "no tokenizer '13b'", "recipe.tokenize=13a"],
-    "evaluation.answers=0": ["config.out-of-range", "evaluation.answers must be at least 1"],
+    "recipe.bleu_tokenizer=13b": ["config.unknown-choice", "no tokenizer '13b'", "recipe.bleu_tokenizer=13a"],
+    "evaluation.max_generations=0": ["config.out-of-range", "evaluation.max_generations must be at least 1"],
     "adapt.quantize=true": ["config.no-effect", "adapt=lora"],
     "data.max_length=257": ["config.out-of-range", "does not fit", "3 to 256 tokens"],
     "data.format=alpaca": ["data.missing-column", "data.format=alpaca needs"],

@@ -30,7 +30,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What a run of a second takes: conversations and a tiny model."""
     folder = tmp_path_factory.mktemp("rows")
     train, model = write_chats(folder / "chats.jsonl", 40), tiny_llama(folder / "llama", positions=128)
-    small = ["data.max_length=64", "trainer.max_steps=1", "recipe.max_new_tokens=4", "evaluation.answers=6"]
+    small = ["data.max_length=64", "trainer.max_steps=1", "recipe.max_new_tokens=4", "evaluation.max_generations=6"]
     return [f"data.train={train}", f"model.name={model}", *small]
 
 

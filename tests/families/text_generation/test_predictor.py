@@ -65,7 +65,7 @@ def starter(template: ChatTemplate) -> TextGenerator:
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("run")
     rows, model = write_chats(folder / "chats.jsonl", 40), tiny_llama(folder / "llama", positions=128)
-    small = ["data.max_length=64", "trainer.max_steps=2", "recipe.max_new_tokens=4", "evaluation.answers=6"]
+    small = ["data.max_length=64", "trainer.max_steps=2", "recipe.max_new_tokens=4", "evaluation.max_generations=6"]
     return chatted(folder, f"data.train={rows}", f"model.name={model}", *small)
 
 

@@ -64,7 +64,7 @@ def brief_form(
     Args:
         fields: The columns that make up a brief (``recipe.fields``).
         brief: The column that holds it whole (``recipe.brief``).
-        copy: The column with the copy (``recipe.copy``).
+        copy: The column with the copy (``recipe.target_column``).
         constraints: The columns with the constraints (default: the names of `Constraints`).
         paths: The files of all splits: without ``fields`` and ``brief`` each must have one column of `WHOLE`.
 
@@ -106,7 +106,7 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
         Column(role, name, f"recipe.{role}", "any", required=name != getattr(usual, role), gaps=True, choice=fixed)
         for role, name in form.constraints.named().items()
     ]
-    copy = [Column(COPY, form.copy, "recipe.copy", "any")] if answered else []
+    copy = [Column(COPY, form.copy, "recipe.target_column", "any")] if answered else []
     grouped = [Column("group", group, "data.group", "any")] if group else []
     return [*parts, *whole, *asked, *copy, *grouped]
 

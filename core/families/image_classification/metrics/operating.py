@@ -57,7 +57,7 @@ def parse_rule(name: str, text: str) -> OperatingRule:
         raise UserError(
             f"{text!r} is not a rule for an operating point",
             code="config.bad-rule",
-            where=f"recipe.points.{name}",
+            where=f"recipe.operating_points.{name}",
             fix=f"write one of: {', '.join(FORMS)}; with numbers above 0 and up to 1",
         )
     return OperatingRule(name, kind, targets)

@@ -81,7 +81,7 @@ def fit(
                 f"A conversation {told}.",
                 code="data.too-long",
                 where=where,
-                fix="data.too_long=split_turns makes several rows of it, data.too_long=reject drops it, "
+                fix="data.overlength=split_turns makes several rows of it, data.overlength=reject drops it, "
                 "data.max_length=... allows more",
             )
         if policy is Overlength.reject:

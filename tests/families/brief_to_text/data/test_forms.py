@@ -101,7 +101,7 @@ def test_rows_without_copy_are_read_where_it_is_still_to_be_written(tmp_path: Pa
     path = str(jsonl(tmp_path / "rows.jsonl", {"name": "a"}))
     rejects = RejectLog(tmp_path / "rejects.jsonl", 0)
     assert len(read_rows(path, "data", brief_columns(BriefForm(("name",)), answered=False), rejects)) == 1
-    with user_error("data.missing-column", where="recipe.copy"):
+    with user_error("data.missing-column", where="recipe.target_column"):
         read_rows(path, "data", brief_columns(BriefForm(("name",))), rejects)
 
 

@@ -135,9 +135,9 @@ def test_every_listed_form_is_read(text: str) -> None:
              "specificity nan", "threshold 1.5", "threshold -0.1", "abstain 0.95", "youden", "0.5"]
 )  # fmt: skip
 def test_another_rule_is_refused_with_the_forms(text: str) -> None:
-    with user_error("config.bad-rule", where="recipe.points.screening") as caught:
+    with user_error("config.bad-rule", where="recipe.operating_points.screening") as caught:
         parse_rule("screening", text)
-    assert caught.value.where == "recipe.points.screening"
+    assert caught.value.where == "recipe.operating_points.screening"
     assert all(form in str(caught.value.fix) for form in FORMS)
 
 
