@@ -83,7 +83,7 @@ def part(file: Path, rows: int, work: Path) -> Path:
 
 
 def losses(run: Path, data: Path, test_rows: int) -> np.ndarray:
-    """Loss and learnt tokens of every test conversation, ``[conversations, 2]``."""
+    """Loss and supervised tokens of every test conversation, ``[conversations, 2]``."""
     kept = run / "test_losses.npy"
     if not kept.is_file():
         _, _, writer = open_bundle(run / "model")
@@ -94,7 +94,7 @@ def losses(run: Path, data: Path, test_rows: int) -> np.ndarray:
         )
         rows = ConversationContent().inspect(rows, log)
         found = encode_cached(rows, writer.template, writer.max_length, Overlength.split_turns, run.parent / "cache")
-        items = PackedItems(found.ids, found.learnt, found.offsets, one_each(len(found)), found.sources)
+        items = PackedItems(found.ids, found.supervised, found.offsets, one_each(len(found)), found.sources)
         np.save(kept, scored_rows(items, *writer.losses(items), len(rows)))
     found_losses: np.ndarray = np.load(kept)
     return found_losses

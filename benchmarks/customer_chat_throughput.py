@@ -133,7 +133,7 @@ class Meter:
 
     weights: int = 0
     tokens: int = 0
-    learnt: int = 0
+    learned: int = 0
     losses: list[float] = field(default_factory=list)
     last: dict[str, float] = field(default_factory=dict)
 
@@ -154,17 +154,17 @@ class Meter:
             "memory": memory("VmHWM") - self.held,
             "steps": self.last.get("steps", 0) + 1,
             "tokens": self.tokens,
-            "learnt": self.learnt,
+            "learned": self.learned,
         }
 
     def counting(self, collate: Any) -> Any:
-        """A collate function that counts tokens, and those that are learnt, of the batches it makes."""
+        """A collate function that counts tokens, and those that are learned, of the batches it makes."""
 
         def counted(items: Any) -> Any:
             batch = collate(items)
             labels = batch["target"] if "target" in batch else batch["labels"][..., 1:]
             self.tokens += batch.get("inputs", batch)["input_ids"].numel()
-            self.learnt += int((labels != -100).sum())
+            self.learned += int((labels != -100).sum())
             return batch
 
         return counted
@@ -343,7 +343,7 @@ def train_hf(folder: Path, work: Path, meter: Meter, sampling: str) -> None:
     )
     masks = encoded.pop("assistant_masks")
     encoded["labels"] = [
-        [i if learnt else -100 for i, learnt in zip(*row, strict=True)]
+        [i if learned else -100 for i, learned in zip(*row, strict=True)]
         for row in zip(encoded["input_ids"], masks, strict=True)
     ]
     collate = meter.counting(DataCollatorForSeq2Seq(tokenizer))
@@ -431,9 +431,9 @@ def compare(shape: str, given: argparse.Namespace, folder: Path) -> dict[str, An
             runs[name].append(in_own_process(name, folder, given.threads))
     for name in ONCE:
         runs[name].append(in_own_process(name, folder, given.threads))
-    learnt = {run["learnt"] for found in runs.values() for run in found}
-    if len(learnt) > 1:
-        sys.exit(f"The systems did not learn from the same tokens: {learnt}.")
+    learned = {run["learned"] for found in runs.values() for run in found}
+    if len(learned) > 1:
+        sys.exit(f"The systems did not learn from the same tokens: {learned}.")
     difference = max(check_losses(ours, runs["full_logits"][0]) for ours in runs["tunebook"])
     return {"shape": shape, "difference": difference, "runs": runs}
 
@@ -441,19 +441,19 @@ def compare(shape: str, given: argparse.Namespace, folder: Path) -> dict[str, An
 def table(result: dict[str, Any]) -> str:
     runs, ours = result["runs"], result["runs"]["tunebook"]
     lines = [
-        "| system | CPU s | / ours | learnt tokens per CPU s | tokens computed | extra memory, MiB | / ours |",
+        "| system | CPU s | / ours | learned tokens per CPU s | tokens computed | extra memory, MiB | / ours |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name in (*PAIRED, *ONCE):
         found = runs[name]
-        middle = {key: statistics.median(run[key] for run in found) for key in ("cpu", "tokens", "learnt", "extra")}
+        middle = {key: statistics.median(run[key] for run in found) for key in ("cpu", "tokens", "learned", "extra")}
         # What runs once is beside the median of our turns.
         beside = ours if len(found) == len(ours) else [median_run(ours)]
         slower, larger = (
             statistics.median(a[key] / b[key] for a, b in zip(found, beside, strict=True)) for key in ("cpu", "extra")
         )
         lines.append(
-            f"| {NAMES[name]} | {middle['cpu']:.1f} | {slower:.2f} | {middle['learnt'] / middle['cpu']:.0f} "
+            f"| {NAMES[name]} | {middle['cpu']:.1f} | {slower:.2f} | {middle['learned'] / middle['cpu']:.0f} "
             f"| {middle['tokens']:,.0f} | {middle['extra']:,.0f} | {larger:.2f} |"
         )
     return "\n".join(lines)
@@ -471,7 +471,7 @@ def title(result: dict[str, Any], given: argparse.Namespace) -> str:
     chats = given.chats or SHAPES[result["shape"]]["chats"]
     return (
         f"\n{result['shape']}: {ours['weights'] / 1e6:.1f} million weights, vocabulary of "
-        f"{SHAPES[result['shape']]['vocab_size']:,}, {chats} chats, {ours['learnt']:,} learnt tokens, "
+        f"{SHAPES[result['shape']]['vocab_size']:,}, {chats} chats, {ours['learned']:,} learned tokens, "
         f"{ours['steps']} steps of ours, {given.threads} thread(s) of a {cpu}, {given.turns} turns; "
         f"largest difference of a loss from the full logits' {result['difference']:.1e} nats\n"
     )

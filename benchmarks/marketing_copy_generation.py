@@ -6,7 +6,7 @@ The briefs are the first distinct ones of the E2E challenge's test set (CC BY-SA
 starter's chat template, in an order drawn by seed: in the file they lie nearly by length, as no catalogue does
 (`--sorted` leaves them so, and batches in input order then hardly pad).
 
-`starter_text` is the starter as it ships, which has not learnt to write copy and gives nearly all briefs one of two
+`starter_text` is the starter as it ships, which has not learned to write copy and gives nearly all briefs one of two
 short answers. `llama` and `t5` are about as large, with its tokenizer and random weights, so that no two answers are
 alike. Behind `:96` every 96th token of the vocabulary closes a copy: their lengths are then spread as those of
 copies that people wrote (49 tokens on average). A row that is done is what a batch can save; how much that is with a

@@ -168,9 +168,9 @@ def _perplexity(prepared: Prepared[Any], predictor: Any) -> float:
         with torch.no_grad():
             logits = predictor.model.eval()(**batch["inputs"]).logits[0].float()
         target = batch["target"][0]
-        learnt = target >= 0
-        total += float(torch.nn.functional.cross_entropy(logits[learnt], target[learnt], reduction="sum"))
-        tokens += int(learnt.sum())
+        supervised = target >= 0
+        total += float(torch.nn.functional.cross_entropy(logits[supervised], target[supervised], reduction="sum"))
+        tokens += int(supervised.sum())
     return math.exp(total / tokens)
 
 

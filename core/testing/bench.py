@@ -62,7 +62,7 @@ class Bench:
 def examine(
     name: str, overrides: Sequence[str], rows: Mapping[str, Any], broken: Mapping[str, str], folder: str, home: str
 ) -> dict[str, list[str]]:
-    """Check what is rejected, the loss, and whether a batch can be learnt: check -> status and reason."""
+    """Check what is rejected, the loss, and whether a batch can be supervised: check -> status and reason."""
     from tunebook.pipeline.prepare import prepare, typed
 
     slices = Slices(**rows)

@@ -104,8 +104,8 @@ def piped(patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content
 
 
 def answered(writer: TextGenerator, conversation: list[Message]) -> str:
-    ((draft,),) = writer.drafts([writer.asked(conversation)])
-    return draft.text
+    ((completion,),) = writer.completions([writer.encode_prompt(conversation)])
+    return completion.text
 
 
 def test_the_pieces_together_are_the_answer_with_no_white_space_around_it(writer: TextGenerator) -> None:

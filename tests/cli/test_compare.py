@@ -102,8 +102,8 @@ def test_a_comparison_ends_in_a_table_a_page_and_all_figures(untouched: tuple[Pa
     (pair,) = found["comparison"]["pairs"]
     values = {rung["name"]: rung["score"]["value"] for rung in found["rungs"]}
     assert pair["difference"]["value"] == pytest.approx(values[pair["first"]] - values[pair["second"]])
-    learnt = full["cost"]["training_rows"]
-    assert [step["rows"] for step in found["curve_runs"]] == [round(learnt / 2), learnt]
+    learned = full["cost"]["training_rows"]
+    assert [step["rows"] for step in found["curve_runs"]] == [round(learned / 2), learned]
     assert found["curve_runs"][1]["scores"] == full["by_seed"], "all rows are the rung itself"
     assert set(found["per_class"]["full"]) == {"bad", "good"}
     page = (folder / "report.html").read_text(encoding="utf-8")

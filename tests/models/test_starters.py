@@ -82,8 +82,8 @@ def test_the_chat_template_marks_what_the_assistant_says_with_the_end_of_its_tur
     made = tokenizer.apply_chat_template(
         CHAT, tokenize=True, return_dict=True, return_assistant_tokens_mask=True, return_tensors="pt"
     )
-    learnt = made["input_ids"][0][made["assistant_masks"][0].bool()]
-    assert tokenizer.decode(learnt) == "At the depot.<|end|>On Monday.<|end|>"
+    learned = made["input_ids"][0][made["assistant_masks"][0].bool()]
+    assert tokenizer.decode(learned) == "At the depot.<|end|>On Monday.<|end|>"
 
 
 def test_the_chat_template_opens_an_answer_and_refuses_an_unknown_role(tokenizer: Any):

@@ -303,10 +303,10 @@ from .words import greeting
 class HelpDesk(TextGeneration):
     """Answers of a help desk."""
 
-    def learnt(self, rows):
+    def training_conversations(self, rows):
         from tunebook.families.text_generation.data.message import Message
 
-        for conversations in super().learnt(rows):
+        for conversations in super().training_conversations(rows):
             yield [[Message("system", greeting()), *each] for each in conversations]
 '''
 WRITING_PAGE = """# @package _global_

@@ -181,10 +181,10 @@ def perplexity_by_hand(folder: Path, conversations: Sequence[Any], known: str | 
         found = words.apply_chat_template(turns, return_assistant_tokens_mask=True, return_dict=True)
         ids, mask = torch.tensor([found["input_ids"]]), torch.tensor([found["assistant_masks"]])
         labels = ids.masked_fill(mask == 0, -100)
-        learnt = int((labels[:, 1:] != -100).sum())
+        supervised = int((labels[:, 1:] != -100).sum())
         with torch.no_grad():
-            total += float(model(input_ids=ids, labels=labels).loss.double()) * learnt
-        count += learnt
+            total += float(model(input_ids=ids, labels=labels).loss.double()) * supervised
+        count += supervised
     return math.exp(total / count), count
 
 
@@ -197,7 +197,7 @@ def test_perplexity_is_that_of_the_full_logits(run: RunFolder) -> None:
     before, _ = perplexity_by_hand(STARTER, conversations, run.bundle)
     assert told["baselines"]["before tuning"]["perplexity"]["value"] == pytest.approx(before, rel=1e-5)
     assert by_hand < 0.9 * before, "some steps of training are seen in it"
-    assert re.search(f"{count:,}".replace(",", r"\D?"), run.report.read_text(encoding="utf-8")), "tokens learnt"
+    assert re.search(f"{count:,}".replace(",", r"\D?"), run.report.read_text(encoding="utf-8")), "supervised tokens"
 
 
 def test_scores_of_answers_are_those_of_sacrebleu_and_rouge_score(run: RunFolder) -> None:

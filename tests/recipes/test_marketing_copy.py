@@ -272,7 +272,7 @@ def test_the_adapters_alone_make_the_merged_model_of_the_base(
         with torch.no_grad():
             logits = [model(**inputs).logits for model in (merged, scope["model"].eval(), plain)]
         assert (logits[0] - logits[1]).abs().max() < 1e-3, task
-        assert (logits[0] - logits[2]).abs().max() > 1e-2, "something was learnt"
+        assert (logits[0] - logits[2]).abs().max() > 1e-2, "something was learned"
 
 
 # Whether the numbers are so -------------------------------------------------------------------------------------
@@ -288,16 +288,16 @@ def perplexity_by_hand(folder: Path, known: Path, rows: Sequence[dict[str, Any]]
                 inputs = dict(words(prompt_of(row), return_tensors="pt"))
                 labels = words(text_target=copy, return_tensors="pt")["input_ids"]
                 assert labels[0, -1] == words.eos_token_id
-                learnt = labels.numel()
+                supervised = labels.numel()
             else:
                 turns = [{"role": "user", "content": prompt_of(row)}, {"role": "assistant", "content": copy}]
                 found = words.apply_chat_template(turns, return_assistant_tokens_mask=True, return_dict=True)
                 ids, mask = torch.tensor([found["input_ids"]]), torch.tensor([found["assistant_masks"]])
                 inputs, labels = {"input_ids": ids}, ids.masked_fill(mask == 0, -100)
-                learnt = int((labels[:, 1:] != -100).sum())
+                supervised = int((labels[:, 1:] != -100).sum())
             with torch.no_grad():
-                total += float(model(**inputs, labels=labels).loss.double()) * learnt
-            count += learnt
+                total += float(model(**inputs, labels=labels).loss.double()) * supervised
+            count += supervised
     return math.exp(total / count)
 
 
@@ -405,13 +405,17 @@ FORMS: dict[str, tuple[Any, list[str]]] = {
 }
 
 
-def learnt(folder: Path, *overrides: str) -> dict[str, set[tuple[str, str]]]:
-    """Prompt and copy of all that would be learnt or scored, by split."""
+def training_conversations(folder: Path, *overrides: str) -> dict[str, set[tuple[str, str]]]:
+    """Prompt and copy of all that would be learned or scored, by split."""
     made = read(folder, *overrides)
     found: dict[str, set[tuple[str, str]]] = {}
     recipe: Any = made.recipe
     for split, rows in made.encoded.rows.items():
-        found[split] = {(asked.content, answer.content) for several in recipe.learnt(rows) for asked, answer in several}
+        found[split] = {
+            (asked.content, answer.content)
+            for several in recipe.training_conversations(rows)
+            for asked, answer in several
+        }
     return found
 
 
@@ -429,7 +433,7 @@ def test_every_form_of_rows_says_the_same(tmp_path: Path, llama: Path) -> None:
     }
     for name, (form, given) in FORMS.items():
         file = write_csv(tmp_path / f"{name}.csv", form(rows))
-        found = learnt(tmp_path, f"data.train={file}", f"model.name={llama}", *given)
+        found = learned(tmp_path, f"data.train={file}", f"model.name={llama}", *given)
         assert found["train"] | found["validation"] | found["test"] == expected, name
 
 
@@ -437,7 +441,7 @@ def test_all_rows_of_a_brief_stay_in_one_split_and_are_one_in_the_scores(
     tmp_path: Path, brackets: RunFolder, t5: Path
 ) -> None:
     file = write_csv(tmp_path / "e2e.csv", in_brackets(briefs(40)))
-    found = learnt(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}")
+    found = learned(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}")
     prompts = {split: {prompt for prompt, _ in both} for split, both in found.items()}
     assert len(set.union(*prompts.values())) == 40 == sum(map(len, prompts.values()))
     assert sum(map(len, found.values())) == 60

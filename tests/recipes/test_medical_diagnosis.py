@@ -617,7 +617,7 @@ def test_a_run_that_was_killed_ends_in_the_same_weights(patients: Path, tmp_path
         time.sleep(0.005)
     process.kill()
     process.wait(timeout=60)
-    assert not (tmp_path / "b" / "model").exists(), "it was killed while it learnt"
+    assert not (tmp_path / "b" / "model").exists(), "it was killed while it learned"
     resume = [sys.executable, "-m", "tunebook", "train", f"resume={tmp_path / 'b'}"]
     resumed = subprocess.run(resume, env=environment, capture_output=True, text=True, check=False)
     assert resumed.returncode == 0, resumed.stderr

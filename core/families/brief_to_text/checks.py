@@ -46,25 +46,27 @@ class CopyChecker:
         own = Constraints(brief.must_mention, brief.must_avoid, brief.max_characters, brief.max_words)
         return own.within(limits_of(brief.channel, self.limits))
 
-    def check(self, brief: Brief, draft: Completion) -> CopyCheck:
+    def check(self, brief: Brief, completion: Completion) -> CopyCheck:
         """What is found in a copy."""
-        return check(draft.text, _said(brief), self.constraints(brief), self.ordinary, draft.stopped_at)
+        return check(completion.text, _said(brief), self.constraints(brief), self.ordinary, completion.stopped_at)
 
-    def ranked(self, brief: Brief, drafts: Sequence[Completion]) -> list[Completion]:
+    def ranked(self, brief: Brief, completions: Sequence[Completion]) -> list[Completion]:
         """Completions, the best first."""
-        texts = [each.text for each in drafts]
-        order = rank(texts, [self.check(brief, draft) for draft in drafts], [each.score for each in drafts])
-        return [drafts[i] for i in order]
+        texts = [each.text for each in completions]
+        order = rank(
+            texts, [self.check(brief, completion) for completion in completions], [each.score for each in completions]
+        )
+        return [completions[i] for i in order]
 
-    def told(self, brief: Brief, drafts: Sequence[Completion], candidates: int) -> list[str | float]:
-        """The brief, then each of its drafts with what was found in it; and with each what no copy could meet."""
+    def told(self, brief: Brief, completions: Sequence[Completion], candidates: int) -> list[str | float]:
+        """The brief, then each of its completions with what was found in it; and with each what no copy could meet."""
         never = [f"cannot be met: {each}" for each in impossible(self.constraints(brief))]
         row: list[str | float] = [to_plain(brief)]
-        for draft in drafts:
-            found = self.check(brief, draft)
+        for completion in completions:
+            found = self.check(brief, completion)
             clean = "yes" if found.clean else "no"
-            score = draft.score if candidates > 1 else ""
-            row += [draft.text, clean, "; ".join([*found.problems, *never]), score]
+            score = completion.score if candidates > 1 else ""
+            row += [completion.text, clean, "; ".join([*found.problems, *never]), score]
         return row
 
 

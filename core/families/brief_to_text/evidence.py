@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def copy_measures(
     checker: CopyChecker,
     briefs: Sequence[Brief],
-    drafts: Sequence[Sequence[Completion]],
+    completions: Sequence[Sequence[Completion]],
     train: Rows | None,
     options: BriefOptions,
 ) -> dict[str, RowSums]:
@@ -34,13 +34,13 @@ def copy_measures(
     Args:
         checker: Finds what a copy breaks and invents.
         briefs: What was asked.
-        drafts: What was written for each, the best first.
+        completions: What was written for each, the best first.
         train: Training rows, to find what was copied from them; None where they are not at hand.
         options: Say how texts are compared.
     """
-    texts = [[draft.text for draft in several] for several in drafts]
+    texts = [[completion.text for completion in several] for several in completions]
     first = [each[0] for each in texts]
-    found = brief_measures([checker.check(brief, each[0]) for brief, each in zip(briefs, drafts, strict=True)])
+    found = brief_measures([checker.check(brief, each[0]) for brief, each in zip(briefs, completions, strict=True)])
     found["field_coverage"] = field_coverage(first, [dict(brief.fields) for brief in briefs])
     if train is not None:
         copies = TrainingCopies(copy for texts in train.texts("copy") for copy in json.loads(texts))

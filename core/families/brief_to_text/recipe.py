@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
-    from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.prompts import Prompts
     from tunebook.statistics.sums import RowSums
 
 BriefConfigT = TypeVar("BriefConfigT", bound=BriefOptions)
@@ -54,19 +54,19 @@ class BriefToText(TextGeneration[BriefConfigT]):
 
     # Rows: a brief and its copies, which become a prompt and the answers to it.
 
-    def learnt(self, rows: Rows) -> Iterator[list[list[Message]]]:
+    def training_conversations(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The prompt of each brief with each of its copies as the answer."""
         from tunebook.families.text_generation.data.message import Message
 
-        for asked, copies in zip(self.asked(rows), rows.texts("copy"), strict=True):
+        for asked, copies in zip(self.prompts(rows), rows.texts("copy"), strict=True):
             yield [[*asked, Message("assistant", copy)] for copy in json.loads(copies)]
 
     @property
-    def learnt_by(self) -> str:
-        """The template of the prompt shapes what is learnt."""
+    def cache_salt(self) -> str:
+        """The template of the prompt shapes what is learned."""
         return self.briefs.template.text
 
-    def asked(self, rows: Rows) -> Iterator[list[Message]]:
+    def prompts(self, rows: Rows) -> Iterator[list[Message]]:
         """The prompt of each brief."""
         from tunebook.families.brief_to_text.rows import briefs_of, prompt_of
         from tunebook.families.text_generation.data.message import Message
@@ -74,11 +74,11 @@ class BriefToText(TextGeneration[BriefConfigT]):
         for number, brief in enumerate(briefs_of(rows)):
             yield [Message("user", prompt_of(self.briefs.template, brief, rows, number))]
 
-    def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
+    def evaluation_prompts(self, rows: Rows, wanted: int | None) -> Prompts:
         """Every brief once, with all the copies that people wrote from it."""
-        from tunebook.families.brief_to_text.rows import merged_exchanges
+        from tunebook.families.brief_to_text.rows import merged_prompts
 
-        return merged_exchanges(rows, list(self.asked(rows)), wanted)
+        return merged_prompts(rows, list(self.prompts(rows)), wanted)
 
     # Writing: some candidates for each brief, the best by its constraints first.
 
@@ -103,13 +103,13 @@ class BriefToText(TextGeneration[BriefConfigT]):
         return wanted
 
     def ranked(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+        self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]]
     ) -> list[list[Completion]]:
         """Constraints first, the model's own score second."""
         from tunebook.families.brief_to_text.rows import briefs_of
 
         briefs = briefs_of(rows)
-        return [self.briefs.checker.ranked(briefs[row], each) for row, each in zip(which, drafts, strict=True)]
+        return [self.briefs.checker.ranked(briefs[row], each) for row, each in zip(which, completions, strict=True)]
 
     @property
     def answer_columns(self) -> list[str]:
@@ -119,25 +119,25 @@ class BriefToText(TextGeneration[BriefConfigT]):
         return ["brief", *candidate_columns(self.options.candidates)]
 
     def answers(
-        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
+        self, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """Each brief's candidates with their checks."""
         from tunebook.families.brief_to_text.rows import briefs_of
 
-        for brief, several in zip(briefs_of(rows), drafts, strict=True):
+        for brief, several in zip(briefs_of(rows), completions, strict=True):
             yield self.briefs.checker.told(brief, several, self.options.candidates)
 
     # Evidence: what the brief makes checkable, and what needs no model.
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is said, left out, invented, forbidden, too long, copied."""
         from tunebook.families.brief_to_text.evidence import copy_measures
         from tunebook.families.brief_to_text.rows import briefs_of
 
         briefs = briefs_of(rows)
-        return copy_measures(self.briefs.checker, [briefs[row] for row in which], drafts, train, self.options)
+        return copy_measures(self.briefs.checker, [briefs[row] for row in which], completions, train, self.options)
 
     def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
         """The brief read out, and the copy of the most similar training brief."""
@@ -149,10 +149,10 @@ class BriefToText(TextGeneration[BriefConfigT]):
 
     # The bundle: rows to be answered have the form of the training rows.
 
-    def kept(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
+    def bundle_state(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
         """The form of the rows, the prompt's template, and words that are no names."""
         return self.briefs.bundle_state(config.data, train)
 
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        """Take back what `kept` gave."""
+    def load_bundle_state(self, kept: Mapping[str, Any]) -> None:
+        """Take back what `bundle_state` gave."""
         self.briefs.load_bundle_state(kept)

@@ -16,7 +16,7 @@ from tunebook.families.brief_to_text.data.content import BRIEF
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints, brief_form
 from tunebook.families.brief_to_text.data.merge import merge_references
 from tunebook.families.text_generation.data.message import Message
-from tunebook.families.text_generation.prompts import Exchanges, drawn
+from tunebook.families.text_generation.prompts import Prompts, drawn
 
 if TYPE_CHECKING:
     from tunebook.families.brief_to_text.data.template import PromptTemplate
@@ -72,7 +72,7 @@ def briefs_of(rows: Rows) -> list[Brief]:
     return [from_text(text) for text in rows.texts(BRIEF)]
 
 
-def merged_exchanges(rows: Rows, asked: Sequence[list[Message]], wanted: int | None) -> Exchanges:
+def merged_prompts(rows: Rows, asked: Sequence[list[Message]], wanted: int | None) -> Prompts:
     """One exchange for each different brief: its prompt, and every copy that people wrote from it."""
     merged = merge_references(rows)
     chosen = drawn([1] * len(merged.first), wanted)
@@ -80,7 +80,7 @@ def merged_exchanges(rows: Rows, asked: Sequence[list[Message]], wanted: int | N
     files, lines = rows.texts("file"), rows.column("line").to_pylist()
     mentions = [list(brief.must_mention) for brief in briefs_of(rows)]
     groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
-    return Exchanges(
+    return Prompts(
         histories=[asked[i] for i in first],
         references=[merged.references[i] for i in chosen],
         rows=first,

@@ -190,7 +190,7 @@ def _classical(recipe: ImageClassification[Any], prepared: Prepared[Any], run: R
     """Fit on the training pixels, choose the penalty by the validation images, answer the test images.
 
     Returns:
-        Probabilities `[rows, labels]`, and how many numbers were learnt.
+        Probabilities `[rows, labels]`, and how many numbers were learned.
     """
     from tunebook.families.image_classification.predictor import finding_predictions
 

@@ -53,7 +53,7 @@ def write_answers(
 
 
 def write_losses(path: Path, files: Sequence[str], lines: Sequence[int], sums: NDArray[np.float64]) -> None:
-    """Write what each test row adds to perplexity: file, line, loss in nats, learnt tokens.
+    """Write what each test row adds to perplexity: file, line, loss in nats, supervised tokens.
 
     Args:
         path: The file.

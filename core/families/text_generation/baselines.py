@@ -14,7 +14,7 @@ import numpy as np
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.options import node_as
-from tunebook.families.text_generation.contract import baselines_of, exchanges_of, generation_of
+from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, generation_of
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.measures import measures
 from tunebook.families.text_generation.metrics.nearest import NearestCopy
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared
     from tunebook.families.text_generation.evidence import GenerationEvidence
     from tunebook.families.text_generation.generation_eval import HeldOut
-    from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.prompts import Prompts
     from tunebook.families.text_generation.recipe import TextGeneration
 
 # chrF first: it reads any script, and is not 0 where no run of four words is right.
@@ -72,11 +72,11 @@ class GenerationComparison:
 
         config, held_out = prepared.config, _held_out(self.recipe, prepared)
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
-        own = baselines_of(self.recipe, rows, held_out.exchanges.rows.tolist(), train)
+        own = baselines_of(self.recipe, rows, held_out.questions.rows.tolist(), train)
         if len(own) > 1:
             texts = own[list(own)[0 if rung == "majority" else 1]]
         else:
-            texts = _from_training(rung, exchanges_of(self.recipe, train, None), held_out.exchanges)
+            texts = _from_training(rung, evaluation_prompts_of(self.recipe, train, None), held_out.questions)
         run_folder = run.path / "baseline"
         run_folder.mkdir(exist_ok=True)
         write_json(run_folder / "answers.json", sorted(set(texts)))
@@ -89,7 +89,7 @@ class GenerationComparison:
             config.seed,
             train,
             rung,
-            held_out.notes(len(exchanges_of(self.recipe, rows, None))),
+            held_out.notes(len(evaluation_prompts_of(self.recipe, rows, None))),
         )
         return evidence, {"trained_parameters": 0}
 
@@ -115,13 +115,13 @@ class GenerationComparison:
 
     def _answers(self, run: RunFolder, prepared: Prepared[Any]) -> GeneratedAnswers:
         """What the run wrote, beside the references and groups of the rows."""
-        exchanges = exchanges_of(
+        questions = evaluation_prompts_of(
             self.recipe,
             prepared.encoded.rows["test"],
             node_as(prepared.config.evaluation, GenerationScore).max_generations,
         )
-        turns = exchanges.turns or [0] * len(exchanges)
-        places = {place: i for i, place in enumerate(zip(exchanges.files, exchanges.lines, turns, strict=True))}
+        turns = questions.turns or [0] * len(questions)
+        places = {place: i for i, place in enumerate(zip(questions.files, questions.lines, turns, strict=True))}
         with run.predictions.open(encoding="utf-8", newline="") as stream:
             found = list(csv.DictReader(stream))
         asked = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
@@ -132,7 +132,7 @@ class GenerationComparison:
                 where=str(run.predictions),
                 fix="repeat the run",
             )
-        return exchanges.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
+        return questions.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
 
 
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
@@ -145,12 +145,14 @@ def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
     sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))
     writer = TextGenerator(sized, encoded.tokenizer, encoded.max_length, generation_of(recipe), recipe=recipe)
-    exchanges = exchanges_of(recipe, rows, node_as(prepared.config.evaluation, GenerationScore).max_generations)
+    questions = evaluation_prompts_of(
+        recipe, rows, node_as(prepared.config.evaluation, GenerationScore).max_generations
+    )
     items: Any = encoded.splits["test"].items
-    return HeldOut.of(rows, items, exchanges, writer)
+    return HeldOut.of(rows, items, questions, writer)
 
 
-def _from_training(rung: str, known: Exchanges, asked: Exchanges) -> list[str]:
+def _from_training(rung: str, known: Prompts, asked: Prompts) -> list[str]:
     """The commonest training answer to everything, or to each question that of the most similar one."""
     if rung == "majority":
         counted = Counter(reference for references in known.references for reference in references)

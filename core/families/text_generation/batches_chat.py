@@ -1,4 +1,4 @@
-"""Conversations made into batches: token rows marked as learnt or not, packed where the model keeps them apart."""
+"""Conversations made into batches: token rows marked as learned or not, packed where the model keeps them apart."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.options import node_as
-from tunebook.families.text_generation.contract import learnt_by, learnt_of
+from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
 from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
-from tunebook.families.text_generation.data.supervision import LEARNT, audit, coloured
+from tunebook.families.text_generation.data.supervision import SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
 from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
 from tunebook.models.source import ModelSource
@@ -66,7 +66,7 @@ def encode_splits(
     max_length = longest(source, tokenizer, data.max_length, _USUAL_LENGTH)
     key = encoding_key(tokenizer, template, max_length, data.overlength)
     splits, rows, identity = {}, {}, {}
-    facts, shaped_by = template.facts(), learnt_by(recipe)
+    facts, shaped_by = template.facts(), cache_salt(recipe)
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         found = encode_cached(
@@ -75,7 +75,7 @@ def encode_splits(
             max_length,
             data.overlength,
             Path(data.cache_dir),
-            partial(learnt_of, recipe),
+            partial(training_conversations_of, recipe),
             shaped_by,
         )
         facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, data.overlength)
@@ -111,7 +111,7 @@ def _roles(checked: ValidatedData) -> set[str]:
 def _one_each(found: EncodedConversations) -> PackedItems:
     """Every row by itself; conversations are numbered as those that are kept."""
     sources = np.searchsorted(found.kept, found.sources)
-    return PackedItems(found.ids, found.learnt, found.offsets, one_each(len(found)), sources)
+    return PackedItems(found.ids, found.supervised, found.offsets, one_each(len(found)), sources)
 
 
 def _told(found: EncodedConversations, max_length: int, policy: Overlength) -> str:
@@ -138,22 +138,22 @@ def _what(talks: bool) -> str:
 
 
 def preview(encoded: Encoded, talks: bool) -> list[Text]:
-    """The first training rows, what is learnt of them in colour, or between « and » where there is none."""
+    """The first training rows, what is learned of them in colour, or between « and » where there is none."""
     template, items = encoded.tokenizer, encoded.splits["train"].items
-    learnt = Text("learnt tokens", style=LEARNT)
-    shown = [Text.assemble(f"three {_what(talks)} as the model reads them; ", learnt, " between « and »:")]
+    supervised = Text("supervised tokens", style=SUPERVISED)
+    shown = [Text.assemble(f"three {_what(talks)} as the model reads them; ", supervised, " between « and »:")]
     for number in range(min(_SHOWN, len(items))):
         row = items[number]
         where = encoded.rows["train"].where(row.row)
-        text = coloured(row.ids[:_SHOWN_TOKENS], row.learnt[:_SHOWN_TOKENS], template.rendering.tokenizer)
+        text = coloured(row.ids[:_SHOWN_TOKENS], row.supervised[:_SHOWN_TOKENS], template.rendering.tokenizer)
         cut = f"\n… {len(row.ids) - _SHOWN_TOKENS:,} more tokens" if len(row.ids) > _SHOWN_TOKENS else ""
         shown.append(Text.assemble((f"{where}\n", "bold"), _bracketed(text), cut, "\n"))
     return shown
 
 
 def _bracketed(text: Text) -> Text:
-    """Marks for the learnt parts that a file or a colour-blind reader sees too."""
-    spans = sorted((span.start, span.end) for span in text.spans if LEARNT in str(span.style))
+    """Marks for the supervised parts that a file or a colour-blind reader sees too."""
+    spans = sorted((span.start, span.end) for span in text.spans if SUPERVISED in str(span.style))
     joined: list[list[int]] = []
     for start, end in spans:
         if joined and joined[-1][1] == start:
@@ -162,7 +162,7 @@ def _bracketed(text: Text) -> Text:
             joined.append([start, end])
     marked, at = Text(), 0
     for start, end in joined:
-        marked.append_text(text[at:start]).append("«", LEARNT).append_text(text[start:end]).append("»", LEARNT)
+        marked.append_text(text[at:start]).append("«", SUPERVISED).append_text(text[start:end]).append("»", SUPERVISED)
         at = end
     return marked.append_text(text[at:])
 
@@ -215,7 +215,9 @@ def _capacity(examples: Examples, batch_size: int, max_length: int) -> int:
 
 def _packed(examples: Examples, capacity: int) -> Examples:
     items: Any = examples.items
-    made = PackedItems(items.ids, items.learnt, items.offsets, pack_evenly(examples.lengths, capacity), items.sources)
+    made = PackedItems(
+        items.ids, items.supervised, items.offsets, pack_evenly(examples.lengths, capacity), items.sources
+    )
     return Examples(made, made.lengths, made.units)
 
 

@@ -16,7 +16,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.options import node_as
-from tunebook.families.text_generation.contract import learnt_by, learnt_of
+from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
@@ -44,7 +44,7 @@ def encode_splits(
     check_whole(options.overlength)
     template = PairTemplate(load_tokenizer(source))
     max_length = longest(source, template.tokenizer, options.max_length)
-    facts, shaped_by = template.facts(), learnt_by(recipe)
+    facts, shaped_by = template.facts(), cache_salt(recipe)
     splits, rows, identity = {}, {}, {}
     for name in SPLITS:
         part: Rows = getattr(checked, name)
@@ -67,7 +67,7 @@ def encode_splits(
                 fix="give other rows",
             )
     counts = splits["train"]
-    facts["train tokens learnt"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
+    facts["train supervised tokens"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
     # Built without the model: what starts the decoder is told by it, and put in by `pair_data`.
     return Encoded(splits, rows, partial(stack_pairs, pad_id=_pad(template)), template, max_length, facts, identity)
 
@@ -92,7 +92,7 @@ def encode_rows(
 ) -> tuple[PairItems, list[tuple[int, str]]]:
     """Token rows of prompts and answers, each with the row it is of; and rows with the reason why one is left out."""
     owners, prompts, answers = [], [], []
-    for number, conversations in enumerate(learnt_of(recipe, rows)):
+    for number, conversations in enumerate(training_conversations_of(recipe, rows)):
         for *asked, answer in conversations:
             owners.append(number)
             prompts.append(asked[-1].content)

@@ -19,7 +19,7 @@ from tunebook.config.schema import DataConfig, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.card import generation_card
-from tunebook.families.text_generation.contract import generation_of, kept_of
+from tunebook.families.text_generation.contract import bundle_state_of, generation_of
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.recipe import TextGeneration
 
 ADAPTER = "adapter"
-# Exchanges that any model can be asked, far from the training rows.
+# Prompts that any model can be asked, far from the training rows.
 _GOLDEN = (
     ("Hello.", "Hello, how can I help?"),
     ("It broke after two days and nobody answered.", "I am sorry to hear that. May I have the order number?"),
@@ -134,7 +134,7 @@ def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any
 
 
 def golden_losses(writer: TextGenerator) -> NDArray[np.float64]:
-    """The mean loss of a token in each golden answer, ``[exchanges, 1]``."""
+    """The mean loss of a token in each golden answer, ``[questions, 1]``."""
     losses, tokens = writer.losses(_golden_items(writer.template))
     means: NDArray[np.float64] = losses / tokens
     return means[:, None]
@@ -149,13 +149,13 @@ def _golden_items(template: ChatTemplate | PairTemplate) -> PackedItems | PairIt
     ]
     return PackedItems(
         np.concatenate([row.ids for row in rows]),
-        np.concatenate([row.learnt for row in rows]),
+        np.concatenate([row.supervised for row in rows]),
         np.cumsum([0, *map(len, rows)]),
         one_each(len(rows)),
     )
 
 
-def read_writer(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> TextGenerator:
+def read_generator(recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> TextGenerator:
     """The language model of a bundle with its template.
 
     Raises:
@@ -200,6 +200,6 @@ def write_tuned(
     recipe, rows = prepared.recipe, prepared.encoded.rows
     splits = ("train", "validation") if seen else ()
     keys = (key for split in splits for key in recipe.family.keys(recipe, rows[split]))
-    kept = kept_of(recipe, prepared.config, rows["train"])
+    kept = bundle_state_of(recipe, prepared.config, rows["train"])
     write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, kept, card, run.adapter, keys)
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
-    from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.prompts import Prompts
     from tunebook.families.text_generation.recipe import TextGeneration
     from tunebook.statistics.sums import RowSums
 
@@ -44,7 +44,7 @@ def check_properties(recipe: Writing) -> None:
     Raises:
         BrokenContract: One of its properties is of another kind.
     """
-    candidates, columns, by = recipe.candidates, recipe.answer_columns, recipe.learnt_by
+    candidates, columns, by = recipe.candidates, recipe.answer_columns, recipe.cache_salt
     whole = isinstance(candidates, Integral) and not isinstance(candidates, bool)
     given(recipe, "candidates", candidates, whole, "a whole number, at least 1")
     given(recipe, "answer_columns", columns, are_texts(columns) and bool(columns), "a list of names")
@@ -53,7 +53,7 @@ def check_properties(recipe: Writing) -> None:
             what = f"its `answer_columns` name '{name}' twice"
             what += " (every answer has its place)" if name in PLACE else ""
             raise broken(recipe, "answer_columns", what, f"name each once, and leave out {' and '.join(PLACE)}")
-    given(recipe, "learnt_by", by, isinstance(by, str), "a text; an empty one where the rows alone count")
+    given(recipe, "cache_salt", by, isinstance(by, str), "a text; an empty one where the rows alone count")
 
 
 def generation_of(recipe: Writing) -> Generation:
@@ -66,71 +66,79 @@ def generation_of(recipe: Writing) -> Generation:
     return found
 
 
-def learnt_of(recipe: Writing, rows: Rows) -> Iterator[list[list[Message]]]:
+def training_conversations_of(recipe: Writing, rows: Rows) -> Iterator[list[list[Message]]]:
     """The conversations to learn from, of each row."""
     asked = f"for each row a list of conversations, each {_CONVERSATION}"
-    for conversations in _one_a_row(recipe, "learnt", recipe.learnt(rows), len(rows)):
+    for conversations in _one_a_row(recipe, "training_conversations", recipe.training_conversations(rows), len(rows)):
         good = isinstance(conversations, (list, tuple)) and bool(conversations)
         good = good and all(_conversation(each) for each in conversations)
-        yield given(recipe, "learnt", conversations, good, asked)
+        yield given(recipe, "training_conversations", conversations, good, asked)
 
 
-def learnt_by(recipe: Writing) -> str:
-    """What shapes `learnt` besides the rows: what the recipe names, and its code where it has one of its own."""
+def cache_salt(recipe: Writing) -> str:
+    """What shapes training conversations besides the rows: what the recipe names, and its own code where it has any."""
     cls = type(recipe)
-    return f"{recipe.learnt_by}\n{own_code(cls)}" if "learnt" in overridden(cls, family_of(cls)) else recipe.learnt_by
+    return (
+        f"{recipe.cache_salt}\n{own_code(cls)}"
+        if "training_conversations" in overridden(cls, family_of(cls))
+        else recipe.cache_salt
+    )
 
 
-def asked_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
+def prompts_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
     """What a model is asked for each row."""
-    for conversation in _one_a_row(recipe, "asked", recipe.asked(rows), len(rows)):
-        yield given(recipe, "asked", conversation, _conversation(conversation), f"for each row {_CONVERSATION}")
+    for conversation in _one_a_row(recipe, "prompts", recipe.prompts(rows), len(rows)):
+        yield given(recipe, "prompts", conversation, _conversation(conversation), f"for each row {_CONVERSATION}")
 
 
-def exchanges_of(recipe: Writing, rows: Rows, wanted: int | None) -> Exchanges:
+def evaluation_prompts_of(recipe: Writing, rows: Rows, wanted: int | None) -> Prompts:
     """What a model is asked on held-out rows."""
-    from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.prompts import Prompts
 
-    made = recipe.exchanges(rows, wanted)
-    asked = "tunebook.families.text_generation.prompts.Exchanges, such as super().exchanges(rows, wanted)"
-    found: Exchanges = given(recipe, "exchanges", made, isinstance(made, Exchanges), asked)
+    made = recipe.evaluation_prompts(rows, wanted)
+    asked = "tunebook.families.text_generation.prompts.Prompts, such as super().evaluation_prompts(rows, wanted)"
+    found: Prompts = given(recipe, "evaluation_prompts", made, isinstance(made, Prompts), asked)
     counted = {len(each) for each in (found.references, found.rows, found.files, found.lines, found.groups)}
     if counted != {len(found)}:
-        what = f"its `exchanges` have {len(found)} histories, and not as many of everything else"
-        raise broken(recipe, "exchanges", what, "give each history its references, row, file, line and group")
+        what = f"its `evaluation_prompts` have {len(found)} histories, and not as many of everything else"
+        raise broken(recipe, "evaluation_prompts", what, "give each history its references, row, file, line and group")
     good = all(_conversation(history) for history in found.histories)
     if not good or not all(each and are_texts(each) for each in found.references):
-        what = "its `exchanges` have an empty history, or references that are no texts"
-        raise broken(recipe, "exchanges", what, "give each a conversation that waits for an answer, and good answers")
+        what = "its `evaluation_prompts` have an empty history, or references that are no texts"
+        raise broken(
+            recipe, "evaluation_prompts", what, "give each a conversation that waits for an answer, and good answers"
+        )
     return found
 
 
 def ranked_of(
-    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+    recipe: Writing, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]]
 ) -> list[list[Completion]]:
     """The best of several answers first."""
     from tunebook.families.text_generation.predictor import Completion
 
-    made = recipe.ranked(rows, which, drafts)
-    asked = "the drafts of each row, a list of lists"
+    made = recipe.ranked(rows, which, completions)
+    asked = "the completions of each row, a list of lists"
     found: list[list[Completion]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
-    if len(found) != len(drafts):
-        what = f"its `ranked` returned drafts of {len(found)} rows, and was asked for {len(drafts)}"
+    if len(found) != len(completions):
+        what = f"its `ranked` returned completions of {len(found)} rows, and was asked for {len(completions)}"
         raise broken(recipe, "ranked", what, f"return {asked}")
     for each in found:
-        if not (isinstance(each, (list, tuple)) and each and all(isinstance(draft, Completion) for draft in each)):
+        if not (
+            isinstance(each, (list, tuple)) and each and all(isinstance(completion, Completion) for completion in each)
+        ):
             what = f"its `ranked` returned {repr(each)[:60]} for a row"
-            raise broken(recipe, "ranked", what, "return at least one of its drafts, the best first")
+            raise broken(recipe, "ranked", what, "return at least one of its completions, the best first")
     return found
 
 
 def measures_of(
-    recipe: Writing, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
+    recipe: Writing, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
 ) -> dict[str, RowSums]:
     """What a recipe measures of answers."""
     from tunebook.statistics.sums import RowSums
 
-    made = recipe.measures(rows, which, drafts, train)
+    made = recipe.measures(rows, which, completions, train)
     good = isinstance(made, Mapping) and all(isinstance(each, RowSums) for each in made.values())
     asked = "{name: tunebook.statistics.sums.RowSums}; {} for none"
     found: Mapping[str, RowSums] = given(recipe, "measures", made, good, asked)
@@ -180,11 +188,11 @@ def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows)
 
 
 def answers_of(
-    recipe: Writing, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
+    recipe: Writing, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
 ) -> Iterator[dict[str, str | float]]:
     """What `predict` tells of each row, by column."""
     columns = recipe.answer_columns
-    for told in _one_a_row(recipe, "answers", recipe.answers(rows, asked, drafts), len(rows)):
+    for told in _one_a_row(recipe, "answers", recipe.answers(rows, asked, completions), len(rows)):
         good = isinstance(told, (list, tuple)) and all(isinstance(each, CELL) for each in told)
         given(recipe, "answers", told, good, f"for each row a text or number for each of: {', '.join(columns)}")
         if len(told) != len(columns):
@@ -194,15 +202,17 @@ def answers_of(
         yield dict(zip(columns, plain, strict=True))
 
 
-def kept_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]:
+def bundle_state_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]:
     """What a bundle keeps for a recipe."""
-    made = recipe.kept(config, train)
+    made = recipe.bundle_state(config, train)
     asked = "{name: value} of plain values, such as JSON has them; {} for nothing"
-    found: dict[str, Any] = given(recipe, "kept", made, isinstance(made, Mapping), asked)
+    found: dict[str, Any] = given(recipe, "bundle_state", made, isinstance(made, Mapping), asked)
     try:
         json.dumps(dict(found), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:  # among the latter what no file can hold
-        raise broken(recipe, "kept", f"its `kept` returned what JSON has not: {error}", f"return {asked}") from error
+        raise broken(
+            recipe, "bundle_state", f"its `bundle_state` returned what JSON has not: {error}", f"return {asked}"
+        ) from error
     return found
 
 

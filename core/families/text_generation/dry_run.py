@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tunebook.families.text_generation.contract import (
     answers_of,
     baselines_of,
-    exchanges_of,
-    kept_of,
+    bundle_state_of,
+    evaluation_prompts_of,
     measures_of,
     ranked_of,
 )
@@ -36,11 +36,11 @@ def dry_run(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) 
     with suppress(Exception):  # what it learns of these few rows is not to stay; not all that it holds can be copied
         recipe = copy.deepcopy(recipe)
     train, rows = _first(encoded.rows["train"], TRAIN), _first(encoded.rows["test"], HELD_OUT)
-    kept_of(recipe, config, train)
-    asked = exchanges_of(recipe, rows, None)
+    bundle_state_of(recipe, config, train)
+    asked = evaluation_prompts_of(recipe, rows, None)
     which = asked.rows.tolist()
-    drafts = [[Completion(good[0], 0.0)] * recipe.candidates for good in asked.references]
-    ranked = ranked_of(recipe, rows, which, drafts)
+    completions = [[Completion(good[0], 0.0)] * recipe.candidates for good in asked.references]
+    ranked = ranked_of(recipe, rows, which, completions)
     measures_of(recipe, rows, which, ranked, train)
     baselines_of(recipe, rows, which, train)
     each = rows.take(which)

@@ -16,7 +16,7 @@ from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import ready
-from tunebook.families.text_generation.contract import baselines_of, exchanges_of, measures_of
+from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
@@ -85,13 +85,13 @@ class GenerationEvidence:
 
     def _measures(self, model: Performance) -> dict[str, RowSums]:
         """Whether answers end, and what the recipe measures besides."""
-        which = self.held_out.exchanges.rows.tolist()
+        which = self.held_out.questions.rows.tolist()
         ends = {"unfinished": model.unfinished} if model.unfinished else {}
-        return {**ends, **measures_of(self.recipe, self.held_out.rows, which, model.drafts, self.train)}
+        return {**ends, **measures_of(self.recipe, self.held_out.rows, which, model.completions, self.train)}
 
     def _scores(self, model: Performance) -> list[Score]:
         first = [score(model.perplexity, self.held_out.groups, **self.settings)] if model.perplexity else []
-        groups = self.held_out.exchanges.groups
+        groups = self.held_out.questions.groups
         more = [score(sums, groups, **self.settings) for sums in self._measures(model).values()]
         return [*first, *score_answers(model.answers, **self.texts, **self.settings), *more]
 
@@ -104,7 +104,7 @@ class GenerationEvidence:
         found |= paired_differences(self.tuned.answers, other.answers, **self.texts, **self.settings)
         mine, theirs = self._measures(self.tuned), self._measures(other)
         for name in (name for name in mine if name in theirs):
-            found[name] = sums_difference(mine[name], theirs[name], self.held_out.exchanges.groups, **self.settings)
+            found[name] = sums_difference(mine[name], theirs[name], self.held_out.questions.groups, **self.settings)
         return found
 
     @property
@@ -119,7 +119,7 @@ class GenerationEvidence:
 
     def report(self, **told: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
-        histories = [[(turn.role, turn.content) for turn in each] for each in self.held_out.exchanges.histories]
+        histories = [[(turn.role, turn.content) for turn in each] for each in self.held_out.questions.histories]
         return generation_report(
             self.recipe.options.name,
             self.tuned.answers,
@@ -140,7 +140,7 @@ class GenerationEvidence:
         more = {"signatures": signatures(self.tuned.answers, **self.texts)}
         write_metrics(run.metrics, self.scores[self.name], others, differences=self.differences, more=more)
         answers = {name: each.answers for name, each in self.others.items()}
-        write_answers(run.predictions, self.tuned.answers, answers, self.held_out.exchanges.turns)
+        write_answers(run.predictions, self.tuned.answers, answers, self.held_out.questions.turns)
         if self.tuned.perplexity is not None:
             rows = self.held_out.rows
             write_losses(run.losses, rows.texts("file"), rows.column("line").to_pylist(), self.tuned.perplexity.sums)
@@ -153,18 +153,18 @@ def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> Gen
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows, train = encoded.rows["test"], encoded.rows["train"]
     wanted = node_as(config.evaluation, GenerationEvaluation)
-    exchanges = exchanges_of(recipe, rows, wanted.max_generations)
-    held_out = HeldOut.of(rows, encoded.splits["test"].items, exchanges, writer)  # type: ignore[arg-type]
+    questions = evaluation_prompts_of(recipe, rows, wanted.max_generations)
+    held_out = HeldOut.of(rows, encoded.splits["test"].items, questions, writer)  # type: ignore[arg-type]
     tuned = perform(writer, held_out, "on test rows", progress, device)
     writer.model.cpu()
-    notes = [*held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
+    notes = [*held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
     others = {}
     if wanted.zero_shot and config.adapt.method is Method.scratch:
         notes.append("adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with")
     elif wanted.zero_shot and config.adapt.method is not Method.none:
         before = ready(prepared, load_writing(prepared.source))
         others[BEFORE] = perform(before, held_out, "before tuning", progress, device)
-    for name, texts in baselines_of(recipe, rows, held_out.exchanges.rows.tolist(), train).items():
+    for name, texts in baselines_of(recipe, rows, held_out.questions.rows.tolist(), train).items():
         others[name] = written(held_out, [[Completion(text)] for text in texts])
     return GenerationEvidence(
         recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config), notes
@@ -178,9 +178,9 @@ def judge_new(
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     rows, items, left_out = encoded_rows(rows, writer)
     wanted = node_as(config.evaluation, GenerationScore).max_generations
-    held_out = HeldOut.of(rows, items, exchanges_of(recipe, rows, wanted), writer)
+    held_out = HeldOut.of(rows, items, evaluation_prompts_of(recipe, rows, wanted), writer)
     tuned = perform(writer, held_out, "on test rows", True, device)
-    notes = [*left_out, *held_out.notes(len(exchanges_of(recipe, rows, None))), *tuned.notes()]
+    notes = [*left_out, *held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
     return GenerationEvidence(recipe, held_out, tuned, {}, config.evaluation, config.seed, notes=notes)
 
 
@@ -191,7 +191,7 @@ def split_counts(prepared: Prepared[Any]) -> dict[str, dict[str, int]]:
             "conversations": len(prepared.encoded.rows[name]),
             "token rows": len(examples),
             "tokens": int(examples.lengths.sum()),
-            "tokens learnt": int(examples.units.sum()) if examples.units is not None else 0,
+            "supervised tokens": int(examples.units.sum()) if examples.units is not None else 0,
         }
         for name, examples in prepared.encoded.splits.items()
     }

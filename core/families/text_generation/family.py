@@ -127,14 +127,14 @@ class TextGenerationFamily(Family["TextGeneration[Any]"]):
         write_tuned(prepared, model, run, card, seen=fitted is not None)
 
     def load_bundle_state(self, recipe: Recipe, manifest: Manifest) -> None:
-        """Give the recipe back what its `kept` gave."""
-        recipe.restore((manifest.generation or {}).get("kept", {}))
+        """Give the recipe back what its `bundle_state` gave."""
+        recipe.load_bundle_state((manifest.generation or {}).get("kept", {}))
 
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextGenerator:
         """The language model with its template."""
-        from tunebook.families.text_generation.bundle import read_writer
+        from tunebook.families.text_generation.bundle import read_generator
 
-        return read_writer(recipe, folder, manifest)
+        return read_generator(recipe, folder, manifest)
 
     def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Conversations in any form."""

@@ -14,7 +14,7 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_generation.batches_chat import scored_rows
 from tunebook.families.text_generation.batches_seq2seq import encoded_pairs
-from tunebook.families.text_generation.contract import learnt_of, ranked_of
+from tunebook.families.text_generation.contract import ranked_of, training_conversations_of
 from tunebook.families.text_generation.data.encoded import encode_cached
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.pair_template import PairTemplate
@@ -24,7 +24,7 @@ from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.options import Overlength
 from tunebook.families.text_generation.predictor import Completion, TextGenerator
-from tunebook.families.text_generation.prompts import Exchanges
+from tunebook.families.text_generation.prompts import Prompts
 from tunebook.progress import counting
 from tunebook.statistics.sums import RowSums
 
@@ -36,7 +36,7 @@ class HeldOut:
     Attributes:
         rows: The conversations.
         items: Their token rows, one to a pack.
-        exchanges: The turns that are written.
+        questions: The turns that are written.
         prompts: Token ids of what is asked for each.
         left_out: Turns that cannot be asked, as they are too long.
         shortened: Turns that are asked without the earliest ones before them.
@@ -44,23 +44,23 @@ class HeldOut:
 
     rows: Rows
     items: PackedItems | PairItems
-    exchanges: Exchanges
+    questions: Prompts
     prompts: list[np.ndarray]
     left_out: int
     shortened: int
 
     @classmethod
-    def of(cls, rows: Rows, items: PackedItems | PairItems, exchanges: Exchanges, writer: TextGenerator) -> HeldOut:
+    def of(cls, rows: Rows, items: PackedItems | PairItems, questions: Prompts, writer: TextGenerator) -> HeldOut:
         """Encode what is asked."""
         prompts, kept = [], []
         writer.truncated = 0
-        for number, history in enumerate(exchanges.histories):
+        for number, history in enumerate(questions.histories):
             try:
-                prompts.append(writer.asked(history))
+                prompts.append(writer.encode_prompt(history))
                 kept.append(number)
             except Unsupervisable:
                 continue
-        return cls(rows, items, exchanges.take(kept), prompts, len(exchanges) - len(kept), writer.truncated)
+        return cls(rows, items, questions.take(kept), prompts, len(questions) - len(kept), writer.truncated)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -74,18 +74,18 @@ class HeldOut:
             possible: Answers that all rows together ask for.
         """
         notes = []
-        if len(self.exchanges) + self.left_out < possible:
+        if len(self.questions) + self.left_out < possible:
             notes.append(
                 f"Perplexity is over all {len(self.rows):,} test rows; of the {possible:,} answers that they ask for "
-                f"{len(self.exchanges):,} were written and compared (evaluation.max_generations)."
+                f"{len(self.questions):,} were written and compared (evaluation.max_generations)."
             )
         if self.shortened:
             notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")
         if self.left_out:
             notes.append(f"{self.left_out} turns were not asked: with their question alone they are too long.")
-        if self.exchanges.unclaimed:
+        if self.questions.unclaimed:
             notes.append(
-                f"{self.exchanges.unclaimed} required facts stand in no given answer word for word, and were asked of "
+                f"{self.questions.unclaimed} required facts stand in no given answer word for word, and were asked of "
                 "none."
             )
         return notes
@@ -96,13 +96,13 @@ class Performance:
     """One model on the held-out conversations.
 
     Attributes:
-        answers: What it wrote, of several drafts the best.
-        drafts: All that it wrote for each, the best first.
+        answers: What it wrote, of several completions the best.
+        completions: All that it wrote for each, the best first.
         perplexity: Loss and tokens of each conversation; None of what is no model.
     """
 
     answers: GeneratedAnswers
-    drafts: list[list[Completion]]
+    completions: list[list[Completion]]
     perplexity: RowSums | None = None
 
     @property
@@ -110,18 +110,18 @@ class Performance:
         """Share of the answers that were cut off at the most tokens allowed; None of what is no model."""
         if self.perplexity is None:
             return None
-        rows = [(several[0].stopped_at is not None, 1) for several in self.drafts]
+        rows = [(several[0].stopped_at is not None, 1) for several in self.completions]
         sums = np.array(rows, dtype=np.float64).reshape(-1, 2)
         return RowSums("unfinished", sums, share=True, higher_is_better=False)
 
     def notes(self) -> list[str]:
         """What a reader must know of how it wrote."""
-        cut = [several[0].stopped_at for several in self.drafts if several[0].stopped_at is not None]
+        cut = [several[0].stopped_at for several in self.completions if several[0].stopped_at is not None]
         if not cut:
             return []
         return [
-            f"{len(cut):,} of the {len(self.drafts):,} answers stop at recipe.max_new_tokens={cut[0]}, unfinished, and "
-            "are scored so."
+            f"{len(cut):,} of the {len(self.completions):,} answers were truncated at "
+            f"recipe.max_new_tokens={cut[0]}, and are scored so."
         ]
 
 
@@ -132,14 +132,14 @@ def perform(writer: TextGenerator, held_out: HeldOut, what: str, progress: bool,
         losses, tokens = writer.losses(items, device, advance)
     sums = scored_rows(items, losses, tokens, len(held_out.rows))
     with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
-        drafts = writer.drafts(held_out.prompts, device, advance)
-    ranked = ranked_of(writer.recipe, held_out.rows, held_out.exchanges.rows.tolist(), drafts)
+        completions = writer.completions(held_out.prompts, device, advance)
+    ranked = ranked_of(writer.recipe, held_out.rows, held_out.questions.rows.tolist(), completions)
     return written(held_out, ranked, perplexity(sums[:, 0], sums[:, 1]))
 
 
-def written(held_out: HeldOut, drafts: list[list[Completion]], losses: RowSums | None = None) -> Performance:
+def written(held_out: HeldOut, completions: list[list[Completion]], losses: RowSums | None = None) -> Performance:
     """What was written, by a model or without one."""
-    return Performance(held_out.exchanges.answered([several[0].text for several in drafts]), drafts, losses)
+    return Performance(held_out.questions.answered([several[0].text for several in completions]), completions, losses)
 
 
 def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems | PairItems, list[str]]:
@@ -147,8 +147,8 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
     if isinstance(writer.template, PairTemplate):
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
-        length, learnt = writer.max_length, partial(learnt_of, writer.recipe)
-        found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), learnt)
+        length, supervised = writer.max_length, partial(training_conversations_of, writer.recipe)
+        found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), supervised)
         kept = found.kept
         if not len(kept):
             reason = next(iter(found.rejected.values()))[0]
@@ -159,7 +159,9 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
                 fix="give other rows",
             )
         sources = np.searchsorted(kept, found.sources)
-        items = PackedItems(np.array(found.ids), np.array(found.learnt), found.offsets, one_each(len(found)), sources)
+        items = PackedItems(
+            np.array(found.ids), np.array(found.supervised), found.offsets, one_each(len(found)), sources
+        )
     if not found.rejected:
         return rows, items, []
     number, reasons = next(iter(found.rejected.items()))

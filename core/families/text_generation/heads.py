@@ -14,33 +14,33 @@ from tunebook.training.head import Head
 
 
 class CausalHead(Head):
-    """Cross-entropy of the tokens that are learnt; what ``forward`` hands on is one loss for each of them."""
+    """Cross-entropy of the tokens that are learned; what ``forward`` hands on is one loss for each of them."""
 
     kind: ClassVar[str] = "causal"
     outputs = 0
     """No layer is made for it: a language model brings the one that writes its words."""
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The loss of each token that is learnt in nats, ``[learnt tokens]``; logits are never seen whole."""
+        """The loss of each token that is learned in nats, ``[supervised tokens]``; logits are never seen whole."""
         return supervised_losses(model, batch["inputs"], batch["target"])
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """The losses of ``forward`` added up by row, ``[batch]``; divided by the batch's ``normalizer`` they are means.
 
         Args:
-            logits: Losses ``[learnt tokens]``.
+            logits: Losses ``[supervised tokens]``.
             target: Token to follow each position, ``[batch, tokens]``.
         """
         row = (target != IGNORE_INDEX).nonzero()[:, 0]
         return logits.new_zeros(len(target)).index_add(0, row, logits)
 
     def units(self, batch: Batch) -> Tensor:
-        """Tokens learnt of each row, ``[batch]``."""
-        learnt: Tensor = batch["target"] != IGNORE_INDEX
-        return learnt.sum(dim=1)
+        """Tokens learned of each row, ``[batch]``."""
+        supervised: Tensor = batch["target"] != IGNORE_INDEX
+        return supervised.sum(dim=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probability of each token that is learnt, ``[learnt tokens]``."""
+        """Probability of each token that is supervised, ``[supervised tokens]``."""
         return logits.neg().exp()
 
     def measure(self, metrics: MetricCollection, logits: Tensor, losses: Tensor, batch: Batch) -> None:
@@ -50,7 +50,7 @@ class CausalHead(Head):
 
 
 class TokenPerplexity(Metric):
-    """Perplexity of the tokens that are learnt: how many equally likely ones the model wavers between."""
+    """Perplexity of the tokens that are supervised: how many equally likely ones the model wavers between."""
 
     is_differentiable = False
     higher_is_better = False
@@ -65,7 +65,7 @@ class TokenPerplexity(Metric):
         self.add_state("count", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, losses: Tensor) -> None:
-        """Add tokens by their loss in nats, ``[learnt tokens]``."""
+        """Add tokens by their loss in nats, ``[supervised tokens]``."""
         self.total += losses.detach().float().sum()
         self.count += losses.numel()
 

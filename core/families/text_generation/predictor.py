@@ -15,7 +15,7 @@ from tunebook.data.batches import BatchPlan
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_generation.contract import answers_of, asked_of, ranked_of
+from tunebook.families.text_generation.contract import answers_of, prompts_of, ranked_of
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, stack_rows
 from tunebook.families.text_generation.data.pair_template import PairTemplate
@@ -119,13 +119,13 @@ class TextGenerator:
         limit = positions(model.config.get_text_config().to_dict())
         return min(self.max_length, room_beside(self.generation.max_new_tokens, limit))
 
-    def asked(self, messages: Sequence[Message]) -> np.ndarray:
+    def encode_prompt(self, messages: Sequence[Message]) -> np.ndarray:
         """Token ids of a conversation that ends before the assistant's turn, int32 ``[tokens]``.
 
         Raises:
             Unsupervisable: It cannot be asked.
         """
-        if self.template.no_system and messages[0].role == "system":  # no such conversation was learnt from
+        if self.template.no_system and messages[0].role == "system":  # no such conversation was learned from
             raise Unsupervisable(f"it has a system prompt: {self.template.no_system}")
         found = ask(messages, self.template, self.room)
         self.truncated += found.left_out > 0
@@ -134,9 +134,9 @@ class TextGenerator:
     def refused(self, rows: Rows) -> dict[int, str]:
         """The rows that the model cannot be asked, with the reason."""
         found, before = {}, self.truncated
-        for number, messages in enumerate(asked_of(self.recipe, rows)):
+        for number, messages in enumerate(prompts_of(self.recipe, rows)):
             try:
-                self.asked(messages)
+                self.encode_prompt(messages)
             except Unsupervisable as error:
                 found[number] = str(error)
         self.truncated = before
@@ -152,15 +152,15 @@ class TextGenerator:
         """Answer checked rows in order."""
         for start in range(0, len(rows), CHUNK):
             part = rows.take(np.arange(start, min(start + CHUNK, len(rows))))
-            asked = list(asked_of(self.recipe, part))
+            asked = list(prompts_of(self.recipe, part))
             prompts = [self._asked(messages, part.where(number)) for number, messages in enumerate(asked)]
-            best = ranked_of(self.recipe, part, range(len(part)), self.drafts(prompts, device, advance))
+            best = ranked_of(self.recipe, part, range(len(part)), self.completions(prompts, device, advance))
             self.unfinished += sum(several[0].stopped_at is not None for several in best)
             yield from answers_of(self.recipe, part, asked, best)
 
     def _asked(self, messages: Sequence[Message], where: str) -> np.ndarray:
         try:
-            return self.asked(messages)
+            return self.encode_prompt(messages)
         except Unsupervisable as error:
             raise UserError(
                 f"This cannot be answered: {error}.",
@@ -169,7 +169,7 @@ class TextGenerator:
                 fix="shorten its last turn, or leave the row out",
             ) from error
 
-    def drafts(
+    def completions(
         self,
         prompts: Sequence[Sequence[int] | np.ndarray],
         device: torch.device | str | None = None,
@@ -182,20 +182,20 @@ class TextGenerator:
         how = (self.template.end_of_turn_ids, BATCH, device or "cpu", advance)
         if wanted == 1:
             plain = write(*given, *how)
-            return [[self._draft(one.said, one.finished) for one in several] for several in plain]
+            return [[self._completion(one.said, one.finished) for one in several] for several in plain]
         scored = write_candidates(*given, wanted, *how)
-        return [[self._draft(one.ids, one.finished, one.score) for one in several] for several in scored]
+        return [[self._completion(one.ids, one.finished, one.score) for one in several] for several in scored]
 
-    def _draft(self, ids: Sequence[int], finished: bool, score: float = float("nan")) -> Completion:
+    def _completion(self, ids: Sequence[int], finished: bool, score: float = float("nan")) -> Completion:
         return Completion(self.decode(ids), score, None if finished else self.generation.max_new_tokens)
 
     def stream(self, messages: Sequence[Message], device: torch.device | str | None = None) -> Iterator[str]:
-        """Answer one conversation, piece by piece; the pieces together are the single draft of `drafts`.
+        """Answer one conversation, piece by piece; the pieces together are the single completion of `completions`.
 
         Raises:
             Unsupervisable: It cannot be asked; at once, not with the first piece.
         """
-        ids = self.asked(messages).tolist()
+        ids = self.encode_prompt(messages).tolist()
         model = self.model.to(device or "cpu")
         stop = self.template.end_of_turn_ids
         return _stripped(stream(model, self.tokenizer, ids, self.generation, stop, self._count_unfinished))
@@ -228,10 +228,10 @@ class TextGenerator:
         for order in BatchPlan(items.lengths, SCORED, shuffle=False).global_batches(0):
             batch = self._stacked([items[int(i)] for i in order])
             inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch["inputs"].items()}
-            learnt = batch["target"] != IGNORE_INDEX
+            supervised = batch["target"] != IGNORE_INDEX
             losses = supervised_losses(self.model, inputs, batch["target"].to(device)).double().cpu().numpy()
-            np.add.at(total, order[learnt.nonzero()[:, 0].numpy()], losses)
-            count[order] = learnt.sum(dim=1).numpy()
+            np.add.at(total, order[supervised.nonzero()[:, 0].numpy()], losses)
+            count[order] = supervised.sum(dim=1).numpy()
             advance(len(order))
         return total, count
 

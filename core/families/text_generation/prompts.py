@@ -17,13 +17,13 @@ from tunebook.families.text_generation.metrics.facts import states
 
 
 @dataclass(frozen=True)
-class Exchanges:
+class Prompts:
     """Turns that a model is to write, each with what came before and what was said in truth.
 
     Attributes:
         histories: The turns before each.
         references: Good answers to each: one or several.
-        rows: The row that each is of, int64 ``[exchanges]``.
+        rows: The row that each is of, int64 ``[questions]``.
         turns: The number of the turn in its conversation, from 1; None where each row asks once.
         files: Source file of each.
         lines: Line in that file of each.
@@ -45,9 +45,9 @@ class Exchanges:
     def __len__(self) -> int:
         return len(self.histories)
 
-    def take(self, wanted: Sequence[int]) -> Exchanges:
+    def take(self, wanted: Sequence[int]) -> Prompts:
         """Those at these positions."""
-        return Exchanges(
+        return Prompts(
             histories=[self.histories[i] for i in wanted],
             references=[self.references[i] for i in wanted],
             rows=self.rows[list(wanted)],
@@ -72,7 +72,7 @@ class Exchanges:
         )
 
 
-def assistant_turns(rows: Rows, wanted: int | None) -> Exchanges:
+def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
     """Every turn of the assistant, of whole conversations drawn until there are as many as wanted.
 
     The draw is one for all runs on these rows, so that runs with different seeds are compared on the same turns. A
@@ -96,7 +96,7 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Exchanges:
             found.append((row, turn))
             facts.append(here)
         unclaimed += len(left)
-    return Exchanges(
+    return Prompts(
         histories=[conversations[row][:turn] for row, turn in found],
         references=[[conversations[row][turn].content] for row, turn in found],
         rows=np.array([row for row, _ in found], dtype=np.int64),

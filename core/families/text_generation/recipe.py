@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.predictor import Completion
-    from tunebook.families.text_generation.prompts import Exchanges
+    from tunebook.families.text_generation.prompts import Prompts
     from tunebook.statistics.sums import RowSums
 
 
 class TextGeneration(Recipe[ConfigT]):
     """A conversation in, the assistant's next turn out; a language model of transformers.
 
-    A recipe whose rows hold something else says how they become conversations: `learnt`, `asked`, `exchanges`.
+    A recipe whose rows hold something else says how they become conversations: `training_conversations`, `prompts`
+    and `evaluation_prompts`.
 
     Attributes:
         architectures: Kinds of models: causal ones, and those with an encoder and a decoder (seq2seq).
@@ -64,7 +65,7 @@ class TextGeneration(Recipe[ConfigT]):
 
         return MetricCollection({"perplexity": TokenPerplexity()})
 
-    def exchanges(self, rows: Rows, wanted: int | None) -> Exchanges:
+    def evaluation_prompts(self, rows: Rows, wanted: int | None) -> Prompts:
         """What a model is asked on held-out rows, and what a good answer is: every turn of the assistant.
 
         As many answers as ``wanted`` are enough: whole conversations are drawn, the same for every seed of a run.
@@ -73,20 +74,20 @@ class TextGeneration(Recipe[ConfigT]):
 
         return assistant_turns(rows, wanted)
 
-    def learnt(self, rows: Rows) -> Iterator[list[list[Message]]]:
+    def training_conversations(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The conversations to learn from, of each row in order: one, or several."""
         from tunebook.families.text_generation.data.encoded import own_conversations
 
         return own_conversations(rows)
 
     @property
-    def learnt_by(self) -> str:
-        """What shapes `learnt` besides the rows; another text, and the rows are encoded anew."""
+    def cache_salt(self) -> str:
+        """What shapes `training_conversations` besides the rows; another text, and the rows are encoded anew."""
         return ""
 
-    def asked(self, rows: Rows) -> Iterator[list[Message]]:
+    def prompts(self, rows: Rows) -> Iterator[list[Message]]:
         """What the model is asked for each row that waits for an answer."""
-        return (conversation for (conversation,) in self.learnt(rows))
+        return (conversation for (conversation,) in self.training_conversations(rows))
 
     def generation(self) -> Generation:
         """How answers are chosen."""
@@ -101,20 +102,20 @@ class TextGeneration(Recipe[ConfigT]):
         return 1
 
     def ranked(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]]
+        self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]]
     ) -> list[list[Completion]]:
-        """The ``drafts`` for each of some ``rows``, which ``which`` numbers, the best first."""
-        return [list(each) for each in drafts]
+        """The ``completions`` for each of some ``rows``, which ``which`` numbers, the best first."""
+        return [list(each) for each in completions]
 
     def measures(
-        self, rows: Rows, which: Sequence[int], drafts: Sequence[Sequence[Completion]], train: Rows | None
+        self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is measured besides perplexity and likeness to the references.
 
         Args:
             rows: Held-out rows.
             which: The row that each answer is for.
-            drafts: What was written for it, the best first.
+            completions: What was written for it, the best first.
             train: The training rows, where they are at hand.
         """
         return {}
@@ -129,16 +130,16 @@ class TextGeneration(Recipe[ConfigT]):
         return ["prompt", "answer"]
 
     def answers(
-        self, rows: Rows, asked: Sequence[Sequence[Message]], drafts: Sequence[Sequence[Completion]]
+        self, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """The values of `answer_columns` of each row."""
-        for messages, several in zip(asked, drafts, strict=True):
+        for messages, several in zip(asked, completions, strict=True):
             yield messages[-1].content, several[0].text
 
-    def kept(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
-        """What a bundle keeps for the recipe besides its options, as plain values; `restore` takes it back."""
+    def bundle_state(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
+        """What a bundle keeps for the recipe besides its options, as plain values, for `load_bundle_state`."""
         return {}
 
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        """Take back what `kept` gave, in the recipe of a bundle."""
+    def load_bundle_state(self, kept: Mapping[str, Any]) -> None:
+        """Take back what `bundle_state` gave, in the recipe of a bundle."""
         return None

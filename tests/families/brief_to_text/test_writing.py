@@ -57,15 +57,15 @@ def test_a_copy_that_was_cut_off_is_not_clean_and_stands_behind_whole_ones() -> 
 
 
 def test_candidates_are_told_in_order_with_their_scores() -> None:
-    drafts = [
+    completions = [
         Completion("A gourmet mill", -0.1),
         Completion(CLEAN, -0.9),
         Completion("21 cm, six settings", -0.5),
         Completion("", -0.01),
     ]
     checker = CopyChecker()
-    best = checker.ranked(MILL, drafts)
-    assert [draft.score for draft in best] == [-0.5, -0.9, -0.1, -0.01]
+    best = checker.ranked(MILL, completions)
+    assert [completion.score for completion in best] == [-0.5, -0.9, -0.1, -0.01]
     row = dict(zip(["brief", *candidate_columns(4)], checker.told(MILL, best, 4), strict=True))
     assert row["brief"] == (
         "name: Tollgate Pepper Mill; features: turned walnut, 21 cm, six settings; price: $58; channel: ad_headline; "
@@ -183,10 +183,15 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
     assert [row["line"] for row in told] == [31, 32]
     assert "the prompt has" in told[0]["reason"] and "the copy has" in told[1]["reason"]
     recipe: Any = made.recipe
-    copies = [m[-1].content for rows in made.encoded.rows.values() for several in recipe.learnt(rows) for m in several]
+    copies = [
+        m[-1].content
+        for rows in made.encoded.rows.values()
+        for several in recipe.training_conversations(rows)
+        for m in several
+    ]
     assert "short" in copies
-    learnt = sum(len(examples) for examples in made.encoded.splits.values())
-    assert learnt == len(copies) - 1, "of its copies one is left out"
+    supervised = sum(len(examples) for examples in made.encoded.splits.values())
+    assert supervised == len(copies) - 1, "of its copies one is left out"
 
 
 def test_briefs_are_not_told_of_as_conversations(tmp_path: Path) -> None:

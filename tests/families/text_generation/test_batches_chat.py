@@ -1,4 +1,4 @@
-"""From conversations to optimizer steps and to questions: what is learnt of them, what is asked, what is refused."""
+"""From conversations to optimizer steps and to questions: what is learned of them, what is asked, what is refused."""
 
 from __future__ import annotations
 
@@ -129,15 +129,15 @@ def test_a_packed_step_is_the_step_of_the_same_conversations_by_themselves(
 
 
 def by_hand(prepared: Prepared, folder: Path) -> dict[str, torch.Tensor]:
-    """The gradient of the mean loss of all learnt tokens, from transformers' full logits, a row at a time."""
+    """The gradient of the mean loss of all supervised tokens, from transformers' full logits, a row at a time."""
     model = AutoModelForCausalLM.from_pretrained(folder).train()
     items = prepared.encoded.splits["train"].items
     rows = [items[i] for i in range(len(items))]
-    count = sum(int(row.learnt[1:].sum()) for row in rows)
+    count = sum(int(row.supervised[1:].sum()) for row in rows)
     for row in rows:
         ids = torch.from_numpy(row.ids.astype(np.int64))[None]
-        labels = ids.masked_fill(~torch.from_numpy(np.array(row.learnt))[None], -100)
-        (model(input_ids=ids, labels=labels).loss * int(row.learnt[1:].sum()) / count).backward()
+        labels = ids.masked_fill(~torch.from_numpy(np.array(row.supervised))[None], -100)
+        (model(input_ids=ids, labels=labels).loss * int(row.supervised[1:].sum()) / count).backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -169,15 +169,15 @@ def test_every_answer_of_a_long_conversation_is_learnt_once_and_belongs_to_it(tm
     tokenizer = prepared.encoded.tokenizer.rendering.tokenizer
     for split in ("train", "validation", "test"):
         items, conversations = prepared.encoded.splits[split].items, turns_of(prepared, split)
-        learnt: list[list[str]] = [[] for _ in conversations]
+        supervised: list[list[str]] = [[] for _ in conversations]
         for item in (items[i] for i in range(len(items))):
             assert len(item.ids) <= 80
             text = tokenizer.decode(item.ids)
             own = conversations[item.row]
             assert ("Be kind." in text) is (own[0]["role"] == "system")
-            learnt[item.row] += [tokenizer.decode(run) for run in runs(item.ids, item.learnt)]
+            supervised[item.row] += [tokenizer.decode(run) for run in runs(item.ids, item.supervised)]
         said = [[t["content"] + "<|end|>" for t in turns if t["role"] == "assistant"] for turns in conversations]
-        assert learnt == said
+        assert supervised == said
     assert len(prepared.encoded.splits["train"]) > len(prepared.encoded.rows["train"])
 
 
@@ -236,9 +236,9 @@ def test_the_losses_of_a_long_conversation_are_added_up_once(tmp_path: Path, lla
     expected = np.zeros(len(conversations))
     for item in (items[i] for i in range(len(items))):
         ids = torch.from_numpy(item.ids.astype(np.int64))[None]
-        labels = ids.masked_fill(~torch.from_numpy(np.array(item.learnt))[None], -100)
+        labels = ids.masked_fill(~torch.from_numpy(np.array(item.supervised))[None], -100)
         with torch.no_grad():
-            expected[item.row] += float(model(input_ids=ids, labels=labels).loss) * int(item.learnt[1:].sum())
+            expected[item.row] += float(model(input_ids=ids, labels=labels).loss) * int(item.supervised[1:].sum())
     np.testing.assert_allclose(sums[:, 0], expected, rtol=1e-5)
     assert len(items) > len(conversations) + 5
 
@@ -287,7 +287,7 @@ def test_a_cache_that_was_cut_short_is_made_again(tmp_path: Path, llama: Path) -
     expected = {name: part.items[0].ids.tolist() for name, part in first.encoded.splits.items()}
     folders = sorted((tmp_path / "cache/conversations").iterdir())
     assert len(folders) == 3
-    for file, folder in zip(("ids.bin", "learnt.bin", "rejected.json"), folders, strict=True):
+    for file, folder in zip(("ids.bin", "supervised.bin", "rejected.json"), folders, strict=True):
         file_ = folder / file
         file_.write_bytes(file_.read_bytes()[:-1])
     again = ready(tmp_path, llama, rows, "data.max_length=80")
@@ -443,7 +443,7 @@ def test_a_template_without_a_system_turn_takes_rows_without_one_alone(tmp_path:
 
 def learnt_texts(prepared: Prepared) -> list[str]:
     items, tokenizer = prepared.encoded.splits["train"].items, prepared.encoded.tokenizer.rendering.tokenizer
-    return [tokenizer.decode(run) for i in range(len(items)) for run in runs(items[i].ids, items[i].learnt)]
+    return [tokenizer.decode(run) for i in range(len(items)) for run in runs(items[i].ids, items[i].supervised)]
 
 
 def check_plain(folder: Path, model: Path, end: str, rows: Path, *more: str) -> None:
@@ -489,9 +489,9 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
         ready(tmp_path, llama, rows)
     assert "data.format=messages or data.format=prompt_completion" in str(caught.value.fix)
     taken = turns_of(ready(tmp_path, llama, rows, "data.format=prompt_completion"), "train")
-    assert all(turns[0]["content"].startswith("asked") and turns[1]["content"].startswith("said") for turns in taken)
+    assert all(turns[0]["content"].startswith("prompts") and turns[1]["content"].startswith("said") for turns in taken)
     others = turns_of(ready(tmp_path, llama, rows, "data.format=messages"), "train")
-    assert not any(turns[0]["content"].startswith("asked") for turns in others)
+    assert not any(turns[0]["content"].startswith("prompts") for turns in others)
 
 
 # Refusals -------------------------------------------------------------------------------------------------------

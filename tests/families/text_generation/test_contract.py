@@ -44,22 +44,22 @@ def a_generator_of_texts(self: Any, rows: Any) -> Iterator[Any]:
 
 
 def one_row_short(self: Any, rows: Any) -> Iterator[Any]:
-    yield from list(TextGeneration.learnt(self, rows))[1:]
+    yield from list(TextGeneration.training_conversations(self, rows))[1:]
 
 
 def one_row_more(self: Any, rows: Any) -> Iterator[Any]:
-    found = list(TextGeneration.learnt(self, rows))
+    found = list(TextGeneration.training_conversations(self, rows))
     yield from [*found, found[0]]
 
 
-def a_row_less_measured(self: Any, rows: Any, which: Any, drafts: Any, train: Any) -> dict[str, RowSums]:
+def a_row_less_measured(self: Any, rows: Any, which: Any, completions: Any, train: Any) -> dict[str, RowSums]:
     return {"politeness": RowSums("politeness", np.ones((len(which) - 1, 2)))}
 
 
 def measured(sums: Any, name: str = "warmth", **more: Any) -> Callable[..., dict[str, RowSums]]:
     """A recipe's `measures` of its answers: so many rows of these sums, or what `sums` makes of their number."""
 
-    def measures(self: Any, rows: Any, which: Any, drafts: Any, train: Any) -> dict[str, RowSums]:
+    def measures(self: Any, rows: Any, which: Any, completions: Any, train: Any) -> dict[str, RowSums]:
         made = sums(len(which)) if callable(sums) else np.tile(sums, (len(which), 1))
         return {"warmth": RowSums(name, made, **more)}
 
@@ -67,12 +67,12 @@ def measured(sums: Any, name: str = "warmth", **more: Any) -> Callable[..., dict
 
 
 def without_references(self: Any, rows: Any, wanted: Any) -> Any:
-    found = TextGeneration.exchanges(self, rows, wanted)
+    found = TextGeneration.evaluation_prompts(self, rows, wanted)
     return replace(found, references=[[] for _ in found.references])
 
 
 def a_reference_short(self: Any, rows: Any, wanted: Any) -> Any:
-    found = TextGeneration.exchanges(self, rows, wanted)
+    found = TextGeneration.evaluation_prompts(self, rows, wanted)
     return replace(found, references=found.references[1:])
 
 
@@ -80,21 +80,29 @@ CASES: list[tuple[str, Any, str]] = [
     ("generation", lambda self: {"max_new_tokens": 4}, "`generation` returned a dict"),
     ("candidates", property(lambda self: "3"), "`candidates` returned '3'"),
     ("answer_columns", property(lambda self: "answer"), "`answer_columns` returned 'answer'"),
-    ("learnt_by", property(lambda self: None), "`learnt_by` returned None"),
-    ("learnt", a_generator_of_texts, "`learnt` returned a list of str"),
-    ("learnt", lambda self, rows: None, "`learnt` returned None"),
-    ("learnt", one_row_short, "`learnt` gave 31 of 32 rows"),
-    ("learnt", one_row_more, "`learnt` gave more than the 32 rows"),
-    ("learnt", lambda self, rows: ([] for _ in range(len(rows))), "`learnt` returned a list"),
+    ("cache_salt", property(lambda self: None), "`cache_salt` returned None"),
+    ("training_conversations", a_generator_of_texts, "`training_conversations` returned a list of str"),
+    ("training_conversations", lambda self, rows: None, "`training_conversations` returned None"),
+    ("training_conversations", one_row_short, "`training_conversations` gave 31 of 32 rows"),
+    ("training_conversations", one_row_more, "`training_conversations` gave more than the 32 rows"),
+    (
+        "training_conversations",
+        lambda self, rows: ([] for _ in range(len(rows))),
+        "`training_conversations` returned a list",
+    ),
     ("candidates", property(lambda self: True), "`candidates` returned True"),
     ("content", lambda self, source, config: None, "`content` returned None"),
     ("answer_columns", property(lambda self: ["answer", "answer"]), "name 'answer' twice"),
     ("answer_columns", property(lambda self: ["line", "answer"]), "name 'line' twice (every answer has its place)"),
     ("generation", lambda self: Generation(max_new_tokens=5000), "`generation` asks for 5000 tokens"),
-    ("answers", lambda self, rows, asked, drafts: [("one", "two", "three")] * len(rows), "`answers` returned 3 values"),
-    ("exchanges", without_references, "have an empty history, or references that are no texts"),
-    ("exchanges", a_reference_short, "histories, and not as many of everything else"),
-    ("ranked", lambda self, rows, which, drafts: drafts[1:], "`ranked` returned drafts of"),
+    (
+        "answers",
+        lambda self, rows, asked, completions: [("one", "two", "three")] * len(rows),
+        "`answers` returned 3 values",
+    ),
+    ("evaluation_prompts", without_references, "have an empty history, or references that are no texts"),
+    ("evaluation_prompts", a_reference_short, "histories, and not as many of everything else"),
+    ("ranked", lambda self, rows, which, completions: completions[1:], "`ranked` returned completions of"),
     ("measures", measured([1.0]), "`measures` returned of 'warmth' 1 columns"),
     ("measures", measured(lambda n: np.ones(n)), "sums that are a ndarray"),
     ("measures", measured(lambda n: [[1.0, 2.0]] * n), "sums that are a list"),
@@ -103,20 +111,28 @@ CASES: list[tuple[str, Any, str]] = [
     ("measures", measured([1.0, 1.0], "bleu"), "one that is called 'bleu'"),
     ("measures", measured([1.0, 1.0], formula=lambda sums: sums.sum()), "a formula that does not map sums"),
     ("baselines", lambda self, rows, which, train: {"tuned": ["..."] * len(which)}, "call one 'tuned'"),
-    ("kept", lambda self, config, train: {"name": "\ud800"}, "`kept` returned what JSON has not"),
-    ("exchanges", lambda self, rows, wanted: [], "`exchanges` returned a list"),
-    ("ranked", lambda self, rows, which, drafts: [each[0] for each in drafts], "`ranked` returned Completion(text="),
-    ("measures", lambda self, rows, which, drafts, train: {"length": 3.0}, "`measures` returned a dict"),
+    ("bundle_state", lambda self, config, train: {"name": "\ud800"}, "`bundle_state` returned what JSON has not"),
+    ("evaluation_prompts", lambda self, rows, wanted: [], "`evaluation_prompts` returned a list"),
+    (
+        "ranked",
+        lambda self, rows, which, completions: [each[0] for each in completions],
+        "`ranked` returned Completion(text=",
+    ),
+    ("measures", lambda self, rows, which, completions, train: {"length": 3.0}, "`measures` returned a dict"),
     ("measures", a_row_less_measured, "rows for"),
     ("baselines", lambda self, rows, which, train: {"silence": "..."}, "`baselines` returned a dict"),
     ("baselines", lambda self, rows, which, train: {"silence": ["..."]}, "returned 1 texts of 'silence' for"),
-    ("kept", lambda self, config, train: {"seen": {1, 2}}, "`kept` returned what JSON has not"),
-    ("kept", lambda self, config, train: ["seen"], "`kept` returned a list of str"),
+    ("bundle_state", lambda self, config, train: {"seen": {1, 2}}, "`bundle_state` returned what JSON has not"),
+    ("bundle_state", lambda self, config, train: ["seen"], "`bundle_state` returned a list of str"),
 ]
 IN_PREDICT: list[tuple[str, Any, str]] = [
-    ("asked", lambda self, rows: ["hello" for _ in range(len(rows))], "`asked` returned 'hello'"),
-    ("asked", lambda self, rows: iter(()), "`asked` gave 0 of 2 rows"),
-    ("answers", lambda self, rows, asked, drafts: [each[0] for each in drafts], "`answers` returned a Completion"),
+    ("prompts", lambda self, rows: ["hello" for _ in range(len(rows))], "`prompts` returned 'hello'"),
+    ("prompts", lambda self, rows: iter(()), "`prompts` gave 0 of 2 rows"),
+    (
+        "answers",
+        lambda self, rows, asked, completions: [each[0] for each in completions],
+        "`answers` returned a Completion",
+    ),
 ]
 
 
@@ -151,7 +167,9 @@ def test_what_numpy_and_other_mappings_give_is_taken(rows: list[str], tmp_path: 
         "measures": lambda self, *given: MappingProxyType(measured([1.0, 2.0])(self, *given)),
         "baselines": lambda self, rows, which, train: MappingProxyType({"silence": ("...",) * len(which)}),
         "answer_columns": property(lambda self: ("answer", "polite", "length")),
-        "answers": lambda self, rows, asked, drafts: ((each[0].text, np.bool_(True), np.int64(3)) for each in drafts),
+        "answers": lambda self, rows, asked, completions: (
+            (each[0].text, np.bool_(True), np.int64(3)) for each in completions
+        ),
     }
     for part, own in sound.items():
         monkeypatch.setattr(recipe, part, own)

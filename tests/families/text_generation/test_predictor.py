@@ -115,8 +115,8 @@ def test_answers_that_nothing_closes_are_told_and_counted(starter: TextGenerator
     prompts = [words.apply_chat_template(turns, add_generation_prompt=True, return_dict=False) for turns in chats]
     expected = [plainly(writer.model, prompt, end)[-1] != end for prompt in prompts]
     assert 0 < sum(expected) < 12, "some are cut off and some are not"
-    drafts = writer.drafts(prompts)
-    assert [draft.stopped_at for (draft,) in drafts] == [TOKENS if cut else None for cut in expected]
+    completions = writer.completions(prompts)
+    assert [completion.stopped_at for (completion,) in completions] == [TOKENS if cut else None for cut in expected]
     list(writer.answers(questions(tmp_path, chats)))
     assert writer.unfinished == sum(expected)
     for turns in chats:
@@ -129,15 +129,15 @@ def test_losses_are_those_of_transformers_whatever_the_batch(starter: TextGenera
     rows = [template.supervise(conversation(draw, draw.randint(1, 5))) for _ in range(37)]
     items = PackedItems(
         np.concatenate([row.ids for row in rows]),
-        np.concatenate([row.learnt for row in rows]),
+        np.concatenate([row.supervised for row in rows]),
         np.cumsum([0, *map(len, rows)]),
         one_each(len(rows)),
     )
     losses, tokens = starter.losses(items)
-    assert tokens.tolist() == [int(row.learnt.sum()) for row in rows] and len(set(map(len, rows))) > 20
+    assert tokens.tolist() == [int(row.supervised.sum()) for row in rows] and len(set(map(len, rows))) > 20
     for row, loss, count in list(zip(rows, losses, tokens, strict=True))[::3]:
         ids = torch.from_numpy(row.ids.astype(np.int64))[None]
-        labels = ids.masked_fill(~torch.from_numpy(row.learnt)[None], -100)
+        labels = ids.masked_fill(~torch.from_numpy(row.supervised)[None], -100)
         with torch.no_grad():
             mean = float(starter.model(input_ids=ids, labels=labels).loss)
         assert loss / count == pytest.approx(mean, rel=1e-5)
@@ -147,7 +147,7 @@ def test_losses_are_taken_without_dropout(starter: TextGenerator, template: Chat
     folder = tiny_llama(tmp_path, attention_dropout=0.9)
     model = AutoModelForCausalLM.from_pretrained(folder).train()
     row = template.supervise(conversation(random.Random(3), 4))
-    items = PackedItems(row.ids, row.learnt, np.array([0, len(row)]), one_each(1))
+    items = PackedItems(row.ids, row.supervised, np.array([0, len(row)]), one_each(1))
     writer = TextGenerator(model, template, 256, recipe=starter.recipe)
     assert writer.losses(items)[0] == writer.losses(items)[0]
 
@@ -162,7 +162,7 @@ def test_earlier_turns_make_room_for_the_answer(starter: TextGenerator, template
             starter.model, template, max_length, Generation(max_new_tokens=max_new), recipe=starter.recipe
         )
         assert writer.room == room
-        asked = writer.asked(turns)
+        asked = writer.encode_prompt(turns)
         assert len(asked) <= room and writer.truncated == (len(whole) > room)
         tail = len(asked) - len(template.prompt(turns[:1]))
         assert asked[-tail + 5 :].tolist() == whole[-tail + 5 :].tolist(), "what is kept are the last turns"
@@ -177,13 +177,13 @@ def test_no_room_for_a_question_is_refused(starter: TextGenerator, template: Cha
         where="recipe.max_new_tokens",
         match="leave no room for a question: the model has 1024 positions",
     ):
-        writer.asked([Message("user", "Where is it?")])
+        writer.encode_prompt([Message("user", "Where is it?")])
 
 
 def test_a_short_max_length_is_not_blamed_on_the_answers(starter: TextGenerator, template: ChatTemplate) -> None:
     writer = TextGenerator(starter.model, template, 6, Generation(max_new_tokens=4), recipe=starter.recipe)
     with pytest.raises(Unsupervisable, match="there is room for 6"):
-        writer.asked([Message("user", "Where in the world is my parcel?")])
+        writer.encode_prompt([Message("user", "Where in the world is my parcel?")])
 
 
 def test_a_question_that_cannot_be_asked_names_its_row(starter: TextGenerator, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_decoding_leaves_out_control_tokens_and_outer_white_space(starter: TextG
 
 def test_the_pieces_of_a_stream_are_the_answer(starter: TextGenerator) -> None:
     turns = [Message("user", "Where is my parcel? It is three days late.")]
-    written = [draft.text for (draft,) in starter.drafts([starter.asked(turns)])]
+    written = [completion.text for (completion,) in starter.completions([starter.asked(turns)])]
     assert "".join(starter.stream(turns)) == written[0] != ""
 
 

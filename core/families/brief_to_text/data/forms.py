@@ -136,7 +136,7 @@ def _detected(paths: Sequence[Path]) -> str:
 
 
 def _check_names(form: BriefForm) -> None:
-    """Each column is one thing: copy that stands in its own brief would be learnt by heart."""
+    """Each column is one thing: copy that stands in its own brief would be learned by heart."""
     uses = [(name, "a field of the brief") for name in form.fields]
     uses += [(form.brief, "the brief")] if form.brief else []
     uses += [(form.copy, "the copy")]

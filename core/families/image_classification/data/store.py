@@ -129,7 +129,7 @@ def _read(folder: Path, square: Square) -> ImageStore | None:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What was learnt of one reference: a picture, or why there is none."""
+    """What was learned of one reference: a picture, or why there is none."""
 
     small: NDArray[Any] | None = None
     peak: int | None = None
@@ -184,8 +184,8 @@ def _write(
             spool.write(np.ascontiguousarray(seen.small).tobytes())
             shapes.append((seen.small.shape[2], seen.small.dtype == np.uint16))
             peak = np.nan if seen.peak is None else seen.peak
-            learnt = (row, peak, seen.maximum, np.frombuffer(seen.digest, np.uint8), seen.thumb)
-            for name, value in zip(_ARRAYS, learnt, strict=True):
+            learned = (row, peak, seen.maximum, np.frombuffer(seen.digest, np.uint8), seen.thumb)
+            for name, value in zip(_ARRAYS, learned, strict=True):
                 columns[name].append(value)
     channels, deep = max((c for c, _ in shapes), default=1), any(d for _, d in shapes)
     _settle(folder, shapes, square.size, channels, deep)

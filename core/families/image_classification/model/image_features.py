@@ -19,7 +19,7 @@ _FORMAT = 1
 
 
 class HeadOnFeatures(nn.Module):
-    """A model's own final layer, for features ``[batch, features]``; what it learns, the model has learnt."""
+    """A model's own final layer, for features ``[batch, features]``; what it learns, the model has learned."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

@@ -133,7 +133,7 @@ class Chat:
 
         check(messages, answered=False)
         try:
-            self.model.asked(messages)
+            self.model.encode_prompt(messages)
         except Unsupervisable as error:
             raise UnusableConversation(str(error)) from error
 
@@ -145,7 +145,7 @@ class Chat:
         if answer:
             self.turns += [question, Message("assistant", _normal(answer))]
             self.cut.append(self.model.unfinished > before)
-        else:  # a turn without words can neither be learnt from nor asked after
+        else:  # a turn without words can neither be learned from nor asked after
             self.tell("note: the model says nothing to this; the question is taken back")
 
 

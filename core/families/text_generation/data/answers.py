@@ -1,4 +1,4 @@
-"""Which characters and tokens of a rendered conversation are learnt: each answer, to the end of its turn."""
+"""Which characters and tokens of a rendered conversation are supervised: each answer, to the end of its turn."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Supervised:
 
     Attributes:
         ids: int32 ``[tokens]``.
-        learnt: Which of them the loss is taken on, bool ``[tokens]``.
+        supervised: Which of them the loss is taken on, bool ``[tokens]``.
     """
 
     ids: np.ndarray
-    learnt: np.ndarray
+    supervised: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,7 +60,7 @@ class Answers:
     Attributes:
         rendering: The template and the tokenizer.
         method: How the answers are found.
-        end_of_turn: The control token that closes an answer and is learnt with it.
+        end_of_turn: The control token that closes an answer and is learned with it.
     """
 
     rendering: Rendering
@@ -97,7 +97,7 @@ class Answers:
         return start, end
 
     def _closed(self, text: str, span: Span) -> Span:
-        """A span up to and including its end of turn; what a template writes after it is not learnt."""
+        """A span up to and including its end of turn; what a template writes after it is not learned."""
         start, end = span
         closes = text.find(self.end_of_turn, start, end)
         if closes < 0:
@@ -105,27 +105,27 @@ class Answers:
         return start, closes + len(self.end_of_turn)
 
     def supervise(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> Supervised:
-        """Encode a conversation as a whole and mark what is learnt.
+        """Encode a conversation as a whole and mark what is learned.
 
         A token that joins the template's header to the answer is in no prompt, so generation would begin from other
-        tokens than the learnt ones: the conversation is refused. A token at the other end cannot hold two things but
-        the end of turn and white space that it eats, and is learnt.
+        tokens than the supervised ones: it is refused. A token at the other end cannot hold two things but
+        the end of turn and white space that it eats, and is learned.
 
         Args:
             turns: The conversation.
-            first: Position of the first turn that is learnt; answers before it are context alone.
+            first: Position of the first turn that is learned; answers before it are context alone.
 
         Raises:
-            Unsupervisable: It cannot be told for certain what is to be learnt.
+            Unsupervisable: It cannot be told for certain what is to be learned.
         """
         text, spans = self.spans(turns, first)
         check_whole(turns, text)
         tokens = self.rendering.encode(text)
-        learnt = np.zeros(len(tokens.ids), dtype=bool)
+        supervised = np.zeros(len(tokens.ids), dtype=bool)
         for position, (start, end) in spans.items():
             if ((tokens.starts < start) & (tokens.ends > start)).any():
                 raise Unsupervisable(
                     f"the tokenizer joins the beginning of turn {position + 1} to the template's header before it"
                 )
-            learnt |= (tokens.starts >= start) & (tokens.starts < end)
-        return Supervised(tokens.ids, learnt)
+            supervised |= (tokens.starts >= start) & (tokens.starts < end)
+        return Supervised(tokens.ids, supervised)

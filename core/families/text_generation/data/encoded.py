@@ -1,4 +1,4 @@
-"""Conversations of a split as token rows with what is learnt of them: encoded once, cached, read back by memory map."""
+"""Conversations of a split as token rows, supervised or not: encoded once, cached, read back by memory map."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EncodedConversations:
 
     Attributes:
         ids: Token ids of all rows one after the other, int32 ``[tokens]``.
-        learnt: Which of them the loss is taken on, bool ``[tokens]``.
+        supervised: Which of them the loss is taken on, bool ``[tokens]``.
         offsets: Where each row starts, int64 ``[rows + 1]``.
         sources: The conversation that each row is of, ascending, int64 ``[rows]``.
         lengths: Tokens of each whole conversation (of several, the longest), 0 where it cannot be encoded, int64
@@ -41,7 +41,7 @@ class EncodedConversations:
     """
 
     ids: np.ndarray
-    learnt: np.ndarray
+    supervised: np.ndarray
     offsets: np.ndarray
     sources: np.ndarray
     lengths: np.ndarray
@@ -59,7 +59,7 @@ class EncodedConversations:
     def rows(self) -> Iterator[Supervised]:
         """The rows one by one."""
         for start, end in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
-            yield Supervised(self.ids[start:end], self.learnt[start:end])
+            yield Supervised(self.ids[start:end], self.supervised[start:end])
 
 
 def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy: Overlength) -> str:
@@ -68,8 +68,8 @@ def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-Learnt = Callable[[Rows], Iterator[list[list[Message]]]]
-"""Gives the conversations that are learnt from, of each row in order."""
+TrainingConversations = Callable[[Rows], Iterator[list[list[Message]]]]
+"""Gives the conversations that are learned from, of each row in order."""
 
 
 def own_conversations(rows: Rows) -> Iterator[list[list[Message]]]:
@@ -85,8 +85,8 @@ def encode_cached(
     max_length: int,
     policy: Overlength,
     cache_dir: Path,
-    learnt: Learnt = own_conversations,
-    learnt_by: str = "",
+    supervised: TrainingConversations = own_conversations,
+    cache_salt: str = "",
 ) -> EncodedConversations:
     """Encode the conversations of a split, or read them back from the cache.
 
@@ -96,14 +96,14 @@ def encode_cached(
         max_length: Tokens of a token row, at most.
         policy: What happens to a longer conversation.
         cache_dir: Where the encoded rows are kept.
-        learnt: Gives the conversations of each row.
-        learnt_by: What shapes them besides the rows, such as the template of a prompt.
+        supervised: Gives the conversations of each row.
+        cache_salt: What shapes them besides the rows, such as the template of a prompt.
 
     Raises:
         UserError: A conversation is over the length and the policy is ``error``.
     """
     key = encoding_key(template.rendering.tokenizer, template, max_length, policy)
-    named = f"{rows.fingerprint}\n{key}\n{learnt_by}"
+    named = f"{rows.fingerprint}\n{key}\n{cache_salt}"
     folder = cache_dir / "conversations" / hashlib.sha256(named.encode()).hexdigest()[:32]
     if "strftime_now" in template.text:  # the day's date would stay in the cache
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,28 +111,33 @@ def encode_cached(
     if cached is None or len(cached.lengths) != len(rows):
         shutil.rmtree(folder, ignore_errors=True)
         with filling_cache(folder, "encoded conversations"):
-            _write(folder, rows, template, max_length, policy, learnt)
+            _write(folder, rows, template, max_length, policy, supervised)
         cached = _read(folder)
     assert cached is not None
     return cached
 
 
 def _write(
-    folder: Path, rows: Rows, template: ChatTemplate, max_length: int, policy: Overlength, learnt_of: Learnt
+    folder: Path,
+    rows: Rows,
+    template: ChatTemplate,
+    max_length: int,
+    policy: Overlength,
+    training_conversations_of: TrainingConversations,
 ) -> None:
     lengths, sources, sizes = [], [], []
     rejected: dict[int, tuple[str, ...]] = {}
     with folder_written_whole(folder) as beside:
         with (
             (beside / "ids.bin").open("wb") as ids,
-            (beside / "learnt.bin").open("wb") as learnt,
+            (beside / "supervised.bin").open("wb") as supervised,
             counting(f"tokens of {rows.split} conversations", len(rows)) as advance,
         ):
-            for number, conversations in enumerate(learnt_of(rows)):
+            for number, conversations in enumerate(training_conversations_of(rows)):
                 fitted = [fit(each, template, max_length, policy, rows.where(number)) for each in conversations]
                 for row in (row for each in fitted for row in each.rows):
                     ids.write(row.ids.astype(np.int32).tobytes())
-                    learnt.write(row.learnt.tobytes())
+                    supervised.write(row.supervised.tobytes())
                     sizes.append(len(row))
                     sources.append(number)
                 reasons = tuple(reason for each in fitted for reason in each.rejected)
@@ -152,12 +157,12 @@ def _read(folder: Path) -> EncodedConversations | None:
             np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "sources", "lengths")
         )
         rejected = json.loads((folder / "rejected.json").read_text(encoding="utf-8"))
-        ids, learnt = _mapped(folder / "ids.bin", np.int32), _mapped(folder / "learnt.bin", np.bool_)
+        ids, supervised = _mapped(folder / "ids.bin", np.int32), _mapped(folder / "supervised.bin", np.bool_)
     except (OSError, ValueError):
         return None
-    whole = len(ids) == len(learnt) == offsets[-1] and len(sources) == len(offsets) - 1
+    whole = len(ids) == len(supervised) == offsets[-1] and len(sources) == len(offsets) - 1
     reasons = {int(number): tuple(told) for number, told in rejected.items()}
-    return EncodedConversations(ids, learnt, offsets, sources, lengths, reasons) if whole else None
+    return EncodedConversations(ids, supervised, offsets, sources, lengths, reasons) if whole else None
 
 
 def _mapped(file: Path, kind: Any) -> np.ndarray:

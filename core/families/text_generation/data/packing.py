@@ -87,13 +87,13 @@ class Pack:
 
     Attributes:
         ids: Token ids, ``[tokens]``.
-        learnt: Whether each token is one that the model learns to write, bool ``[tokens]``.
+        supervised: Whether each token is one that the model learns to write, bool ``[tokens]``.
         position_ids: Position of each token in its own conversation, from zero, ``[tokens]``.
         row: The first conversation, for messages.
     """
 
     ids: np.ndarray
-    learnt: np.ndarray
+    supervised: np.ndarray
     position_ids: np.ndarray
     row: int
 
@@ -104,14 +104,14 @@ class PackedItems(Sequence[Any]):
 
     Attributes:
         ids: Token ids of all rows one after the other, ``[tokens]``.
-        learnt: Whether each token is one that the model learns to write, bool ``[tokens]``.
+        supervised: Whether each token is one that the model learns to write, bool ``[tokens]``.
         offsets: Where each row starts, ``[rows + 1]``.
         packs: The rows of each pack.
         sources: The conversation that each row is of, where long ones make several, ``[rows]``; None: one a row.
     """
 
     ids: np.ndarray
-    learnt: np.ndarray
+    supervised: np.ndarray
     offsets: np.ndarray
     packs: Sequence[np.ndarray]
     sources: np.ndarray | None = None
@@ -125,7 +125,7 @@ class PackedItems(Sequence[Any]):
         spans = [slice(int(self.offsets[row]), int(self.offsets[row + 1])) for row in rows]
         return Pack(
             np.concatenate([self.ids[span] for span in spans]),
-            np.concatenate([self.learnt[span] for span in spans]),
+            np.concatenate([self.supervised[span] for span in spans]),
             np.concatenate([np.arange(span.stop - span.start) for span in spans]),
             int(rows[0] if self.sources is None else self.sources[rows[0]]),
         )
@@ -137,11 +137,11 @@ class PackedItems(Sequence[Any]):
 
     @property
     def units(self) -> np.ndarray:
-        """Tokens learnt of each pack, ``[packs]``: what the loss is averaged over.
+        """Tokens learned of each pack, ``[packs]``: what the loss is averaged over.
 
         A conversation's first token has none before it that could predict it, and never counts.
         """
-        before = np.concatenate([[0], np.cumsum(self.learnt, dtype=np.int64)])
+        before = np.concatenate([[0], np.cumsum(self.supervised, dtype=np.int64)])
         firsts = np.minimum(self.offsets[:-1] + 1, self.offsets[1:])  # an empty row has no first token
         return self._by_pack(before[self.offsets[1:]] - before[firsts])
 
@@ -181,7 +181,7 @@ def _stack(items: Sequence[Pack], pad_id: int) -> Batch:
     for i, item in enumerate(items):
         tokens = len(item.ids)
         ids[i, :tokens] = item.ids
-        follows = item.learnt[1:] & (item.position_ids[1:] > 0)
+        follows = item.supervised[1:] & (item.position_ids[1:] > 0)
         target[i, : tokens - 1] = np.where(follows, item.ids[1:], IGNORE_INDEX)
     return {
         "inputs": {"input_ids": torch.from_numpy(ids), "use_cache": False},

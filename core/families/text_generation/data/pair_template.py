@@ -47,4 +47,4 @@ class PairTemplate:
 
     def facts(self) -> dict[str, str]:
         """What a report says of it."""
-        return {"end of text": f"{self.tokenizer.eos_token}, learnt"}
+        return {"end of text": f"{self.tokenizer.eos_token}, learned"}

@@ -68,7 +68,7 @@ class PairItems(Sequence[Any]):
 
     @property
     def units(self) -> np.ndarray:
-        """Tokens learnt of each row, ``[rows]``: what the loss is averaged over."""
+        """Tokens learned of each row, ``[rows]``: what the loss is averaged over."""
         units: np.ndarray = np.diff(self.target_offsets)
         return units
 
@@ -95,7 +95,7 @@ def encode_pairs(
         max_target: Most tokens of a copy, the one that ends it included.
 
     Returns:
-        The rows that can be learnt from, and why the others cannot, by row.
+        The rows that can be learned from, and why the others cannot, by row.
     """
     if not prompts:
         return PairItems.of([]), {}
@@ -140,7 +140,7 @@ def _reason(source: int, target: int, ends: int, tokenizer: Any, max_source: int
 def stack_pairs(items: Sequence[Pair], pad_id: int, decoder_start_id: int) -> Batch:
     """A batch of pairs, padded on the right.
 
-    The decoder reads each target shifted by one, behind its start token. It needs no mask: nothing that is learnt lies
+    The decoder reads each target shifted by one, behind its start token. It needs no mask: nothing that is learned lies
     behind padding.
 
     Args:

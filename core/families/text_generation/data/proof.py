@@ -51,7 +51,7 @@ class Proof:
     """What was proved of a template.
 
     Attributes:
-        answers: Finds what is learnt.
+        answers: Finds what is learned.
         control_tokens: Tokens that steer the model, as text; none may occur in what somebody says.
         no_system: Why conversations with a system prompt cannot be learned from; None where they can.
     """
@@ -160,11 +160,11 @@ def _check_tokens(answers: Answers, turns: Turns) -> None:
     if bos is not None and (rows.ids[:2] == bos).sum() == 2:
         raise Unsupervisable("the beginning of text is written twice")
     closing = rendering.id_of(answers.end_of_turn)
-    if (rows.ids[rows.learnt] == closing).sum() != len(spans):
+    if (rows.ids[rows.supervised] == closing).sum() != len(spans):
         raise Unsupervisable(f"not every end of turn {answers.end_of_turn} would be learned")
     header = rendering.text(turns[:-1], prompt=True)
     if not text.startswith(header) or spans[len(turns) - 1][0] != len(header):
         raise Unsupervisable("what would be learned does not begin where a prompt ends")
     before = rendering.encode(header).ids
-    if not np.array_equal(rows.ids[: len(before)], before) or not rows.learnt[len(before)]:
+    if not np.array_equal(rows.ids[: len(before)], before) or not rows.supervised[len(before)]:
         raise Unsupervisable("the tokens of a prompt are not those before the answer")

@@ -36,7 +36,7 @@ Span = tuple[int, int]
 
 
 class Unsupervisable(ValueError):
-    """A conversation of which it cannot be told for certain what is to be learnt; the message says why."""
+    """A conversation of which it cannot be told for certain what is to be learned; the message says why."""
 
 
 def plain(conversation: Conversation) -> list[dict[str, str]]:

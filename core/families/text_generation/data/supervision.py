@@ -1,4 +1,4 @@
-"""Conversations as training rows of bounded length, and a check of what is learnt of them."""
+"""Conversations as training rows of bounded length, and a check of what is learned of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.options import Overlength
 from tunebook.terminal import drawn
 
-LEARNT = "green"
+SUPERVISED = "green"
 CONTROL = "reverse"
 
 
@@ -51,9 +51,9 @@ def fit(
 ) -> Fitted:
     """Make training rows of a conversation, none over ``max_length`` tokens.
 
-    Turns after the assistant's last are left out, since nothing of them is learnt. ``split_turns`` makes a first row
+    Turns after the assistant's last are left out, since nothing of them is learned. ``split_turns`` makes a first row
     of the longest beginning that fits, and then one row for each later answer, with the system prompt and as many
-    turns before it as fit: what the model sees of a long conversation when it generates. Every answer is learnt in
+    turns before it as fit: what the model sees of a long conversation when it generates. Every answer is learned in
     exactly one row. An answer that is over the length with the system prompt and its question alone is rejected.
 
     Args:
@@ -117,22 +117,22 @@ def _split(
 
 @dataclass(frozen=True)
 class SupervisionAudit:
-    """What is learnt of training rows, counted on the rows themselves.
+    """What is learned of training rows, counted on the rows themselves.
 
     Attributes:
         rows: Number of rows.
         tokens: Tokens of all rows.
-        learnt: Those that the loss is taken on.
+        supervised: Those that the loss is taken on.
         nothing_learnt: Rows without any.
         over: Rows over the length.
-        cut: Rows that would lose learnt tokens if they were cut at the length.
-        answers: Runs of learnt tokens.
+        cut: Rows that would lose supervised tokens if they were cut at the length.
+        answers: Runs of supervised tokens.
         unended: Runs that do not end with the end of turn.
     """
 
     rows: int
     tokens: int
-    learnt: int
+    supervised: int
     nothing_learnt: int
     over: int
     cut: int
@@ -146,17 +146,17 @@ class SupervisionAudit:
 
     def facts(self) -> dict[str, str]:
         """What a report says of it."""
-        share = f" ({self.learnt / self.tokens:.1%})" if self.tokens else ""
+        share = f" ({self.supervised / self.tokens:.1%})" if self.tokens else ""
         return {
-            "tokens learnt": f"{self.learnt:,} of {self.tokens:,}{share} in {self.rows:,} rows",
+            "supervised tokens": f"{self.supervised:,} of {self.tokens:,}{share} in {self.rows:,} rows",
             "rows without loss": f"{self.nothing_learnt:,}",
             "rows over the length": f"{self.over:,}, of which {self.cut:,} would lose part of an answer if cut",
-            "end of turn": f"learnt in {self.answers - self.unended:,} of {self.answers:,} answers",
+            "end of turn": f"learned in {self.answers - self.unended:,} of {self.answers:,} answers",
         }
 
 
 def audit(rows: Iterable[Supervised], max_length: int, end_of_turn_ids: Collection[int]) -> SupervisionAudit:
-    """Count what is learnt, from ids and marks alone.
+    """Count what is supervised, from ids and marks alone.
 
     Args:
         rows: Training rows.
@@ -165,32 +165,32 @@ def audit(rows: Iterable[Supervised], max_length: int, end_of_turn_ids: Collecti
     """
     counts = np.zeros(8, dtype=np.int64)
     for row in rows:
-        last = np.flatnonzero(row.learnt & ~np.append(row.learnt[1:], False))  # the last token of each run
+        last = np.flatnonzero(row.supervised & ~np.append(row.supervised[1:], False))  # the last token of each run
         unended = int((~np.isin(row.ids[last], list(end_of_turn_ids))).sum())
-        learnt = int(row.learnt.sum())
-        lost = bool(row.learnt[max_length:].any())
-        counts += [1, len(row), learnt, learnt == 0, len(row) > max_length, lost, len(last), unended]
+        supervised = int(row.supervised.sum())
+        lost = bool(row.supervised[max_length:].any())
+        counts += [1, len(row), supervised, supervised == 0, len(row) > max_length, lost, len(last), unended]
     return SupervisionAudit(*counts.tolist())
 
 
-def coloured(ids: Sequence[int] | np.ndarray, learnt: Sequence[bool] | np.ndarray, tokenizer: Any) -> Text:
-    """A row as text for the terminal: learnt tokens in green, control tokens in reverse.
+def coloured(ids: Sequence[int] | np.ndarray, supervised: Sequence[bool] | np.ndarray, tokenizer: Any) -> Text:
+    """A row as text for the terminal: supervised tokens in green, control tokens in reverse.
 
     Args:
         ids: ``[tokens]``.
-        learnt: Which of them are learnt, ``[tokens]``.
+        supervised: Which of them are supervised, ``[tokens]``.
         tokenizer: The transformers tokenizer they are of.
     """
     tokens = [int(id_) for id_ in ids]
     control = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.content.strip()}
     text = Text()
     start = 0
-    for (marked, steers), run in groupby(zip(tokens, learnt, strict=True), lambda t: (bool(t[1]), t[0] in control)):
+    for (marked, steers), run in groupby(zip(tokens, supervised, strict=True), lambda t: (bool(t[1]), t[0] in control)):
         stop = start + len(list(run))
         # Decoded behind the token before it, or a tokenizer may drop the white space a run begins with.
         before = _decode(tokens[max(start - 1, 0) : start], tokenizer)
         piece = _decode(tokens[max(start - 1, 0) : stop], tokenizer)[len(before) :]
-        text.append(drawn(piece), style=" ".join([LEARNT] * marked + [CONTROL] * steers))
+        text.append(drawn(piece), style=" ".join([SUPERVISED] * marked + [CONTROL] * steers))
         start = stop
     return text
 

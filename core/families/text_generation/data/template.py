@@ -20,7 +20,7 @@ TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").g
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """Makes tokens of conversations and marks those that are learnt.
+    """Makes tokens of conversations and marks those that are learned.
 
     Attributes:
         rendering: The template's text and the tokenizer.
@@ -87,7 +87,7 @@ class ChatTemplate:
         facts = {
             "chat template": shipped.get(self.rendering.name, self.rendering.name),
             "answers found by": f"{self.method.value}, proved on conversations made for it",
-            "end of turn": f"{self.end_of_turn}, learnt{elsewhere}",
+            "end of turn": f"{self.end_of_turn}, learned{elsewhere}",
         }
         if self.no_system:
             facts["system prompt"] = f"not possible: {self.no_system}"
@@ -122,14 +122,14 @@ class ChatTemplate:
         return self.rendering.encode(text).ids
 
     def supervise(self, conversation: Conversation, first: int = 0) -> Supervised:
-        """Encode a conversation and mark what is learnt of it.
+        """Encode a conversation and mark what is learned of it.
 
         Args:
             conversation: Turns with a role and a content.
-            first: Position of the first turn that is learnt; answers before it are context alone.
+            first: Position of the first turn that is learned; answers before it are context alone.
 
         Raises:
-            Unsupervisable: It cannot be told for certain what is to be learnt; the message says why.
+            Unsupervisable: It cannot be told for certain what is to be learned; the message says why.
         """
         turns = self._turns(conversation)
         if self.no_system and any(turn["role"] == "system" for turn in turns):

@@ -15,8 +15,8 @@ def perplexity(losses: ArrayLike, tokens: ArrayLike) -> RowSums:
     the same tokens, can be compared by it.
 
     Args:
-        losses: Cross-entropy of each row, summed over its learnt tokens, in nats, `[rows]`.
-        tokens: Learnt tokens of each row, `[rows]`; a row without any does not count.
+        losses: Cross-entropy of each row, summed over its supervised tokens, in nats, `[rows]`.
+        tokens: TrainingConversations tokens of each row, `[rows]`; a row without any does not count.
 
     Raises:
         ValueError: The two are not of the same rows, or a row has a loss without tokens.
@@ -25,7 +25,7 @@ def perplexity(losses: ArrayLike, tokens: ArrayLike) -> RowSums:
     if summed.shape != counts.shape:
         raise ValueError(f"{len(summed)} losses do not belong to {len(counts)} rows")
     if ((counts < 0) | ((counts == 0) & (summed != 0))).any():
-        raise ValueError("a row without learnt tokens has no loss")
+        raise ValueError("a row without supervised tokens has no loss")
     reason = None if np.isfinite(summed).all() else "the loss of some rows is not a finite number"
     return RowSums("perplexity", np.stack([summed, counts], axis=1), _exp_ratio, higher_is_better=False, reason=reason)
 

@@ -91,7 +91,7 @@ def generation_report(
         histories: The turns before each answer, `[rows]`; without them the prompts are shown.
         signatures: Metric -> settings that give the same number elsewhere.
         history: Rows for `figures.learning_curve`.
-        split_counts: Split -> what (conversations, answers, tokens learnt ...) -> how many.
+        split_counts: Split -> what (conversations, answers, supervised tokens ...) -> how many.
         data_facts: What became of the rows: what -> how many.
         config_facts: Config key -> value.
         notes: Anything a reader must know, one paragraph each.

@@ -146,9 +146,9 @@ def _means(model: nn.Module, batch: Batch, device: torch.device | str) -> np.nda
     """Mean log-probability of each row's target, ``[rows]``."""
     inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch["inputs"].items()}
     losses = supervised_losses(model, inputs, batch["target"].to(device)).double().cpu()
-    learnt = batch["target"] != IGNORE_INDEX
-    sums = losses.new_zeros(len(learnt)).index_add(0, learnt.nonzero()[:, 0], losses)
-    means: np.ndarray = (-sums / learnt.sum(dim=1)).numpy()
+    supervised = batch["target"] != IGNORE_INDEX
+    sums = losses.new_zeros(len(supervised)).index_add(0, supervised.nonzero()[:, 0], losses)
+    means: np.ndarray = (-sums / supervised.sum(dim=1)).numpy()
     return means
 
 

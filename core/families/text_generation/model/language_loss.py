@@ -1,7 +1,7 @@
-"""The loss of a language model at the tokens that are learnt, without the logits of all tokens at once.
+"""The loss of a language model at the tokens that are supervised, without the logits of all tokens at once.
 
 The final layer of a language model has a row for each of tens of thousands of tokens. It is asked only where
-something is learnt, and for a few hundred positions at a time.
+something is supervised, and for a few hundred positions at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHUNK = 512  # positions at a time: smaller ones wait for the weights, larger o
 
 
 def supervised_losses(model: nn.Module, inputs: Mapping[str, Any], target: Tensor, chunk: int = _CHUNK) -> Tensor:
-    """Cross-entropy of each token that is learnt, in nats, float32 ``[learnt tokens]``, in the order of ``target``.
+    """Cross-entropy of each supervised token, in nats, float32 ``[supervised tokens]``, in the order of ``target``.
 
     Equal to that of the model's full logits, and so are the gradients.
 
@@ -40,8 +40,8 @@ def supervised_losses(model: nn.Module, inputs: Mapping[str, Any], target: Tenso
             ``[batch, target tokens]``.
         chunk: Positions whose logits exist at one time.
     """
-    learnt = target != IGNORE_INDEX
-    hidden, wanted = backbone_states(model, inputs)[learnt], target[learnt]
+    supervised = target != IGNORE_INDEX
+    hidden, wanted = backbone_states(model, inputs)[supervised], target[supervised]
     final = _FinalLayer.of(plain_model(model))
     if type(final.layer) is nn.Linear and final.cap is None:
         scaled = hidden if final.scale == 1 else hidden * final.scale

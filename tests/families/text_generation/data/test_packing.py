@@ -74,7 +74,7 @@ def test_a_pack_holds_its_conversations_one_after_the_other():
     items = conversations([3, 2, 4], [np.array([0, 2]), np.array([1])])
     both = items[0]
     assert both.ids.tolist() == [*items.ids[:3], *items.ids[5:]]
-    assert both.learnt.tolist() == [*items.learnt[:3], *items.learnt[5:]]
+    assert both.supervised.tolist() == [*items.supervised[:3], *items.supervised[5:]]
     assert both.position_ids.tolist() == [0, 1, 2, 0, 1, 2, 3]
     assert (both.row, items[1].row, len(items)) == (0, 1, 2)
     assert items.lengths.tolist() == [7, 2]
@@ -98,7 +98,7 @@ def test_targets_are_the_next_tokens_of_the_same_conversation(seed: int):
             expected += [
                 (number, at + i, int(items.ids[start + i + 1]))
                 for i in range(end - start - 1)
-                if items.learnt[start + i + 1]
+                if items.supervised[start + i + 1]
             ]
             at += end - start
     found = [(int(b), int(t), int(batch["target"][b, t])) for b, t in (batch["target"] != IGNORE_INDEX).nonzero()]
@@ -140,7 +140,7 @@ def test_an_optimizer_step_is_the_mean_over_the_tokens_learnt_in_it(world_size: 
     def total(pack_number: int) -> float:
         rows = items.packs[pack_number]
         spans = [range(items.offsets[row] + 1, items.offsets[row + 1]) for row in rows]
-        return float(sum(token_loss[i] for span in spans for i in span if items.learnt[i]))
+        return float(sum(token_loss[i] for span in spans for i in span if items.supervised[i]))
 
     options = {"world_size": world_size, "accumulate": accumulate, "units": items.units}
     plans = [BatchPlan(items.lengths, 4, rank=rank, **options) for rank in range(world_size)]

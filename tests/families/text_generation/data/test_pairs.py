@@ -105,8 +105,8 @@ def test_the_shift_is_the_models_own(kind: str) -> None:
     items, _ = encode_pairs(PROMPTS, COPIES, tokenizer(BART), 9, 9)
     batch = stack_pairs([items[i] for i in range(3)], PAD, END)
     own = model.prepare_decoder_input_ids_from_labels(batch["target"].clone())
-    learnt = batch["target"] != IGNORE_INDEX  # what is read behind the end of a text is nobody's concern
-    assert batch["inputs"]["decoder_input_ids"][learnt].tolist() == own[learnt].tolist()
+    supervised = batch["target"] != IGNORE_INDEX  # what is read behind the end of a text is nobody's concern
+    assert batch["inputs"]["decoder_input_ids"][supervised].tolist() == own[supervised].tolist()
 
 
 def test_rows_of_like_cost_share_a_batch() -> None:
@@ -115,4 +115,4 @@ def test_rows_of_like_cost_share_a_batch() -> None:
     assert isinstance(items, PairItems)
     batches = BatchPlan(items.lengths, 3, seed=1, units=items.units).batches(0)
     assert sorted(sorted(batch.tolist()) for batch, _ in batches) == [[0, 2, 5], [1, 3, 4]]
-    assert [divisor for _, divisor in batches] == [6.0, 6.0]  # two learnt tokens a row
+    assert [divisor for _, divisor in batches] == [6.0, 6.0]  # two supervised tokens a row

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from tests.user_error import user_error
 from tunebook.families.text_generation.data.answers import Supervised
-from tunebook.families.text_generation.data.supervision import CONTROL, LEARNT, Fitted, audit, coloured, fit
+from tunebook.families.text_generation.data.supervision import CONTROL, SUPERVISED, Fitted, audit, coloured, fit
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.options import Overlength
 from tunebook.models.source import STARTERS
@@ -47,7 +47,7 @@ def chat(rounds: int, words: int = 3, system: bool = True) -> list[dict[str, str
 
 
 def learnt_answers(row: Supervised, tokenizer: Any) -> list[str]:
-    said = tokenizer.decode(row.ids[row.learnt]).replace("<|im_end|>", "<|end|>")
+    said = tokenizer.decode(row.ids[row.supervised]).replace("<|im_end|>", "<|end|>")
     return [" ".join(answer.split()[:2]) for answer in said.split("<|end|>")[:-1]]
 
 
@@ -81,13 +81,13 @@ def test_split_turns_learns_each_answer_once(
     answers = [learnt_answers(row, tokenizer) for row in fitted.rows]
     assert [answer for row in answers for answer in row] == [f"reply {number}" for number in range(1, 9)]
     assert [len(row) for row in answers[1:]] == [1] * (len(answers) - 1)
-    for row, learnt in zip(fitted.rows, answers, strict=True):
+    for row, supervised in zip(fitted.rows, answers, strict=True):
         text = tokenizer.decode(row.ids)
         assert len(row) <= max_length
         assert text.count("Be kind.") == int(system)
-        assert np.flatnonzero(row.ids == template.end_of_turn_ids[0])[-1] == np.flatnonzero(row.learnt)[-1]
+        assert np.flatnonzero(row.ids == template.end_of_turn_ids[0])[-1] == np.flatnonzero(row.supervised)[-1]
         # As many turns as fit: with one round more in front, or behind the first row, it would be too long.
-        last = int(learnt[-1].split()[1])
+        last = int(supervised[-1].split()[1])
         rounds = text.count("ask ")
         assert text.count("reply ") == rounds
         whole = chat(8, system=system)
@@ -129,8 +129,8 @@ def test_what_cannot_be_learnt_is_rejected_with_the_reason(template: ChatTemplat
     assert reason == "the control token <|end|> stands in what is said in turn 4"
 
 
-def row(ids: list[int], learnt: list[int]) -> Supervised:
-    return Supervised(np.array(ids, dtype=np.int32), np.array(learnt, dtype=bool))
+def row(ids: list[int], supervised: list[int]) -> Supervised:
+    return Supervised(np.array(ids, dtype=np.int32), np.array(supervised, dtype=bool))
 
 
 def test_the_audit_counts_what_the_rows_hold() -> None:
@@ -141,12 +141,12 @@ def test_the_audit_counts_what_the_rows_hold() -> None:
         row([1, 5, 8, END, 4, 9, END, 9], [0, 0, 1, 1, 0, 0, 0, 0]),  # over the length, but not its answer
     ]
     found = audit(rows, max_length=7, end_of_turn_ids=[END])
-    assert (found.rows, found.tokens, found.learnt, found.nothing_learnt) == (4, 28, 8, 1)
+    assert (found.rows, found.tokens, found.supervised, found.nothing_learnt) == (4, 28, 8, 1)
     assert (found.over, found.cut, found.answers, found.unended) == (2, 1, 4, 1)
     assert not found.end_of_turn_learnt
     facts = found.facts()
-    assert facts["tokens learnt"] == "8 of 28 (28.6%) in 4 rows"
-    assert facts["end of turn"] == "learnt in 3 of 4 answers"
+    assert facts["supervised tokens"] == "8 of 28 (28.6%) in 4 rows"
+    assert facts["end of turn"] == "learned in 3 of 4 answers"
     assert not audit([], 7, [END]).end_of_turn_learnt
 
 
@@ -163,18 +163,18 @@ def styles(text: Text) -> list[tuple[str, str]]:
 def test_learnt_and_control_tokens_are_coloured(template: ChatTemplate, tokenizer: Any) -> None:
     turns = [{"role": "user", "content": "Hi [red] 👋"}, {"role": "assistant", "content": " Good day,\ndear"}]
     shown = template.supervise(turns)
-    text = coloured(shown.ids, shown.learnt, tokenizer)
+    text = coloured(shown.ids, shown.supervised, tokenizer)
     assert text.plain == "<|endoftext|><|user|>Hi [red] 👋<|end|><|assistant|> Good day,\ndear<|end|>"
     assert styles(text) == [
         ("<|endoftext|><|user|>", CONTROL),
         ("<|end|><|assistant|>", CONTROL),
-        (" Good day,\ndear", LEARNT),
-        ("<|end|>", f"{LEARNT} {CONTROL}"),
+        (" Good day,\ndear", SUPERVISED),
+        ("<|end|>", f"{SUPERVISED} {CONTROL}"),
     ]
 
 
 def test_control_characters_cannot_steer_the_terminal(template: ChatTemplate, tokenizer: Any) -> None:
     turns = [{"role": "user", "content": "\x1b[31mred\x07"}, {"role": "assistant", "content": "no"}]
     shown = template.supervise(turns)
-    plain = coloured(shown.ids, shown.learnt, tokenizer).plain
+    plain = coloured(shown.ids, shown.supervised, tokenizer).plain
     assert "\x1b" not in plain and "␛[31mred␇" in plain

@@ -31,7 +31,7 @@ TURNS = [
 
 @dataclass(frozen=True)
 class Format:
-    """A public chat format: its special tokens, and what it writes with the learnt parts in ⟦ ⟧, marked by hand."""
+    """A public chat format: its special tokens, and what it writes with the supervised parts in ⟦ ⟧, marked by hand."""
 
     special: Sequence[str]
     bos: str
@@ -154,28 +154,28 @@ def with_template(file: str) -> ChatTemplate:
 
 
 def by_hand(marked: str, tokenizer: Any) -> tuple[list[int], list[bool]]:
-    """Ids and marks of a text with the learnt parts in ⟦ ⟧; each part is encoded by itself."""
+    """Ids and marks of a text with the supervised parts in ⟦ ⟧; each part is encoded by itself."""
     ids: list[int] = []
-    learnt: list[bool] = []
+    supervised: list[bool] = []
     for i, part in enumerate(re.split("[⟦⟧]", marked)):
         piece = tokenizer(part, add_special_tokens=False)["input_ids"]
         ids += piece
-        learnt += [i % 2 == 1] * len(piece)
-    return ids, learnt
+        supervised += [i % 2 == 1] * len(piece)
+    return ids, supervised
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_token_is_marked_as_by_hand(name: str) -> None:
     tokenizer, format = tokenizer_for(name), FORMATS[name]
     template = ChatTemplate.of(tokenizer)
-    ids, learnt = by_hand(format.marked, tokenizer)
+    ids, supervised = by_hand(format.marked, tokenizer)
     row = template.supervise(TURNS)
-    assert (row.ids.tolist(), row.learnt.tolist()) == (ids, learnt)
-    assert row.ids.dtype == np.int32 and row.learnt.dtype == bool
+    assert (row.ids.tolist(), row.supervised.tolist()) == (ids, supervised)
+    assert row.ids.dtype == np.int32 and row.supervised.dtype == bool
     assert template.method is (Method.markers if name == "starter_text" else Method.prefixes)
     assert template.end_of_turn_ids == (tokenizer.convert_tokens_to_ids(format.end),)
-    # Each answer is learnt to its end of turn, and no other end of turn is.
-    assert (row.ids[row.learnt] == template.end_of_turn_ids[0]).sum() == 3
+    # Each answer is learned to its end of turn, and no other end of turn is.
+    assert (row.ids[row.supervised] == template.end_of_turn_ids[0]).sum() == 3
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS[name].system])
@@ -183,9 +183,9 @@ def test_a_system_prompt_is_read_and_not_learnt(name: str) -> None:
     tokenizer, format = tokenizer_for(name), FORMATS[name]
     template = ChatTemplate.of(tokenizer)
     rest = format.marked if name in ("chatml", "phi3", "zephyr") else format.marked.removeprefix(format.bos)
-    ids, learnt = by_hand(f"{format.system}{rest}", tokenizer)
+    ids, supervised = by_hand(f"{format.system}{rest}", tokenizer)
     row = template.supervise([SYSTEM, *TURNS])
-    assert (row.ids.tolist(), row.learnt.tolist()) == (ids, learnt)
+    assert (row.ids.tolist(), row.supervised.tolist()) == (ids, supervised)
     assert template.no_system is None
     template.check_roles({"system", "user", "assistant"})
 
@@ -214,7 +214,7 @@ def test_the_marks_are_those_of_transformers_where_the_template_has_markers() ->
     theirs = tokenizer.apply_chat_template([SYSTEM, *TURNS], return_dict=True, return_assistant_tokens_mask=True)
     row = ChatTemplate.of(tokenizer).supervise([SYSTEM, *TURNS])
     assert row.ids.tolist() == theirs["input_ids"]
-    assert row.learnt.astype(int).tolist() == theirs["assistant_masks"]
+    assert row.supervised.astype(int).tolist() == theirs["assistant_masks"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -225,13 +225,13 @@ def test_what_is_learnt_follows_the_tokens_that_generation_begins_from(name: str
         row = template.supervise(TURNS[: answer + 1], first=answer)
         prompt = tokenizer.apply_chat_template(TURNS[:answer], add_generation_prompt=True, return_dict=False)
         assert row.ids[: len(prompt)].tolist() == prompt == template.prompt(TURNS[:answer]).tolist()
-        assert np.flatnonzero(row.learnt)[0] == len(prompt)
+        assert np.flatnonzero(row.supervised)[0] == len(prompt)
 
 
 def test_only_the_answers_from_a_turn_on_are_learnt() -> None:
     tokenizer = starter()
     row = ChatTemplate.of(tokenizer).supervise(TURNS, first=3)
-    told = tokenizer.decode(row.ids[row.learnt])
+    told = tokenizer.decode(row.ids[row.supervised])
     assert told == "Tomorrow:\n\n- by [noon] <b><|end|>You are welcome.<|end|>"
 
 
@@ -243,11 +243,11 @@ def test_turns_may_be_objects() -> None:
 
     template = ChatTemplate.of(starter())
     mappings, objects = template.supervise(TURNS), template.supervise([Said(**turn) for turn in TURNS])
-    assert objects.ids.tolist() == mappings.ids.tolist() and objects.learnt.tolist() == mappings.learnt.tolist()
+    assert objects.ids.tolist() == mappings.ids.tolist() and objects.supervised.tolist() == mappings.supervised.tolist()
 
 
 def test_an_end_of_turn_that_eats_the_line_break_is_learnt() -> None:
-    """Phi-3's tokens take the white space after them: one token stands for the learnt end and what is not learnt."""
+    """Phi-3's tokens take the white space after them: one token stands for the learned end and what is not learned."""
     tokenizer = tokenizer_for("phi3")
     tokenizer.add_tokens([AddedToken(t, normalized=False, special=True, rstrip=True) for t in FORMATS["phi3"].special])
     row = ChatTemplate.of(tokenizer).supervise(TURNS[:2])
@@ -255,7 +255,7 @@ def test_an_end_of_turn_that_eats_the_line_break_is_learnt() -> None:
     assert tokens[0] == "<|user|>" and tokens[-2:] == ["<|end|>", "<|endoftext|>"]
     assert tokens.count("\n") == 0
     begins = tokens.index("<|assistant|>") + 1
-    assert row.learnt.tolist() == [begins <= i < len(tokens) - 1 for i in range(len(tokens))]
+    assert row.supervised.tolist() == [begins <= i < len(tokens) - 1 for i in range(len(tokens))]
 
 
 def test_a_tokenizer_in_the_manner_of_sentencepiece() -> None:
@@ -267,7 +267,7 @@ def test_a_tokenizer_in_the_manner_of_sentencepiece() -> None:
     backend.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=420, special_tokens=special, show_progress=False))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     row = ChatTemplate.of(tokenizer, TEMPLATES / "mistral_v03.jinja").supervise(TURNS)
-    runs = np.split(row.ids, np.flatnonzero(np.diff(row.learnt)) + 1)
+    runs = np.split(row.ids, np.flatnonzero(np.diff(row.supervised)) + 1)
     said = [tokenizer.decode(run).strip() for run in runs[1::2]]
     assert said == [f"{turn['content']}</s>" for turn in TURNS[1::2]]
     assert (row.ids == tokenizer.bos_token_id).sum() == 1
@@ -277,7 +277,7 @@ def test_generation_must_stop_at_the_end_of_turn_and_not_at_the_end_of_text() ->
     llama = ChatTemplate.of(tokenizer_for("llama3"))
     assert llama.ends_elsewhere and "<|end_of_text|>, generation stops" in llama.facts()["end of turn"]
     chatml = ChatTemplate.of(tokenizer_for("chatml"))
-    assert not chatml.ends_elsewhere and chatml.facts()["end of turn"] == "<|im_end|>, learnt"
+    assert not chatml.ends_elsewhere and chatml.facts()["end of turn"] == "<|im_end|>, learned"
 
 
 def test_markers_may_strip_thoughts_of_earlier_turns() -> None:
@@ -285,16 +285,19 @@ def test_markers_may_strip_thoughts_of_earlier_turns() -> None:
     assert template.method is Method.markers
     thinks = [{**turn, "content": f"<think>hm</think>{turn['content']}"} for turn in TURNS[1:4:2]]
     row = template.supervise([TURNS[0], thinks[0], TURNS[2], thinks[1]])
-    learnt = template.rendering.tokenizer.decode(row.ids[row.learnt])
-    # The line break within the markers is not learnt either.
-    assert learnt == "On its way, naïvely 👋.<|im_end|><think>hm</think>Tomorrow:\n\n- by [noon] <b><|im_end|>"
+    supervised = template.rendering.tokenizer.decode(row.ids[row.supervised])
+    # The line break within the markers is not learned either.
+    assert supervised == "On its way, naïvely 👋.<|im_end|><think>hm</think>Tomorrow:\n\n- by [noon] <b><|im_end|>"
 
 
 @pytest.mark.parametrize("file", ["half_marked.jinja", "late_marked.jinja", "wide_marked.jinja"])
 def test_markers_that_leave_out_the_end_of_turn_or_words_or_take_in_the_header_are_not_relied_upon(file: str) -> None:
     template = with_template(file)
     assert template.method is Method.prefixes
-    assert template.supervise(TURNS).learnt.tolist() == with_template("chatml.jinja").supervise(TURNS).learnt.tolist()
+    assert (
+        template.supervise(TURNS).supervised.tolist()
+        == with_template("chatml.jinja").supervise(TURNS).supervised.tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -376,10 +379,10 @@ def test_offsets_without_white_space_do_not_blur_where_an_answer_begins() -> Non
     tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     row = ChatTemplate.of(tokenizer, TEMPLATES / "says.jinja").supervise(TURNS[:2])
     said = "⟦<|say|>On its way, naïvely 👋.<|im_end|>⟧"
-    ids, learnt = by_hand(
+    ids, supervised = by_hand(
         f"<|im_start|>user <|say|>Where is my parcel?<|im_end|><|im_start|>assistant {said}", tokenizer
     )
-    assert (row.ids.tolist(), row.learnt.tolist()) == (ids, learnt)
+    assert (row.ids.tolist(), row.supervised.tolist()) == (ids, supervised)
 
 
 @pytest.mark.parametrize("answer,joined", [("- one", " --"), ("\none", " -\n")])
@@ -396,7 +399,7 @@ def test_an_answer_that_a_token_joins_to_the_header_is_refused(answer: str, join
     with pytest.raises(Unsupervisable, match="joins the beginning of turn 2 to the template's header"):
         template.supervise([TURNS[0], {"role": "assistant", "content": answer}])
     row = template.supervise(TURNS[:2])
-    assert tokenizer.decode(row.ids[row.learnt]) == f"{TURNS[1]['content']}<|im_end|>"
+    assert tokenizer.decode(row.ids[row.supervised]) == f"{TURNS[1]['content']}<|im_end|>"
 
 
 def test_a_template_that_writes_the_date_is_told(tmp_path: Path) -> None:

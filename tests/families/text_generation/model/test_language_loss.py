@@ -1,4 +1,4 @@
-"""The loss at the tokens that are learnt: equal to that of full logits, packed or not, in a fraction of the memory."""
+"""The loss at supervised tokens: equal to that of full logits, packed or not, in a fraction of the memory."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def packed() -> PackedItems:
 
 
 def reference(model: Any, items: PackedItems) -> Tensor:
-    """Losses by conversation, each read alone, from full logits: ``[learnt tokens]`` in the order of the packs."""
+    """Losses by conversation, each read alone, from full logits: ``[supervised tokens]`` in the order of the packs."""
     losses = []
     for row in np.concatenate(items.packs):
         span = slice(items.offsets[row], items.offsets[row + 1])
-        ids, learnt = torch.from_numpy(items.ids[span])[None], torch.from_numpy(items.learnt[span])
+        ids, supervised = torch.from_numpy(items.ids[span])[None], torch.from_numpy(items.supervised[span])
         logits = model(input_ids=ids).logits[0, :-1].float()
-        losses.append(F.cross_entropy(logits, ids[0, 1:], reduction="none")[learnt[1:]])
+        losses.append(F.cross_entropy(logits, ids[0, 1:], reduction="none")[supervised[1:]])
     return torch.cat(losses)
 
 
@@ -270,8 +270,8 @@ def test_half_precision_keeps_losses_in_full():
         logits = model(**batch["inputs"]).logits
         losses = supervised_losses(model, batch["inputs"], batch["target"], chunk=4)
     assert logits.dtype == torch.bfloat16 and losses.dtype == torch.float32
-    learnt = batch["target"] != IGNORE_INDEX
-    own = F.cross_entropy(logits[learnt].float(), batch["target"][learnt], reduction="none")
+    supervised = batch["target"] != IGNORE_INDEX
+    own = F.cross_entropy(logits[supervised].float(), batch["target"][supervised], reduction="none")
     torch.testing.assert_close(losses, own, rtol=1e-5, atol=1e-5)
     ours, theirs, right = gradients(model, losses), gradients(model, own), gradients(model, exact)
     for name, gradient in right.items():

@@ -1,4 +1,4 @@
-"""Encoder-decoders: losses of full logits at the learnt tokens alone, answers of transformers asked one by one."""
+"""Encoder-decoders: losses of full logits at the supervised tokens alone, answers of transformers asked one by one."""
 
 from __future__ import annotations
 
