@@ -28,7 +28,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     from tunebook.errors import UserError
     from tunebook.pipeline.judge import judge_new
     from tunebook.plugins.answers import invalid_of
-    from tunebook.plugins.measures import check_metrics
+    from tunebook.plugins.measures import check_watch, named_metrics
     from tunebook.run_folder import make_run_folder, nothing_half_written, save_config
     from tunebook.training.devices import choose_accelerator
 
@@ -41,7 +41,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
         family = recipe.family
-        check_metrics(recipe, manifest.row_labels)
+        check_watch(recipe, named_metrics(recipe, manifest.row_labels))
         data = made.data
         rejects = RejectLog(run.rejects, data.max_rejects)
         # A label that the model does not know is a reject: no answer to that row could be right.

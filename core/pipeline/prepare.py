@@ -24,7 +24,7 @@ from tunebook.families.prepared import Prepared
 from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of, invalid_of, samples_of
-from tunebook.plugins.heads import check_head
+from tunebook.plugins.heads import try_head
 from tunebook.plugins.load import new_recipe
 
 if TYPE_CHECKING:
@@ -195,6 +195,6 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     )
     if checked.labels is not None:
         recipe.check_labels(checked.labels, node_as(config.data, LabelledDataConfig))
-    check_head(recipe, checked.labels.names if checked.labels else ())
+    try_head(recipe, checked.labels.names if checked.labels else ())
     encoded = recipe.family.encode(recipe, checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

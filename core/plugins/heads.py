@@ -22,12 +22,35 @@ class BrokenHead(BrokenContract):
     """A head that does not keep the contract."""
 
 
-def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
-    """Refuse a recipe whose head is none, whose methods take other parameters, or make something else.
+def try_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
+    """Refuse what `check_head` does, and a head whose loss, answers or start are of another form.
+
+    Args:
+        recipe: Makes the head.
+        labels: Of the rows; none of rows without labels, as of a language model, whose head has a form of its own.
+
+    Raises:
+        BrokenHead: A method of it makes what training or testing has no use for; the message names its line.
+    """
+    import torch
+
+    head = check_head(recipe, labels)
+    if labels:
+        with torch.no_grad():
+            _check_answers(recipe, head, _probabilities(recipe, head, labels))
+            _check_loss(recipe, head, labels)
+            _check_start(recipe, head, labels)
+
+
+def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> Head:
+    """Refuse a recipe whose head is none, whose methods take other parameters, or that is of other labels.
+
+    Returns:
+        The head.
 
     Raises:
         BrokenContract: The recipe gives no head.
-        BrokenHead: A method of it makes what training or testing has no use for; the message names its line.
+        BrokenHead: Its methods take other parameters, or its probabilities are none of these labels.
     """
     import torch
 
@@ -39,11 +62,10 @@ def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     if wrong:
         what, fix, place = wrong
         raise _broken(recipe, head, "", what, fix, place)
-    if labels:  # a language model's outputs are losses already
+    if labels:
         with torch.no_grad():
-            _check_answers(recipe, head, _probabilities(recipe, head, labels))
-            _check_loss(recipe, head, labels)
-            _check_start(recipe, head, labels)
+            _probabilities(recipe, head, labels)
+    return head
 
 
 def _probabilities(recipe: Recipe[Any], head: Head, labels: Sequence[str]) -> Tensor:

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     """Refuse a recipe whose metrics are none, give no number, or which watches one that it does not have.
 
+    Args:
+        recipe: Makes the metrics.
+        labels: Of the rows; none of rows without labels, whose metrics are given what their head says.
+
     Raises:
         BrokenContract: It is such a recipe; the message names the metrics that there are, or what one was given.
     """
-    _check_watch(recipe, try_metrics(recipe, labels))
+    check_watch(recipe, try_metrics(recipe, labels))
 
 
 def try_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metric]:
@@ -31,6 +35,20 @@ def try_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metric]
 
     Raises:
         BrokenContract: They are no metrics, or one takes other than what it is given or makes no number of it.
+    """
+    metrics = named_metrics(recipe, labels)
+    if labels:
+        multilabel = recipe.head(labels).multilabel
+        for name, metric in metrics.items():
+            _try(recipe, name, metric, labels, multilabel)
+    return metrics
+
+
+def named_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metric]:
+    """The recipe's metrics by name.
+
+    Raises:
+        BrokenContract: They are no metrics, or one has a name that is taken.
     """
     from torchmetrics import MetricCollection
 
@@ -40,14 +58,11 @@ def try_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metric]
     if "loss" in metrics:
         what = "it has a metric called 'loss', which is the name of the mean loss of the validation rows"
         raise broken(recipe, "metrics", what, "call it something else, such as 'log_loss'")
-    if labels:
-        multilabel = recipe.head(labels).multilabel
-        for name, metric in metrics.items():
-            _try(recipe, name, metric, labels, multilabel)
     return metrics
 
 
-def _check_watch(recipe: Recipe[Any], metrics: Mapping[str, Metric]) -> None:
+def check_watch(recipe: Recipe[Any], metrics: Mapping[str, Metric]) -> None:
+    """Refuse a recipe that watches a metric that it does not have, or in the wrong direction."""
     names = list(metrics)
     if family_of(type(recipe)).__module__ == "tunebook.recipe":
         names.append("loss")  # measured with every validation; who reports in a way of their own may watch it

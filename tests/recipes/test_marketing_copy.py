@@ -405,7 +405,7 @@ FORMS: dict[str, tuple[Any, list[str]]] = {
 }
 
 
-def training_conversations(folder: Path, *overrides: str) -> dict[str, set[tuple[str, str]]]:
+def learned_pairs(folder: Path, *overrides: str) -> dict[str, set[tuple[str, str]]]:
     """Prompt and copy of all that would be learned or scored, by split."""
     made = read(folder, *overrides)
     found: dict[str, set[tuple[str, str]]] = {}
@@ -433,7 +433,7 @@ def test_every_form_of_rows_says_the_same(tmp_path: Path, llama: Path) -> None:
     }
     for name, (form, given) in FORMS.items():
         file = write_csv(tmp_path / f"{name}.csv", form(rows))
-        found = learned(tmp_path, f"data.train={file}", f"model.name={llama}", *given)
+        found = learned_pairs(tmp_path, f"data.train={file}", f"model.name={llama}", *given)
         assert found["train"] | found["validation"] | found["test"] == expected, name
 
 
@@ -441,7 +441,7 @@ def test_all_rows_of_a_brief_stay_in_one_split_and_are_one_in_the_scores(
     tmp_path: Path, brackets: RunFolder, t5: Path
 ) -> None:
     file = write_csv(tmp_path / "e2e.csv", in_brackets(briefs(40)))
-    found = learned(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}")
+    found = learned_pairs(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}")
     prompts = {split: {prompt for prompt, _ in both} for split, both in found.items()}
     assert len(set.union(*prompts.values())) == 40 == sum(map(len, prompts.values()))
     assert sum(map(len, found.values())) == 60
