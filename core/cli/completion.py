@@ -89,7 +89,7 @@ def _of_config(verb: str, before: Sequence[str], word: str) -> list[str]:
         return sorted({*_groups(loader, verb, overrides, word), *_keys(_composed(loader, verb, overrides), word)})
     head = value[: value.rfind(",") + 1]  # of a sweep the last value is being typed
     options = _options(loader, verb, overrides, key.lstrip("+~"))
-    values = options or _values(_composed(loader, verb, overrides), key.lstrip("+"))
+    values = options or _names(key) or _values(_composed(loader, verb, overrides), key.lstrip("+"))
     files = list(_files(f"{key}=", value)) if key in PATHS else []
     return sorted({*_beginning(word, (f"{key}={head}{each}" for each in values)), *files})
 
@@ -162,6 +162,16 @@ def _keys(config: Any, word: str) -> Iterator[str]:
         if key.startswith(stem):
             held = None if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key) else node[key]
             yield f"{base}{dot}{key}{'.' if OmegaConf.is_dict(held) else '='}"
+
+
+def _names(key: str) -> list[str]:
+    """Optimizers and schedules, which a key names; those of installed packages too."""
+    from tunebook.config.optimizers import OPTIMIZERS, SCHEDULES
+    from tunebook.config.parts import offered_parts
+
+    if key == "optim.name":
+        return [*OPTIMIZERS, *offered_parts("optimizer")]
+    return [*SCHEDULES, *offered_parts("schedule")] if key == "optim.schedule" else []
 
 
 def _values(config: Any, key: str) -> list[str]:

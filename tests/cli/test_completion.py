@@ -71,7 +71,9 @@ def test_verbs_groups_and_keys(line: str, expected: list[str], tmp_path: Path):
     ("line", "expected"),
     [
         (f"{CHOSEN} optim.schedule=li", ["optim.schedule=linear"]),
-        (f"{CHOSEN} -m optim.schedule=linear,cos", ["optim.schedule=linear,cosine"]),
+        (f"{CHOSEN} optim.name=adad", ["optim.name=adadelta"]),
+        (f"{CHOSEN} data.leaks=d", ["data.leaks=drop"]),
+        (f"{CHOSEN} -m optim.schedule=linear,w", ["optim.schedule=linear,wsd"]),
         (f"{CHOSEN} trainer.progress=", ["trainer.progress=false", "trainer.progress=true"]),
         (f"{CHOSEN} data.label=", ["data.label=stars"]),
         (f"{CHOSEN} optim.lr=", []),  # which is left open

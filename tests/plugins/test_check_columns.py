@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.conftest import Written, line_of, options
-from tunebook.config.schema import DataConfig
 from tunebook.data.content import Content
 from tunebook.families.brief_to_text.data.content import BriefContent
 from tunebook.families.brief_to_text.data.forms import BriefForm
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.data.resize import Square
+from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of
@@ -29,7 +29,7 @@ MORE = "    def columns(self, data):\n        return [*super().columns(data), {c
         ('Column("text", "title", "data.text", "any")', "name the role 'text' 2 times", "a role of its own"),
         ('Column("file", "title", "data.text", "any")', "call one 'file', which every row has", "than file, line"),
         ('Column("line", "title", "data.text", "any")', "call one 'line', which every row has", "than file, line"),
-        ('Column("title", "title", "data.text", "words")', "'title' is 'words'", "text, label, image, flag, any"),
+        ('Column("title", "title", "data.text", "words")', "'title' is 'words'", "text, label, file, flag"),
         ('Column("title", "title", "data.titel", "any")', "chosen by 'data.titel'", "recipe.<option>"),
         ('Column("title", "title", "recipe.title", "any")', "chosen by 'recipe.title'", "recipe.<option>"),
         ('Column("title", "title", "titel", "any")', "chosen by 'titel'", "recipe.<option>"),
@@ -40,7 +40,7 @@ def test_a_column_that_cannot_be_is_refused(column: str, what: str, fix: str, wr
     file = written(MORE.replace("{column}", column))
     recipe = new_recipe(load_recipe_class("routing"), options())
     with pytest.raises(BrokenContract) as caught:
-        columns_of(recipe, DataConfig())
+        columns_of(recipe, TextData())
     assert what in caught.value.what and fix in str(caught.value.fix)
     assert caught.value.where == line_of(file, "def columns")
 
@@ -58,13 +58,13 @@ def test_a_column_that_cannot_be_is_refused(column: str, what: str, fix: str, wr
 def test_a_role_that_the_content_of_rows_adds_is_taken(content: Content, role: str, written: Written):
     written(f'    def columns(self, data):\n        return [Column("{role}", "title", "data.text", "any")]\n')
     recipe = new_recipe(load_recipe_class("routing"), options())
-    assert [column.role for column in columns_of(recipe, DataConfig())] == [role]
+    assert [column.role for column in columns_of(recipe, TextData())] == [role]
     with pytest.raises(BrokenContract, match=f"call one '{role}', which every row has already"):
-        columns_of(recipe, DataConfig(), content)
+        columns_of(recipe, TextData(), content)
 
 
 def test_columns_of_ones_own_are_taken(written: Written):
     own = 'Column("title", "title", "data.text", "any", choice="recipe.descriptions={}")'
     written(MORE.replace("{column}", own))
     recipe = new_recipe(load_recipe_class("routing"), options())
-    assert [column.role for column in columns_of(recipe, DataConfig())] == ["text", "label", "title"]
+    assert [column.role for column in columns_of(recipe, TextData())] == ["text", "label", "title"]

@@ -79,4 +79,4 @@ def test_a_user_error_without_names_is_told_with_its_line_and_how_to_write_it(
     done = tunebook("check", "recipe=routing", f"data.train={rows}")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "failed in its `check_labels`" in done.stderr and line_of(file, "raise UserError") in done.stderr
-    assert "UserError('what is wrong', where=" in done.stderr
+    assert "UserError('what is wrong', code='routing.<mistake>', where=" in done.stderr

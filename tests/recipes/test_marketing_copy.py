@@ -441,7 +441,9 @@ def test_all_rows_of_a_brief_stay_in_one_split_and_are_one_in_the_scores(
     tmp_path: Path, brackets: RunFolder, t5: Path
 ) -> None:
     file = write_csv(tmp_path / "e2e.csv", in_brackets(briefs(40)))
-    found = learned_pairs(tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}")
+    found = learned_pairs(
+        tmp_path, f"data.train={file}", "recipe.brief=mr", "recipe.target_column=ref", f"model.name={t5}"
+    )
     prompts = {split: {prompt for prompt, _ in both} for split, both in found.items()}
     assert len(set.union(*prompts.values())) == 40 == sum(map(len, prompts.values()))
     assert sum(map(len, found.values())) == 60
