@@ -19,7 +19,6 @@ from tunebook.families.image_classification.data.augment import DRAWS, Augmentat
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.resize import Square
 from tunebook.families.image_classification.model.image import Preprocessing
-from tunebook.families.options import node_as
 
 
 @dataclass(frozen=True, eq=False)
