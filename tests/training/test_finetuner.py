@@ -157,8 +157,8 @@ def test_what_is_not_finite_stops_the_step_and_names_the_rows(poison):
 @pytest.mark.parametrize(
     ("options", "clipped"),
     [
-        ({"gradient_clip_val": 0.01}, "norm"),
-        ({"gradient_clip_val": 0.001, "gradient_clip_algorithm": "value"}, "value"),
+        ({"gradient_clip_val": 1e-4}, "norm"),
+        ({"gradient_clip_val": 1e-5, "gradient_clip_algorithm": "value"}, "value"),
         ({}, None),
     ],
 )
@@ -177,11 +177,11 @@ def test_the_trainers_limit_of_the_gradient_holds(options, clipped):
     assert len(seen) == 3
     for gradient in seen:
         if clipped == "norm":
-            assert gradient.norm().item() == pytest.approx(0.01, rel=1e-3)
+            assert gradient.norm().item() == pytest.approx(1e-4, rel=1e-2)  # torch adds 1e-6 to the norm
         elif clipped == "value":
-            assert gradient.abs().max().item() == pytest.approx(0.001)
+            assert gradient.abs().max().item() == pytest.approx(1e-5)
         else:
-            assert gradient.norm().item() > 0.05
+            assert gradient.norm().item() > 3e-4 and gradient.abs().max().item() > 1e-4
 
 
 def test_two_limits_of_the_gradient_are_refused():
@@ -198,13 +198,13 @@ def test_a_trainer_that_accumulates_otherwise_is_refused():
 def test_a_loader_of_ones_own_needs_the_normalizer_and_no_data_module():
     rows = data(4)
     plain = [rows.collate([rows.splits["train"].items[i] for i in range(j, j + 4)]) for j in (0, 4)]
-    settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    with user_error("training.bad-batch", match="A training batch has no 'normalizer'"):
-        Trainer(max_epochs=1, **settings).fit(module(tiny()), DataLoader(plain, batch_size=None))
     whole = [{**batch, "normalizer": 4.0} for batch in plain]
-    loaders = DataLoader(whole, batch_size=None), DataLoader(plain, batch_size=None)
+    settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    validation = DataLoader(plain, batch_size=None)
+    with user_error("training.bad-batch", match="A training batch has no 'normalizer'"):
+        Trainer(max_epochs=1, **settings).fit(module(tiny()), DataLoader(plain, batch_size=None), validation)
     trainer = Trainer(max_epochs=1, **settings)
-    trainer.fit(module(tiny()), *loaders)
+    trainer.fit(module(tiny()), DataLoader(whole, batch_size=None), validation)
     assert trainer.global_step == 2 and 0 <= trainer.callback_metrics["validation/accuracy"] <= 1
 
 
