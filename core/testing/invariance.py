@@ -15,6 +15,7 @@ from tunebook.plugins.contract import BrokenContract, broken
 from tunebook.plugins.measures import try_metrics
 from tunebook.statistics.made_up import made_up_predictions
 from tunebook.statistics.predictions import Predictions
+from tunebook.testing.number_invariance import numbers_invariant
 from tunebook.testing.outcome import Failed, NotApplicable
 from tunebook.testing.zygote import in_a_line
 
@@ -43,6 +44,8 @@ def metrics_invariant(recipe: Recipe[Any], head: Head, labels: Sequence[str], ho
         Failed: One cannot be computed, or has another value there.
         NotApplicable: The rows have no labels.
     """
+    if head.problem_type == "regression":
+        return numbers_invariant(recipe, head, home)
     if not labels:
         raise NotApplicable(f"the recipe is of family {recipe.family.name}, whose rows have no labels")
     try:

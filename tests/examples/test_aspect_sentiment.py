@@ -36,6 +36,6 @@ def test_a_short_run_reads_sentence_and_aspect_everywhere(example: Example, tune
     assert (done.returncode == 2 and "32 of" in done.stderr + done.stdout) or "already" in done.stderr
     other = work / "other.csv"
     text = (samples / "train.csv").read_text(encoding="utf-8")
-    other.write_text(text.replace(",food,", ",taste,").replace(",service,", ",waiters,").split("Tiny room")[0])
+    other.write_text(text.replace(",food,", ",taste,").replace(",service,", ",waiters,").split('"Tiny room')[0])
     done = tunebook("evaluate", "bundle=run", f"data.test={other}", "run_dir=other_aspects", "evaluation.resamples=50")
     assert done.returncode == 0, done.stderr

@@ -87,7 +87,7 @@ def test_without_a_pair_format_the_second_text_is_the_next_line(unpaired: Any) -
 def test_what_is_cut_of_two_lines_is_not_the_second(unpaired: Any, longest: int) -> None:
     ids, _ = encode_pair(TEXTS[2], PAIRS[2], unpaired, longest)
     said = unpaired.decode(ids, skip_special_tokens=True)
-    assert len(ids) == longest and said.endswith("\nthe view") and said.startswith("Tiny room")
+    assert longest - 2 <= len(ids) <= longest and said.endswith("\nthe view") and said.startswith("Tiny room")
     ids, _ = encode_pair(PAIRS[2], TEXTS[2], unpaired, longest)
     assert len(ids) <= longest and unpaired.decode(ids, skip_special_tokens=True).startswith("the view\nTiny room")
 

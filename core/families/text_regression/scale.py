@@ -98,11 +98,14 @@ def start_at_mean(model: nn.Module, layer: ScaledLinear, mean: float, encoded: A
         encoded.collate([items[i] for i in range(start, min(start + _BATCH, rows))]) for start in range(0, rows, _BATCH)
     ]
     try:
-        hidden = compute_features(model, batches, rows, device).astype(np.float64)
+        hidden = torch.from_numpy(compute_features(model, batches, rows, device)).double()
     except UserError:  # an architecture of which it is not known what the head looks at learns the mean by itself
         return
     model.cpu()
-    penalty = _RIDGE * float((hidden**2).mean()) * rows
-    direction = np.linalg.solve(hidden.T @ hidden + penalty * np.eye(hidden.shape[1]), hidden.sum(0))
+    penalty = _RIDGE * hidden.square().mean() * rows
+    eye = torch.eye(hidden.shape[1], dtype=hidden.dtype)
+    direction = torch.linalg.solve(hidden.T @ hidden + penalty * eye, hidden.sum(0))
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(direction * mean / layer.scale.deviation).float())
+        # Solvers differ in their last digits from process to process, and a resumed run must begin from the same
+        # weights, bit for bit: of a first guess a few digits are enough.
+        layer.weight.copy_((direction * mean / layer.scale.deviation).bfloat16())

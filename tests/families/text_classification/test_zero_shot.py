@@ -53,7 +53,7 @@ def test_obvious_reviews_are_told_apart_without_training(minilm: str):
 def test_a_description_is_most_like_itself(minilm: str):
     made = classifier(minilm)
     recipe_class = load_recipe_class("review_sentiment")
-    described = recipe_class(recipe_class.Config(name="review_sentiment")).descriptions(LABELS)
+    described = descriptions(recipe_class(recipe_class.Config(name="review_sentiment")), LABELS)
     with torch.no_grad():
         inputs = made.tokenizer(described, padding=True, return_tensors="pt")
         logits = made.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
@@ -126,7 +126,7 @@ def test_a_recipe_has_other_words_for_what_follows_than_for_what_means_the_same(
     assert descriptions(recipe, ["1", "2", "3"], following=True) == ["1 star", "2 stars", "3 stars"]
     assert descriptions(recipe, ["1", "2", "3"]) != descriptions(recipe, ["1", "2", "3"], following=True)
     told = recipe_class(recipe_class.Config(name="review_sentiment", descriptions={"no": "bad", "yes": "good"}))
-    assert told.descriptions(["no", "yes"], following=True) == ["bad", "good"]
+    assert descriptions(told, ["no", "yes"], following=True) == ["bad", "good"]
 
 
 def test_a_language_model_keeps_room_for_the_descriptions():
