@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def read(
     source: object, *columns: Column, most: int = 0, split: str = "train", root: Path | None = None
 ) -> tuple[Rows, RejectLog]:
     log = RejectLog(Path("never written"), most)
-    wanted = columns or (IMAGE, LABEL)
+    wanted = [replace(each, root=str(root)) if root and each.files else each for each in columns or (IMAGE, LABEL)]
     spec = [str(each) for each in source] if isinstance(source, list) else str(source)
-    return read_rows(spec, "data.train", wanted, log, split=split, image_root=str(root) if root else None), log
+    return read_rows(spec, "data.train", wanted, log, split=split), log
 
 
 def reasons(log: RejectLog) -> list[tuple[int, str, str]]:
