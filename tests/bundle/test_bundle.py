@@ -156,7 +156,7 @@ def test_labels_swapped_in_the_plain_config_are_noticed(bundle: Path):
     change(bundle / "config.json", id2label={"0": "good", "1": "bad"}, label2id={"good": 0, "bad": 1})
     error = refusal(bundle)
     assert (error.code, error.where) == ("bundle.mismatch", str(bundle))
-    assert "config.json names the labels bad, good" in error.what
+    assert "config.json names the labels good, bad, and tunebook.json bad, good" in error.what
 
 
 def test_swapped_outputs_are_noticed(bundle: Path):
