@@ -92,9 +92,12 @@ def plain_values(config: Any) -> dict[Any, Any]:
 def test_the_page_of_a_recipe_lists_every_option_and_opens_with_its_command(name: str) -> None:
     page = find_recipes()[name].yaml
     assert page is not None
+    recipe_class = load_recipe_class(name)
+    shared: Any = OmegaConf.load(ROOT / "conf/family" / f"{recipe_class.family.name}.yaml")
     conf: Any = OmegaConf.load(page)
-    node = conf.recipe
-    config_class = load_recipe_class(name).Config
+    assert f"/family/{recipe_class.family.name}@recipe" in conf.defaults
+    node = OmegaConf.merge(shared, conf.recipe)
+    config_class = recipe_class.Config
     assert {str(key) for key in node} == {option.name for option in fields(config_class)}
     assert node.name == name
     # YAML and dataclass may not say two things.
