@@ -280,8 +280,9 @@ def _label(
 
 
 def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:
-    """One line a row: where it is from, then what the predictor answers; numbers with six decimals."""
+    """One line a row: where it is from, then what the predictor answers; numbers as in predictions.csv."""
     from tunebook.progress import counting
+    from tunebook.report.files import show_probability
 
     writer = csv.writer(stream, lineterminator="\n")
     if kind == "csv":
@@ -292,8 +293,8 @@ def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content
             place = {"file": file.as_py(), "line": line.as_py()}
             if kind == "csv":
                 writer.writerow(
-                    [*place.values(), *(f"{v:.6f}" if isinstance(v, float) else v for v in answer.values())]
+                    [*place.values(), *(show_probability(v) if isinstance(v, float) else v for v in answer.values())]
                 )
             else:
-                plain = {k: round(v, 6) if isinstance(v, float) else v for k, v in answer.items()}
+                plain = {k: float(show_probability(v)) if isinstance(v, float) else v for k, v in answer.items()}
                 stream.write(json.dumps({**place, **plain}, ensure_ascii=False) + "\n")

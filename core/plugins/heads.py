@@ -140,5 +140,9 @@ def _check_tensor(recipe: Recipe[Any], head: Head, part: str, made: Any, shape: 
 
 def _broken(recipe: Recipe[Any], head: Head, part: str, what: str, fix: str, place: str = "") -> BrokenHead:
     own = inspect.getattr_static(type(head), part, None)
-    error = broken(recipe, "head", f"of its head {type(head).__name__}: {what}", fix, place or place_of(own))
+    theirs = not str(getattr(own, "__module__", "")).startswith(
+        "tunebook.training."
+    )  # else the recipe made a wrong one
+    place = place or (place_of(own) if theirs else "")
+    error = broken(recipe, "head", f"of its head {type(head).__name__}: {what}", fix, place)
     return BrokenHead(error.what, where=error.where or "", fix=error.fix or "")

@@ -27,7 +27,8 @@ def check_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     Raises:
         BrokenContract: It is such a recipe; the message names the metrics that there are, or what one was given.
     """
-    check_watch(recipe, try_metrics(recipe, labels))
+    check_watch(recipe, named_metrics(recipe, labels))
+    try_metrics(recipe, labels)
 
 
 def try_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metric]:

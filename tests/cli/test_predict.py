@@ -81,7 +81,7 @@ def test_an_output_file_is_whole_and_holds_the_same(suffix: str, run: RunFolder,
     else:
         rows = [json.loads(line) for line in output.read_text().splitlines()]
         assert [r["prediction"] for r in rows] == [r["prediction"] for r in of_run(run)]
-        assert [f"{r['probability_good']:.6f}" for r in rows] == [r["probability_good"] for r in of_run(run)]
+        assert [f"{r['probability_good']:.9g}" for r in rows] == [r["probability_good"] for r in of_run(run)]
     assert [p.name for p in tmp_path.iterdir()] == [output.name]
 
 

@@ -195,7 +195,7 @@ def test_a_plugin_that_cannot_be_loaded_is_named(code: str, phrases: list[str], 
         ("def invalid(row):\n        pass", ["it has invalid(row), and is called as invalid(self, row)"]),
         ("def watch(self):\n        return 'accuracy'", ["`watch` is a method and must be a value"]),
         ("watch_mode = 'highest'", ["`watch_mode` is 'highest'", 'write "max" or "min"']),
-        ("class Config:\n        name = 1", ["`Config` is no dataclass", "@dataclass"]),
+        ("class Config:\n        name = 1", ["`Config` is not a dataclass", "@dataclass"]),
     ],
 )
 def test_a_class_that_breaks_the_contract_is_refused_with_its_line(own: str, phrases: list[str], here: Plugin):
@@ -285,10 +285,10 @@ def test_a_head_of_other_labels_is_told_before_anything_is_trained(here: Plugin)
     )
     recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
     with pytest.raises(
-        BrokenContract, match=r"SoftmaxHead: `probabilities` of 2 rows of 5 outputs are \[2, 5\]"
+        BrokenContract, match=r"SoftmaxHead: its `probabilities` of 5 rows gives a tensor of the shape \[5, 5\]"
     ) as caught:
         check_head(recipe, ("civil", "criminal"))
-    assert caught.value.fix == "make [2, 2] of them: one for each label (civil, criminal)"
+    assert caught.value.fix == "give [5, 2]: one for each label (civil, criminal)"
     assert f"__init__.py:{len(RECIPE.splitlines()) + 2}" in str(caught.value.where)
 
 
