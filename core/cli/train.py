@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def train_command(config: Any, run_dir: str) -> float | None:
     """Start a run in a new folder; returns the watched test metric, which sweepers can optimise."""
     from tunebook.pipeline.prepare import typed
+
+    made = typed(config)  # a wrong name is answered before torch is loaded
+
     from tunebook.pipeline.train import check_devices
 
-    made = typed(config)
     check_devices(made)
     run = make_run_folder(run_dir)
     made.run_dir = str(run.path)

@@ -218,7 +218,7 @@ def test_copies_that_nothing_closes_are_counted(runs: dict[str, RunFolder], kind
     told = metrics(run)
     assert told["test"]["unfinished"]["value"] == pytest.approx(cut / 10) and cut
     assert "unfinished" in told["baselines"]["before tuning"] and "unfinished" not in told["baselines"]["template"]
-    note = f"{cut} of the 10 answers stop at recipe.max_new_tokens={TOKENS}, unfinished"
+    note = f"{cut} of the 10 answers were truncated at recipe.max_new_tokens={TOKENS}"
     assert note in run.report.read_text(encoding="utf-8")
 
 

@@ -489,9 +489,9 @@ def test_a_form_that_cannot_be_told_is_asked_for_and_taken(tmp_path: Path, llama
         ready(tmp_path, llama, rows)
     assert "data.format=messages or data.format=prompt_completion" in str(caught.value.fix)
     taken = turns_of(ready(tmp_path, llama, rows, "data.format=prompt_completion"), "train")
-    assert all(turns[0]["content"].startswith("prompts") and turns[1]["content"].startswith("said") for turns in taken)
+    assert all(turns[0]["content"].startswith("asked") and turns[1]["content"].startswith("said") for turns in taken)
     others = turns_of(ready(tmp_path, llama, rows, "data.format=messages"), "train")
-    assert not any(turns[0]["content"].startswith("prompts") for turns in others)
+    assert not any(turns[0]["content"].startswith("asked") for turns in others)
 
 
 # Refusals -------------------------------------------------------------------------------------------------------

@@ -91,7 +91,6 @@ CASES: list[tuple[str, Any, str]] = [
         "`training_conversations` returned a list",
     ),
     ("candidates", property(lambda self: True), "`candidates` returned True"),
-    ("content", lambda self, source, config: None, "`content` returned None"),
     ("answer_columns", property(lambda self: ["answer", "answer"]), "name 'answer' twice"),
     ("answer_columns", property(lambda self: ["line", "answer"]), "name 'line' twice (every answer has its place)"),
     ("generation", lambda self: Generation(max_new_tokens=5000), "`generation` asks for 5000 tokens"),

@@ -312,5 +312,5 @@ def test_unfinished_answers_are_counted_by_predict_and_the_report(
     assert 0 < found["value"] <= 1 and found["n"] >= 6 and found["low"] < found["high"]
     assert "unfinished" in scores["baselines"]["before tuning"]
     count = round(found["value"] * found["n"])
-    note = f"{count} of the {found['n']} answers stop at recipe.max_new_tokens=4, unfinished"
+    note = f"{count} of the {found['n']} answers were truncated at recipe.max_new_tokens=4"
     assert note in run.report.read_text(encoding="utf-8")

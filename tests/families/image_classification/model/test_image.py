@@ -94,7 +94,7 @@ def test_preprocessing_goes_through_json_and_refuses_what_cannot_be():
     ):
         with pytest.raises(ValueError):
             Preprocessing.from_json({**told, key: wrong})
-    with pytest.raises(ValueError, match="not whole"):
+    with pytest.raises(ValueError, match="incomplete"):
         Preprocessing.from_json({key: value for key, value in told.items() if key != "std"})
 
 
