@@ -101,6 +101,8 @@ def families_with(key: str, evaluate: bool = False) -> Sequence[str]:
     """
     node, _, name = key.partition(".")
     attribute = f"new_{node}" if evaluate else node
+    if attribute not in FamilyOptions.__dataclass_fields__:  # a node that all families share: none need be imported
+        return []
     return [
         family
         for family, options in all_options().items()

@@ -171,7 +171,8 @@ def test_a_reader_that_leaves_early_is_no_error(call: str, tmp_path: Path):
     command = [sys.executable, "-m", "tunebook", *call.split()]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=120)
     os.close(write)
-    assert (done.stderr, done.returncode) == ("", 141)
+    # What logging writes it gives up on by itself, and the command goes on to its end.
+    assert done.stderr == "" and done.returncode in ((0, 141) if "--info" in call else (141,))
 
 
 LIGHT = {

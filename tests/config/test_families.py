@@ -35,8 +35,11 @@ OWN = {
     "text_classification": {
         *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength"),
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
+        "data.text_pair",
     },
-    "text_regression": {"data.text", "data.label", "data.max_length", "data.overlength", "data.group_by_length"},
+    "text_regression": {
+        *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
+    },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
         *("model.weights", "model.args"),
@@ -45,7 +48,7 @@ OWN = {
             for key in (
                 *("findings", "negative", "subgroups", "size", "channels", "fit", "mean", "std", "window", "bits"),
                 *("augment", "flip", "rotate", "shift", "zoom", "brightness", "contrast", "imbalance", "focal_gamma"),
-                *("calibrate", "points", "point"),
+                *("calibrate", "operating_points", "point"),
             )
         ),
     },
@@ -62,7 +65,8 @@ OWN = {
         *(
             f"recipe.{key}"
             for key in (
-                *("fields", "brief", "copy", "must_mention", "must_avoid", "channel", "max_characters", "max_words"),
+                *("fields", "brief", "target_column", "must_mention", "must_avoid", "channel"),
+                *("max_characters", "max_words"),
                 *("limits", "template", "decoding", "candidates", "num_beams", "temperature", "top_p"),
             )
         ),
