@@ -205,7 +205,7 @@ def test_a_system_prompt_that_the_template_does_not_take(does: str, writer: Text
     )
     bare = replace(writer, template=ChatTemplate.of(writer.tokenizer, file))
     with pytest.raises(Unsupervisable):
-        bare.asked([Message("system", "Be brief."), Message("user", "Hello.")])
+        bare.encode_prompt([Message("system", "Be brief."), Message("user", "Hello.")])
     chat, told = told_chat(bare)
     list(chat.answer(QUESTIONS[0]))
     _obey(chat, "/system", "Be brief.")
@@ -315,6 +315,7 @@ def test_a_pipe_stops_at_what_cannot_be_answered_and_saves_what_was(
 def test_wrong_calls_are_one_message_before_anything_heavy_is_imported(bundle: Path, tmp_path: Path) -> None:
     labels = Path(shutil.copytree(bundle, tmp_path / "labels"))
     manifest = json.loads((labels / "tunebook.json").read_text())
+    manifest |= {"recipe": "review_sentiment", "options": {"name": "review_sentiment"}}
     manifest |= {"generation": None, "labels": ["bad", "good"], "columns": {"text": "text"}, "golden": []}
     (labels / "tunebook.json").write_text(json.dumps(manifest))
     calls = {

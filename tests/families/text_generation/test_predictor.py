@@ -205,7 +205,7 @@ def test_decoding_leaves_out_control_tokens_and_outer_white_space(starter: TextG
 
 def test_the_pieces_of_a_stream_are_the_answer(starter: TextGenerator) -> None:
     turns = [Message("user", "Where is my parcel? It is three days late.")]
-    written = [completion.text for (completion,) in starter.completions([starter.asked(turns)])]
+    written = [completion.text for (completion,) in starter.completions([starter.encode_prompt(turns)])]
     assert "".join(starter.stream(turns)) == written[0] != ""
 
 
@@ -247,7 +247,7 @@ def another_template(bundle: Path) -> str:
     (bundle / "chat_template.jinja").write_text(
         text.replace("'<|' + message", "'please: <|' + message"), encoding="utf-8"
     )
-    return "bundle.changed-answers"
+    return "template.unsupervisable"
 
 
 def missing_weights(bundle: Path) -> str:
