@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import OPTIMIZERS, SCHEDULES
 from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
 from tunebook.errors import UserError
@@ -22,6 +23,7 @@ def check_offered(config: TrainConfig) -> None:
 
         find_shape(config.optim.schedule, config.optim.schedule_args)
     if config.trainer.callbacks:
+        _check_average(config)
         from tunebook.training.callbacks import check_callback_options
 
         check_callback_options(config.trainer.callbacks)
@@ -37,3 +39,15 @@ def check_offered(config: TrainConfig) -> None:
                 fix="leave it out, or adapt=full",
             )
         make_augmentations(named, None, config.seed)
+
+
+def _check_average(config: TrainConfig) -> None:
+    """Refuse an average of adapters: a resumed run would end in other weights than one that was never stopped."""
+    named = {name for name, _ in check_callbacks(config.trainer.callbacks)}
+    if config.adapt.method is Method.lora and "ema_weight_averaging" in named:
+        raise UserError(
+            "A run that averages adapters cannot be resumed exactly.",
+            code="config.conflict",
+            where="trainer.callbacks",
+            fix="leave ema_weight_averaging out, or adapt=full",
+        )

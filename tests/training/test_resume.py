@@ -110,7 +110,6 @@ VARIANTS = {
     "sgd": ["optim.name=sgd", "optim.nesterov=true", "optim.schedule=cosine_restarts"],
     "adafactor": ["optim.name=adafactor", "optim.schedule=wsd", "adapt.unfreeze_epochs=1"],
     "moving average": ["trainer.callbacks=[learning_rate_monitor,{ema_weight_averaging:{decay:0.9}}]"],
-    "moving average of adapters": ["trainer.callbacks=[{ema_weight_averaging:{decay:0.9}}]", "adapt=lora"],
     "callback of a package": ["trainer.callbacks=[{cooling:{factor:0.8}}]"],
     "augmentation of a package": ["data.augmentations=[{word_dropout:{share:0.3}}]"],
     "muon": ["optim.name=muon", "optim.schedule=one_cycle"],
