@@ -93,7 +93,7 @@ def test_predict_writes_the_number_that_was_tested(decoded: RunFolder, tmp_path:
     output = tmp_path / "answers.csv"
     predict_command([str(decoded.path), str(job_hours / "samples/test.csv"), "-o", str(output), "--accelerator", "cpu"])
     assert [row["prediction"] for row in rows_of(output)] == [
-        f"{float(row['prediction']):.6f}" for row in rows_of(decoded.predictions)
+        f"{float(row['prediction']):.9g}" for row in rows_of(decoded.predictions)
     ]
 
 
