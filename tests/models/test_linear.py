@@ -28,7 +28,8 @@ def answered(rung: str, prepared: Prepared, folder: Path) -> tuple[RunFolder, di
     """The run folder of a baseline, and its test scores."""
     folder.mkdir()
     run = RunFolder(folder)
-    prepared.recipe.family.comparison(prepared.recipe).answer(rung, prepared, run, {})
+    evidence, _ = prepared.recipe.family.comparison(prepared.recipe).answer(rung, prepared, run)
+    evidence.write(run, evidence.report(subtitle=rung, data_facts={}, config_facts={}, notes=()))
     return run, json.loads(run.metrics.read_text())["test"]
 
 

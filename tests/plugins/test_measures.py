@@ -46,13 +46,13 @@ class TopThree(Metric):
         return self.right / self.rows
 
 
-def recipe(metrics: dict[str, Metric], watching: str = "", mode: str = "max") -> TextClassification[Any]:
+def recipe(given: dict[str, Metric], watching: str = "", mode: str = "max") -> TextClassification[Any]:
     class Own(TextClassification[TextClassificationConfig]):
-        watch = watching or next(iter(metrics))
+        watch = watching or next(iter(given))
         watch_mode = mode
 
         def metrics(self, labels: Sequence[str]) -> MetricCollection:
-            return MetricCollection(dict(metrics))
+            return MetricCollection(dict(given))
 
     return Own(TextClassificationConfig(name="own"))
 

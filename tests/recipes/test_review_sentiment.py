@@ -15,6 +15,7 @@ from tunebook.data.labels import Labels
 from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.text_classification.options import TextData
+from tunebook.families.text_classification.wording import descriptions
 from tunebook.plugins import load_recipe_class
 
 STARS = ("1", "2", "3", "4", "5")
@@ -99,20 +100,20 @@ def test_stars_are_measured_by_how_far_off_and_words_are_not() -> None:
 
 
 def test_descriptions_follow_the_stars_whatever_their_number() -> None:
-    five = recipe().descriptions(STARS)
+    five = descriptions(recipe(), STARS)
     assert "terrible" in five[0] and "excellent" in five[4] and len(set(five)) == 5
-    assert recipe().descriptions(("0", "1", "2")) == [five[0], five[2], five[4]]
-    assert recipe().descriptions(("Negative", "Positive")) == [five[0], five[4]]
-    assert recipe().descriptions(("sarcastic", "sincere"))[0] == "This review is sarcastic."
+    assert descriptions(recipe(), ("0", "1", "2")) == [five[0], five[2], five[4]]
+    assert descriptions(recipe(), ("Negative", "Positive")) == [five[0], five[4]]
+    assert descriptions(recipe(), ("sarcastic", "sincere"))[0] == "This review is sarcastic."
 
 
 def test_own_descriptions_come_in_the_order_of_the_labels() -> None:
     own = {"1": "I recommend it.", "0": "Never again."}
-    assert recipe(descriptions=own).descriptions(("0", "1")) == ["Never again.", "I recommend it."]
+    assert descriptions(recipe(descriptions=own), ("0", "1")) == ["Never again.", "I recommend it."]
 
 
 def test_own_descriptions_must_fit_the_labels() -> None:
     with user_error("data.descriptions-mismatch", where="recipe.descriptions", match="missing: 1"):
-        recipe(descriptions={"0": "Never again."}).descriptions(("0", "1"))
+        descriptions(recipe(descriptions={"0": "Never again."}), ("0", "1"))
     with user_error("data.descriptions-mismatch", match="no such label: 2"):
-        recipe(descriptions={"0": "No.", "1": "Yes.", "2": "Maybe."}).descriptions(("0", "1"))
+        descriptions(recipe(descriptions={"0": "No.", "1": "Yes.", "2": "Maybe."}), ("0", "1"))

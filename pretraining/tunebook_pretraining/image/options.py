@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunebook import FamilyConfig
-from tunebook.config.schema import DataConfig
 from tunebook.families.options import FamilyOptions
 
 
@@ -18,13 +17,11 @@ class ImagePretrainingConfig(FamilyConfig):
 
 
 @dataclass
-class FormulaData(DataConfig):
+class FormulaData(LabelledDataConfig):
     """Rows with a formula and its class."""
 
     text: str = "picture"
     """Column that holds the formula."""
-    label: str = "label"
-    """Column that holds the formula's class."""
 
 
 OPTIONS = FamilyOptions(recipe=ImagePretrainingConfig, data=FormulaData)

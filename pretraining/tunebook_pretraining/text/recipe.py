@@ -48,6 +48,8 @@ class PretrainText(Recipe[TextPretrainingConfig]):
         """The share of tokens guessed right."""
         from torchmetrics import MetricCollection
 
+        from tunebook import Decided
+
         from .head import TokenAccuracy
 
-        return MetricCollection({"token_accuracy": TokenAccuracy()})
+        return MetricCollection({"token_accuracy": Decided(TokenAccuracy())})
