@@ -39,7 +39,7 @@ class TopThree(Metric):
         self.add_state("rows", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        self.right += (preds.topk(3, dim=-1).indices == target[:, None]).any(dim=-1).sum()
+        self.right += (preds.topk(3, dim=1).indices == target[:, None]).any(dim=-1).sum()
         self.rows += len(target)
 
     def compute(self) -> Tensor:

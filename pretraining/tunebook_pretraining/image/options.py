@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunebook import FamilyConfig
+from tunebook.config.schema import LabelledDataConfig
 from tunebook.families.options import FamilyOptions
 
 
