@@ -105,7 +105,7 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
 def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     from tunebook.cli.sweep import with_first_choices
     from tunebook.config.command import Command
-    from tunebook.config.compose import explain, is_config_error, old_name_in_file
+    from tunebook.config.compose import check_typed_keys, explain, is_config_error, old_name_in_file
     from tunebook.config.overrides import readable
     from tunebook.plugins import register_search_path
 
@@ -124,6 +124,7 @@ def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     overrides = [readable(a) for a in overrides]
     command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
     register_search_path(command.overrides, command.recipes)
+    check_typed_keys(command)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *with_first_choices(command, flags), *flags]
     try:

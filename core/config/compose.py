@@ -60,6 +60,30 @@ def unknown_key(key: str, command: Command) -> UserError:
     )
 
 
+def check_typed_keys(command: Command) -> None:
+    """Refuse a typed key that the config cannot have, before Hydra composes it, which takes far longer.
+
+    What is added (``+``) or deleted (``~``), the recipe's own options and all that is not known for sure is left to
+    Hydra.
+
+    Raises:
+        UserError: There is no such key.
+    """
+    if command.any_family:
+        return
+    for override in command.overrides:
+        key = override.partition("=")[0]
+        parts = key.split(".")
+        if re.fullmatch(r"\w+(\.\w+)+", key) and parts[0] != "recipe" and _cannot_be(parts, command.schema):
+            raise unknown_key(key, command)
+
+
+def _cannot_be(parts: Sequence[str], schema: type) -> bool:
+    """Whether a dotted key leaves the schema at a node whose keys are all known."""
+    inner = nested(get_type_hints(schema).get(parts[0])) if len(parts) > 1 else None
+    return inner is not None and (parts[1] not in get_type_hints(inner) or _cannot_be(parts[1:], inner))
+
+
 def _unknown_option(path: str, options: Sequence[str], recipes: Mapping[str, Found]) -> UserError:
     """The error for a group option that has no file; ``path`` is "group/option" as Hydra looked for it."""
     # A hub id has a slash too: only Hydra's own groups are nested.

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
 
 
 def entries(group: str) -> EntryPoints:
@@ -16,8 +16,20 @@ def entries(group: str) -> EntryPoints:
 
 def distribution_of(entry: EntryPoint) -> str:
     """Who offers an entry point: a distribution with its version."""
-    dist = entry.dist
-    return f"{dist.name} {dist.version}" if dist and dist.name else "unknown distribution"
+    name, version = _name_and_version(entry.dist) if entry.dist else ("", "")
+    return f"{name} {version}" if name else "unknown distribution"
+
+
+def distribution_name(entry: EntryPoint) -> str:
+    """Its name alone; empty where it is unknown."""
+    return _name_and_version(entry.dist)[0] if entry.dist else ""
+
+
+@lru_cache(maxsize=64)
+def _name_and_version(dist: Distribution) -> tuple[str, str]:
+    """Read once: each look at either parses the whole METADATA file, long description included."""
+    metadata = dist.metadata
+    return metadata["Name"] or "", metadata["Version"] or ""
 
 
 def _state(folder: str) -> tuple[str, int]:

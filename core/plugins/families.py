@@ -11,7 +11,7 @@ from tunebook.errors import UserError
 from tunebook.families.family import Family
 from tunebook.families.options import FamilyOptions
 from tunebook.plugins.class_source import FAMILIES, FAMILY_ON_PAGE, base_names, parsed
-from tunebook.plugins.entries import distribution_of, entries
+from tunebook.plugins.entries import distribution_name, distribution_of, entries
 from tunebook.plugins.find import Found, package_folders, top_package
 
 GROUP = "tunebook.families"
@@ -22,7 +22,7 @@ def find_families() -> dict[str, tuple[EntryPoint, ...]]:
     found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for entry in sorted(entries(GROUP), key=lambda e: e.name):
         # The same distribution can be listed twice where a checkout shadows its own installed metadata.
-        found.setdefault(entry.name, {})[entry.value, entry.dist.name if entry.dist else ""] = entry
+        found.setdefault(entry.name, {})[entry.value, distribution_name(entry)] = entry
     return {name: tuple(offers.values()) for name, offers in found.items()}
 
 

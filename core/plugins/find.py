@@ -49,6 +49,11 @@ class Found:
         return self.code.split("[")[0].partition(":")[2].strip()
 
     @property
+    def shipped(self) -> bool:
+        """Whether it comes with Tunebook, so that our own tests have looked at its page."""
+        return self.module.startswith(f"{_OURS}.") and not self.module.startswith(f"{PACKAGE}.")
+
+    @property
     def source(self) -> Path | None:
         """The file of its module, where that can be told without importing anything."""
         if self.home is None:

@@ -17,6 +17,12 @@ _TRIAL = "tunebook.plugins.heads"
 """Who tries each part once, which is no use of it."""
 
 
+class _Watched:
+    """A head whose calls are counted."""
+
+    __slots__ = ()
+
+
 @dataclass
 class HeadUse:
     """Calls of the heads that a recipe gave out.
@@ -37,11 +43,22 @@ class HeadUse:
 
         def watched(recipe: Any, labels: Any) -> Any:
             self.head = give(recipe, labels)
-            for part in PARTS:
-                object.__setattr__(self.head, part, self._counted(part, getattr(self.head, part)))
+            object.__setattr__(self.head, "__class__", self._watched(type(self.head)))
             return self.head
 
         recipe_class.head = watched
+
+    def _watched(self, kind: Any) -> Any:
+        """The same class, whose parts count their calls: a copy of a head, and what it holds otherwise, is seen too."""
+        if issubclass(kind, _Watched):
+            return kind
+
+        def look_up(head: Any, name: str) -> Any:
+            found = kind.__getattribute__(head, name)
+            return self._counted(name, found) if name in PARTS else found
+
+        same = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        return type(kind.__name__, (kind, _Watched), {**same, "__getattribute__": look_up})
 
     def _counted(self, part: str, method: Any) -> Any:
         def counted(*arguments: Any) -> Any:

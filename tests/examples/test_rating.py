@@ -14,9 +14,7 @@ Example = Callable[[str], Path]
 
 def test_the_rating_keeps_the_contract_in_at_most_60_lines(example: Example) -> None:
     assert lines_of_python(example("rating")) <= 60
-    # `resume` is left out: verify's own processes end in other weights, although a run that is killed and resumed on
-    # the command line ends in the same ones. What tells them apart is not known yet.
-    assert all(outcome.good for outcome in verify_recipe("rating") if outcome.check != "resume")
+    assert all(outcome.good for outcome in verify_recipe("rating"))
 
 
 def test_a_short_run_answers_on_the_scale_and_refuses_what_is_off_it(

@@ -16,7 +16,7 @@ import pytest
 from tests.test_package import copy_checkout
 
 NAMES = {"ticket_routing": "text_classification", "leaf_spots": "image_classification"}
-SMALL = ("trainer=cpu", "trainer.max_steps=2", "evaluation.resamples=20", "evaluation.zero_shot=false", "logger=csv")
+SMALL = ("trainer=cpu", "trainer.max_steps=2", "evaluation.resamples=20", "logger=csv")
 
 
 @dataclass(frozen=True)
