@@ -12,11 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.predictions import Predictions
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# The same examples in every run, and as long as a busy machine takes.
+settings.register_profile("tunebook", deadline=None, derandomize=True, database=None)
+settings.load_profile("tunebook")
 
 GOOD = ["love", "great", "perfect", "lovely", "happy", "excellent"]
 BAD = ["hate", "awful", "broken", "poor", "angry", "terrible"]

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.user_error import user_error
 from tunebook.config.schema import LabelledDataConfig
 from tunebook.data.rows import Rows, RowWriter, row_schema
 from tunebook.data.splits import split
+from tunebook.errors import UserError
 
 
 def rows(labels: Sequence[str], chunk: int = 1000) -> Rows:
@@ -148,3 +151,36 @@ def test_a_split_seed_holds_the_splits_while_the_draw_follows_the_seed() -> None
     assert lines(one["train"]) != lines(other["train"])
     assert any("split off (stratified by label, seed 7)" in note for note in notes)
     assert any("(data.max_rows=40, seed 0)" in note for note in notes)
+
+
+LABELS_AND_GROUPS = st.integers(1, 40).flatmap(
+    lambda size: st.tuples(
+        st.lists(st.sampled_from("abc"), min_size=size, max_size=size),
+        st.lists(st.integers(0, 12), min_size=size, max_size=size),
+    )
+)
+
+
+@given(LABELS_AND_GROUPS, st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.integers(0, 1000))
+def test_any_rows_are_split_whole_by_group_or_refused(
+    made: tuple[list[str], list[int]], validation: float, test: float, seed: int
+) -> None:
+    labels, groups = made
+    config = LabelledDataConfig(validation_fraction=validation, test_fraction=test)
+    try:
+        parts, _ = split({"train": rows(labels)}, "label", np.array(groups), config, seed)
+    except UserError as error:
+        assert error.code == "data.too-few-rows"
+        # Three groups with all the labels in each could have been shared out.
+        whole = [
+            group for group in set(groups) if {labels[i] for i in range(len(labels)) if groups[i] == group} >= {*labels}
+        ]
+        assert len(whole) < 3
+        return
+    sides = {line - 2: name for name, part in parts.items() for line in lines(part)}
+    assert sorted(sides) == list(range(len(labels)))
+    assert sum(map(len, parts.values())) == len(labels)
+    assert all(len({sides[i] for i in range(len(labels)) if groups[i] == group}) == 1 for group in set(groups))
+    assert set(sides.values()) == {"train", "validation", "test"}
+    again, _ = split({"train": rows(labels, chunk=3)}, "label", np.array(groups), config, seed)
+    assert {name: lines(part) for name, part in again.items()} == {name: lines(part) for name, part in parts.items()}

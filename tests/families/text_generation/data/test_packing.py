@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.batches import BatchPlan
-from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack, stack_packs, stack_rows
+from tunebook.families.text_generation.data.packing import (
+    PackedItems,
+    one_each,
+    pack,
+    pack_evenly,
+    stack_packs,
+    stack_rows,
+)
 
 
 def random_lengths(rows: int, longest: int, seed: int) -> np.ndarray:
@@ -151,3 +160,32 @@ def test_an_optimizer_step_is_the_mean_over_the_tokens_learnt_in_it(world_size: 
         ours = sum(sum(map(total, rows)) / normalizer for rows, normalizer in step) / (accumulate * world_size)
         packs = np.concatenate([rows for rows, _ in step])
         assert ours == pytest.approx(sum(map(total, packs)) / items.units[packs].sum())
+
+
+@given(st.integers(1, 300).flatmap(lambda c: st.tuples(st.just(c), st.lists(st.integers(1, c), max_size=60))))
+def test_any_lengths_are_packed_whole_and_tightly(
+    made: tuple[int, list[int]],
+) -> None:
+    capacity, lengths = made
+    array = np.array(lengths, dtype=np.int64)
+    packs, even = pack(array, capacity), pack_evenly(array, capacity)
+    for found in (packs, even):
+        assert sorted(row for rows in found for row in rows.tolist()) == list(range(len(lengths)))
+        assert all(array[rows].sum() <= capacity for rows in found)
+    assert len(even) == len(packs)
+    # No plan takes fewer packs than all tokens need; best-fit decreasing takes at most 11/9 of the fewest and 4 more.
+    fewest = max(-(-sum(lengths) // capacity), sum(length * 2 > capacity for length in lengths))
+    assert fewest <= len(packs)
+    assert len(packs) <= len(lengths)
+    if sum(length * 3 > capacity for length in lengths) == len(lengths):  # at most two in a pack: the optimum is known
+        assert len(packs) == fewest_pairs(sorted(lengths), capacity)
+
+
+def fewest_pairs(lengths: list[int], capacity: int) -> int:
+    """The fewest packs of at most two: the longest with the shortest, or alone."""
+    packs, low, high = 0, 0, len(lengths) - 1
+    while low <= high:
+        low += low < high and lengths[low] + lengths[high] <= capacity
+        high -= 1
+        packs += 1
+    return packs
