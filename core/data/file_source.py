@@ -22,12 +22,14 @@ class FileSource:
         locate: The full path of a file as a row names it, beside the folder that it is relative to; and what is
             wrong with it, or "".
         splits: The splits that a config value brings along, by name; empty where it brings none.
+        hint: What to try where files that rows name are not found.
     """
 
     holds: Callable[[Path], bool]
     read: Callable[[Path, Sequence[Column], str], Iterator[Chunk]]
     locate: Callable[[str, Path | None], tuple[str, str]]
     splits: Callable[[Any], dict[str, str]]
+    hint: str
 
 
 def file_source(columns: Sequence[Column]) -> FileSource | None:

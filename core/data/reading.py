@@ -115,7 +115,8 @@ def check_chunk(chunk: Chunk, check: RowCheck, log: _FileLog) -> Chunk:
             good.append(check.columns, clean, line)
         else:
             field, reason, text = problem
-            log.rejects.add(log.file, line, field, reason, text)
+            hint = next((c.files.hint for c in check.columns if c.files and c.name == field and text), "")
+            log.rejects.add(log.file, line, field, reason, text, hint)
     return good
 
 

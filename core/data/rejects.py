@@ -44,9 +44,11 @@ class RejectLog:
         self.read = 0
         self.count = 0
         self.dropped = 0
-        self._entries: list[Reject] = []
+        self._entries: list[Reject] = []  # as they came, both kinds
+        self._rejected: list[Reject] = []
+        self._hints: dict[str, None] = {}
 
-    def add(self, file: str, line: int, field: str, reason: str, text: str = "") -> None:
+    def add(self, file: str, line: int, field: str, reason: str, text: str = "", hint: str = "") -> None:
         """Log a row that cannot be used; one call a row.
 
         Args:
@@ -55,9 +57,14 @@ class RejectLog:
             field: Column at fault, or "" for the row as a whole.
             reason: Completes "field 'x' ..." or "the row ...".
             text: What stands there; only its start is kept.
+            hint: What may fix all rows of its kind, for the message of `check`.
         """
         self.count += 1
-        self._entries.append(Reject(file, line, field, reason, _excerpt(text)))
+        entry = Reject(file, line, field, reason, _excerpt(text))
+        self._entries.append(entry)
+        self._rejected.append(entry)
+        if hint:
+            self._hints[hint] = None
 
     def drop(self, file: str, line: int, field: str, reason: str, text: str = "") -> None:
         """Log a good row that is left out because of a leak."""
@@ -88,8 +95,7 @@ class RejectLog:
         """
         if self.count <= self.limit:
             return
-        rejected = [entry for entry in self._entries if not entry.reason.startswith("dropped: ")]
-        shown = [_sentence(entry) for entry in rejected[:3]]
+        shown = [_sentence(entry) for entry in self._rejected[:3]]
         if self.count > len(shown):
             shown.append(f"... and {self.count - len(shown)} more in {self.path}")
         else:
@@ -98,15 +104,14 @@ class RejectLog:
             f"{self.count} of {self.read} rows cannot be used (data.max_rejects={self.limit})",
             code="data.rejected-rows",
             where="\n         ".join(shown),
-            fix=self._fix(rejected),
+            fix=self._fix(),
         )
 
-    def _fix(self, rejected: list[Reject]) -> str:
-        lost = any("there is no such file" in entry.reason for entry in rejected)
-        root = "data.image_root=<folder> says what paths are relative to; " if lost else ""
+    def _fix(self) -> str:
+        hints = "".join(f"{hint}; " for hint in self._hints)
         if self.count >= self.read:
-            return f"{root}fix the rows: not one of them can be used"
-        return f"{root}fix these rows, or leave them out: data.max_rejects={self.count}"
+            return f"{hints}fix the rows: not one of them can be used"
+        return f"{hints}fix these rows, or leave them out: data.max_rejects={self.count}"
 
 
 def _sentence(entry: Reject) -> str:

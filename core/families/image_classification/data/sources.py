@@ -214,5 +214,11 @@ def _no_such_label(path: Path, column: Column, labels: int) -> UserError:
     )
 
 
-IMAGE_FILES = FileSource(holds_images, read_images, image_path, official_splits)
+IMAGE_FILES = FileSource(
+    holds_images,
+    read_images,
+    image_path,
+    official_splits,
+    hint="data.image_root=<folder> says what paths are relative to",
+)
 """How images are found and read."""
