@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.forked import can_fork, run_forked
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.predictions import Predictions
 
@@ -73,9 +74,13 @@ def tunebook(tmp_path: Path, cache: Path) -> Tunebook:
     work.mkdir()
 
     def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        own: dict[str, str] = options.pop("env", {})  # type: ignore[assignment]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **own}
+        if options.keys() <= {"timeout", "cwd"} and can_fork(environment):
+            folder, seconds = Path(str(options.get("cwd", work))), float(str(options.get("timeout", 300)))
+            return run_forked(arguments, environment, folder, seconds)
         command = [sys.executable, "-m", "tunebook", *arguments]
         settings: dict[str, object] = {"cwd": work, "capture_output": True, "text": True, "timeout": 300}
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}  # type: ignore[dict-item]
         return subprocess.run(command, env=environment, **{**settings, **options})  # type: ignore[call-overload, no-any-return]
 
     return run

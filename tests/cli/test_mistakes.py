@@ -249,4 +249,6 @@ def test_check_needs_no_folder_that_can_be_written_where_it_is_started(tmp_path:
     done = tunebook("check", *TRAIN[1:], f"data.train={rows}", env={"TMPDIR": str(tmp_path / "scratch")})
     assert done.returncode == 0, done.stderr
     assert "ready to train" in done.stdout
-    assert left_over(tmp_path / "work") == {"runs"} and left_over(tmp_path / "scratch") == set()
+    assert left_over(tmp_path / "work") == {"runs"}
+    # The empty folder of torch's compiler comes of importing torch, unless an earlier process made it elsewhere.
+    assert {name for name in left_over(tmp_path / "scratch") if not name.startswith("torchinductor_")} == set()
