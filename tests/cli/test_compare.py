@@ -18,6 +18,7 @@ import pytest
 from tests.chatted import write_chats
 from tests.conftest import Tunebook, write_reviews
 from tests.diagnosed import write_patients, write_table
+from tests.forked import run_forked
 
 QUICK = ["trainer=cpu", "trainer.max_epochs=1", "evaluation.resamples=50", "logger=csv", "run_dir=out"]
 ONCE = ["compare=quick"]
@@ -67,11 +68,17 @@ def start(arguments: list[str], work: Path, cache: Path) -> subprocess.Popen[str
     return subprocess.Popen(command, cwd=work, env=environment, **pipes)
 
 
+def ended(arguments: list[str], work: Path, cache: Path) -> tuple[str, int]:
+    """What a command said that nothing disturbs, and its exit code."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TUNEBOOK_CACHE": str(cache)}
+    process = run_forked(arguments, environment, work, 280)
+    return process.stdout + process.stderr, process.returncode
+
+
 def done(arguments: list[str], work: Path, cache: Path) -> str:
-    process = start(arguments, work, cache)
-    output, _ = process.communicate(timeout=280)
-    assert process.returncode == 0, output
-    return output
+    said, code = ended(arguments, work, cache)
+    assert code == 0, said
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +127,8 @@ def test_a_rung_that_fails_fails_alone_and_says_why(untouched: tuple[Path, str])
 
 def test_rungs_that_all_fail_end_in_one_message(tmp_path: Path, rows: Path, cache_folder: Path) -> None:
     arguments = [*ladder_of_reviews(rows), "compare.rungs=[lora]", "compare.curve=[]"]
-    process = start(arguments, tmp_path, cache_folder)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 2 and "Traceback" not in said
+    said, code = ended(arguments, tmp_path, cache_folder)
+    assert code == 2 and "Traceback" not in said
     assert "error: No rung has a result.\n  lora: the run failed: The model has no layer named nothing" in said
 
 
@@ -136,9 +142,8 @@ def test_a_damaged_file_is_named_with_what_to_remove(
     (damaged,) = tmp_path.glob(f"out/full/*/{name}" if name != "plan.json" else "out/plan.json")
     damaged.write_bytes(b"{}" if name == "cost.json" else b"\xff\xfe{")
     arguments = [*ladder_of_reviews(rows), "compare.rungs=[majority,full]", "compare.curve=[]"]
-    process = start(arguments, tmp_path, cache_folder)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 2 and "Traceback" not in said, said
+    said, code = ended(arguments, tmp_path, cache_folder)
+    assert code == 2 and "Traceback" not in said, said
     assert str(damaged) in said and "remove" in said
 
 
@@ -224,16 +229,14 @@ def test_runs_of_other_test_rows_make_no_table(
     content["rows"]["test"] = "0" * 64
     record.write_text(json.dumps(content))
     arguments = [*ladder_of_reviews(rows), "compare.rungs=[majority,full]", "compare.curve=[]"]
-    process = start(arguments, tmp_path, cache_folder)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 2 and "scored on different test rows" in said and str(record) in said
+    said, code = ended(arguments, tmp_path, cache_folder)
+    assert code == 2 and "scored on different test rows" in said and str(record) in said
 
 
 def test_a_folder_of_another_comparison_is_refused(untouched: tuple[Path, str], rows: Path, cache_folder: Path) -> None:
     before = times(untouched[0])
-    process = start([*ladder_of_reviews(rows), "optim.lr=1e-4"], untouched[0].parent, cache_folder)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 2 and "holds a comparison of something else" in said
+    said, code = ended([*ladder_of_reviews(rows), "optim.lr=1e-4"], untouched[0].parent, cache_folder)
+    assert code == 2 and "holds a comparison of something else" in said
     assert times(untouched[0]) == before
 
 
