@@ -80,9 +80,9 @@ def _points(told: Told) -> Table:
     ]
     note = (
         "A point is 0.01 of a metric from 0 to 1, 1 of one from 0 to 100, 1 % of one without an upper end. Time is "
-        "that of a run, rows are labelled training rows; where no added point is shown there is no price."
+        "that of a run, rows are labelled training rows; no price where the difference is not significant."
     )
-    return Table("What an added point took", ["rung", "over", "points", "price"], rows, note)
+    return Table("Cost of an added point", ["rung", "over", "points", "price"], rows, note)
 
 
 def _whole(cell: str) -> str:
@@ -125,9 +125,9 @@ def _pairs(told: Told) -> Table:
                 show_number(pair.smallest),
             ]
         )
-    columns = ["rungs", "difference", "p (Holm)", "shown", "smallest detectable"]
-    looked = f"All {len(rows)} pairs were looked at, and p is corrected for that. " if len(rows) > 1 else ""
-    note = f"{looked}A difference of the smallest detectable size would be shown by such test rows four times in five."
+    columns = ["rungs", "difference", "p (Holm)", "significant", "smallest detectable"]
+    tested = f"All {len(rows)} pairs were tested, and p is corrected for that. " if len(rows) > 1 else ""
+    note = f"{tested}A difference of the smallest detectable size is found with a power of 80 % on as many test rows."
     return Table("Each pair on the same rows", columns, rows, note)
 
 
@@ -135,11 +135,11 @@ def _how(finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> li
     """What a reader must know of the runs."""
     rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
     told = [
-        f"Every run was scored on the same {rows} test rows. What was split off was split with seed {split_seed} for "
-        "all; other seeds are other fresh weights, another order, and other rows where few are drawn.",
-        "Every tuned run, few-shot ones too, chose its best epoch by the validation rows; the classical rung chose its "
-        "penalty by them.",
+        f"Every run was scored on the same {rows} test rows. Splits were made with seed {split_seed} for all runs; the "
+        "seeds of runs change initial weights, data order and, in few-shot runs, the rows drawn.",
+        "Every tuned run, few-shot runs included, chose its best epoch on the validation rows; the classical rung "
+        "chose its penalty on them.",
     ]
     if made.optim.lr is not None:
-        told.append(f"optim.lr={made.optim.lr:g} was set, and is that of every tuned rung.")
+        told.append(f"optim.lr={made.optim.lr:g} was set for every tuned rung.")
     return [*told, *prepared.data.notes]

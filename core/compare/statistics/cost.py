@@ -50,7 +50,7 @@ def _step(before: RungResult, rung: RungResult, comparison: Comparison) -> Point
     sign *= 1 if pair.first == rung.name else -1
     points = sign * pair.difference.value / point_of(before.score)
     if not pair.shown:
-        return PointCost(rung.name, before.name, points, None, None, "no difference is shown")
+        return PointCost(rung.name, before.name, points, None, None, "no significant difference")
     if points <= 0:
         return PointCost(rung.name, before.name, points, None, None, "it is worse than the rung before")
     seconds = (rung.cost.seconds - before.cost.seconds) / points
