@@ -16,10 +16,10 @@ from tunebook.statistics.differences import Difference
 from tunebook.statistics.paired import resampled
 
 POWER = 0.8
-"""How often a difference of the smallest detectable size is shown."""
+"""Power to detect a difference of the smallest detectable size."""
 TWICE, SECONDS = 2.0, 10.0
-"""Rungs cost the same where the dearer takes at most twice as long, or this much longer: nobody gives up a better score
-for less, and a clock says no more."""
+"""Two rungs cost the same if one takes at most twice as long, or this much longer: smaller savings do not justify a
+worse score, and are within the noise of measured times."""
 SWAPS_A_STEP = 5
 """Random swaps for each step that the strictest p-value of a family has to be told from."""
 
