@@ -3,8 +3,8 @@
 python benchmarks/what_metrics_see.py [--data ../shared/data] [--figure docs/figures/bleu_or_rouge.svg]
 
 One human text of each E2E test brief that has several is taken for the answer, the others are its references. Then
-the answer is corrupted in one way at a time: cut, repeated, shuffled, given another restaurant's name ... Each metric is
-told over all briefs, with its 95 % interval (briefs are resampled), and as a share of what the untouched text gets.
+the answer is corrupted in one way at a time: cut, repeated, shuffled, given another restaurant's name ... Each metric
+is reported over all briefs, with its 95 % interval (briefs are resampled), and relative to the untouched text.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared[Any]) -> Report:
-    """Put the page together."""
+    """Build the page."""
     from tunebook.pipeline.facts import config_facts, data_facts
 
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
@@ -52,12 +52,12 @@ def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepare
     sections.append(Text("How it was compared", _how(finished, made, prepared)))
     sections += facts_tables(data_facts(prepared), config_facts(made))
     subtitle = f"{prepared.recipe.options.name}, {prepared.source.name}"
-    return Report("What tuning buys on these rows", subtitle, list(told.verdict), sections)
+    return Report("Comparison of methods", subtitle, list(told.verdict), sections)
 
 
 _DOTS = "Bars are intervals over test rows; rings, where there are any, are single seeds or draws."
 _SIDE_BY_SIDE = 6  # rungs that a printed page has room for
-_COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
+_COST = "Time is that of one run in its own process: reading data, training, scoring, reporting."
 
 
 def _ladder(finished: Finished, told: Told) -> Table:
@@ -66,23 +66,23 @@ def _ladder(finished: Finished, told: Told) -> Table:
         rows.append([rung.name, rung.title, rung.score, *(_whole(cell) for cell in cells(rung, finished)[2:])])
     first = finished.rungs[0].score
     note = (
-        f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
-        f"interval over {first.n} {told.counted}. Next to it the least and the greatest of the runs. Time and memory "
-        "are those of a typical (median) run in a process of its own, once the libraries are loaded."
+        f"{capital(show_name(finished.metric))} is the mean over seeds; below it its {100 * first.confidence:g} % "
+        f"interval over {first.n} {told.counted}. Next to it the minimum and maximum of the runs. Time and memory "
+        "are the median over runs, each in its own process, after the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
 
 
 def _points(told: Told) -> Table:
-    """What each rung added to the one before, and at what price."""
+    """The gain of each rung over the one before, and its cost."""
     rows: list[list[Cell]] = [
         [each.rung, each.before, f"{each.points:+.1f}", added_in_words(each)] for each in told.added.values()
     ]
     note = (
-        "A point is 0.01 of a metric from 0 to 1, 1 of one from 0 to 100, 1 % of one without an upper end. Time is "
-        "that of a run, rows are labelled training rows; no price where the difference is not significant."
+        "A point is 0.01 of a metric from 0 to 1, 1 of one from 0 to 100, 1 % of one without an upper bound. Time is "
+        "that of a run, rows are labelled training rows; no cost where the difference is not significant."
     )
-    return Table("Cost of an added point", ["rung", "over", "points", "price"], rows, note)
+    return Table("Cost of an added point", ["rung", "over", "points", "cost"], rows, note)
 
 
 def _whole(cell: str) -> str:
@@ -98,7 +98,7 @@ def _classes(finished: Finished, prepared: Prepared[Any]) -> list[Section]:
     names = list(dict.fromkeys(name for scores in finished.by_class.values() for name in scores))
     counts = prepared.data.labels.counts["test"] if prepared.data.labels else {}
     of_class = show_name(next(iter(next(iter(finished.by_class.values())).values())).name)
-    note = "The mean over seeds, with an interval over test rows. No difference between rungs is claimed here."
+    note = "The mean over seeds, with an interval over test rows. Differences between rungs are not tested here."
     tables: list[Section] = []
     for start in range(0, len(rungs), _SIDE_BY_SIDE):
         some = rungs[start : start + _SIDE_BY_SIDE]
@@ -112,7 +112,7 @@ def _classes(finished: Finished, prepared: Prepared[Any]) -> list[Section]:
 
 
 def _pairs(told: Told) -> Table:
-    """Every comparison that was made."""
+    """All paired comparisons."""
     rows: list[list[Cell]] = []
     for pair in told.comparison.pairs:
         d = pair.difference
@@ -132,7 +132,7 @@ def _pairs(told: Told) -> Table:
 
 
 def _how(finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> list[str]:
-    """What a reader must know of the runs."""
+    """How the runs were made."""
     rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
     told = [
         f"Every run was scored on the same {rows} test rows. Splits were made with seed {split_seed} for all runs; the "

@@ -72,8 +72,8 @@ def _of_one_run(finished: Finished) -> list[str]:
     if not drawn or any(len(rung.by_seed) > 1 for rung in finished.rungs):
         return []
     return [
-        "Each rung was run once, so that nothing is known of what another seed would give: compare.seeds=3 "
-        "compare.draws=3 adds runs to these."
+        "Each rung was run once, so the variation between seeds is unknown: compare.seeds=3 compare.draws=3 adds "
+        "further runs."
     ]
 
 

@@ -93,7 +93,7 @@ def label_budget(
         laws = fit_power_laws(sizes, upward, sign * best_of(score), noise, confidence)
     except ValueError:
         nothing = float("nan")
-        words = "The learning curve has too few sizes or draws to tell what more labels would bring."
+        words = "The learning curve has too few sizes or draws to estimate the effect of more labels."
         return LabelBudget(sizes, given, score, point, words, (nothing, nothing, nothing))
     found = laws.more_rows(point)
     more = found if laws.fits and laws.rises else (float("nan"), found[1] if laws.fits else float("nan"), math.inf)
