@@ -1,4 +1,4 @@
-"""Which rungs the test rows tell apart, and the cheapest that is not shown to be worse than the best."""
+"""Significant differences between rungs, and the cheapest that is not significantly worse than the best."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TWICE, SECONDS = 2.0, 10.0
 """Two rungs cost the same if one takes at most twice as long, or this much longer: smaller savings do not justify a
 worse score, and are within the noise of measured times."""
 SWAPS_A_STEP = 5
-"""Random swaps for each step that the strictest p-value of a family has to be told from."""
+"""Random swaps for each step at which p-values must be resolved under the strictest correction."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Comparison:
 
     best: str
     recommended: str
-    """The cheapest rung that is not shown to be worse than the best; of several that cost the same, the best."""
+    """The cheapest rung that is not significantly worse than the best; of several that cost the same, the best."""
     pairs: tuple[Pair, ...]
     """The family: every pair that was looked at."""
     confidence: float

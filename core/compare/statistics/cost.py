@@ -20,9 +20,9 @@ class PointCost:
     points: float
     """Gain over the rung before, in points (`points.point_of`); below 0 where it is worse."""
     seconds: float | None
-    """More seconds a run for each point; None where no point is shown to be added."""
+    """More seconds a run for each point; None if the gain is not significant."""
     labels: float | None
-    """More training rows for each point; None where no point is shown to be added, or rows are not told."""
+    """More training rows for each point; None if the gain is not significant, or the number of rows is unknown."""
     reason: str | None
     """Why there is no cost of a point."""
 
