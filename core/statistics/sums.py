@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunebook.statistics.draws import FEW_GROUPS, group_numbers, row_draws, union
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
 
-ALIKE = "all resamples are equal, so they give no interval"
+ALIKE = "all resamples are equal"
 """Why a measure that is the same for all rows has no interval."""
 SAME = 1e-12
 """Resamples are alike that differ by no more than sums of the same numbers do, relatively."""
