@@ -1,22 +1,26 @@
-# Each target does all the set-up that it needs, in .venv. The stamp files in there are older than
-# pyproject.toml when the environment is out of date.
+# Each target sets up what it needs in .venv. Stamp files there that are older than pyproject.toml
+# mark the environment as out of date.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Processes that share the tests, a file each at a time.
+# Number of parallel test processes.
 JOBS ?= 2
+
+# docs/words.txt is checked in code too, docs/words_in_pages.txt in pages and config files only.
+PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
+NOT_PAGES := *.py,docs/api.md,docs/architecture.md,docs/write-a-family.md
 
 .PHONY: help first-run test lint format api wheel clean
 
 help:
-	@echo "make first-run   set up, and tune on the sample reviews that ship with Tunebook"
+	@echo "make first-run   set up, and fine-tune on the sample reviews that ship with Tunebook"
 	@echo "make test        set up for development, and run the tests"
-	@echo "make lint        ruff, mypy, and which package may import which"
-	@echo "make format      let ruff put the code in order"
-	@echo "make api         write docs/api.md from the docstrings"
+	@echo "make lint        ruff, codespell, import-linter and mypy"
+	@echo "make format      format the code with ruff"
+	@echo "make api         generate docs/api.md from the docstrings"
 	@echo "make wheel       build the wheel into dist/"
-	@echo "make clean       delete what was built; .venv and runs/ stay"
+	@echo "make clean       delete build outputs; keeps .venv and runs/"
 
 first-run: $(VENV)/.installed
 	$(BIN)/tunebook train recipe=review_sentiment
@@ -27,6 +31,8 @@ test: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell $(PAGES) conf core recipes pretraining benchmarks
+	$(BIN)/codespell --dictionary docs/words_in_pages.txt --skip '$(NOT_PAGES)' $(PAGES) conf
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
@@ -40,7 +46,7 @@ api:
 wheel: $(VENV)/.installed clean
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
-# setuptools packs whatever lies in build/lib, files deleted long ago too.
+# setuptools also packs stale files in build/lib.
 clean:
 	rm -rf build dist tunebook.egg-info
 

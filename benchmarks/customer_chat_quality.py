@@ -160,7 +160,7 @@ def table(model: str, options: argparse.Namespace) -> None:
         differences |= paired_differences(made[one][1], made[other][1])
         for name in ("perplexity", "bleu", "chrf", "rouge_l"):
             found = differences[name]
-            said = "shown" if found.distinguishable else "not distinguishable"
+            said = "significant" if found.distinguishable else "not significant"
             print(f"   {one} - {other}: {name} {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}), {said}")
 
 

@@ -102,7 +102,7 @@ def main() -> None:
         first = options.only[0]
         for name, found in paired_differences(made[first], made[other], lowercase=True).items():
             if name in SHOWN:
-                said = "shown" if found.distinguishable else "not distinguishable"
+                said = "significant" if found.distinguishable else "not significant"
                 print(f"{first} - {other}: {name} {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}), {said}")
 
 

@@ -128,7 +128,7 @@ def main() -> None:
         for better, other in (("full", "scratch"), ("full", "head"), ("head", "scratch")):
             a, b = made[f"MobileNetV2, {better}"], made[f"MobileNetV2, {other}"]
             found = paired_ranking_difference(a, b)
-            said = "shown" if found.distinguishable else "not distinguishable"
+            said = "significant" if found.distinguishable else "not significant"
             print(f"MobileNetV2 {better} - {other}: {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}), {said}")
 
 

@@ -3,8 +3,8 @@
 python benchmarks/what_metrics_see.py [--data ../shared/data] [--figure docs/figures/bleu_or_rouge.svg]
 
 One human text of each E2E test brief that has several is taken for the answer, the others are its references. Then
-the answer is spoilt in one way at a time: cut, repeated, shuffled, given another restaurant's name ... Each metric is
-told over all briefs, with its 95 % interval (briefs are resampled), and as a share of what the untouched text gets.
+the answer is corrupted in one way at a time: cut, repeated, shuffled, given another restaurant's name ... Each metric
+is reported over all briefs, with its 95 % interval (briefs are resampled), and relative to the untouched text.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def name_of(brief: str) -> str:
     return found[1]
 
 
-def spoilt(briefs: dict[str, list[str]]) -> dict[str, list[str]]:
+def corrupted(briefs: dict[str, list[str]]) -> dict[str, list[str]]:
     """Way of spoiling -> an answer to each brief."""
     random = np.random.default_rng(0)
     names = [name_of(brief) for brief in briefs]
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="SVG to write")
     options = parser.parse_args()
     briefs = read_briefs(options.data / "e2e" / "test.csv")
-    outputs = spoilt(briefs)
+    outputs = corrupted(briefs)
     table = {way: scored(briefs, texts) for way, texts in outputs.items()}
     print(f"{len(briefs)} briefs, {sum(len(texts) - 1 for texts in briefs.values())} references")
     whole = outputs["as a person wrote it"]

@@ -25,64 +25,64 @@ from tunebook.statistics.intervals import Score
 
 if TYPE_CHECKING:
     from tunebook.compare.read_runs import Finished
-    from tunebook.compare.summary import Told
+    from tunebook.compare.summary import Summary
     from tunebook.config.compare import CompareConfig
     from tunebook.families.prepared import Prepared
 
 
-def comparison_page(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared[Any]) -> Report:
-    """Put the page together."""
+def comparison_page(finished: Finished, summary: Summary, made: CompareConfig, prepared: Prepared[Any]) -> Report:
+    """Build the page."""
     from tunebook.pipeline.facts import config_facts, data_facts
 
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
-        _ladder(finished, told),
-        Figure(f"{metric} and its interval", ladder_figure(rungs, told.comparison), _DOTS),
-        Figure(f"{metric} against cost", quality_against_cost(rungs, told.comparison), _COST),
+        _ladder(finished, summary),
+        Figure(f"{metric} and its interval", ladder_figure(rungs, summary.comparison), _DOTS),
+        Figure(f"{metric} against cost", quality_against_cost(rungs, summary.comparison), _COST),
     ]
-    if told.budget is not None:
-        sections.append(Figure("Learning curve", label_curve(told.budget), told.budget.words))
-    if told.added:
-        sections.append(_points(told))
+    if summary.budget is not None:
+        sections.append(Figure("Learning curve", label_curve(summary.budget), summary.budget.words))
+    if summary.added:
+        sections.append(_points(summary))
     if finished.missing:
         rows: list[list[Cell]] = [[name, title, reason] for name, (title, reason) in finished.missing.items()]
         sections.append(Table("Without a result", ["rung", "what", "why"], rows))
     sections += _classes(finished, prepared)
-    sections.append(_pairs(told))
+    sections.append(_pairs(summary))
     sections.append(Text("How it was compared", _how(finished, made, prepared)))
     sections += facts_tables(data_facts(prepared), config_facts(made))
     subtitle = f"{prepared.recipe.options.name}, {prepared.source.name}"
-    return Report("What tuning buys on these rows", subtitle, list(told.verdict), sections)
+    return Report("Comparison of methods", subtitle, list(summary.verdict), sections)
 
 
 _DOTS = "Bars are intervals over test rows; rings, where there are any, are single seeds or draws."
 _SIDE_BY_SIDE = 6  # rungs that a printed page has room for
-_COST = "Time is that of one run in a process of its own: reading rows, training, scoring, reporting."
+_COST = "Time is that of one run in its own process: reading data, training, scoring, reporting."
 
 
-def _ladder(finished: Finished, told: Told) -> Table:
+def _ladder(finished: Finished, summary: Summary) -> Table:
     rows: list[list[Cell]] = []
     for rung in finished.rungs:
         rows.append([rung.name, rung.title, rung.score, *(_whole(cell) for cell in cells(rung, finished)[2:])])
     first = finished.rungs[0].score
     note = (
-        f"{capital(show_name(finished.metric))} is the mean over seeds; beneath it its {100 * first.confidence:g} % "
-        f"interval over {first.n} {told.counted}. Next to it the least and the greatest of the runs. Time and memory "
-        "are those of a typical (median) run in a process of its own, once the libraries are loaded."
+        f"{capital(show_name(finished.metric))} is the mean over seeds; below it its {100 * first.confidence:g} % "
+        f"interval over {first.n} {summary.counted}. Next to it the minimum and maximum of the runs. Time and memory "
+        "are the median over runs, each in its own process, after the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
 
 
-def _points(told: Told) -> Table:
-    """What each rung added to the one before, and at what price."""
+def _points(summary: Summary) -> Table:
+    """The gain of each rung over the one before, and its cost."""
     rows: list[list[Cell]] = [
-        [each.rung, each.before, f"{each.points:+.1f}", added_in_words(each)] for each in told.added.values()
+        [each.rung, each.before, f"{each.points:+.1f}", added_in_words(each)] for each in summary.added.values()
     ]
     note = (
-        "A point is 0.01 of a metric from 0 to 1, 1 of one from 0 to 100, 1 % of one without an upper end. Time is "
-        "that of a run, rows are labelled training rows; where no added point is shown there is no price."
+        "A point is 0.01 of a metric from 0 to 1, 1 of one from 0 to 100, 1 % of one without an upper bound. Time is "
+        "that of a run, rows are labelled training rows; no cost where the difference is not significant."
     )
-    return Table("What an added point took", ["rung", "over", "points", "price"], rows, note)
+    return Table("Cost of an added point", ["rung", "over", "points", "cost"], rows, note)
 
 
 def _whole(cell: str) -> str:
@@ -98,7 +98,7 @@ def _classes(finished: Finished, prepared: Prepared[Any]) -> list[Section]:
     names = list(dict.fromkeys(name for scores in finished.by_class.values() for name in scores))
     counts = prepared.data.labels.counts["test"] if prepared.data.labels else {}
     of_class = show_name(next(iter(next(iter(finished.by_class.values())).values())).name)
-    note = "The mean over seeds, with an interval over test rows. No difference between rungs is claimed here."
+    note = "The mean over seeds, with an interval over test rows. Differences between rungs are not tested here."
     tables: list[Section] = []
     for start in range(0, len(rungs), _SIDE_BY_SIDE):
         some = rungs[start : start + _SIDE_BY_SIDE]
@@ -111,10 +111,10 @@ def _classes(finished: Finished, prepared: Prepared[Any]) -> list[Section]:
     return tables
 
 
-def _pairs(told: Told) -> Table:
-    """Every comparison that was made."""
+def _pairs(summary: Summary) -> Table:
+    """All paired comparisons."""
     rows: list[list[Cell]] = []
-    for pair in told.comparison.pairs:
+    for pair in summary.comparison.pairs:
         d = pair.difference
         rows.append(
             [
@@ -125,21 +125,21 @@ def _pairs(told: Told) -> Table:
                 show_number(pair.smallest),
             ]
         )
-    columns = ["rungs", "difference", "p (Holm)", "shown", "smallest detectable"]
-    looked = f"All {len(rows)} pairs were looked at, and p is corrected for that. " if len(rows) > 1 else ""
-    note = f"{looked}A difference of the smallest detectable size would be shown by such test rows four times in five."
+    columns = ["rungs", "difference", "p (Holm)", "significant", "smallest detectable"]
+    tested = f"All {len(rows)} pairs were tested, and p is corrected for that. " if len(rows) > 1 else ""
+    note = f"{tested}A difference of the smallest detectable size is found with a power of 80 % on as many test rows."
     return Table("Each pair on the same rows", columns, rows, note)
 
 
 def _how(finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> list[str]:
-    """What a reader must know of the runs."""
+    """How the runs were made."""
     rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
-    told = [
-        f"Every run was scored on the same {rows} test rows. What was split off was split with seed {split_seed} for "
-        "all; other seeds are other fresh weights, another order, and other rows where few are drawn.",
-        "Every tuned run, few-shot ones too, chose its best epoch by the validation rows; the classical rung chose its "
-        "penalty by them.",
+    sentences = [
+        f"Every run was scored on the same {rows} test rows. Splits were made with seed {split_seed} for all runs; the "
+        "seeds of runs change initial weights, data order and, in few-shot runs, the rows drawn.",
+        "Every tuned run, few-shot runs included, chose its best epoch on the validation rows; the classical rung "
+        "chose its penalty on them.",
     ]
     if made.optim.lr is not None:
-        told.append(f"optim.lr={made.optim.lr:g} was set, and is that of every tuned rung.")
-    return [*told, *prepared.data.notes]
+        sentences.append(f"optim.lr={made.optim.lr:g} was set for every tuned rung.")
+    return [*sentences, *prepared.data.notes]

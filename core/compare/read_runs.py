@@ -171,8 +171,8 @@ def _failures(steps: Sequence[Step], members: Mapping[str, Sequence[RungRun]]) -
             share = f"{len(failed)} of {len(members[step.name])} runs" if len(members[step.name]) > 1 else "the run"
             reasons = [run.failure for run in failed if run.failure]
             are = "are" if len(failed) > 1 else "is"
-            told = f"{share} failed: {reasons[0]}" if reasons else f"{share} {are} not finished"
-            found[step.name] = (step.title, told)
+            reason = f"{share} failed: {reasons[0]}" if reasons else f"{share} {are} not finished"
+            found[step.name] = (step.title, reason)
     return found
 
 

@@ -155,7 +155,7 @@ def _answer(run: RungRun) -> None:
     prepared = prepare(config, folder.rejects)
     record = make_record(config, prepared.data, prepared.encoded, prepared.source, choose_accelerator(config.trainer))
     comparison = prepared.recipe.family.comparison(prepared.recipe)
-    evidence, told = comparison.answer(rung, prepared, folder)
+    evidence, extra = comparison.answer(rung, prepared, folder)
     report = evidence.report(
         subtitle=comparison.titles(prepared)[rung],
         data_facts=data_facts(prepared),
@@ -163,4 +163,4 @@ def _answer(run: RungRun) -> None:
         notes=[*prepared.data.notes, *evidence.notes],
     )
     evidence.write(folder, report)
-    write_json(folder.record, json.loads(json.dumps({**record, **told})))
+    write_json(folder.record, json.loads(json.dumps({**record, **extra})))

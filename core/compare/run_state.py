@@ -64,7 +64,7 @@ class RungRun:
         """Read a JSON file of the run.
 
         Raises:
-            UserError: It is gone or damaged; a run is cheaper made once more than mended.
+            UserError: It is gone or damaged; repeating a run is easier than repairing it.
         """
         try:
             return json.loads(file.read_text(encoding="utf-8"))

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
-    """Everything that is said of finished runs.
+class Summary:
+    """Conclusions from the finished runs.
 
     Attributes:
-        comparison: Which rungs the test rows tell apart.
-        added: What an added point cost, of each rung over the one before.
+        comparison: The paired differences of all rungs.
+        added: Cost of an added point, for each rung over the one before.
         budget: The learning curve; None without one.
-        verdict: In words.
+        verdict: The conclusions as sentences.
         counted: What was scored: test rows, or answers (to turns of conversations, to briefs of several copies).
     """
 
@@ -47,8 +47,8 @@ class Told:
     counted: str
 
 
-def tell(finished: Finished, made: CompareConfig, rows: int) -> Told:
-    """Compare the rungs, and say what the test rows show."""
+def summarize(finished: Finished, made: CompareConfig, rows: int) -> Summary:
+    """Compare the rungs and draw conclusions."""
     settings: dict[str, Any] = {
         "confidence": made.evaluation.confidence,
         "resamples": made.evaluation.resamples,
@@ -63,17 +63,17 @@ def tell(finished: Finished, made: CompareConfig, rows: int) -> Told:
         verdict.append(f"Not compared, as runs failed or are not finished: {', '.join(finished.failed)}.")
     if budget is not None:
         verdict.append(f"Learning curve of {made.compare.curve_rung.name}: {budget.words}")
-    return Told(comparison, added, budget, verdict, counted)
+    return Summary(comparison, added, budget, verdict, counted)
 
 
 def _of_one_run(finished: Finished) -> list[str]:
-    """Say where nothing is known of other seeds."""
+    """Warn if the variation between seeds is unknown."""
     drawn = any(rung.cost.trained_parameters and rung.name != Rung.classical.name for rung in finished.rungs)
     if not drawn or any(len(rung.by_seed) > 1 for rung in finished.rungs):
         return []
     return [
-        "Each rung was run once, so that nothing is known of what another seed would give: compare.seeds=3 "
-        "compare.draws=3 adds runs to these."
+        "Each rung was run once, so the variation between seeds is unknown: compare.seeds=3 compare.draws=3 adds "
+        "further runs."
     ]
 
 
@@ -94,7 +94,7 @@ def _budget(finished: Finished, settings: Mapping[str, Any]) -> LabelBudget | No
     )
 
 
-def as_json(finished: Finished, told: Told, made: CompareConfig, prepared: Prepared[Any]) -> dict[str, Any]:
+def as_json(finished: Finished, summary: Summary, made: CompareConfig, prepared: Prepared[Any]) -> dict[str, Any]:
     """All figures of a comparison as plain values; what is undefined is null."""
     record: dict[str, Any] = {
         "recipe": prepared.recipe.options.name,
@@ -106,18 +106,18 @@ def as_json(finished: Finished, told: Told, made: CompareConfig, prepared: Prepa
         "split_seed": prepared.config.data.split_seed,
         "confidence": made.evaluation.confidence,
         "tunebook": __version__,
-        "rungs": [_rung_json(rung, finished, told) for rung in finished.rungs],
+        "rungs": [_rung_json(rung, finished, summary) for rung in finished.rungs],
         "without_result": [
             {"name": name, "title": title, "reason": reason} for name, (title, reason) in finished.missing.items()
         ],
-        "comparison": asdict(told.comparison),
+        "comparison": asdict(summary.comparison),
         "per_class": {
             rung: {name: next(iter(by_name([score]).values())) for name, score in scores.items()}
             for rung, scores in finished.by_class.items()
         },
-        "curve": None if told.budget is None else asdict(told.budget),
+        "curve": None if summary.budget is None else asdict(summary.budget),
         "curve_runs": [{"rows": step.rows, "scores": list(step.scores)} for step in finished.curve],
-        "verdict": list(told.verdict),
+        "verdict": list(summary.verdict),
     }
     plain: dict[str, Any] = without_nan(json.loads(json.dumps(record, default=_listed)))
     return plain
@@ -128,8 +128,8 @@ def _listed(value: Any) -> Any:
     return value.tolist()
 
 
-def _rung_json(rung: RungResult, finished: Finished, told: Told) -> dict[str, Any]:
-    added = told.added.get(rung.name)
+def _rung_json(rung: RungResult, finished: Finished, summary: Summary) -> dict[str, Any]:
+    added = summary.added.get(rung.name)
     return {
         "name": rung.name,
         "title": rung.title,
@@ -142,19 +142,19 @@ def _rung_json(rung: RungResult, finished: Finished, told: Told) -> dict[str, An
     }
 
 
-def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> Told:
+def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> Summary:
     """Write compare.json and report.html."""
     from tunebook.compare.page import comparison_page
     from tunebook.report.report import render
 
-    told = tell(finished, made, len(prepared.encoded.rows["test"]))
-    content = as_json(finished, told, made, prepared)
+    summary = summarize(finished, made, len(prepared.encoded.rows["test"]))
+    content = as_json(finished, summary, made, prepared)
     write_text(folder / "compare.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(folder / "report.html", render(comparison_page(finished, told, made, prepared)))
-    return told
+    write_text(folder / "report.html", render(comparison_page(finished, summary, made, prepared)))
+    return summary
 
 
-def print_comparison(finished: Finished, told: Told) -> None:
+def print_comparison(finished: Finished, summary: Summary) -> None:
     """The ladder as a table, what has no result and why, and the verdict."""
     import sys
 
@@ -168,17 +168,17 @@ def print_comparison(finished: Finished, told: Told) -> None:
     for number, name in enumerate(COLUMNS):
         table.add_column(name, justify="right" if number else "left", no_wrap=number < 2)
     for rung in finished.rungs:
-        mark = "bold" if rung.name == told.comparison.recommended else ""
+        mark = "bold" if rung.name == summary.comparison.recommended else ""
         table.add_row(*(escape(cell) for cell in cells(rung, finished)), style=mark)
-    console.print(f"{finished.metric} on {finished.rungs[0].score.n} {told.counted}")
+    console.print(f"{finished.metric} on {finished.rungs[0].score.n} {summary.counted}")
     console.print(table)
     for name, (_, reason) in finished.missing.items():
         console.print(escape(f"{name}: {reason}"))
-    for added in told.added.values():
+    for added in summary.added.values():
         if added.seconds is not None:
-            told_points = f"{added.points:+.1f} points, {added_in_words(added)}"
-            console.print(escape(f"{added.rung} over {added.before}: {told_points}"))
-    for sentence in told.verdict:
+            gain = f"{added.points:+.1f} points, {added_in_words(added)}"
+            console.print(escape(f"{added.rung} over {added.before}: {gain}"))
+    for sentence in summary.verdict:
         console.print(escape(sentence))
 
 

@@ -20,35 +20,35 @@ def watch(process: subprocess.Popen[Any], runs: Sequence[RungRun], metric: str, 
     Args:
         process: Starts the runs.
         runs: Those that were not finished before.
-        metric: Told of each finished run.
+        metric: The metric to print for each finished run.
         shown: Whether someone wants to watch.
     """
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    told: set[str] = set()
+    reported: set[str] = set()
     started = time.monotonic()
     if not (shown and sys.stderr.isatty()):
         while process.poll() is None:
-            _tell(runs, told, metric)
+            _report(runs, reported, metric)
             time.sleep(_EVERY)
-        _tell(runs, told, metric)
+        _report(runs, reported, metric)
         return
     with console.status("starting") as status:
         while process.poll() is None:
-            _tell(runs, told, metric)
-            status.update(_status(runs, len(told), time.monotonic() - started))
+            _report(runs, reported, metric)
+            status.update(_status(runs, len(reported), time.monotonic() - started))
             time.sleep(_EVERY)
-        _tell(runs, told, metric)
+        _report(runs, reported, metric)
 
 
-def _tell(runs: Sequence[RungRun], told: set[str], metric: str) -> None:
+def _report(runs: Sequence[RungRun], reported: set[str], metric: str) -> None:
     for run in runs:
         name = run.planned.folder
-        if name in told or not (run.finished or run.failure):
+        if name in reported or not (run.finished or run.failure):
             continue
-        told.add(name)
-        where = f"[{len(told)}/{len(runs)}] {run.planned.step}, seed {run.planned.seed}"
+        reported.add(name)
+        where = f"[{len(reported)}/{len(runs)}] {run.planned.step}, seed {run.planned.seed}"
         if run.failure:
             print(f"{where}: failed: {run.failure}", flush=True)
         else:

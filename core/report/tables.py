@@ -11,12 +11,12 @@ from tunebook.statistics.intervals import Score
 def scores_table(
     models: Mapping[str, Sequence[Score]], notes: Sequence[str] = (), rows: int | None = None, what: str = "test rows"
 ) -> Table:
-    """Put every score of every model side by side.
+    """Tabulate every score of every model.
 
     Args:
         models: Model -> its scores; the tuned one comes first.
-        notes: More sentences under the table.
-        rows: Number of test rows; that of the first score where not given.
+        notes: Further sentences below the table.
+        rows: Number of test rows; default: that of the first score.
         what: What is counted.
     """
     names = dict.fromkeys(score.name for scores in models.values() for score in scores)
@@ -29,12 +29,12 @@ def scores_table(
     first = next((score for scores in models.values() for score in scores), None)
     confidence, counted = (first.confidence, first.n) if first else (0.95, 0)
     reasons = {f"{show_name(s.name)}: {s.reason}." for scores in models.values() for s in scores if s.reason}
-    note = f"Beneath each score its {100 * confidence:g} % interval; {counted if rows is None else rows} {what}."
+    note = f"Below each score its {100 * confidence:g} % CI; {counted if rows is None else rows} {what}."
     return Table("Scores", ["metric", *models, "interval by"], lines, " ".join([note, *notes, *sorted(reasons)]))
 
 
 def counts_table(title: str, what: str, split_counts: Mapping[str, Mapping[str, int]]) -> Table:
-    """Put the counts of each split side by side.
+    """Tabulate the counts of each split.
 
     Args:
         title: Of the table.
@@ -47,7 +47,7 @@ def counts_table(title: str, what: str, split_counts: Mapping[str, Mapping[str, 
 
 
 def facts_tables(data: Mapping[str, str] | None, config: Mapping[str, str] | None) -> list[Table]:
-    """List what became of the data, and the configuration; what is not known is left out.
+    """Tabulate the counts of rows and the configuration; missing ones are left out.
 
     Args:
         data: What -> how many.

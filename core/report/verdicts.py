@@ -1,4 +1,4 @@
-"""What scores and differences allow to be said, in words."""
+"""One-sentence summaries of scores and of significant and non-significant differences."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Differences = Mapping[str, Mapping[str, Difference]]
 """Another model -> metric -> tuned minus other."""
 
 _SPELLED = {
-    "majority": "always answering the commonest training label",
-    "mean": "always answering the mean of the training rows",
+    "majority": "always predicting the most frequent training label",
+    "mean": "always predicting the mean of the training rows",
     "ridge": "ridge regression on TF-IDF",
-    "shares": "the labels' shares of the training rows, whatever the image",
+    "shares": "predicting the label frequencies of the training rows",
     "zero-shot": "the model before any training",
     "zero_shot": "the model before any training",
     "before tuning": "the same model before tuning",
@@ -27,12 +27,12 @@ _SPELLED = {
 def verdict(
     scores: Sequence[Score], others: Mapping[str, Sequence[Score]], differences: Differences, watch: str
 ) -> list[str]:
-    """Say in words what a metric shows, and against each other model only what the rows allow.
+    """Summarise a metric, and each comparison with another model: its difference, interval and significance.
 
     Args:
         scores: Of the tuned model.
-        others: Another model -> its scores on the same rows; one that lacks the metric is passed over.
-        differences: What was compared row by row.
+        others: Another model -> its scores on the same rows; one that lacks the metric is skipped.
+        differences: Paired differences on the same rows.
         watch: Name of the metric.
     """
     tuned = next((score for score in scores if score.name == watch), None)
@@ -50,37 +50,39 @@ def verdict(
 
 
 def _against(model: str, other: Score, difference: Difference | None) -> str:
-    start = f"Against {_rounded(other.value)} for {_SPELLED.get(model, model)}"
+    start = f"Compared with {_rounded(other.value)} for {_SPELLED.get(model, model)}"
     if difference is None:
-        return f"{start}; the two were not compared row by row."
+        return f"{start}: not tested for significance."
     if np.isnan(difference.low):
-        return f"{start}: the difference {_rounded(difference.value, '+')} has no interval, and may be chance."
+        return f"{start}, difference {_rounded(difference.value, '+')} (no interval): not tested for significance."
+    percent = f"{100 * difference.confidence:g} % CI"
     if not difference.distinguishable:
         value, low, high = (_rounded(each, "+") for each in (difference.value, difference.low, difference.high))
-        return f"{start}: the difference {value} ({low} to {high}) may be chance; the test rows cannot show one."
+        interval = f"{percent} {low} to {high}; {difference.n} test rows"
+        return f"{start}, difference {value} ({interval}): not significant with these test rows."
     better = (difference.value > 0) == other.higher_is_better
     low, high = (_rounded(each) for each in sorted((abs(difference.low), abs(difference.high))))
-    gain = f"{'better' if better else 'worse'} by {_rounded(abs(difference.value))} ({low} to {high})"
-    return f"{start}: {gain}, more than chance among {difference.n} test rows explains."
+    gain = f"{_rounded(abs(difference.value))} {'better' if better else 'worse'}"
+    return f"{start}, {gain} ({percent} {low} to {high}; {difference.n} test rows): significant."
 
 
 def with_interval(score: Score) -> str:
-    """Write a score with its interval and its rows, or why it has no interval."""
+    """Format a score with its interval and number of rows, or the reason why it has no interval."""
     value = _rounded(score.value)
     if np.isnan(score.low):
         return f"{value} (n = {score.n}; no interval: {score.reason})"
-    percent = f"{100 * score.confidence:g} %"
-    return f"{value} ({percent} interval {_rounded(score.low)} to {_rounded(score.high)}, n = {score.n})"
+    percent = f"{100 * score.confidence:g} % CI"
+    return f"{value} ({percent} {_rounded(score.low)} to {_rounded(score.high)}, n = {score.n})"
 
 
 def capital(name: str) -> str:
-    """Begin with a capital, unless the first word has one of its own (chrF)."""
+    """Capitalise the first letter, unless the first word has a capital already (chrF)."""
     first = name.split(" ")[0]
     return name if first != first.lower() else name[:1].upper() + name[1:]
 
 
 def _rounded(value: float, sign: str = "") -> str:
-    """Write two decimals, and none where they would say nothing."""
+    """Format with two decimals, or none for values of 100 and above."""
     return (
         f"{value:{sign}.2f}" if abs(value) < 100 else f"{'+' if sign and value > 0 else ''}{show_number(round(value))}"
     )

@@ -45,7 +45,7 @@ def outcome_score(
         if np.isclose(drawn[~np.isnan(drawn)], value, rtol=SAME, atol=SAME).all():
             interval, reason = UNDEFINED, ALIKE
         elif np.isnan(interval[0]):
-            reason = "most resamples say nothing of it"
+            reason = "undefined in most resamples"
     method = "bootstrap" if outcome.units == n else "group bootstrap"
     return Score(name, value, *interval, n, confidence, method, higher_is_better, reason)
 

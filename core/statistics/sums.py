@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunebook.statistics.draws import FEW_GROUPS, group_numbers, row_draws, union
 from tunebook.statistics.intervals import UNDEFINED, Interval, Score, percentile, wilson
 
-ALIKE = "every resample is alike, and does not tell how far off it may be"
+ALIKE = "all resamples are equal"
 """Why a measure that is the same for all rows has no interval."""
 SAME = 1e-12
 """Resamples are alike that differ by no more than sums of the same numbers do, relatively."""
@@ -87,7 +87,7 @@ def score(
     units = units[(units != 0).any(1)]
     interval, method, reason = UNDEFINED, drawn, measure.reason
     if np.isnan(value):
-        reason = reason or "no row says anything of it"
+        reason = reason or "no row contributes to it"
     elif measure.share and groups is None and (units[:, 1] == 1).all():
         interval, method = wilson(float(units[:, 0].sum()), len(units), confidence), "wilson"
     elif len(units) < 2:
@@ -120,7 +120,7 @@ def _resampled(
     interval, most = percentile(values, confidence), 1.0 if measure.share else measure.most
     method = drawn if len(units) >= FEW_GROUPS else f"{drawn} of only {len(units)}"
     if np.isnan(interval[0]):
-        return interval, method, "most resamples say nothing of it"
+        return interval, method, "undefined in most resamples"
     constant = bool(np.isclose(values[~np.isnan(values)], value, rtol=SAME, atol=SAME).all())
     extreme = most is not None and value in (0.0, most) and constant
     if extreme or (measure.share and (constant or len(units) < FEW_GROUPS)):

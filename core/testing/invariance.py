@@ -71,7 +71,7 @@ def _check_orders(recipe: Recipe[Any], metrics: Mapping[str, Metric], rows: Pred
 
 
 def _otherwise(recipe: Recipe[Any], name: str, metric: Metric, rows: Predictions) -> Iterator[tuple[str, str, float]]:
-    """What must not change a metric, how to mend it where it does, and its value then."""
+    """What must not change a metric, how to fix it if it does, and its value then."""
     from tunebook.statistics.measure import measure
     from tunebook.statistics.metrics import label_order
 

@@ -1,4 +1,4 @@
-"""Which rungs the test rows tell apart, and the cheapest that is not shown to be worse than the best."""
+"""Significant differences between rungs, and the cheapest that is not significantly worse than the best."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tunebook.statistics.differences import Difference
 from tunebook.statistics.paired import resampled
 
 POWER = 0.8
-"""How often a difference of the smallest detectable size is shown."""
+"""Power to detect a difference of the smallest detectable size."""
 TWICE, SECONDS = 2.0, 10.0
-"""Rungs cost the same where the dearer takes at most twice as long, or this much longer: nobody gives up a better score
-for less, and a clock says no more."""
+"""Two rungs cost the same if one takes at most twice as long, or this much longer: smaller savings do not justify a
+worse score, and are within the noise of measured times."""
 SWAPS_A_STEP = 5
-"""Random swaps for each step that the strictest p-value of a family has to be told from."""
+"""Random swaps for each step at which p-values must be resolved under the strictest correction."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Comparison:
 
     best: str
     recommended: str
-    """The cheapest rung that is not shown to be worse than the best; of several that cost the same, the best."""
+    """The cheapest rung that is not significantly worse than the best; of several that cost the same, the best."""
     pairs: tuple[Pair, ...]
     """The family: every pair that was looked at."""
     confidence: float

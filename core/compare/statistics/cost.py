@@ -20,9 +20,9 @@ class PointCost:
     points: float
     """Gain over the rung before, in points (`points.point_of`); below 0 where it is worse."""
     seconds: float | None
-    """More seconds a run for each point; None where no point is shown to be added."""
+    """More seconds a run for each point; None if the gain is not significant."""
     labels: float | None
-    """More training rows for each point; None where no point is shown to be added, or rows are not told."""
+    """More training rows for each point; None if the gain is not significant, or the number of rows is unknown."""
     reason: str | None
     """Why there is no cost of a point."""
 
@@ -50,7 +50,7 @@ def _step(before: RungResult, rung: RungResult, comparison: Comparison) -> Point
     sign *= 1 if pair.first == rung.name else -1
     points = sign * pair.difference.value / point_of(before.score)
     if not pair.shown:
-        return PointCost(rung.name, before.name, points, None, None, "no difference is shown")
+        return PointCost(rung.name, before.name, points, None, None, "no significant difference")
     if points <= 0:
         return PointCost(rung.name, before.name, points, None, None, "it is worse than the rung before")
     seconds = (rung.cost.seconds - before.cost.seconds) / points

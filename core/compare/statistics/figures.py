@@ -147,8 +147,8 @@ def _explain(figure: Figure, rings: bool) -> None:
 
     entries = [
         entry("D", ORANGE, "recommended"),
-        entry("o", BLUE, "not shown to be worse than the best"),
-        entry("v", FAINT, "shown to be worse"),
+        entry("o", BLUE, "not significantly worse than the best"),
+        entry("v", FAINT, "significantly worse"),
     ]
     if rings:
         entries.append(entry("o", INK, "one seed or draw", mfc="none"))

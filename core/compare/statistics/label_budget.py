@@ -93,7 +93,7 @@ def label_budget(
         laws = fit_power_laws(sizes, upward, sign * best_of(score), noise, confidence)
     except ValueError:
         nothing = float("nan")
-        words = "The learning curve has too few sizes or draws to tell what more labels would bring."
+        words = "The learning curve has too few sizes or draws to estimate the effect of more labels."
         return LabelBudget(sizes, given, score, point, words, (nothing, nothing, nothing))
     found = laws.more_rows(point)
     more = found if laws.fits and laws.rises else (float("nan"), found[1] if laws.fits else float("nan"), math.inf)
@@ -149,8 +149,8 @@ def _signed(band: tuple[float, float, float], sign: float) -> tuple[float, float
 
 
 def _moved(count: int) -> list[str]:
-    runs = "run lies" if count == 1 else "runs lie"
-    return [f"{count} {runs} far off the others of that size and counted as less far."] if count else []
+    runs = "outlying run was" if count == 1 else "outlying runs were"
+    return [f"{count} {runs} winsorized."] if count else []
 
 
 def _words(
@@ -164,29 +164,26 @@ def _words(
 ) -> str:
     value, low, high = more
     if not laws.fits:
-        return f"{_start(sizes, upward, sign)} That is no power law, so the curve cannot tell what more would bring."
+        return f"{_start(sizes, upward, sign)} This does not follow a power law, so it cannot be extrapolated."
     if not laws.rises:
-        return (
-            f"{_start(sizes, upward, sign)} The runs scatter as much, so the curve cannot tell whether more labels "
-            "would bring anything."
-        )
-    most, percent = (FARTHEST - 1) * sizes[-1], f"{100 * confidence:g} % interval"
+        return f"{_start(sizes, upward, sign)} The runs vary as much, so it is unknown whether more labels would help."
+    most, percent = (FARTHEST - 1) * sizes[-1], f"{100 * confidence:g} % CI"
     if low > most:
         return (
-            f"Another {gain} would take over {FARTHEST} times the {show_number(sizes[-1])} labels that there are, if "
-            "it comes at all: further than a curve can be followed."
+            f"Another {gain} would take more than {FARTHEST} times the present {show_number(sizes[-1])} labels, "
+            "if it is reached at all: too far to extrapolate."
         )
-    least = f"{_labels(low, math.floor)} at least"
+    least = f"at least {_labels(low, math.floor)}"
     if value > most:
         return (
-            f"The curve cannot tell how many labels another {gain} would take: {least}, and it may level off before "
-            f"({percent} of where it ends: {_ends(laws, sign)})."
+            f"How many labels another {gain} would take is unknown: {least}, and the curve may level off before "
+            f"({percent} of its limit: {_ends(laws, sign)})."
         )
     start = f"About {_labels(value, round)} more labels for another {gain}"
     if math.isinf(high):
-        return f"{start}: {least}, and no upper end, since the curve may level off before ({percent})."
+        return f"{start}: {least}, with no upper bound, as the curve may level off before ({percent})."
     if high > most:
-        return f"{start}: {least}, and up to over {FARTHEST} times the labels that there are ({percent})."
+        return f"{start}: {least}, and up to more than {FARTHEST} times the present labels ({percent})."
     return f"{start} ({percent} {_labels(low, math.floor)} to {_labels(high, math.ceil)})."
 
 

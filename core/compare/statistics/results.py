@@ -23,7 +23,7 @@ class Cost:
     device_memory: float = 0.0
     """Most memory of a GPU, MiB; 0 where none was used."""
     training_rows: int | None = None
-    """Labelled rows that it learns from, 0 for none; None where that is not told."""
+    """Labelled rows that it learns from, 0 for none; None if unknown."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,4 +71,4 @@ def test_a_ranking_of_three_rows_of_one_class_says_nothing(positives: int, told:
     said = " ".join(ladder_verdict(rungs, found))
     if not told:
         assert rungs[0].score.reason == "too few rows of the rarer class for an interval"
-        assert not found.pairs[0].shown and "cannot say which to ship" in said
+        assert not found.pairs[0].shown and "do not decide which to ship" in said

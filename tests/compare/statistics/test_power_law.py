@@ -39,7 +39,7 @@ def test_a_curve_without_noise_is_found_again() -> None:
     value, low, high = found.more_labels
     assert low < true < high and value == pytest.approx(true, rel=0.05) and high < 1.15 * low
     assert found.words.startswith("About 4") and "more labels for another 0.01 of accuracy" in found.words
-    assert "95 % interval" in found.words
+    assert "95 % CI" in found.words
     place = found.grid.index(1000.0)
     assert found.low[place] < found.curve[place] < found.high[place]
     assert found.grid[-1] == pytest.approx(4000)
@@ -82,11 +82,11 @@ def test_perplexity_falls_and_its_point_is_one_per_cent() -> None:
 
 def test_what_the_curve_cannot_tell_is_said_plainly() -> None:
     flat = budget(steps(0.7, 0.0, 0.5, 0.01))
-    assert np.isnan(flat.more_labels[0]) and "cannot tell whether more labels would bring anything" in flat.words
+    assert np.isnan(flat.more_labels[0]) and "unknown whether more labels would help" in flat.words
     levelled = budget(steps(0.8, 30.0, 1.2, 0.0003))
-    assert "if it comes at all" in levelled.words and levelled.more_labels[1] > 9000
+    assert "if it is reached at all" in levelled.words and levelled.more_labels[1] > 9000
     jump = budget([[0.50, 0.501, 0.499], [0.80, 0.801, 0.799], [0.60, 0.601, 0.599], [0.9, 0.901, 0.899]])
-    assert "no power law" in jump.words and np.isnan(jump.more_labels[0])
+    assert "does not follow a power law" in jump.words and np.isnan(jump.more_labels[0])
     assert not jump.grid and not jump.low, "no curve is drawn, or followed beyond, that does not fit"
     for few in (
         budget(steps(0.9, 2, 0.5, 0.01)[:2], rows=ROWS[:2]),
@@ -100,7 +100,7 @@ def test_a_run_that_did_not_learn_is_pulled_in_and_told() -> None:
     clean = budget(scores)
     scores[1][0] = 0.2
     found = budget(scores)
-    assert "1 run lies far off" in found.words and "far off" not in clean.words
+    assert "1 outlying run was winsorized." in found.words and "winsorized" not in clean.words
     assert found.curve[-1] == pytest.approx(clean.curve[-1], abs=0.02)
     moved, count = winsorized(ROWS, scores)
     assert count == 1 and moved[1][0] > 0.7

@@ -30,19 +30,19 @@ def test_a_cheaper_rung_is_recommended_with_what_cannot_be_shown(rungs: list[Any
     words = ladder_verdict(rungs, comparison)
     pair = comparison.between("full", "lora")
     assert words[0].startswith("Ship the lora rung: accuracy 0.")
-    assert "95 % interval" in words[0] and "n = 300" in words[0]
-    assert "not shown to be worse" in words[1] and "That does not make them equal" in words[1]
-    assert f"below {pair.smallest:.3f} would often go unseen" in words[1]
+    assert "95 % CI" in words[0] and "n = 300" in words[0]
+    assert "not significantly worse" in words[1] and "This does not mean that they are equal" in words[1]
+    assert f"below {pair.smallest:.3f} would often be missed" in words[1]
     text = " ".join(words)
     sizes = [comparison.between("lora", name).smallest for name in ("scratch",)]
     more = rungs[4].score.value - rungs[2].score.value
     assert f"from the lora rung on these 300 test rows: the scratch rung ({more:.3f}, 8.3 min a run)." in text
-    assert f"A true difference below {sizes[0]:.3f} would often go unseen." in text
-    assert "1 pair of other rungs is not distinguishable." in text
+    assert f"A true difference below {sizes[0]:.3f} would often be missed." in text
+    assert "1 other pair of rungs does not differ significantly." in text
     shown = comparison.between("lora", "majority").difference
-    assert "The lora rung is shown to be better than the classical rung (+" in text
+    assert "The lora rung is significantly better than the classical rung (+" in text
     assert f"the majority rung (+{shown.value:.3f}, +{shown.low:.3f} to +{shown.high:.3f})." in text
-    assert "A seed or draw moves" in text and "over 3)" in text
+    assert "Standard deviation over seeds or draws: " in text and ", 3 runs)" in text
     assert "All 10 pairs of 5 rungs were compared with Holm's correction" in text
 
 
@@ -52,8 +52,8 @@ def test_a_clear_winner_is_shipped_without_hedging(answers_right: Any, make_rung
         make_rung("full", [answers_right(0.9, seed=1)], 300, seconds=400.0),
     ]
     words = ladder_verdict(rungs, compare_rungs(rungs, resamples=500))
-    assert len(words) == 2 and words[1].startswith("The full rung is shown to be better than the majority rung (+0.")
-    assert words[0].endswith("6.7 min a run. It scores best, and every cheaper rung is shown to be worse.")
+    assert len(words) == 2 and words[1].startswith("The full rung is significantly better than the majority rung (+0.")
+    assert words[0].endswith("6.7 min a run. It scores best, and every cheaper rung is significantly worse.")
 
 
 def test_few_rows_show_nothing_and_the_verdict_says_so(answers_right: Any, make_rung: Any) -> None:
@@ -63,9 +63,9 @@ def test_few_rows_show_nothing_and_the_verdict_says_so(answers_right: Any, make_
     ]
     text = " ".join(ladder_verdict(rungs, compare_rungs(rungs, resamples=500)))
     assert text.startswith(
-        "The two rungs are not distinguishable on these 40 test rows: they cannot say which to ship."
+        "No significant difference between the two rungs on these 40 test rows, so they do not decide which to ship."
     )
-    assert "Of those that cost least" in text and "Ship" not in text
+    assert "Of the cheapest rungs" in text and "Ship" not in text
 
 
 def test_seeds_that_could_turn_a_difference_are_told(answers_right: Any, make_rung: Any) -> None:
@@ -76,7 +76,7 @@ def test_seeds_that_could_turn_a_difference_are_told(answers_right: Any, make_ru
     comparison = compare_rungs(rungs, resamples=500)
     assert comparison.pairs[0].shown and comparison.pairs[0].seed_error == pytest.approx(0.25, abs=0.01)
     text = " ".join(ladder_verdict(rungs, comparison))
-    assert "other seeds may turn it: the one rung over the other rung" in text
+    assert "other seeds may reverse it: the one rung over the other rung" in text
 
 
 def test_a_point_costs_what_a_rung_takes_more_than_the_one_before(rungs: list[Any]) -> None:
@@ -87,7 +87,7 @@ def test_a_point_costs_what_a_rung_takes_more_than_the_one_before(rungs: list[An
     assert second.points == pytest.approx(gain)
     assert second.seconds == pytest.approx(48 / gain) and second.labels == 0
     assert first.seconds == pytest.approx(1.9 / first.points)
-    assert third.seconds is None and third.reason == "no difference is shown"
+    assert third.seconds is None and third.reason == "no significant difference"
     assert last.points < 0 and last.seconds is None
     assert cost_of_points(rungs[:1]) == []
 
@@ -99,7 +99,7 @@ def test_the_figures_are_whole_and_name_every_rung(rungs: list[Any]) -> None:
         ElementTree.fromstring(figure)
         for rung in rungs:
             assert rung.title in figure
-        assert "recommended" in figure and "shown to be worse" in figure
+        assert "recommended" in figure and "significantly worse" in figure
     assert "one seed or draw" in ladder
     rows, scores = (
         [100, 250, 500, 1000],

@@ -114,15 +114,15 @@ def _verdict(difference: Difference | None, *, higher_is_better: bool = True) ->
 def test_the_verdict_claims_only_what_the_rows_show() -> None:
     clear = Difference(0.46, 0.4, 0.52, 160, distinguishable=True, p_value=0.001)
     assert _verdict(clear) == [
-        "Macro F1 0.81 (95 % interval 0.77 to 0.85, n = 160).",
-        "Against 0.35 for always answering the commonest training label: better by 0.46 (0.40 to 0.52), "
-        "more than chance among 160 test rows explains.",
+        "Macro F1 0.81 (95 % CI 0.77 to 0.85, n = 160).",
+        "Compared with 0.35 for always predicting the most frequent training label, 0.46 better (95 % CI 0.40 to 0.52; "
+        "160 test rows): significant.",
     ]
     chance = Difference(0.02, -0.01, 0.05, 160, distinguishable=False, p_value=0.3)
     assert _verdict(chance)[1].endswith(
-        "the difference +0.02 (-0.01 to +0.05) may be chance; the test rows cannot show one."
+        "difference +0.02 (95 % CI -0.01 to +0.05; 160 test rows): not significant with these test rows."
     )
-    assert _verdict(None)[1].endswith("the two were not compared row by row.")
+    assert _verdict(None)[1].endswith("not tested for significance.")
 
 
 @pytest.mark.parametrize("value,word", [(-0.3, "better"), (0.3, "worse")])
@@ -130,7 +130,7 @@ def test_the_verdict_knows_which_way_is_better(value: float, word: str) -> None:
     difference = Difference(value, value - 0.1, value + 0.1, 160, distinguishable=True, p_value=0.001)
     sentences = _verdict(difference, higher_is_better=False)
     assert "(lower is better)" in sentences[0]
-    assert f"{word} by 0.30 (0.20 to 0.40)" in sentences[1]
+    assert f"0.30 {word} (95 % CI 0.20 to 0.40; 160 test rows): significant." in sentences[1]
 
 
 def test_a_model_without_the_metric_is_passed_over() -> None:
@@ -138,9 +138,8 @@ def test_a_model_without_the_metric_is_passed_over() -> None:
     others = {"before tuning": [replace(perplexity, value=1412.6)], "template": [Score("bleu", 3.0, 2.0, 4.0, 50)]}
     clear = Difference(-1371.4, -1500.2, -1290.4, 50, distinguishable=True, p_value=0.001)
     assert verdict([perplexity], others, {"before tuning": {"perplexity": clear}}, "perplexity") == [
-        "Perplexity (lower is better) 41.23 (95 % interval 39.00 to 44.00, n = 50).",
-        "Against 1\N{NARROW NO-BREAK SPACE}413 for the same model before tuning: better by "
-        "1\N{NARROW NO-BREAK SPACE}371 (1\N{NARROW NO-BREAK SPACE}290 to 1\N{NARROW NO-BREAK SPACE}500), "
-        "more than chance among 50 test rows explains.",
+        "Perplexity (lower is better) 41.23 (95 % CI 39.00 to 44.00, n = 50).",
+        "Compared with 1\N{NARROW NO-BREAK SPACE}413 for the same model before tuning, 1\N{NARROW NO-BREAK SPACE}371 "
+        "better (95 % CI 1\N{NARROW NO-BREAK SPACE}290 to 1\N{NARROW NO-BREAK SPACE}500; 50 test rows): significant.",
     ]
     assert verdict([Score("chrf", 9.0, 8.0, 10.0, 50)], {}, {}, "chrf")[0].startswith("chrF (0 to 100) 9.00")

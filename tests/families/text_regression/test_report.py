@@ -66,7 +66,7 @@ def test_the_report_holds_scores_residuals_and_the_answers_farthest_off() -> Non
 def test_the_verdict_speaks_of_the_watched_error_beside_each_baseline() -> None:
     verdict = evidence(replace(numbers(60), predicted=numbers(60).target + 0.1)).report().verdict
     assert verdict[0].startswith("RMSE (lower is better) 0.10") or "0.10" in verdict[0]
-    assert "always answering the mean of the training rows: better by" in verdict[1]
+    assert "always predicting the mean of the training rows, " in verdict[1] and " better (95 % CI " in verdict[1]
     assert "ridge regression on TF-IDF" in verdict[2]
 
 

@@ -1,6 +1,6 @@
 """Image files and arrays as pixels, in their own depth; what is damaged or doubtful is refused with a reason.
 
-Nothing is mended on the way: a file that is cut short, or holds several pictures, would otherwise become a picture
+Nothing is repaired: a file that is cut short, or holds several pictures, would otherwise become a picture
 that nobody has looked at.
 """
 

@@ -12,7 +12,7 @@ from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Answers, Method
 from tunebook.families.text_generation.data.rendering import KEY, Rendering, Unsupervisable
 
-MEND = (
+FIX = (
     "give a template with {% generation %} before each answer of the assistant and {% endgeneration %} after its "
     f"end of turn: {KEY}=<file.jinja>"
 )
@@ -89,7 +89,7 @@ def _refused(rendering: Rendering, reason: str) -> UserError:
         f"Nothing can safely be learned with {rendering.name}: {reason}",
         code="template.unsupervisable",
         where=KEY,
-        fix=MEND,
+        fix=FIX,
     )
 
 

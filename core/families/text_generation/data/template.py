@@ -11,7 +11,7 @@ import numpy as np
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Method, Supervised, check_whole
-from tunebook.families.text_generation.data.proof import MEND, Proof, prove
+from tunebook.families.text_generation.data.proof import FIX, Proof, prove
 from tunebook.families.text_generation.data.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
 
 TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
@@ -107,7 +107,7 @@ class ChatTemplate:
                 f"{self.no_system}.",
                 code="template.unsupervisable",
                 where=KEY,
-                fix=f"{MEND}; or leave the system turns out",
+                fix=f"{FIX}; or leave the system turns out",
             )
 
     def prompt(self, conversation: Conversation) -> np.ndarray:

@@ -104,7 +104,7 @@ def score_distinct(measure: DistinctNgrams, grouped: bool, confidence: float = 0
     elif error <= SAME:
         bounds, reason = (
             UNDEFINED,
-            "it is the same whichever answer is left out, and does not tell how far off it may be",
+            "all leave-one-out values are equal",
         )
     return Score(
         measure.name,

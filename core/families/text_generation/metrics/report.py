@@ -161,16 +161,16 @@ def _changes(other: str, scores: Mapping[str, Sequence[Score]], differences: Map
             ]
         )
     title = "What tuning changed" if other == BASE else f"Against {other}"
-    columns = ["metric", first, other, "difference", "interval", "p", "what the rows show"]
+    columns = ["metric", first, other, "difference", "interval", "p", "result"]
     return Table(title, columns, rows, _changes_note(differences))
 
 
 def _changes_note(differences: Mapping[str, Difference]) -> str:
     confidence = next(iter(differences.values())).confidence
     note = (
-        f"Shown is what passes both tests: the {100 * confidence:g} % interval of the difference leaves out 0, and "
-        f"answers swapped between the two at random differ as much with p below {1 - confidence:g}. Among "
-        f"{len(differences)} metrics one may pass by chance."
+        f"A difference is significant if its {100 * confidence:g} % CI excludes 0 and a permutation test (answers "
+        f"swapped between the two at random) gives p below {1 - confidence:g}. Not corrected for the "
+        f"{len(differences)} metrics tested."
     )
     unjudged = [show_name(name) for name in differences if name in UNJUDGED]
     return note + (f" Longer answers have a lower {' and '.join(unjudged)}, good or not." if unjudged else "")
@@ -180,10 +180,10 @@ def _judgement(name: str, difference: Difference, higher_is_better: bool) -> str
     if name in BEST_AT:
         return NOTHING
     if not difference.distinguishable:
-        return "not distinguishable"
+        return "not significant"
     if name in UNJUDGED:
-        return "higher: shown" if difference.value > 0 else "lower: shown"
-    return "better: shown" if (difference.value > 0) == higher_is_better else "worse: shown"
+        return "significantly higher" if difference.value > 0 else "significantly lower"
+    return "significantly better" if (difference.value > 0) == higher_is_better else "significantly worse"
 
 
 def _signed(value: float) -> str:
@@ -215,16 +215,16 @@ def _overlap_sections(systems: Systems, differences: Differences, lowercase: boo
 
 
 def _certainty(opposed: SystemDisagreement, first: str, differences: Differences) -> str:
-    """Say which of the two opposite gaps is more than chance, as far as that was tested."""
+    """Say which of the two opposite gaps is significant, where that was tested."""
     pair = {opposed.by_bleu, opposed.by_rouge}
     other = next((name for name in differences if pair == {first, SPELLED.get(name, name)}), None)
     tested = differences[other] if other else {}
     if not {"bleu", "rouge_l"} <= set(tested):
-        return "Whether these gaps are more than chance was not tested."
+        return "These gaps were not tested for significance."
     shown = [show_name(name) for name in ("bleu", "rouge_l") if tested[name].distinguishable]
     if len(shown) == 2:
-        return "Both gaps are more than chance explains."
-    return f"Only the gap by {shown[0]} is more than chance explains." if shown else "Either gap may be chance."
+        return "Both gaps are significant."
+    return f"Only the gap in {shown[0]} is significant." if shown else "Neither gap is significant."
 
 
 def _extremes(systems: Systems) -> list[Section]:

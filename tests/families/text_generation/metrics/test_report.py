@@ -107,12 +107,12 @@ def test_only_what_the_rows_show_is_called_a_change(make_answers: Make) -> None:
     table = _sections(found)["What tuning changed"]
     assert isinstance(table, Table)
     assert {str(row[0]): row[-1] for row in table.rows} == {
-        "perplexity (lower is better)": "better: shown",
-        "BLEU (0 to 100)": "not distinguishable",
-        "ROUGE-L": "worse: shown",
-        "fact recall": "better: shown",
+        "perplexity (lower is better)": "significantly better",
+        "BLEU (0 to 100)": "not significant",
+        "ROUGE-L": "significantly worse",
+        "fact recall": "significantly better",
         "length ratio (best at 1)": "\N{EN DASH}",
-        "distinct-1": "lower: shown",
+        "distinct-1": "significantly lower",
     }
     perplexity, bleu = ([str(cell).replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in table.rows[:2])
     assert perplexity[1:6] == ["40.0", "400.0", "-360.0", "-380.0 to -340.0", "< 0.001"]
@@ -124,11 +124,11 @@ def test_the_verdict_begins_with_what_is_watched_and_claims_no_more_than_is_show
     tuned = make_answers(30)
     others = {"before tuning": make_answers(30, outputs_seed=4), "template": make_answers(30, outputs_seed=9)}
     watched, base, bleu, facts = _report(tuned, others, differences={"before tuning": CHANGES}).verdict
-    assert watched == "Perplexity (lower is better) 40.00 (95 % interval 36.00 to 45.00, n = 30)."
-    assert base.startswith("Against 400 for the same model before tuning: better by 360 (340 to 380)")
-    assert bleu.startswith("BLEU (0 to 100) ") and "may be chance" in bleu and "better" not in bleu
-    assert "for template; the two were not compared row by row." in bleu
-    assert facts.startswith("Fact recall ") and "better by 0.25 (0.15 to 0.35)" in facts
+    assert watched == "Perplexity (lower is better) 40.00 (95 % CI 36.00 to 45.00, n = 30)."
+    assert base.startswith("Compared with 400 for the same model before tuning, 360 better (95 % CI 340 to 380;")
+    assert bleu.startswith("BLEU (0 to 100) ") and "not significant" in bleu and "better" not in bleu
+    assert "for template: not tested for significance." in bleu
+    assert facts.startswith("Fact recall ") and "0.25 better (95 % CI 0.15 to 0.35;" in facts
 
 
 def test_where_bleu_is_undefined_chrf_speaks(plain_answers: Make) -> None:
@@ -242,9 +242,9 @@ def test_a_contradiction_of_bleu_and_rouge_is_shown_and_told(plain_answers: Make
     prose = _sections(found)["What BLEU and ROUGE see"]
     assert isinstance(prose, Text)
     assert "BLEU has the tuned model before the untuned model (" in prose.paragraphs[-1]
-    assert prose.paragraphs[-1].endswith("Either gap may be chance.")
+    assert prose.paragraphs[-1].endswith("Neither gap is significant.")
     untested = _sections(_report(tuned, {"before tuning": broken}, differences={}))["What BLEU and ROUGE see"]
-    assert isinstance(untested, Text) and untested.paragraphs[-1].endswith("was not tested.")
+    assert isinstance(untested, Text) and untested.paragraphs[-1].endswith("not tested for significance.")
 
 
 def test_no_test_rows_make_a_report_that_says_so(plain_answers: Make) -> None:
