@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.config.schema import FamilyConfig as FamilyConfig
@@ -39,7 +39,7 @@ class Recipe(ABC, Generic[ConfigT]):
     """
 
     contract: ClassVar[int] = CONTRACT_VERSION
-    family: ClassVar[Family[Any]]
+    family: ClassVar[Family]
     Config: ClassVar[type]
     watch: ClassVar[str]
     watch_mode: ClassVar[str] = "max"

@@ -32,7 +32,7 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     check_folder(folder)
     recipe = recipe_of(manifest)
     check_head(recipe, manifest.row_labels)
-    return manifest, recipe, recipe.family.open_bundle(recipe, folder, manifest)
+    return manifest, recipe, recipe.family.stages.open_bundle(recipe, folder, manifest)
 
 
 def recipe_of(manifest: Manifest) -> Recipe[Any]:
@@ -41,7 +41,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
     options = typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe)
     made = new_recipe(recipe_class, options)
     try:
-        made.family.load_bundle_state(made, manifest)
+        made.family.stages.load_bundle_state(made, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Comparison(Protocol):
-    """A family's part of `compare`; `Family.comparison` gives it."""
+    """A family's part of `compare`; `Stages.comparison` gives it."""
 
     @property
     def of_class(self) -> str:

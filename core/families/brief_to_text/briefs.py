@@ -13,7 +13,7 @@ from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints
 from tunebook.families.brief_to_text.data.template import PromptTemplate
 from tunebook.families.brief_to_text.options import check_decoding
 from tunebook.families.brief_to_text.rows import form_of
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.batches_seq2seq import check_whole
 from tunebook.families.text_generation.columns import training_files
 from tunebook.families.text_generation.options import GenerationData

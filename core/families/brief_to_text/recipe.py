@@ -33,7 +33,7 @@ class BriefToText(TextGeneration[BriefConfigT]):
         sample_fields: The columns that make up a brief in the recipe's own sample rows.
     """
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = BriefOptions
     architectures: ClassVar[Sequence[str]] = ("causal", "seq2seq")
     talks: ClassVar[bool] = False

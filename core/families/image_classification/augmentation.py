@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
 from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.data.augment import Augmentation
-from tunebook.families.options import node_as
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig

@@ -20,6 +20,7 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.augmentation import augmentation_of, in_words, own_augmentations
 from tunebook.families.image_classification.columns import LABEL, finding_role
 from tunebook.families.image_classification.data.content import ImageContent
@@ -34,7 +35,6 @@ from tunebook.families.image_classification.preprocessing import (
     square_of,
     stack_images,
 )
-from tunebook.families.options import node_as
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import start_logits

@@ -17,6 +17,7 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.card import image_card, timm_opening, torchvision_opening
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
@@ -27,7 +28,6 @@ from tunebook.families.image_classification.model.image_files import load_saved_
 from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImagePreparation, square_of
-from tunebook.families.options import node_as
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes

@@ -12,6 +12,7 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.batches import targets_of
 from tunebook.families.image_classification.columns import GROUP
 from tunebook.families.image_classification.data.content import ImageContent
@@ -28,7 +29,6 @@ from tunebook.families.image_classification.predictions_csv import write_image_p
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.scores import score_findings
-from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.files import write_text
 from tunebook.report.files import by_name, write_metrics

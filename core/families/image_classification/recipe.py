@@ -26,7 +26,7 @@ ImageConfigT = TypeVar("ImageConfigT", bound=ImageClassificationConfig)
 class ImageClassification(Recipe[ImageConfigT]):
     """An image in, one label or several findings out; any timm or torchvision backbone."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = ImageClassificationConfig
     watch: ClassVar[str] = "auroc"
 

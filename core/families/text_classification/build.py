@@ -14,7 +14,7 @@ from tunebook.data.encoded import Encoded
 from tunebook.data.labels import Labels
 from tunebook.data.pairs import is_paired
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot

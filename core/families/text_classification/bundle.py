@@ -16,7 +16,7 @@ from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card

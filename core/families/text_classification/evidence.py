@@ -13,7 +13,7 @@ from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.pairs import TEXT, joined, pairs_of
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.prepared import called
 from tunebook.families.text_classification.build import classifier as ready
 from tunebook.families.text_classification.build import zero_shot_model

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.families.family import Family, node_as
 from tunebook.families.text_classification.family import FAMILY
 from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
 from tunebook.families.text_classification.options import TextData
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 class TextClassification(Recipe[ConfigT]):
     """A text in, one label out; any transformers encoder or decoder with a classification layer."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextClassificationConfig
     watch: ClassVar[str] = "macro_f1"
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, generation_of
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.measures import measures

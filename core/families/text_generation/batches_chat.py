@@ -18,7 +18,7 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
 from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key

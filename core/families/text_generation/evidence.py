@@ -12,7 +12,7 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import ready

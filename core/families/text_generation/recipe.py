@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.families.family import Family, node_as
 from tunebook.families.text_generation.family import FAMILY
 from tunebook.families.text_generation.options import ConversationData, TextGenerationConfig
 from tunebook.recipe import ConfigT, Head, Recipe
@@ -39,7 +38,7 @@ class TextGeneration(Recipe[ConfigT]):
 
     architectures: ClassVar[Sequence[str]] = ("causal",)
     talks: ClassVar[bool] = True
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"
     watch_mode: ClassVar[str] = "min"

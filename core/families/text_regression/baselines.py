@@ -11,8 +11,7 @@ import numpy as np
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
 from tunebook.data.rows import Rows
-from tunebook.families.text_regression.build import targets_of, train_targets
-from tunebook.families.text_regression.family import refuse_untrained
+from tunebook.families.text_regression.build import refuse_untrained, targets_of, train_targets
 from tunebook.families.text_regression.predictions_csv import read_numbers
 from tunebook.models.linear import chosen, ridge_regression, save_linear, text_features
 from tunebook.run_folder import RunFolder

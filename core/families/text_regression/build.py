@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tunebook.bundle.manifest import VALUE
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.data.numbers import numbers_of
 from tunebook.data.rows import Rows
@@ -73,3 +73,18 @@ def training_head(recipe: TextRegression[Any], encoded: Encoded) -> Head:
     """The recipe's head, its errors counted in deviations of the training rows' targets."""
     head = recipe.head(())
     return head.standardised(scale_of(encoded).deviation) if isinstance(head, RegressionHead) else head
+
+
+def refuse_untrained(config: TrainConfig) -> None:
+    """Refuse ``adapt=none``.
+
+    Raises:
+        UserError: It is that.
+    """
+    if config.adapt.method is Method.none:
+        raise UserError(
+            "A model that was not trained knows nothing of these numbers.",
+            code="config.no-effect",
+            where="adapt=none",
+            fix="adapt=head tunes the final layer alone",
+        )

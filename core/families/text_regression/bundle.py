@@ -15,7 +15,7 @@ from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals
 from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_regression.build import scale_of
 from tunebook.families.text_regression.card import number_card
 from tunebook.families.text_regression.options import NumberData

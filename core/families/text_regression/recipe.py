@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.families.family import Family, node_as
 from tunebook.families.text_regression.family import FAMILY
 from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.options import TextRegressionConfig as TextRegressionConfig
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 class TextRegression(Recipe[ConfigT]):
     """A text in, one number out; any transformers encoder or decoder with a final layer of one output."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextRegressionConfig
     watch: ClassVar[str] = "rmse"
     watch_mode: ClassVar[str] = "min"

@@ -196,7 +196,7 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
 
 def test_briefs_are_not_told_of_as_conversations(tmp_path: Path) -> None:
     made = read(tmp_path)
-    assert str(made.recipe.family.preview(made.recipe, made.encoded)[0]).startswith(
+    assert str(made.recipe.family.stages.preview(made.recipe, made.encoded)[0]).startswith(
         "three prompts with their answers as the model reads"
     )
     told = " ".join(made.encoded.facts)

@@ -11,8 +11,8 @@ from typing import Any
 
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.options import ImageModel
-from tunebook.families.options import node_as
 from tunebook.models.source import STARTERS, ModelSource, check_safetensors, find_model, from_hub
 
 TORCHVISION = "torchvision/"

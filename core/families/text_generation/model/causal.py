@@ -13,7 +13,7 @@ from torch import nn
 
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
 from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationTrainer
