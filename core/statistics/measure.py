@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunebook.statistics import confusion as statistics
 from tunebook.statistics.confusion import Statistic
+from tunebook.statistics.metrics import Decided, LabelDistance, is_ranking, metric_input, undecided
 from tunebook.statistics.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ def measure(
         TypeError: It makes anything but one number.
     """
     import torch
-
-    from tunebook.statistics.metrics import is_ranking, metric_input, undecided
 
     rows = np.arange(len(predictions)) if rows is None else rows
     if not len(rows):
@@ -78,8 +77,6 @@ def _compute_alone(metric: Metric, given: Tensor, target: Tensor) -> float:
 
 def looked_at(metric: Metric, predictions: Predictions) -> Predictions:
     """The predictions with the answers that a metric looks at: those decided on, or the likeliest labels."""
-    from tunebook.statistics.metrics import Decided
-
     if isinstance(metric, Decided) or predictions.multilabel or not len(predictions):
         return predictions
     return replace(predictions, predicted=predictions.probabilities.argmax(axis=1).astype(np.int64))
@@ -111,8 +108,6 @@ def _candidates(metric: Metric) -> Sequence[Statistic]:
         MulticlassCohenKappa,
         MulticlassF1Score,
     )
-
-    from tunebook.statistics.metrics import LabelDistance, undecided
 
     inner = undecided(metric)
     if isinstance(inner, LabelDistance):

@@ -15,7 +15,7 @@ from tunebook.families.brief_to_text.metrics.names import ordinary_words
 
 if TYPE_CHECKING:
     from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.predictor import Completion
+    from tunebook.families.text_generation.completion import Completion
 
 _NUMBERS = ("max_characters", "max_words")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.checks import CopyChecker
     from tunebook.families.brief_to_text.options import BriefOptions
-    from tunebook.families.text_generation.predictor import Completion
+    from tunebook.families.text_generation.completion import Completion
 
 
 def copy_measures(

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tunebook.data.columns import Column
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.briefs import Briefs
+    from tunebook.families.text_generation.completion import Completion
     from tunebook.families.text_generation.data.message import Message
     from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Completion
     from tunebook.families.text_generation.prompts import Prompts
     from tunebook.statistics.sums import RowSums
 

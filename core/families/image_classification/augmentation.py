@@ -9,6 +9,7 @@ from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.image_classification.data.augment import Augmentation
+from tunebook.families.image_classification.recipe import ImageClassification
 
 if TYPE_CHECKING:
     from tunebook.families.image_classification.options import ImageClassificationConfig
@@ -33,8 +34,6 @@ def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
 
 def own_augmentations(recipe: ImageClassification[Any], config: TrainConfig) -> Augmentations | None:
     """What the recipe itself and the packages that the config names change; None where nothing does."""
-    from tunebook.families.image_classification.recipe import ImageClassification
-
     if config.adapt.method is Method.head:
         return None
     says = recipe.options.augment and type(recipe).augment is not ImageClassification.augment

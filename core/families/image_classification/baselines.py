@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.config.schema import Method, TrainConfig
+from tunebook.families.image_classification.batches import check_trains
+from tunebook.families.image_classification.evidence import ImageEvidence
 from tunebook.families.image_classification.findings import Findings, findings_of
+from tunebook.families.image_classification.model.image_build import build
+from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions
+from tunebook.families.image_classification.preprocessing import stack_images
+from tunebook.families.image_classification.scores import is_mean_ranking, score_findings
+from tunebook.models.adapt import backbone_linears, check_linears
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
@@ -54,10 +61,6 @@ class ImageComparison:
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """No answer before training; no adapters in convolutions."""
-        from tunebook.families.image_classification.batches import check_trains
-        from tunebook.families.image_classification.model.image_build import build
-        from tunebook.models.adapt import backbone_linears, check_linears
-
         check_trains(config)
         if config.adapt.method is Method.lora:
             pre = prepared.encoded.tokenizer.preprocessing
@@ -73,10 +76,6 @@ class ImageComparison:
 
     def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[ImageEvidence, dict[str, Any]]:
         """Answer the test rows without a network."""
-        from tunebook.families.image_classification.evidence import ImageEvidence
-        from tunebook.families.image_classification.predictor import finding_predictions
-        from tunebook.families.image_classification.scores import score_findings
-
         config, items = prepared.config, _items(prepared, "test")
         trained = 0
         if rung == "majority":
@@ -91,8 +90,6 @@ class ImageComparison:
 
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' rankings of findings, or their answers by any metric of the recipe."""
-        from tunebook.families.image_classification.scores import is_mean_ranking
-
         found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
         if is_mean_ranking(metric, found, _findings(self.recipe, prepared)):
             return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
@@ -110,8 +107,6 @@ class ImageComparison:
         return read_predictions(run.predictions, _unanswered(prepared), _without_network(self.recipe, prepared).decide)
 
     def _believed(self, run: RunFolder, prepared: Prepared[Any]) -> FindingPredictions:
-        from tunebook.families.image_classification.predictor import finding_predictions
-
         classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
         probabilities = self._read(run, prepared).probabilities
         return finding_predictions(classifier, rows, _items(prepared, "test"), probabilities, ())
@@ -150,8 +145,6 @@ def _without_network(recipe: ImageClassification[Any], prepared: Prepared[Any]) 
     """What decides by probabilities, whoever gives them."""
     from torch import nn
 
-    from tunebook.families.image_classification.predictor import ImageClassifier
-
     findings = _findings(recipe, prepared)
     head, labels = recipe.head(prepared.labels), tuple(prepared.labels)
     return ImageClassifier(nn.Identity(), head, labels, findings, prepared.encoded.tokenizer)
@@ -176,8 +169,6 @@ def pixels(prepared: Prepared[Any], split: str) -> Floats:
     """The pictures in grey, 0 to 1, shrunk by averaging, `[rows, 1024]`."""
     from torch.nn import functional
 
-    from tunebook.families.image_classification.preprocessing import stack_images
-
     items, parts = _items(prepared, split), [np.zeros((0, SIDE * SIDE))]
     for start in range(0, len(items), _CHUNK):
         batch = stack_images([items[i] for i in range(start, min(start + _CHUNK, len(items)))])
@@ -192,8 +183,6 @@ def _classical(recipe: ImageClassification[Any], prepared: Prepared[Any], run: R
     Returns:
         Probabilities `[rows, labels]`, and how many numbers were learned.
     """
-    from tunebook.families.image_classification.predictor import finding_predictions
-
     findings, labels = _findings(recipe, prepared), len(prepared.labels)
     seen = {split: pixels(prepared, split) for split in ("train", "validation", "test")}
     middle = seen["train"].mean(axis=0)

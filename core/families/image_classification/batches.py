@@ -26,7 +26,15 @@ from tunebook.families.image_classification.columns import LABEL, finding_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
-from tunebook.families.image_classification.model.image import Preprocessing, check_memory, own_preprocessing
+from tunebook.families.image_classification.model.image import (
+    Preprocessing,
+    check_memory,
+    clips_outputs,
+    load_image_model,
+    own_preprocessing,
+    start_image_at,
+)
+from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
 from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
@@ -35,8 +43,11 @@ from tunebook.families.image_classification.preprocessing import (
     square_of,
     stack_images,
 )
+from tunebook.models.features import cached_features
 from tunebook.models.source import ModelSource
+from tunebook.progress import counting
 from tunebook.recipe import Head
+from tunebook.training.devices import choose_accelerator
 from tunebook.training.softmax_head import start_logits
 
 if TYPE_CHECKING:
@@ -194,8 +205,6 @@ def fresh_model(
     head: Head, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
 ) -> nn.Module:
     """The backbone with one output a label, which begins with the labels' shares of the training rows."""
-    from tunebook.families.image_classification.model.image import clips_outputs, load_image_model, start_image_at
-
     preparation = encoded.tokenizer
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
     if head.multilabel and clips_outputs(model):
@@ -271,15 +280,6 @@ def feature_data(
     model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
 ) -> tuple[nn.Module, FineTuneData]:
     """The model's final layer alone, and batches of stored features: the backbone runs once, or not at all."""
-    from tunebook.families.image_classification.model.image_features import (
-        HeadOnFeatures,
-        features_of,
-        image_features_key,
-    )
-    from tunebook.models.features import cached_features
-    from tunebook.progress import counting
-    from tunebook.training.devices import choose_accelerator
-
     device = torch.device(choose_accelerator(config.trainer))
     splits = {}
     for name in ("train", "validation"):

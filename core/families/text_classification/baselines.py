@@ -10,6 +10,7 @@ import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
+from tunebook.families.text_classification.evidence import TextEvidence
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
@@ -52,8 +53,6 @@ class TextComparison:
 
     def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[TextEvidence, dict[str, Any]]:
         """Answer the test rows by counting."""
-        from tunebook.families.text_classification.evidence import TextEvidence
-
         trained = 0
         if rung == "majority":
             counts = np.bincount(_targets(prepared, "train"), minlength=len(prepared.labels))

@@ -16,6 +16,7 @@ from tunebook.data.pairs import is_paired
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification as Family
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot
 from tunebook.models.sequence_model import load_sequence_model, start_at
@@ -68,8 +69,6 @@ def answer_head(recipe: TextClassification[Any], model: nn.Module, labels: Seque
 
 def own_augmentations(recipe: TextClassification[Any], config: TrainConfig) -> Augmentations | None:
     """What the recipe itself and the packages that the config names change; None where nothing does."""
-    from tunebook.families.text_classification.recipe import TextClassification as Family
-
     if config.adapt.method in (Method.head, Method.none):
         return None
     says = type(recipe).augment is not Family.augment

@@ -25,6 +25,7 @@ from tunebook.families.text_generation.data.encoded import EncodedConversations,
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.families.text_generation.data.supervision import SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
+from tunebook.families.text_generation.model.language_loss import supports_packing
 from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
@@ -169,8 +170,6 @@ def _bracketed(text: Text) -> Text:
 
 def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -> FineTuneData:
     """Batches of conversations: packed, if that is wanted and the model keeps them apart."""
-    from tunebook.families.text_generation.model.language_loss import supports_packing
-
     options = node_as(config.data, GenerationData)
     packed = options.pack and supports_packing(model)
     splits = {name: encoded.splits[name] for name in ("train", "validation")}

@@ -6,6 +6,7 @@ import copy
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import (
     answers_of,
     baselines_of,
@@ -31,8 +32,6 @@ def dry_run(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) 
     Raises:
         BrokenContract: One of its methods returned something else than it must.
     """
-    from tunebook.families.text_generation.predictor import Completion
-
     with suppress(Exception):  # what it learns of these few rows is not to stay; not all that it holds can be copied
         recipe = copy.deepcopy(recipe)
     train, rows = _first(encoded.rows["train"], TRAIN), _first(encoded.rows["test"], HELD_OUT)

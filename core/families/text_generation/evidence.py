@@ -16,6 +16,7 @@ from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import ready
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.differences import paired_differences
@@ -23,7 +24,7 @@ from tunebook.families.text_generation.metrics.measures import score_answers, si
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.model.causal import load_writing
 from tunebook.families.text_generation.options import GenerationEvaluation, GenerationScore
-from tunebook.families.text_generation.predictor import Completion, TextGenerator
+from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.files import write_text
 from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render

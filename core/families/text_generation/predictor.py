@@ -15,6 +15,7 @@ from tunebook.data.batches import BatchPlan
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import answers_of, prompts_of, ranked_of
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, stack_rows
@@ -57,21 +58,6 @@ def room_beside(max_new_tokens: int, limit: int | None) -> int:
             fix=f"recipe.max_new_tokens={max(1, (limit or 0) // 4)}",
         )
     return room
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One answer.
-
-    Attributes:
-        text: As people read it.
-        score: Mean log-probability of its tokens in nats; nan where there is nothing to choose from.
-        stopped_at: Tokens after which it was cut off, as nothing had closed it; None where it ended by itself.
-    """
-
-    text: str
-    score: float = float("nan")
-    stopped_at: int | None = None
 
 
 @dataclass

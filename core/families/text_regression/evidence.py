@@ -15,11 +15,11 @@ from tunebook.config.score import ScoreConfig
 from tunebook.data.pairs import TEXT, pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.prepared import called
-from tunebook.families.text_regression.baselines import fit_ridge, unanswered
 from tunebook.families.text_regression.build import train_targets
 from tunebook.families.text_regression.predictions_csv import write_numbers
 from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.families.text_regression.report import regression_report
+from tunebook.families.text_regression.ridge import fit_ridge, unanswered
 from tunebook.files import write_text
 from tunebook.progress import counting
 from tunebook.report.files import write_metrics

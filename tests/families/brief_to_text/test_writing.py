@@ -19,7 +19,7 @@ from tunebook.families.brief_to_text.checks import CopyChecker, candidate_column
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.evidence import copy_measures
 from tunebook.families.brief_to_text.options import BriefOptions
-from tunebook.families.text_generation.predictor import Completion
+from tunebook.families.text_generation.completion import Completion
 
 FIELDS: Any = (
     ("name", "Tollgate Pepper Mill"),

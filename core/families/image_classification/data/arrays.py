@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.data.values import as_text
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,8 +102,6 @@ def read_labels(path: Path, name: str, count: int) -> list[list[str | None]]:
 
 
 def _label(value: Any) -> str | None:
-    from tunebook.data.values import as_text
-
     # Findings are 0 and 1 in these files, whatever type they are stored as.
     return as_text(int(value) if isinstance(value, bool) else value, nested=False)
 

@@ -11,10 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.bundle.read import open_bundle
+from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.session import Chat, saving_place
 from tunebook.families.text_generation.data.message import UnusableConversation
+from tunebook.models.source import ModelSource, check_folder
+from tunebook.models.text import positions
 from tunebook.terminal import drawn
+from tunebook.training.devices import choose_accelerator
 
 if TYPE_CHECKING:
     from tunebook.bundle.manifest import Manifest
@@ -52,9 +57,6 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
 
 def _check_room(longest: int | None, folder: Path) -> None:
     """Refuse answers so long that no question fits before them."""
-    from tunebook.models.source import ModelSource, check_folder
-    from tunebook.models.text import positions
-
     check_folder(folder)
     settings = ModelSource(str(folder), folder).settings
     limit = positions(settings.get("text_config") or settings)
@@ -69,10 +71,6 @@ def _check_room(longest: int | None, folder: Path) -> None:
 
 def _open(folder: Path, options: argparse.Namespace) -> tuple[TextGenerator, str]:
     """The bundle's model, set to choose its words as asked, and where to compute."""
-    from tunebook.bundle.read import open_bundle
-    from tunebook.config.schema import Accelerator, TrainerConfig
-    from tunebook.training.devices import choose_accelerator
-
     try:
         device = choose_accelerator(TrainerConfig(accelerator=Accelerator[options.accelerator]))
     except UserError as error:  # it speaks of config keys
