@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.heads import check_head
 from tunebook.plugins.load import new_recipe
-
-if TYPE_CHECKING:
-    from tunebook.recipe import Head, Recipe
+from tunebook.recipe import Head, Recipe
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
 

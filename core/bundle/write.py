@@ -6,16 +6,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.files import write_json
 from tunebook.plugins import find_recipes
-
-if TYPE_CHECKING:
-    from tunebook.recipe import Recipe
+from tunebook.recipe import Recipe
 
 
 def write_manifest(

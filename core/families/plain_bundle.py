@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook import __version__
+from tunebook.bundle.manifest import Golden
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals, write_manifest
+from tunebook.families.prepared import Prepared
 from tunebook.files import folder_written_whole, write_text
 from tunebook.models.text import quiet_transformers
-
-if TYPE_CHECKING:
-    from tunebook.bundle.manifest import Golden
-    from tunebook.families.prepared import Prepared
 
 _CARD = """\
 ---

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tunebook.config.schema import Method, TrainConfig
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.load_and_validate import ValidatedData
-    from tunebook.models.source import ModelSource
-    from tunebook.recipe import Recipe
+from tunebook.data.encoded import Encoded
+from tunebook.data.load_and_validate import ValidatedData
+from tunebook.models.source import ModelSource
+from tunebook.recipe import Recipe
 
 RecipeT = TypeVar("RecipeT", bound="Recipe[Any]")
 

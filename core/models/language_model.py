@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers, set_dropout
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def load_language_model(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:

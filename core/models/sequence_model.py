@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor, nn
 
 from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers, set_dropout
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 def load_sequence_model(

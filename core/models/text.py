@@ -8,13 +8,12 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _USUAL_LENGTH = 512
 

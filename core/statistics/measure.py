@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
 
 from tunebook.statistics import confusion as statistics
 from tunebook.statistics.confusion import Statistic
 from tunebook.statistics.metrics import Decided, LabelDistance, is_ranking, metric_input, undecided
 from tunebook.statistics.predictions import Predictions
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torchmetrics import Metric
 
 
 def measure(

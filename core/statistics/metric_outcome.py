@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric
 
 from tunebook.statistics.differences import exchanged
 from tunebook.statistics.draws import group_numbers
@@ -16,9 +16,6 @@ from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.metrics import undecided
 from tunebook.statistics.outcomes import ConfusionOutcome, Draws, Values, confusion_outcome, same_kind
 from tunebook.statistics.predictions import Predictions
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 
 @dataclass(frozen=True, eq=False)

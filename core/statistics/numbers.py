@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric
 
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.intervals import rows_of_groups
 from tunebook.statistics.outcomes import Draws, Outcome, SumsOutcome, Values, same_kind
 from tunebook.statistics.spearman import SpearmanOutcome
 from tunebook.statistics.sums import of_units, ratio
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,22 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tunebook.config.schema import DataConfig
+from tunebook.data.rows import Rows
 from tunebook.families.brief_to_text.checks import CopyChecker
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints
 from tunebook.families.brief_to_text.data.template import PromptTemplate
 from tunebook.families.brief_to_text.options import check_decoding
+from tunebook.families.brief_to_text.recipe import BriefToText
 from tunebook.families.brief_to_text.rows import form_of
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.batches_seq2seq import check_whole
 from tunebook.families.text_generation.columns import training_files
 from tunebook.families.text_generation.options import GenerationData
-
-if TYPE_CHECKING:
-    from tunebook.config.schema import DataConfig
-    from tunebook.data.rows import Rows
-    from tunebook.families.brief_to_text.recipe import BriefToText
 
 
 class Briefs:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
 from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.image_classification.data.augment import Augmentation
+from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.families.image_classification.recipe import ImageClassification
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.options import ImageClassificationConfig
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 
 def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:

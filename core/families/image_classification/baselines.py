@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,19 @@ from tunebook.families.image_classification.findings import Findings, findings_o
 from tunebook.families.image_classification.model.image_build import build
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions
 from tunebook.families.image_classification.preprocessing import stack_images
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.image_classification.scores import is_mean_ranking, score_findings
+from tunebook.families.prepared import Prepared
 from tunebook.models.adapt import backbone_linears, check_linears
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_outcome import ranking_outcome
 from tunebook.statistics.ranking_scores import mean_ranking_scores
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.evidence import ImageEvidence
-    from tunebook.families.image_classification.predictor import ImageClassifier
-    from tunebook.families.image_classification.recipe import ImageClassification
-    from tunebook.families.prepared import Prepared
-    from tunebook.statistics.findings import FindingPredictions
 
 SIDE = 32
 """Height and width to which pictures are shrunk, in grey, for logistic regression."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from tunebook.families.image_classification.model.image import (
     start_image_at,
 )
 from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
-from tunebook.families.image_classification.options import ImageData
+from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
     ImagePreparation,
@@ -43,16 +43,13 @@ from tunebook.families.image_classification.preprocessing import (
     square_of,
     stack_images,
 )
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.models.features import cached_features
 from tunebook.models.source import ModelSource
 from tunebook.progress import counting
 from tunebook.recipe import Head
 from tunebook.training.devices import choose_accelerator
 from tunebook.training.softmax_head import start_logits
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.options import ImageClassificationConfig
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,11 @@ from tunebook.families.image_classification.model.image_files import load_saved_
 from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImagePreparation, square_of
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
 from tunebook.training.softmax_head import activation_of, answers_plainly, output_names
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 _PATTERNS = ("stripes", "disc", "slope")
 """Test pictures that any image model can be asked, far from the training images and drawn by formula."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.errors import UserError
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.image_classification.recipe import ImageClassification
 
 # What data sets call an image without a finding.
 _NEGATIVE = ("normal", "no_finding", "healthy", "benign", "negative", "none", "control", "0", "0.0")

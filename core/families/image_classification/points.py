@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.batches import decoding_of
@@ -12,12 +12,10 @@ from tunebook.families.image_classification.metrics.operating import OperatingPo
 from tunebook.families.image_classification.metrics.report import FEW, point_in_words
 from tunebook.families.image_classification.metrics.temperature import fit_head_temperature
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.prepared import Prepared
 from tunebook.plugins.answers import are_texts, given
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 
 def points_of(recipe: ImageClassification[Any]) -> Mapping[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric, MetricCollection
 
 from tunebook.config.score import ScoreConfig
 from tunebook.families.image_classification.findings import Findings
@@ -18,6 +19,7 @@ from tunebook.families.image_classification.metrics.report import FindingEvidenc
 from tunebook.families.image_classification.metrics.subgroups import subgroup_table
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImageItems
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.report.report import Picture
 from tunebook.statistics.calibration import calibration_score
 from tunebook.statistics.differences import Difference, differences
@@ -27,11 +29,6 @@ from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_scores import mean_ranking_scores, ranking_scores
 from tunebook.statistics.scores import majority, score_predictions
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric, MetricCollection
-
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 _RESAMPLES_OF_CALIBRATION = 1000
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
+from tunebook.data.rows import Rows
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.evidence import TextEvidence
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
@@ -19,12 +22,6 @@ from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority
-
-if TYPE_CHECKING:
-    from tunebook.data.rows import Rows
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_classification.evidence import TextEvidence
-    from tunebook.families.text_classification.recipe import TextClassification
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -16,6 +16,7 @@ from tunebook.data.pairs import is_paired
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.recipe import TextClassification as Family
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot
@@ -23,9 +24,6 @@ from tunebook.models.sequence_model import load_sequence_model, start_at
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import SoftmaxHead, output_names, start_logits
-
-if TYPE_CHECKING:
-    from tunebook.families.text_classification.recipe import TextClassification
 
 
 def label_numbers(labels: Labels) -> Callable[[Rows], np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -22,6 +22,7 @@ from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
 from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
@@ -33,9 +34,6 @@ from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import answers_plainly
-
-if TYPE_CHECKING:
-    from tunebook.families.text_classification.recipe import TextClassification
 
 # Inputs that any text model can be asked: short, empty of content, and far from the training rows.
 _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,16 @@ from tunebook.config.score import ScoreConfig
 from tunebook.data.pairs import TEXT, joined, pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
-from tunebook.families.prepared import called
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_classification.build import classifier as ready
 from tunebook.families.text_classification.build import zero_shot_model
 from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.report import classification_report
 from tunebook.files import write_text
 from tunebook.progress import counting
+from tunebook.recipe import Recipe
 from tunebook.report.files import write_metrics, write_predictions
 from tunebook.report.report import Report, render
 from tunebook.run_folder import RunFolder
@@ -30,11 +32,6 @@ from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority, per_class, score_predictions
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_classification.recipe import TextClassification
-    from tunebook.recipe import Recipe
 
 
 def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:

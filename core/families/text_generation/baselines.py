@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunebook.config.schema import TrainConfig
+from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.checks import check_options
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, generation_of
@@ -25,18 +27,12 @@ from tunebook.families.text_generation.metrics.nearest import NearestCopy
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.options import GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.prompts import Prompts
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import write_json
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
-
-if TYPE_CHECKING:
-    from tunebook.data.rows import Rows
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_generation.evidence import GenerationEvidence
-    from tunebook.families.text_generation.generation_eval import HeldOut
-    from tunebook.families.text_generation.prompts import Prompts
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 # chrF first: it reads any script, and is not 0 where no run of four words is right.
 _METRICS = ("chrf", "bleu", "rouge_1", "rouge_2", "rouge_l", "exact_match", "fact_recall", "perplexity")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.text import Text
@@ -27,11 +27,9 @@ from tunebook.families.text_generation.data.supervision import SUPERVISED, audit
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
 from tunebook.families.text_generation.model.language_loss import supports_packing
 from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 SPLITS = ("train", "validation", "test")
 _USUAL_LENGTH, _SEQUENCE = 1024, 256

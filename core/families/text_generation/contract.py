@@ -5,30 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from tunebook.config.schema import TrainConfig
+from tunebook.data.rows import Rows
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.model.generate import Generation
 from tunebook.families.text_generation.prompts import Prompts
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.plugins.answers import are_texts, given
 from tunebook.plugins.code import own_code
 from tunebook.plugins.contract import broken, family_of, overridden
 from tunebook.statistics.sums import RowSums, ratio
 
-if TYPE_CHECKING:
-    from tunebook.config.schema import TrainConfig
-    from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.completion import Completion
-    from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.prompts import Prompts
-    from tunebook.families.text_generation.recipe import TextGeneration
-    from tunebook.statistics.sums import RowSums
-
-    Writing = TextGeneration[Any]
+Writing = TextGeneration[Any]
 
 PLACE = ("file", "line")
 """Columns that `predict` writes before a recipe's own."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tunebook.config.schema import TrainConfig
+from tunebook.data.encoded import Encoded
+from tunebook.data.rows import Rows
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import (
     answers_of,
@@ -15,12 +18,7 @@ from tunebook.families.text_generation.contract import (
     measures_of,
     ranked_of,
 )
-
-if TYPE_CHECKING:
-    from tunebook.config.schema import TrainConfig
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.families.text_generation.recipe import TextGeneration
 
 HELD_OUT, TRAIN = 4, 64
 """Rows that it is tried on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -25,6 +25,7 @@ from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.model.causal import load_writing
 from tunebook.families.text_generation.options import GenerationEvaluation, GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import write_text
 from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render
@@ -34,9 +35,6 @@ from tunebook.statistics.intervals import Score
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 BEFORE = "before tuning"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +28,8 @@ from tunebook.families.text_generation.model.candidates import write_candidates
 from tunebook.families.text_generation.model.generate import Generation, stream, write
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.text import positions
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.config.schema import TrainConfig
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_regression.build import refuse_untrained, train_targets
 from tunebook.families.text_regression.evidence import NumberEvidence
 from tunebook.families.text_regression.predictions_csv import read_numbers
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.ridge import fit_ridge, unanswered
 from tunebook.models.linear import save_linear
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.numbers import answering, number_outcomes
 from tunebook.statistics.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_regression.evidence import NumberEvidence
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 @dataclass(frozen=True)

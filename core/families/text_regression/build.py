@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +15,12 @@ from tunebook.data.numbers import numbers_of
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_regression.head import RegressionHead
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.scale import Scale, scale_final_layer, start_at_mean
 from tunebook.models.sequence_model import load_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.training.devices import choose_accelerator
 from tunebook.training.head import Head
-
-if TYPE_CHECKING:
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 def targets_of(rows: Rows) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.pairs import TEXT, pairs_of
 from tunebook.data.rows import Rows
-from tunebook.families.prepared import called
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_regression.build import train_targets
 from tunebook.families.text_regression.predictions_csv import write_numbers
 from tunebook.families.text_regression.predictor import TextRegressor
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.report import regression_report
 from tunebook.families.text_regression.ridge import fit_ridge, unanswered
 from tunebook.files import write_text
@@ -30,10 +31,6 @@ from tunebook.statistics.intervals import ROW_RESAMPLES, Score
 from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, answering, number_outcomes
 from tunebook.statistics.outcome_scores import outcome_difference, outcome_score
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 class NumberEvidence:

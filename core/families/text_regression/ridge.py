@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunebook.data.pairs import whole_texts
 from tunebook.data.rows import Rows
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_regression.build import targets_of, train_targets
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.models.linear import chosen, ridge_regression, text_features
 from tunebook.statistics.numbers import NumberPredictions, measure_numbers
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 def unanswered(rows: Rows) -> NumberPredictions:

@@ -6,13 +6,12 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from numpy.typing import NDArray
 
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _INSIDE = re.compile(r"(.+\.npz)::(\w+)::(\d+)", re.IGNORECASE | re.DOTALL)
 _DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)

@@ -9,22 +9,20 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tunebook.bundle.manifest import Manifest
 from tunebook.bundle.read import open_bundle
 from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.session import Chat, saving_place
 from tunebook.families.text_generation.data.message import UnusableConversation
+from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource, check_folder
 from tunebook.models.text import positions
 from tunebook.terminal import drawn
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.families.text_generation.predictor import TextGenerator
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 
 def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options: argparse.Namespace) -> None:

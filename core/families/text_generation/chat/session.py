@@ -8,15 +8,12 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 from tunebook.families.text_generation.data.rendering import Unsupervisable
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.predictor import TextGenerator
 
 
 @dataclass
