@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,9 +66,6 @@ def golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
 @contextmanager
 def system_refusals() -> Iterator[None]:
     """Safetensors wraps the system's refusal in an error of its own; raise it with its number again."""
-    import errno
-    import re
-
     try:
         yield
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from tunebook.errors import UserError
@@ -45,7 +46,6 @@ def load_writing_model(
     Raises:
         UserError: transformers has no such model for this architecture, or its weights are not whole.
     """
-    import torch
     from transformers import AutoConfig
 
     try:

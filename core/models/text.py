@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from tunebook.errors import UserError
@@ -141,7 +142,6 @@ def load_backbone(source: ModelSource) -> nn.Module:
     Raises:
         UserError: transformers cannot open it, or could only with code of its own.
     """
-    import torch
     from transformers import AutoModel
 
     try:

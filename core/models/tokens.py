@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tunebook.config.texts import Overlength
-from tunebook.data.pairs import PAIR, TEXT, is_paired
+from tunebook.data.columns import PAIR, TEXT
+from tunebook.data.pairs import is_paired
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy, MulticlassCohenKappa, MulticlassF1Score
 
 from tunebook.statistics import confusion as statistics
 from tunebook.statistics.confusion import Statistic
@@ -26,8 +28,6 @@ def measure(
     Raises:
         TypeError: It makes anything but one number.
     """
-    import torch
-
     rows = np.arange(len(predictions)) if rows is None else rows
     if not len(rows):
         return float("nan"), "there are no test rows"
@@ -57,8 +57,6 @@ def _unranked(predictions: Predictions, rows: NDArray[np.int64]) -> str | None:
 
 def _compute_alone(metric: Metric, given: Tensor, target: Tensor) -> float:
     """Run a fresh copy of the metric in this process only: the others may not be here to synchronise with."""
-    import torch
-
     fresh = metric.clone().cpu()
     fresh.distributed_available_fn = lambda: False
     fresh.reset()
@@ -99,13 +97,6 @@ def confusion_statistic(metric: Metric, models: Sequence[Predictions]) -> Statis
 
 
 def _candidates(metric: Metric) -> Sequence[Statistic]:
-    from torchmetrics.classification import (
-        BinaryAccuracy,
-        MulticlassAccuracy,
-        MulticlassCohenKappa,
-        MulticlassF1Score,
-    )
-
     inner = undecided(metric)
     if isinstance(inner, LabelDistance):
         return [statistics.mean_absolute_error]

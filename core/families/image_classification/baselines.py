@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.families.image_classification.batches import check_trains
@@ -109,8 +111,6 @@ class ImageComparison:
 
 
 def _only(seen: FindingPredictions, column: int) -> FindingPredictions:
-    from dataclasses import replace
-
     one = slice(column, column + 1)
     return replace(
         seen,
@@ -139,8 +139,6 @@ def _shares(prepared: Prepared[Any]) -> Floats:
 
 def _without_network(recipe: ImageClassification[Any], prepared: Prepared[Any]) -> ImageClassifier:
     """What decides by probabilities, whoever gives them."""
-    from torch import nn
-
     findings = _findings(recipe, prepared)
     head, labels = recipe.head(prepared.labels), tuple(prepared.labels)
     return ImageClassifier(nn.Identity(), head, labels, findings, prepared.encoded.tokenizer)
@@ -163,8 +161,6 @@ def _unanswered(prepared: Prepared[Any]) -> Predictions:
 
 def pixels(prepared: Prepared[Any], split: str) -> Floats:
     """The pictures in grey, 0 to 1, shrunk by averaging, `[rows, 1024]`."""
-    from torch.nn import functional
-
     items, parts = _items(prepared, split), [np.zeros((0, SIDE * SIDE))]
     for start in range(0, len(items), _CHUNK):
         batch = stack_images([items[i] for i in range(start, min(start + _CHUNK, len(items)))])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
@@ -136,8 +137,6 @@ def _manifest(
 
 def ask_patterns(classifier: ImageClassifier) -> NDArray[np.float64]:
     """What the model says of the test pictures, ``[patterns, labels]``."""
-    import torch
-
     size = classifier.preparation.preprocessing.size
     stacked = torch.from_numpy(np.stack([pattern(name, size) for name in _PATTERNS]))[..., None]
     batch = {"pixels": stacked, "peak": torch.full((len(_PATTERNS),), 255.0)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,8 +95,6 @@ def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
 
 def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: RunFolder) -> tuple[Predictions, int]:
     """Fit on the training rows, choose the penalty by the validation rows, answer the test rows."""
-    from dataclasses import replace
-
     labels, target = len(prepared.labels), _targets(prepared, "train")
     features = text_features()
     train = features.fit_transform(whole_texts(prepared.encoded.rows["train"]))

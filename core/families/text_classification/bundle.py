@@ -14,7 +14,8 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import TrainConfig
-from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
+from tunebook.data.columns import PAIR, TEXT, text_names
+from tunebook.data.pairs import is_paired, whole_column
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared

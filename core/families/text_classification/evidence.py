@@ -11,7 +11,8 @@ import torch
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
-from tunebook.data.pairs import TEXT, joined, pairs_of
+from tunebook.data.columns import TEXT
+from tunebook.data.pairs import joined, pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called

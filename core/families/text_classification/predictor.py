@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tunebook.data.batch import Batch
+from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.content import Content
-from tunebook.data.pairs import PAIR, TEXT
 from tunebook.data.rows import Rows
 from tunebook.models.text_answers import CHUNK, answer_tokens
 from tunebook.models.tokens import tokenize

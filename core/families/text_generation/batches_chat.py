@@ -20,8 +20,8 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
-from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
+from tunebook.families.text_generation.data.message import CONVERSATION
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.families.text_generation.data.supervision import SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate

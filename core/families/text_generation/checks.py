@@ -8,7 +8,7 @@ from tunebook.config.schema import Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.text_generation.contract import check_properties, generation_of
 from tunebook.families.text_generation.model.causal import check_quantized
-from tunebook.families.text_generation.model.generate import Generation, UnusableGeneration
+from tunebook.families.text_generation.model.generation import Generation, UnusableGeneration
 from tunebook.families.text_generation.model.seq2seq import is_seq2seq
 from tunebook.families.text_generation.predictor import room_beside
 from tunebook.families.text_generation.prompts import check_tokenize

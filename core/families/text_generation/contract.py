@@ -13,7 +13,7 @@ from tunebook.config.schema import TrainConfig
 from tunebook.data.rows import Rows
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.data.message import Message
-from tunebook.families.text_generation.model.generate import Generation
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.prompts import Prompts
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.plugins.answers import are_texts, given
@@ -57,7 +57,7 @@ def check_properties(recipe: Writing) -> None:
 def generation_of(recipe: Writing) -> Generation:
     """How a recipe's answers are chosen."""
     made = recipe.generation()
-    asked = "a tunebook.families.text_generation.model.generate.Generation"
+    asked = "a tunebook.families.text_generation.model.generation.Generation"
     found: Generation = given(recipe, "generation", made, isinstance(made, Generation), asked)
     return found
 

@@ -25,7 +25,8 @@ from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.data.window import ask
 from tunebook.families.text_generation.model.candidates import write_candidates
-from tunebook.families.text_generation.model.generate import Generation, stream, write
+from tunebook.families.text_generation.model.generate import stream, write
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.families.text_generation.recipe import TextGeneration

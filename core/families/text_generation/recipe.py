@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
+from tunebook.data.columns import Column
 from tunebook.families.family import Family, node_as
+from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.family import FAMILY
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.options import ConversationData, TextGenerationConfig
 from tunebook.recipe import ConfigT, Head, Recipe
 
@@ -16,11 +19,8 @@ if TYPE_CHECKING:
 
     from torchmetrics import MetricCollection
 
-    from tunebook.data.columns import Column
     from tunebook.data.rows import Rows
     from tunebook.families.text_generation.completion import Completion
-    from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.model.generate import Generation
     from tunebook.families.text_generation.prompts import Prompts
     from tunebook.statistics.sums import RowSums
 
@@ -90,8 +90,6 @@ class TextGeneration(Recipe[ConfigT]):
 
     def generation(self) -> Generation:
         """How answers are chosen."""
-        from tunebook.families.text_generation.model.generate import Generation
-
         options: Any = self.options
         return Generation(max_new_tokens=options.max_new_tokens)
 

@@ -14,7 +14,8 @@ from tunebook.bundle.manifest import FILE, VALUE, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals
-from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
+from tunebook.data.columns import PAIR, TEXT, text_names
+from tunebook.data.pairs import is_paired, whole_column
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_regression.build import scale_of

@@ -12,7 +12,8 @@ import torch
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
-from tunebook.data.pairs import TEXT, pairs_of
+from tunebook.data.columns import TEXT
+from tunebook.data.pairs import pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_regression.build import train_targets

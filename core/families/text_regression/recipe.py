@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig
+from tunebook.data.columns import Column, text_columns
 from tunebook.families.family import Family, node_as
 from tunebook.families.text_regression.family import FAMILY
 from tunebook.families.text_regression.options import NumberData
@@ -14,8 +15,6 @@ from tunebook.recipe import ConfigT, Head, Recipe
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
-
-    from tunebook.data.columns import Column
 
 
 class TextRegression(Recipe[ConfigT]):
@@ -28,9 +27,6 @@ class TextRegression(Recipe[ConfigT]):
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text (or two), a number, and the group column where one is named."""
-        from tunebook.data.columns import Column
-        from tunebook.data.pairs import text_columns
-
         own = node_as(data, NumberData)
         columns = [*text_columns(own), Column("label", own.label, "data.label", "number")]
         if data.group is not None:

@@ -12,12 +12,11 @@ from torch import nn
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
 from tunebook.config.schema import TrainConfig
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, new_text_columns
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import FineTuneData
-from tunebook.data.pairs import new_text_columns
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as

@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tunebook.data.values import as_text
@@ -47,8 +49,6 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     Raises:
         UserError: It is not there, or damaged.
     """
-    import numpy as np
-
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found: NDArray[Any] = arrays[name]
@@ -63,8 +63,6 @@ def array_length(path: Path, name: str) -> int:
     Raises:
         UserError: It is not there, or damaged.
     """
-    from numpy.lib import format as npy
-
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
             version = npy.read_magic(stream)

@@ -11,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from tunebook.bundle.manifest import Manifest
 from tunebook.bundle.read import open_bundle
 from tunebook.config.schema import Accelerator, TrainerConfig
@@ -90,7 +93,6 @@ def _status(what: str) -> AbstractContextManager[object]:
     """A line that moves while somebody waits at a terminal."""
     if not sys.stderr.isatty():
         return nullcontext()
-    from rich.console import Console
 
     return Console(stderr=True).status(what)
 
@@ -99,9 +101,6 @@ def _tell(text: str) -> None:
     """Say what is no answer beside the answers; a note dimly, where that shows."""
     sys.stdout.flush()
     if text.startswith("note:") and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.text import Text
-
         Console(stderr=True).print(Text(drawn(text), style="dim"), soft_wrap=True)
     else:
         print(drawn(text), file=sys.stderr, flush=True)
