@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.encoded import Encoded
-from tunebook.data.load_and_validate import ValidatedData
-from tunebook.models.source import ModelSource
-from tunebook.recipe import Recipe
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tunebook.data.encoded import Encoded
+    from tunebook.data.load_and_validate import ValidatedData
+    from tunebook.models.source import ModelSource
+    from tunebook.recipe import Recipe
 
 RecipeT = TypeVar("RecipeT", bound="Recipe[Any]")
 

@@ -195,7 +195,7 @@ def feature_data(
 
         key = features_key(source, model, encoded.identity[name])
         features = cached_features(Path(config.data.cache_dir), key, compute)
-        items = FeatureItems(features, examples.items.targets)  # type: ignore[attr-defined]
+        items = FeatureItems(features, examples.targets)
         splits[name] = Examples(items, np.ones(len(examples), dtype=np.int64))
     model.cpu()
     return head_on_features(model), _module(splits, stack_features, config)

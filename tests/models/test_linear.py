@@ -160,7 +160,7 @@ def test_regression_on_pixels_ranks_as_scikit_learn_has_it(pictures: Path, tmp_p
 def test_each_of_several_findings_has_a_regression_of_its_own(pictures: Path, tmp_path: Path) -> None:
     prepared = prepared_pictures(pictures, "recipe.findings=[blob,corner]")
     run, scores = answered("classical", prepared, tmp_path / "run")
-    truth = {split: examples.items.targets for split, examples in prepared.encoded.splits.items()}  # type: ignore[attr-defined]
+    truth = {split: examples.targets for split, examples in prepared.encoded.splits.items()}
     expected = regression_auroc(pictures, prepared, truth)
     assert scores["auroc"]["value"] == pytest.approx(expected, abs=2e-3)
     by_class = prepared.recipe.family.stages.comparison(prepared.recipe).class_outcomes(run, prepared)

@@ -212,7 +212,7 @@ def fresh_model(
             fix="choose another architecture for recipe.findings",
         )
     _check_batches(model, config)
-    targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    targets = encoded.splits["train"].targets
     start_image_at(model, start_logits(head, targets, len(labels)))
     return model
 
@@ -290,7 +290,7 @@ def feature_data(
 
         key = image_features_key(source, encoded.identity[name])
         features = cached_features(Path(config.data.cache_dir), key, compute)
-        targets = examples.items.targets  # type: ignore[attr-defined]
+        targets = examples.targets
         splits[name] = Examples(FeatureItems(features, targets), np.ones(len(examples), dtype=np.int64))
     model.cpu()
     return HeadOnFeatures(model), _module(splits, stack_features, config)

@@ -123,7 +123,7 @@ def judge(prepared: Prepared[ImageClassification[Any]], classifier: ImageClassif
         config.seed,
         choose_accelerator(config.trainer),
         subgroups=prepared.recipe.options.subgroups,
-        train_targets=encoded.splits["train"].items.targets,  # type: ignore[attr-defined]
+        train_targets=encoded.splits["train"].targets,
         progress=config.trainer.progress,
         name=called(config),
         notes=notes_on(classifier),

@@ -76,7 +76,7 @@ class ImageStages(Stages[ImageClassification[Any]]):
 
     def training_head(self, recipe: Recipe, labels: Sequence[str], encoded: Encoded) -> Head:
         """The recipe's head with what ``recipe.imbalance`` asks for, from the training rows."""
-        return training_head(recipe, labels, encoded.splits["train"].items.targets)  # type: ignore[attr-defined]
+        return training_head(recipe, labels, encoded.splits["train"].targets)
 
     def training_data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig

@@ -74,7 +74,7 @@ class TextComparison:
 
 
 def _targets(prepared: Prepared[Any], split: str) -> Any:
-    return prepared.encoded.splits[split].items.targets  # type: ignore[attr-defined]
+    return prepared.encoded.splits[split].targets
 
 
 def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:

@@ -38,7 +38,7 @@ def fresh_classifier(
     head = recipe.head(labels)
     names = output_names(head, labels)
     model = load_sequence_model(source, config.model, config.adapt.method, names, head.problem_type, encoded.tokenizer)
-    targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    targets = encoded.splits["train"].targets
     start_at(model, start_logits(head, targets, len(labels)))
     return model
 
@@ -57,7 +57,8 @@ def classifier(
     """A model made ready to label texts."""
     longest = model.longest(encoded.max_length) if isinstance(model, ZeroShotClassifier) else encoded.max_length
     paired = is_paired(encoded.rows["train"])
-    return TextClassifier(model, encoded.tokenizer, answer_head(recipe, model, labels), tuple(labels), longest, paired)
+    head = answer_head(recipe, model, labels)
+    return TextClassifier(model, encoded.tokenizer, head, longest, paired, labels=tuple(labels))
 
 
 def answer_head(recipe: TextClassification[Any], model: nn.Module, labels: Sequence[str]) -> Head:

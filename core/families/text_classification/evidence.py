@@ -142,7 +142,7 @@ def judge(prepared: Prepared[TextClassification[Any]], classifier: TextClassifie
     device = torch.device(choose_accelerator(config.trainer))
     rows, progress = prepared.encoded.rows["test"], config.trainer.progress
     tuned = predict_rows(classifier, rows, "test rows", progress, device)
-    counts = prepared.encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    counts = prepared.encoded.splits["train"].targets
     baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
     notes = []
     zero_shot = node_as(config.evaluation, TextEvaluation).zero_shot
@@ -161,16 +161,13 @@ def judge_new(
     """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     tuned = predict_rows(classifier, rows, "test rows", True, device)
-    notes, facts = [], {}
-    if classifier.truncated:
-        facts[f"texts over {classifier.max_length} tokens"] = f"{classifier.truncated} (cut)"
-        notes.append(f"{classifier.truncated} texts are over {classifier.max_length} tokens and were cut")
+    notes, facts = classifier.cut()
     return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
 
 
 def split_counts(prepared: Prepared[Any]) -> dict[str, list[int]]:
     """Rows of each label by split, in the labels' order."""
     return {
-        name: np.bincount(examples.items.targets, minlength=len(prepared.labels)).tolist()  # type: ignore[attr-defined]
+        name: np.bincount(examples.targets, minlength=len(prepared.labels)).tolist()
         for name, examples in prepared.encoded.splits.items()
     }

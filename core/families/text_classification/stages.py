@@ -9,18 +9,14 @@ from typing import Any
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
-from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.columns import Column, new_text_columns
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
-from tunebook.data.module import FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
-from tunebook.families.stages import Stages
 from tunebook.families.text_classification.baselines import TextComparison
 from tunebook.families.text_classification.build import (
     classifier,
@@ -31,20 +27,19 @@ from tunebook.families.text_classification.build import (
 )
 from tunebook.families.text_classification.bundle import read_text_classifier, seen_texts, write_text_bundle
 from tunebook.families.text_classification.evidence import TextEvidence, judge, judge_new, split_counts
-from tunebook.families.text_classification.options import NewTextData, TextData
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import worded
+from tunebook.families.text_stages import TextStages
 from tunebook.models.source import ModelSource
-from tunebook.models.text_batches import encode_splits, text_data
+from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
-from tunebook.training.devices import choose_accelerator
 from tunebook.training.fit import Fitted
 
 Recipe = TextClassification[Any]
 
 
-class TextClassificationStages(Stages[TextClassification[Any]]):
+class TextClassificationStages(TextStages[TextClassification[Any]]):
     """A text in, one label out; any transformers encoder or decoder with a classification layer."""
 
     def encode(
@@ -65,12 +60,6 @@ class TextClassificationStages(Stages[TextClassification[Any]]):
             return zero_shot_model(recipe, source, labels, encoded)
         return fresh_classifier(recipe, source, labels, config, encoded)
 
-    def training_data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """The model on token ids, or with ``adapt=head`` its head on stored features."""
-        return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
-
     def write_bundle(
         self,
         prepared: Prepared[Recipe],
@@ -87,23 +76,6 @@ class TextClassificationStages(Stages[TextClassification[Any]]):
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextClassifier:
         """A text classifier, or the zero-shot one."""
         return read_text_classifier(recipe, folder, manifest)
-
-    def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """The text, and the second one where the model reads two."""
-        return new_text_columns(manifest.columns, column)
-
-    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training, with what is renamed."""
-        own = node_as(data, NewTextData)
-        named = TextData(
-            text=own.text or manifest.columns["text"],
-            text_pair=own.text_pair or manifest.columns.get("text_pair"),
-            label=own.label or manifest.columns["label"],
-            group=data.group,
-        )
-        return recipe.columns(named)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextClassifier, run: RunFolder) -> TextEvidence:
         """Beside the commonest label and the same backbone without any training."""

@@ -75,8 +75,6 @@ class TextGeneration(Recipe[ConfigT]):
 
     def training_conversations(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The conversations to learn from, of each row in order: one, or several."""
-        from tunebook.families.text_generation.data.encoded import own_conversations
-
         return own_conversations(rows)
 
     @property

@@ -30,8 +30,7 @@ def targets_of(rows: Rows) -> np.ndarray:
 
 def train_targets(encoded: Encoded) -> np.ndarray:
     """Those of the training rows, ``[rows]``."""
-    targets: np.ndarray = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
-    return targets
+    return encoded.splits["train"].targets
 
 
 def scale_of(encoded: Encoded) -> Scale:

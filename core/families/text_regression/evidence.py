@@ -129,10 +129,7 @@ def judge_new(
     """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     tuned = predict_rows(regressor, rows, "test rows", True, device)
-    notes, facts = [], {}
-    if regressor.truncated:
-        facts[f"texts over {regressor.max_length} tokens"] = f"{regressor.truncated} (cut)"
-        notes.append(f"{regressor.truncated} texts are over {regressor.max_length} tokens and were cut")
+    notes, facts = regressor.cut()
     return NumberEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
 
 
@@ -140,7 +137,7 @@ def split_counts(prepared: Prepared[Any]) -> dict[str, dict[str, float]]:
     """Rows, mean, deviation, least and greatest of the numbers of each split."""
     found = {}
     for name, examples in prepared.encoded.splits.items():
-        targets: np.ndarray = examples.items.targets  # type: ignore[attr-defined]
+        targets = examples.targets
         values = {"mean": targets.mean(), "deviation": targets.std(), "least": targets.min(), "greatest": targets.max()}
         found[name] = {"rows": len(targets), **{what: float(value) for what, value in values.items()}}
     return found

@@ -10,18 +10,15 @@ from typing import Any
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
-from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import TrainConfig
-from tunebook.data.columns import Column, new_text_columns
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
-from tunebook.data.module import FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
-from tunebook.families.stages import Stages
 from tunebook.families.text_regression.baselines import NumberComparison
 from tunebook.families.text_regression.build import (
     check_targets,
@@ -33,21 +30,21 @@ from tunebook.families.text_regression.build import (
 )
 from tunebook.families.text_regression.bundle import read_text_regressor, write_number_bundle
 from tunebook.families.text_regression.evidence import NumberEvidence, in_words, judge, judge_new, split_counts
-from tunebook.families.text_regression.options import NewNumberData, NumberData
+from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.scale import fold_final_layer
+from tunebook.families.text_stages import TextStages
 from tunebook.models.source import ModelSource
-from tunebook.models.text_batches import encode_splits, text_data
+from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
-from tunebook.training.devices import choose_accelerator
 from tunebook.training.fit import Fitted
 from tunebook.training.head import Head
 
 Recipe = TextRegression[Any]
 
 
-class TextRegressionStages(Stages[TextRegression[Any]]):
+class TextRegressionStages(TextStages[TextRegression[Any]]):
     """A text in, one number out; any transformers encoder or decoder with a final layer of one output."""
 
     def encode(
@@ -71,12 +68,6 @@ class TextRegressionStages(Stages[TextRegression[Any]]):
         """The recipe's head, which counts errors in deviations of the training rows' targets."""
         return training_head(recipe, encoded)
 
-    def training_data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """The model on token ids, or with ``adapt=head`` its head on stored features."""
-        return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
-
     def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
         """The plain model: adapters added into its weights, the scale of the targets into its final layer."""
         return fold_final_layer(super().merge(model, source, config, run))
@@ -95,23 +86,6 @@ class TextRegressionStages(Stages[TextRegression[Any]]):
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextRegressor:
         """A model that answers texts with numbers."""
         return read_text_regressor(recipe, folder, manifest)
-
-    def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """The text, and the second one where the model reads two."""
-        return new_text_columns(manifest.columns, column)
-
-    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training, with what is renamed."""
-        own = node_as(data, NewNumberData)
-        named = NumberData(
-            text=own.text or manifest.columns["text"],
-            text_pair=own.text_pair or manifest.columns.get("text_pair"),
-            label=own.label or manifest.columns["label"],
-            group=data.group,
-        )
-        return recipe.columns(named)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextRegressor, run: RunFolder) -> NumberEvidence:
         """Beside the mean of the training rows, and ridge regression on TF-IDF."""
