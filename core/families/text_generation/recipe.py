@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tunebook.config.schema import DataConfig, TrainConfig
 from tunebook.data.columns import Column
 from tunebook.families.family import Family, node_as
-from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.data.message import Message, own_conversations
 from tunebook.families.text_generation.family import FAMILY
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.options import ConversationData, TextGenerationConfig
