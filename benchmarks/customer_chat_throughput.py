@@ -224,8 +224,10 @@ def prepared(folder: Path) -> Any:
 
 def built(ready: Any) -> tuple[Any, Any]:
     recipe, config = ready.recipe, ready.config
-    model = recipe.family.build_model(recipe, ready.source, ready.labels, config, ready.encoded)
-    return recipe.family.training_data(recipe.family.adapt(model, config.adapt), ready.encoded, ready.source, config)
+    model = recipe.family.stages.build_model(recipe, ready.source, ready.labels, config, ready.encoded)
+    return recipe.family.stages.training_data(
+        recipe.family.stages.adapt(model, config.adapt), ready.encoded, ready.source, config
+    )
 
 
 def train_tunebook(folder: Path, work: Path, meter: Meter) -> None:
@@ -248,7 +250,10 @@ def train_tunebook(folder: Path, work: Path, meter: Meter) -> None:
     model, data = built(ready)
     recipe, config = ready.recipe, ready.config
     data.collate = meter.counting(data.collate)
-    head, metrics = recipe.family.training_head(recipe, ready.labels, ready.encoded), recipe.metrics(ready.labels)
+    head, metrics = (
+        recipe.family.stages.training_head(recipe, ready.labels, ready.encoded),
+        recipe.metrics(ready.labels),
+    )
     module = Watched(model, head, metrics, config.optim, planned_steps(config, data, 1), CLIP)
     (work / "checkpoints").mkdir()
     fit(module, data, config, work, watch=recipe.watch, watch_mode=recipe.watch_mode)

@@ -79,8 +79,8 @@ def head_run(ready: Any, model: Any, folder: Path) -> float:
     config, recipe = ready.config, ready.recipe
     (folder / "run" / "checkpoints").mkdir(parents=True)
     start = time.process_time()
-    trained, data = recipe.family.training_data(
-        recipe.family.adapt(model, config.adapt), ready.encoded, ready.source, config
+    trained, data = recipe.family.stages.training_data(
+        recipe.family.stages.adapt(model, config.adapt), ready.encoded, ready.source, config
     )
     head, metrics = recipe.head(ready.labels), recipe.metrics(ready.labels)
     module = FineTuner(trained, head, metrics, config.optim, planned_steps(config, data, 1), 1.0)
@@ -111,7 +111,9 @@ def measure(what: str, model: str, data: Path, rows: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ready = prepared(model, data, rows, folder)
-        network = ready.recipe.family.build_model(ready.recipe, ready.source, ready.labels, ready.config, ready.encoded)
+        network = ready.recipe.family.stages.build_model(
+            ready.recipe, ready.source, ready.labels, ready.config, ready.encoded
+        )
         return head_run(ready, network, folder) if what == "head" else forward_pass(ready, network)
 
 

@@ -93,7 +93,8 @@ def systems(
     import torch
     from transformers import GenerationConfig
 
-    from tunebook.families.text_generation.model.generate import Generation, generate
+    from tunebook.families.text_generation.model.generate import generate
+    from tunebook.families.text_generation.model.generation import Generation
 
     every = int(name.partition(":")[2] or 0)
     stops = range(0, len(tokenizer), every) if every else [tokenizer.eos_token_id]

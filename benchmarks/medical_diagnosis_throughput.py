@@ -211,10 +211,10 @@ def configured(files: Files, size: int, model: ImageModel, method: Method, cache
 def trained(ready: Prepared, model: torch.nn.Module, folder: Path) -> None:
     """What `tunebook train` does between the data and the scores."""
     config, recipe = ready.config, ready.recipe
-    network, data = recipe.family.training_data(
-        recipe.family.adapt(model, config.adapt), ready.encoded, ready.source, config
+    network, data = recipe.family.stages.training_data(
+        recipe.family.stages.adapt(model, config.adapt), ready.encoded, ready.source, config
     )
-    head = recipe.family.training_head(recipe, ready.labels, ready.encoded)
+    head = recipe.family.stages.training_head(recipe, ready.labels, ready.encoded)
     steps = planned_steps(config, data, 1)
     module = FineTuner(network, head, recipe.metrics(ready.labels), config.optim, steps, 1.0)
     with redirect_stderr(StringIO()):  # a line for each validation
@@ -224,7 +224,9 @@ def trained(ready: Prepared, model: torch.nn.Module, folder: Path) -> None:
 def gate(config: TrainConfig, folder: Path) -> Callable[[], Any]:
     """What comes before the first batch: reads and checks the rows, decodes the pictures, looks for copies."""
     recipe = make_recipe(config)
-    content = recipe.family.content(recipe, recipe.family.find_model(recipe, config.model, weights=False), config)
+    content = recipe.family.stages.content(
+        recipe, recipe.family.stages.find_model(recipe, config.model, weights=False), config
+    )
     return lambda: load_and_validate(
         config.data,
         recipe.columns(config.data),
@@ -237,7 +239,7 @@ def gate(config: TrainConfig, folder: Path) -> Callable[[], Any]:
 
 
 def built(ready: Prepared) -> torch.nn.Module:
-    return ready.recipe.family.build_model(ready.recipe, ready.source, ready.labels, ready.config, ready.encoded)
+    return ready.recipe.family.stages.build_model(ready.recipe, ready.source, ready.labels, ready.config, ready.encoded)
 
 
 # The three questions

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.config.schema import FamilyConfig as FamilyConfig
+from tunebook.data.columns import Column
+from tunebook.families.family import Family
 from tunebook.training.head import Head as Head
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-    from tunebook.data.columns import Column
     from tunebook.data.labels import Labels
-    from tunebook.families.family import Family
 
 CONTRACT_VERSION = 1
 
@@ -39,7 +40,7 @@ class Recipe(ABC, Generic[ConfigT]):
     """
 
     contract: ClassVar[int] = CONTRACT_VERSION
-    family: ClassVar[Family[Any]]
+    family: ClassVar[Family]
     Config: ClassVar[type]
     watch: ClassVar[str]
     watch_mode: ClassVar[str] = "max"
@@ -53,8 +54,6 @@ class Recipe(ABC, Generic[ConfigT]):
         Args:
             cache_dir: Where a recipe may keep samples that it makes.
         """
-        import sys
-
         folder = Path(str(sys.modules[type(self).__module__].__file__)).parent / "samples"
         return {p.stem: p for p in sorted(folder.glob("*")) if p.suffix in (".csv", ".jsonl")}
 

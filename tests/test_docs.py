@@ -24,8 +24,8 @@ from tunebook.config.compose import typed_recipe_options
 from tunebook.config.families import known_keys
 from tunebook.config.own import family_of, own_config
 from tunebook.config.renamed import RENAMED
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.data.message import Message
-from tunebook.families.text_generation.predictor import Completion
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
 from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.heads import check_head
 from tunebook.plugins.load import new_recipe
-
-if TYPE_CHECKING:
-    from tunebook.recipe import Head, Recipe
+from tunebook.recipe import Head, Recipe
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
 
@@ -32,7 +30,7 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     check_folder(folder)
     recipe = recipe_of(manifest)
     check_head(recipe, manifest.row_labels)
-    return manifest, recipe, recipe.family.open_bundle(recipe, folder, manifest)
+    return manifest, recipe, recipe.family.stages.open_bundle(recipe, folder, manifest)
 
 
 def recipe_of(manifest: Manifest) -> Recipe[Any]:
@@ -41,7 +39,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
     options = typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe)
     made = new_recipe(recipe_class, options)
     try:
-        made.family.load_bundle_state(made, manifest)
+        made.family.stages.load_bundle_state(made, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",

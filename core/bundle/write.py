@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.files import write_json
 from tunebook.plugins import find_recipes
-
-if TYPE_CHECKING:
-    from tunebook.recipe import Recipe
+from tunebook.recipe import Recipe
 
 
 def write_manifest(
@@ -66,9 +66,6 @@ def golden(text: str, labels: Sequence[str], probabilities: Any) -> Golden:
 @contextmanager
 def system_refusals() -> Iterator[None]:
     """Safetensors wraps the system's refusal in an error of its own; raise it with its number again."""
-    import errno
-    import re
-
     try:
         yield
     except Exception as error:

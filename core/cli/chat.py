@@ -61,7 +61,7 @@ def chat_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
-    recipe.family.chat(recipe, folder, manifest, options)
+    recipe.family.stages.chat(recipe, folder, manifest, options)
 
 
 def _check_values(options: argparse.Namespace) -> None:

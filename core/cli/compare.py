@@ -53,7 +53,7 @@ def compare_command(config: Any, output_dir: str) -> None:
     assert isinstance(made, CompareConfig)
     check_ladder(made)
     prepared = _prepared(made)
-    family = prepared.recipe.family.comparison(prepared.recipe)
+    family = prepared.recipe.family.stages.comparison(prepared.recipe)
     metric = _metric(made, family, prepared.labels)
     steps, left_out = planned_steps(made, prepared, family)
     plan = make_plan(steps, prepared)

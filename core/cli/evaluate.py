@@ -40,7 +40,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     run = make_run_folder(run_dir)
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
-        family = recipe.family
+        stages = recipe.family.stages
         check_watch(recipe, named_metrics(recipe, manifest.row_labels))
         data = made.data
         rejects = RejectLog(run.rejects, data.max_rejects)
@@ -48,13 +48,13 @@ def evaluate_command(config: Any, run_dir: str) -> float:
         rows = read_rows(
             data.test,
             "data.test",
-            family.evaluate_columns(recipe, manifest, data),
+            stages.evaluate_columns(recipe, manifest, data),
             rejects,
             split="test",
             labels=manifest.labels,
             invalid=invalid_of(recipe),
         )
-        content = family.bundle_content(recipe, manifest, Path(scratch), answered=True)
+        content = stages.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:
             rows = content.inspect(rows, rejects)
         rejects.write()
@@ -97,7 +97,7 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     from tunebook.config.schema import Leaks
     from tunebook.errors import UserError
 
-    seen = seen_before(folder, recipe.family.keys(recipe, rows))
+    seen = seen_before(folder, recipe.family.stages.keys(recipe, rows))
     if not len(seen):
         return rows, ""
     told = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"

@@ -42,4 +42,4 @@ def export_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
-    print(f"{output}: {recipe.family.export(recipe, folder, manifest, output)}")
+    print(f"{output}: {recipe.family.stages.export(recipe, folder, manifest, output)}")

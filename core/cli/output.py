@@ -52,7 +52,7 @@ def print_data(prepared: Prepared[Any]) -> None:
 def print_preview(prepared: Prepared[Any]) -> None:
     """A few training rows as the model takes them, where the family shows any."""
     terminal = console()
-    for shown in prepared.recipe.family.preview(prepared.recipe, prepared.encoded):
+    for shown in prepared.recipe.family.stages.preview(prepared.recipe, prepared.encoded):
         terminal.print(shown)
 
 

@@ -72,8 +72,8 @@ def predict_command(arguments: Sequence[str]) -> None:
         tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
         log_apart("predict") as log,
     ):
-        columns = recipe.family.predict_columns(recipe, manifest, options.column, options.files)
-        content = recipe.family.bundle_content(recipe, manifest, Path(scratch), answered=False)
+        columns = recipe.family.stages.predict_columns(recipe, manifest, options.column, options.files)
+        content = recipe.family.stages.bundle_content(recipe, manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch))
         _label(folder, rows, content, options.accelerator, output, rejects)

@@ -17,7 +17,7 @@ from tunebook.config.families import known_keys, nested, of_family, own_nodes
 from tunebook.config.own import family_of, own_config
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers, unknown_recipe
-from tunebook.plugins.families import all_options
+from tunebook.plugins.families import all_families
 from tunebook.plugins.private import folder_notes
 from tunebook.plugins.trouble import trouble
 
@@ -159,7 +159,7 @@ def print_recipe(arguments: Sequence[str]) -> None:
     command = Command.of("train", [f"recipe={name}"], known)
     if command.family is None:  # neither its page nor its source says so
         command = replace(command, family=family_of(name))
-    schema = of_family(command.base, family_of(name).options)
+    schema = of_family(command.base, family_of(name))
     defaults = _composed_defaults(command, schema)
     options = [
         Option(o.key, o.type, defaults.get(o.key, o.default), o.help) for o in schema_options(schema, skip=("recipe",))
@@ -207,9 +207,9 @@ def print_verb_help(verb: str) -> None:
         print("recipes:", ", ".join(find_recipes()), "\n")
     base = BASES[verb]
     _print_options("options of every recipe", list(schema_options(base, skip=("recipe",))))
-    for family, options in all_options().items():
-        nodes = own_nodes(base, options)
+    for name, family in all_families().items():
+        nodes = own_nodes(base, family)
         shared = set(known_keys(base))
         own = [o for node, kind in nodes.items() for o in schema_options(kind, f"{node}.") if o.key not in shared]
         if own:
-            _print_options(f"options of {family} recipes besides", own)
+            _print_options(f"options of {name} recipes besides", own)

@@ -154,7 +154,7 @@ def _answer(run: RungRun) -> None:
     folder.rejects.unlink(missing_ok=True)
     prepared = prepare(config, folder.rejects)
     record = make_record(config, prepared.data, prepared.encoded, prepared.source, choose_accelerator(config.trainer))
-    comparison = prepared.recipe.family.comparison(prepared.recipe)
+    comparison = prepared.recipe.family.stages.comparison(prepared.recipe)
     evidence, extra = comparison.answer(rung, prepared, folder)
     report = evidence.report(
         subtitle=comparison.titles(prepared)[rung],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 from tunebook.config.compare import CompareConfig, RungConfig
 from tunebook.config.evaluate import EvaluateConfig
@@ -13,8 +12,7 @@ from tunebook.config.renamed import RENAMED, renamed_override, says_old_name
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.family import Family
-from tunebook.families.options import FamilyOptions
-from tunebook.plugins.families import all_options, families_with, family_name, load_family
+from tunebook.plugins.families import all_families, families_with, family_name, load_family
 from tunebook.plugins.find import Found, find_recipes
 from tunebook.plugins.listed import listed_options
 from tunebook.plugins.search_path import chosen_recipes
@@ -46,7 +44,7 @@ class Command:
     overrides: Sequence[str]
     recipes: Mapping[str, Found]
     chosen: tuple[str, ...] = ()
-    family: Family[Any] | None = None
+    family: Family | None = None
     old_names: bool = False
 
     @classmethod
@@ -82,19 +80,14 @@ class Command:
         return replace(command, overrides=tuple(renamed_override(o, keys, listed) for o in overrides))
 
     @property
-    def options(self) -> FamilyOptions | None:
-        """The options of the family."""
-        return self.family.options if self.family else None
-
-    @property
     def any_family(self) -> bool:
         """Whether its config takes keys of families, or names, that it turns out not to have."""
-        return self.options is None or self.old_names
+        return self.family is None or self.old_names
 
     def recipe_keys(self) -> Iterator[str]:
         """The options that recipes of its family have, of every family where it is not known which one is meant."""
-        for options in [self.options] if self.options else all_options().values():
-            yield from (f"recipe.{option.name}" for option in fields(options.recipe))
+        for family in [self.family] if self.family else all_families().values():
+            yield from (f"recipe.{option.name}" for option in fields(family.recipe))
 
     @property
     def base(self) -> type:
@@ -106,9 +99,9 @@ class Command:
         """The typed config that is composed; of all families where it is not known which one is meant."""
         if self.verb == "rung":
             return self.base
-        if self.options and not self.old_names:
-            return of_family(self.base, self.options)
-        return of_all(self.base, (self.options,) if self.options else tuple(all_options().values()))
+        if self.family and not self.old_names:
+            return of_family(self.base, self.family)
+        return of_all(self.base, (self.family,) if self.family else tuple(all_families().values()))
 
     def no_effect(self, key: str) -> UserError | None:
         """The error for a key that other families have; None for one that no family has, or its own."""

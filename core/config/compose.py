@@ -45,7 +45,7 @@ def _see_all(command: Command) -> str:
 
 def unknown_key(key: str, command: Command) -> UserError:
     """The error for a config key that does not exist, or does only for recipes of other families."""
-    if command.options and (elsewhere := command.no_effect(key)):
+    if command.family and (elsewhere := command.no_effect(key)):
         return elsewhere
     groups = [] if command.verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
     near = _nearest(

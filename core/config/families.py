@@ -14,7 +14,7 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.renamed import RENAMED, renamed_keys
 
 if TYPE_CHECKING:
-    from tunebook.families.options import FamilyOptions
+    from tunebook.families.family import Family
 
 _NODES = ("data", "model", "adapt", "trainer", "evaluation")
 
@@ -37,21 +37,21 @@ def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def own_nodes(base: type, options: FamilyOptions) -> dict[str, type]:
+def own_nodes(base: type, family: Family) -> dict[str, type]:
     """The nodes of a config that a family has its own options in, and the dataclass of each."""
     if issubclass(base, EvaluateConfig):
-        return {"data": options.new_data, "evaluation": options.new_evaluation}
-    return {name: getattr(options, name) for name in _NODES}
+        return {"data": family.new_data, "evaluation": family.new_evaluation}
+    return {name: getattr(family, name) for name in _NODES}
 
 
 @lru_cache(maxsize=64)
-def of_family(base: type, options: FamilyOptions) -> type:
+def of_family(base: type, family: Family) -> type:
     """A config with the options of one family."""
-    return _with_nodes(base, own_nodes(base, options))
+    return _with_nodes(base, own_nodes(base, family))
 
 
 @lru_cache(maxsize=8)
-def of_all(base: type, families: tuple[FamilyOptions, ...]) -> type:
+def of_all(base: type, families: tuple[Family, ...]) -> type:
     """A config that takes the options of every family, while it is not known which one is meant.
 
     What is not the same in all of them is of any type and has no value, so that it shows whether one was set. Keys
@@ -59,7 +59,7 @@ def of_all(base: type, families: tuple[FamilyOptions, ...]) -> type:
     """
     nodes = {}
     for name, shared in get_type_hints(base).items():
-        own = [own_nodes(base, options).get(name) for options in families]
+        own = [own_nodes(base, family).get(name) for family in families]
         more = sorted({key for kind in own if kind for key in _other_keys(kind, shared)})
         before = [old.partition(".")[2] for old, new in RENAMED.items() if new in {f"{name}.{key}" for key in more}]
         if more:

@@ -15,10 +15,10 @@ from tunebook.config.renamed import RENAMED, renamed_keys
 from tunebook.config.schema import TrainConfig
 from tunebook.families.family import Family
 from tunebook.plugins import find_recipes, load_recipe_class
-from tunebook.plugins.families import all_options, family_name, load_family
+from tunebook.plugins.families import all_families, family_name, load_family
 
 
-def family_of(recipe: str) -> Family[Any]:
+def family_of(recipe: str) -> Family:
     """A recipe's family; the recipe is only imported where neither its page nor its source names one.
 
     Raises:
@@ -29,7 +29,7 @@ def family_of(recipe: str) -> Family[Any]:
     return load_family(name) if name else load_recipe_class(recipe).family
 
 
-def own_config(config: DictConfig, recipe: str, family: Family[Any]) -> DictConfig:
+def own_config(config: DictConfig, recipe: str, family: Family) -> DictConfig:
     """A composed config as the recipe's family has it.
 
     Raises:
@@ -37,7 +37,7 @@ def own_config(config: DictConfig, recipe: str, family: Family[Any]) -> DictConf
     """
     kind = OmegaConf.get_type(config)
     verb = next(verb for verb in ("compare", "train", "evaluate") if kind and issubclass(kind, BASES[verb]))
-    schema = of_family(BASES[verb], family.options)
+    schema = of_family(BASES[verb], family)
     if kind is schema:
         return config
     for key in set_elsewhere(config, schema):
@@ -56,10 +56,10 @@ def stored_config(loaded: DictConfig) -> DictConfig:
         UserError: A key is set in it that the family lacks.
     """
     recipe = str(OmegaConf.select(loaded, "recipe.name"))
-    options = family_of(recipe).options
-    schema = of_family(TrainConfig, options)
+    family = family_of(recipe)
+    schema = of_family(TrainConfig, family)
     plain: Any = OmegaConf.to_container(loaded, resolve=False)
-    for node, kind in own_nodes(TrainConfig, options).items():
+    for node, kind in own_nodes(TrainConfig, family).items():
         usual: dict[str, list[Any]] = {}
         for key, value in _defaults(node):
             usual.setdefault(key, []).append(value)
@@ -79,6 +79,6 @@ def _new(node: str, key: str) -> str:
 
 def _defaults(node: str) -> Iterator[tuple[str, Any]]:
     """Each key that a family has in a node, and the value that it has unless it is set, as a file has it."""
-    for options in all_options().values():
-        usual: Any = OmegaConf.to_container(OmegaConf.structured(getattr(options, node)), enum_to_str=True)
+    for family in all_families().values():
+        usual: Any = OmegaConf.to_container(OmegaConf.structured(getattr(family, node)), enum_to_str=True)
         yield from usual.items()

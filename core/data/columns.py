@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tunebook.config.texts import TextDataConfig
 from tunebook.data.file_source import FileSource
+
+TEXT, PAIR = "text", "text_pair"
+"""Roles of the first and the second text."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,24 @@ class Column:
 def first_role(columns: Sequence[Column], kind: str) -> str | None:
     """The role of the first required column of that kind, or None."""
     return next((column.role for column in columns if column.kind == kind and column.required), None)
+
+
+def text_columns(data: TextDataConfig) -> list[Column]:
+    """The text, and the second text where a column is named for it."""
+    columns = [Column(TEXT, data.text, "data.text", "text")]
+    if data.text_pair is not None:
+        columns.append(Column(PAIR, data.text_pair, "data.text_pair", "text"))
+    return columns
+
+
+def text_names(data: TextDataConfig) -> dict[str, str]:
+    """Role -> column, of the text and the second text where there is one: what a bundle keeps."""
+    return {column.role: column.name for column in text_columns(data)}
+
+
+def new_text_columns(columns: Mapping[str, str], text: str | None) -> list[Column]:
+    """The columns of rows to be answered, by their names in training; ``text`` renames the first."""
+    found = [Column(TEXT, text or columns[TEXT], "--text", "text")]
+    if PAIR in columns:
+        found.append(Column(PAIR, columns[PAIR], "", "text", choice=""))
+    return found

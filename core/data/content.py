@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.duplicates import Duplicates, clusters, find_duplicates
-from tunebook.data.pairs import PAIR, TEXT, whole_column
+from tunebook.data.pairs import whole_column
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tunebook.data.augmentations import Augmentations
-    from tunebook.data.batch import Batch
-    from tunebook.data.module import Examples
-    from tunebook.data.rows import Rows
+from tunebook.data.augmentations import Augmentations
+from tunebook.data.batch import Batch
+from tunebook.data.module import Examples
+from tunebook.data.rows import Rows
 
 
 @dataclass(frozen=True)

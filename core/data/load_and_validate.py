@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
@@ -231,8 +233,6 @@ def _labels(rows: Mapping[str, Rows], label: str | None, names: tuple[str, ...])
 @contextmanager
 def _shown(progress: bool) -> Iterator[Callable[[str], None]]:
     """A line on the terminal that says what is being done, and goes when it is."""
-    from rich.console import Console
-
     console = Console(stderr=True)
     if not (progress and console.is_terminal):
         yield lambda message: None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -13,6 +13,13 @@ from torch.utils.data import Dataset
 from tunebook.data.batch import Batch
 from tunebook.data.batches import BatchPlan, ResumableLoader
 from tunebook.errors import UserError
+
+
+@runtime_checkable
+class HasTargets(Protocol):
+    """Items that hold the truth of each row, ``[rows]`` or ``[rows, labels]``."""
+
+    targets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,12 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The truth of each row, of items that hold one."""
+        assert isinstance(self.items, HasTargets), f"{type(self.items).__name__} has no targets"
+        return self.items.targets
 
     @classmethod
     def alike(cls, items: Any) -> Examples:

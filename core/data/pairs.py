@@ -7,35 +7,11 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunebook.config.texts import TextDataConfig
-from tunebook.data.columns import Column
+from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.rows import Rows
 
-TEXT, PAIR = "text", "text_pair"
-"""Roles of the first and the second text."""
 BETWEEN = "\n"
 """What stands between the two where they are read as one text: by people, by counting, by most language models."""
-
-
-def text_columns(data: TextDataConfig) -> list[Column]:
-    """The text, and the second text where a column is named for it."""
-    columns = [Column(TEXT, data.text, "data.text", "text")]
-    if data.text_pair is not None:
-        columns.append(Column(PAIR, data.text_pair, "data.text_pair", "text"))
-    return columns
-
-
-def text_names(data: TextDataConfig) -> dict[str, str]:
-    """Role -> column, of the text and the second text where there is one: what a bundle keeps."""
-    return {column.role: column.name for column in text_columns(data)}
-
-
-def new_text_columns(columns: Mapping[str, str], text: str | None) -> list[Column]:
-    """The columns of rows to be answered, by their names in training; ``text`` renames the first."""
-    found = [Column(TEXT, text or columns[TEXT], "--text", "text")]
-    if PAIR in columns:
-        found.append(Column(PAIR, columns[PAIR], "", "text", choice=""))
-    return found
 
 
 def is_paired(rows: Rows) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from tunebook.config.schema import TrainConfig
-    from tunebook.families.evidence import Evidence
-    from tunebook.families.prepared import Prepared
-    from tunebook.run_folder import RunFolder
-    from tunebook.statistics.outcomes import Outcome
+from tunebook.config.schema import TrainConfig
+from tunebook.families.evidence import Evidence
+from tunebook.families.prepared import Prepared
+from tunebook.run_folder import RunFolder
+from tunebook.statistics.outcomes import Outcome
 
 
 class Comparison(Protocol):
-    """A family's part of `compare`; `Family.comparison` gives it."""
+    """A family's part of `compare`; `Stages.comparison` gives it."""
 
     @property
     def of_class(self) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from tunebook.report.report import Report
-    from tunebook.run_folder import RunFolder
-    from tunebook.statistics.intervals import Score
+from tunebook.report.report import Report
+from tunebook.run_folder import RunFolder
+from tunebook.statistics.intervals import Score
 
 
 class Evidence(Protocol):

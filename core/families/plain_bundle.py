@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook import __version__
+from tunebook.bundle.manifest import Golden
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals, write_manifest
+from tunebook.families.prepared import Prepared
 from tunebook.files import folder_written_whole, write_text
 from tunebook.models.text import quiet_transformers
-
-if TYPE_CHECKING:
-    from tunebook.bundle.manifest import Golden
-    from tunebook.families.prepared import Prepared
 
 _CARD = """\
 ---
@@ -99,4 +97,4 @@ def write_plain_bundle(
 def _seen(prepared: Prepared[Any]) -> Iterator[str]:
     """What tells the rows apart that shaped the weights, or chose among them."""
     for split in ("train", "validation"):
-        yield from prepared.recipe.family.keys(prepared.recipe, prepared.encoded.rows[split])
+        yield from prepared.recipe.family.stages.keys(prepared.recipe, prepared.encoded.rows[split])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from tunebook.data.content import Content
-    from tunebook.data.rows import Rows
+from tunebook.data.content import Content
+from tunebook.data.rows import Rows
 
 
 class Predictor(Protocol):

@@ -6,17 +6,15 @@ import csv
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
 from tunebook.families.sums_evidence import SumsEvidence, groups_of
+from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
-
-if TYPE_CHECKING:
-    from tunebook.config.schema import TrainConfig
-    from tunebook.families.prepared import Prepared
-    from tunebook.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunebook.config.score import ScoreConfig
+from tunebook.data.rows import Rows
 from tunebook.files import write_text
+from tunebook.recipe import Recipe
 from tunebook.report.files import write_metrics
 from tunebook.report.page import evidence_page
 from tunebook.report.report import Report, Section, render
+from tunebook.run_folder import RunFolder
 from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.scores import LabelScores
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference
-
-if TYPE_CHECKING:
-    from tunebook.config.score import ScoreConfig
-    from tunebook.data.rows import Rows
-    from tunebook.recipe import Recipe
-    from tunebook.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

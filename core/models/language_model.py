@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers, set_dropout
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def load_language_model(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
@@ -46,7 +46,6 @@ def load_writing_model(
     Raises:
         UserError: transformers has no such model for this architecture, or its weights are not whole.
     """
-    import torch
     from transformers import AutoConfig
 
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from tunebook.files import write_atomically, write_json
 
@@ -47,7 +49,6 @@ def fitted(features: Any, target: NDArray[np.int64], strength: float) -> Any:
     """A logistic regression on features `[rows, features]`; of one class alone there is nothing to learn: None."""
     if len(np.unique(target)) < 2:
         return None
-    import warnings
 
     from sklearn.exceptions import ConvergenceWarning
 
@@ -84,8 +85,6 @@ def save_linear(folder: Path, models: Sequence[Any], words: Sequence[Any] = ()) 
     Returns:
         How many numbers training moved: coefficients and intercepts.
     """
-    from safetensors.numpy import save
-
     arrays: dict[str, NDArray[Any]] = {}
     for number, model in enumerate(models):
         if model is not None:

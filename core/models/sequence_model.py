@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Linear
 
 from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers, set_dropout
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 def load_sequence_model(
@@ -37,7 +38,6 @@ def load_sequence_model(
     Raises:
         UserError: transformers has no such class for this architecture.
     """
-    import torch
     from transformers import AutoConfig
 
     auto_class = _auto_class(kind)
@@ -75,9 +75,6 @@ def load_sequence_model(
 
 def start_at(model: nn.Module, logits: Tensor | None) -> None:
     """Set the bias of the final layer, where it has one of this size; decoders' have none."""
-    import torch
-    from torch.nn import Linear
-
     if logits is None:
         return
     layers = [m for m in model.modules() if isinstance(m, Linear) and m.out_features == len(logits)]
@@ -92,8 +89,6 @@ def load_saved_sequence_model(source: ModelSource, kind: str = "SequenceClassifi
     Raises:
         UserError: The weights do not fit the config.
     """
-    import torch
-
     try:
         with quiet_transformers():
             model: nn.Module

@@ -8,13 +8,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from tunebook.errors import UserError
 from tunebook.models.source import ModelSource
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _USUAL_LENGTH = 512
 
@@ -142,7 +142,6 @@ def load_backbone(source: ModelSource) -> nn.Module:
     Raises:
         UserError: transformers cannot open it, or could only with code of its own.
     """
-    import torch
     from transformers import AutoModel
 
     try:

@@ -21,9 +21,11 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.models.features import cached_features, compute_features, features_key, head_on_features
 from tunebook.models.source import ModelSource
-from tunebook.models.text import tokenizer_key
+from tunebook.models.text import load_tokenizer, longest, tokenizer_key
 from tunebook.models.tokens import TokenRows, apply_overlength, tokenize_cached
+from tunebook.progress import counting
 
 SPLITS = ("train", "validation", "test")
 Item = tuple[np.ndarray, "int | float", int] | tuple[np.ndarray, "int | float", int, np.ndarray]
@@ -110,8 +112,6 @@ def encode_splits(
     Raises:
         UserError: Too many rows are rejected, or ``data.max_length`` does not fit the model.
     """
-    from tunebook.models.text import load_tokenizer, longest
-
     options = _options(config)
     tokenizer = load_tokenizer(source)
     max_length = longest(source, tokenizer, options.max_length)
@@ -184,9 +184,6 @@ def feature_data(
     model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig, device: torch.device
 ) -> tuple[nn.Module, FineTuneData]:
     """The model's head alone, and batches of stored features: the backbone runs once, or not at all if cached."""
-    from tunebook.models.features import cached_features, compute_features, features_key, head_on_features
-    from tunebook.progress import counting
-
     splits = {}
     for name in ("train", "validation"):
         examples = encoded.splits[name]
@@ -198,7 +195,7 @@ def feature_data(
 
         key = features_key(source, model, encoded.identity[name])
         features = cached_features(Path(config.data.cache_dir), key, compute)
-        items = FeatureItems(features, examples.items.targets)  # type: ignore[attr-defined]
+        items = FeatureItems(features, examples.targets)
         splits[name] = Examples(items, np.ones(len(examples), dtype=np.int64))
     model.cpu()
     return head_on_features(model), _module(splits, stack_features, config)

@@ -9,21 +9,20 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunebook.config.texts import Overlength
-from tunebook.data.pairs import PAIR, TEXT, is_paired
+from tunebook.data.columns import PAIR, TEXT
+from tunebook.data.pairs import is_paired
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.files import filling_cache
 from tunebook.models.pairs import encode_pair, encode_pairs
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
-
-if TYPE_CHECKING:
-    from tunebook.data.rejects import RejectLog
-    from tunebook.data.rows import Rows
 
 _FORMAT = 2  # raise when the files below or the way of encoding change, so that old caches are not read
 _CHUNK = 1024

@@ -51,7 +51,7 @@ def judge(
         record: What shaped the run.
     """
     config, recipe = prepared.config, prepared.recipe
-    family, facts = recipe.family, data_facts(prepared)
+    stages, facts = recipe.family.stages, data_facts(prepared)
     finished = finished_record(record, model, fitted)
     if not run.bundle.exists():
         card = {
@@ -59,14 +59,14 @@ def judge(
             "training": training_facts(prepared, fitted),
             "scores": _validated(recipe, fitted),
         }
-        family.write_bundle(prepared, model, fitted, run, card)
+        stages.write_bundle(prepared, model, fitted, run, card)
     manifest = read_manifest(run.bundle)
-    family.load_bundle_state(recipe, manifest)  # of a bundle that an earlier process wrote, it knows nothing yet
-    evidence = family.judge(prepared, family.open_bundle(recipe, run.bundle, manifest), run)
+    stages.load_bundle_state(recipe, manifest)  # of a bundle that an earlier process wrote, it knows nothing yet
+    evidence = stages.judge(prepared, stages.open_bundle(recipe, run.bundle, manifest), run)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
         history=learning_curve(run),
-        split_counts=family.split_counts(prepared),
+        split_counts=stages.split_counts(prepared),
         data_facts={**facts, **evidence.facts},
         config_facts=config_facts(config),
         notes=[*prepared.data.notes, *evidence.notes],
@@ -87,7 +87,7 @@ def judge_new(
     notes: Sequence[str],
 ) -> Judged:
     """Score a bundle's model on new rows and report."""
-    evidence = recipe.family.judge_new(recipe, predictor, rows, content, config)
+    evidence = recipe.family.stages.judge_new(recipe, predictor, rows, content, config)
     report = evidence.report(
         subtitle=f"{Path(config.bundle)} on {config.data.test}",
         data_facts={**facts, **evidence.facts},

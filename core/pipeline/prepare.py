@@ -19,7 +19,7 @@ from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Meth
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
@@ -42,7 +42,7 @@ def typed(config: Any) -> TrainConfig:
     check_callbacks(made.trainer.callbacks)
     if isinstance(made.data, AugmentedDataConfig):
         check_named_parts("augmentation", made.data.augmentations, "data.augmentations")
-    return absolute_paths(made, family.options.paths)
+    return absolute_paths(made, family.paths)
 
 
 _PATHS: dict[str, tuple[str, ...]] = {f"data.{name}": () for name in ("train", "validation", "test", "cache_dir")}
@@ -180,9 +180,9 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     """
     recipe = make_recipe(config)
     check_offered(config)
-    source = recipe.family.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
+    source = recipe.family.stages.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
-    content = recipe.family.content(recipe, source, config)
+    content = recipe.family.stages.content(recipe, source, config)
     checked = load_and_validate(
         config.data,
         columns_of(recipe, config.data, content),
@@ -196,5 +196,5 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     if checked.labels is not None:
         recipe.check_labels(checked.labels, node_as(config.data, LabelledDataConfig))
     try_head(recipe, checked.labels.names if checked.labels else ())
-    encoded = recipe.family.encode(recipe, checked, source, config, log)
+    encoded = recipe.family.stages.encode(recipe, checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

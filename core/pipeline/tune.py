@@ -41,14 +41,14 @@ def tune(
         that the user had left open.
     """
     config, recipe = prepared.config, prepared.recipe
-    family = recipe.family
+    stages = recipe.family.stages
     seed_torch(seed_of(config.seed, 0))
-    model = family.build_model(recipe, prepared.source, prepared.labels, config, prepared.encoded)
+    model = stages.build_model(recipe, prepared.source, prepared.labels, config, prepared.encoded)
     if config.adapt.method is Method.none:
         record["trained_parameters"] = 0
         return model, None, config
-    adapted = family.adapt(model, config.adapt)
-    trained, data = family.training_data(adapted, prepared.encoded, prepared.source, config)
+    adapted = stages.adapt(model, config.adapt)
+    trained, data = stages.training_data(adapted, prepared.encoded, prepared.source, config)
     record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
     config = _resolved(prepared, model, data)
     if main:
@@ -58,7 +58,7 @@ def tune(
     fitted = _fit(prepared, config, trained, data, run, resumed)
     if not fitted.is_main:
         return adapted, fitted, config
-    return family.merge(adapted, prepared.source, config, run), fitted, config
+    return stages.merge(adapted, prepared.source, config, run), fitted, config
 
 
 def world_size(config: TrainConfig) -> int:
@@ -117,7 +117,7 @@ def _fit(
     seed_torch(seed_of(config.seed, 1))
     module = FineTuner(
         trained,
-        recipe.family.training_head(recipe, prepared.labels, prepared.encoded),
+        recipe.family.stages.training_head(recipe, prepared.labels, prepared.encoded),
         recipe.metrics(prepared.labels),
         config.optim,
         planned_steps(config, data, size),

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.families.family import Family
-from tunebook.families.options import FamilyOptions
 from tunebook.plugins.class_source import FAMILIES, FAMILY_ON_PAGE, base_names, parsed
 from tunebook.plugins.entries import distribution_name, distribution_of, entries
 from tunebook.plugins.find import Found, package_folders, top_package
@@ -26,7 +24,7 @@ def find_families() -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(offers.values()) for name, offers in found.items()}
 
 
-def load_family(name: str) -> Family[Any]:
+def load_family(name: str) -> Family:
     """Import a family.
 
     Raises:
@@ -59,9 +57,9 @@ def load_family(name: str) -> Family[Any]:
         raise UserError(
             f"The family '{name}' cannot be imported: {said}", code="family.broken", where=where, fix=fix
         ) from error
-    if not isinstance(family, Family) or family.name != name or not isinstance(family.options, FamilyOptions):
+    if not isinstance(family, Family) or family.name != name:
         raise UserError(
-            f"The entry point of the family '{name}' is no Family of that name with its options.",
+            f"The entry point of the family '{name}' is no Family of that name.",
             code="family.broken",
             where=where,
             fix=fix,
@@ -101,21 +99,21 @@ def families_with(key: str, evaluate: bool = False) -> Sequence[str]:
     """
     node, _, name = key.partition(".")
     attribute = f"new_{node}" if evaluate else node
-    if attribute not in FamilyOptions.__dataclass_fields__:  # a node that all families share: none need be imported
+    if attribute not in Family.__dataclass_fields__:  # a node that all families share: none need be imported
         return []
     return [
-        family
-        for family, options in all_options().items()
-        if name.partition(".")[0] in getattr(getattr(options, attribute, None), "__dataclass_fields__", ())
+        family.name
+        for family in all_families().values()
+        if name.partition(".")[0] in getattr(getattr(family, attribute), "__dataclass_fields__", ())
     ]
 
 
-def all_options() -> dict[str, FamilyOptions]:
-    """The options of every family that can be imported, by name; what is wrong with another is told when it is used."""
+def all_families() -> dict[str, Family]:
+    """Every family that can be imported, by name; what is wrong with another is told when it is used."""
     made = {}
     for name in find_families():
         try:
-            made[name] = load_family(name).options
+            made[name] = load_family(name)
         except UserError:
             continue
     return made

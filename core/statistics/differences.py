@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric, MetricCollection
 
 from tunebook.statistics.confusion import STATISTICS, Statistic
 from tunebook.statistics.intervals import ROW_RESAMPLES, UNDEFINED, bootstrap_rows, percentile
 from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.resampling import Units, units_of
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric, MetricCollection
 
 
 @dataclass(frozen=True)

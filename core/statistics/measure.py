@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy, MulticlassCohenKappa, MulticlassF1Score
 
 from tunebook.statistics import confusion as statistics
 from tunebook.statistics.confusion import Statistic
+from tunebook.statistics.metrics import Decided, LabelDistance, is_ranking, metric_input, undecided
 from tunebook.statistics.predictions import Predictions
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torchmetrics import Metric
 
 
 def measure(
@@ -28,10 +28,6 @@ def measure(
     Raises:
         TypeError: It makes anything but one number.
     """
-    import torch
-
-    from tunebook.statistics.metrics import is_ranking, metric_input, undecided
-
     rows = np.arange(len(predictions)) if rows is None else rows
     if not len(rows):
         return float("nan"), "there are no test rows"
@@ -61,8 +57,6 @@ def _unranked(predictions: Predictions, rows: NDArray[np.int64]) -> str | None:
 
 def _compute_alone(metric: Metric, given: Tensor, target: Tensor) -> float:
     """Run a fresh copy of the metric in this process only: the others may not be here to synchronise with."""
-    import torch
-
     fresh = metric.clone().cpu()
     fresh.distributed_available_fn = lambda: False
     fresh.reset()
@@ -78,8 +72,6 @@ def _compute_alone(metric: Metric, given: Tensor, target: Tensor) -> float:
 
 def looked_at(metric: Metric, predictions: Predictions) -> Predictions:
     """The predictions with the answers that a metric looks at: those decided on, or the likeliest labels."""
-    from tunebook.statistics.metrics import Decided
-
     if isinstance(metric, Decided) or predictions.multilabel or not len(predictions):
         return predictions
     return replace(predictions, predicted=predictions.probabilities.argmax(axis=1).astype(np.int64))
@@ -105,15 +97,6 @@ def confusion_statistic(metric: Metric, models: Sequence[Predictions]) -> Statis
 
 
 def _candidates(metric: Metric) -> Sequence[Statistic]:
-    from torchmetrics.classification import (
-        BinaryAccuracy,
-        MulticlassAccuracy,
-        MulticlassCohenKappa,
-        MulticlassF1Score,
-    )
-
-    from tunebook.statistics.metrics import LabelDistance, undecided
-
     inner = undecided(metric)
     if isinstance(inner, LabelDistance):
         return [statistics.mean_absolute_error]

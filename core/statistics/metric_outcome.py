@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric
 
 from tunebook.statistics.differences import exchanged
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.intervals import rows_of_groups
 from tunebook.statistics.measure import confusion_statistic, looked_at, measure
+from tunebook.statistics.metrics import undecided
 from tunebook.statistics.outcomes import ConfusionOutcome, Draws, Values, confusion_outcome, same_kind
 from tunebook.statistics.predictions import Predictions
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +35,6 @@ class MetricOutcome:
     @property
     def limits(self) -> tuple[float, float]:
         """As torchmetrics has them for its plots; infinite where it tells none."""
-        from tunebook.statistics.metrics import undecided
-
         inner = undecided(self.metric)
         least, most = inner.plot_lower_bound, inner.plot_upper_bound
         return float("-inf" if least is None else least), float("inf" if most is None else most)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torchmetrics import Metric
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score, SpearmanCorrCoef
 
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.intervals import rows_of_groups
 from tunebook.statistics.outcomes import Draws, Outcome, SumsOutcome, Values, same_kind
 from tunebook.statistics.spearman import SpearmanOutcome
 from tunebook.statistics.sums import of_units, ratio
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,6 @@ def measure_numbers(metric: Metric, target: Values, predicted: Values) -> float:
 
     The metric passed in is left as it is.
     """
-    import torch
-
     if not len(target):
         return float("nan")
     fresh = metric.clone().cpu().set_dtype(torch.float64)
@@ -96,8 +94,6 @@ def number_outcomes(metric: Metric, runs: Sequence[NumberPredictions]) -> list[O
 
 def _formula(metric: Metric) -> Callable[[NumberPredictions], Outcome] | None:
     """What makes the outcome of a known metric; None for any other, a class derived from a known one among them."""
-    from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score, SpearmanCorrCoef
-
     if type(metric) is MeanAbsoluteError:
         return lambda run: _sums(run, abs(run.predicted - run.target), ratio)
     if type(metric) is MeanSquaredError:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.statistics.draws import row_draws
+from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.resampling import CELLS_AT_ONCE
-
-if TYPE_CHECKING:
-    from tunebook.statistics.outcomes import Outcome
 
 Values = NDArray[np.float64]
 ROUNDING = 1e-9

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric, MetricCollection
 
 from tunebook.statistics import confusion as statistics
 from tunebook.statistics.confusion import Statistic
@@ -24,9 +25,6 @@ from tunebook.statistics.intervals import (
 from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.resampling import units_of
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric, MetricCollection
 
 
 @dataclass(frozen=True)

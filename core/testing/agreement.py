@@ -32,7 +32,7 @@ def metrics_agree(prepared: Prepared[Any], run: Path, predictor: Any) -> str:
     watch = prepared.recipe.watch
     if watch not in metrics:
         raise Failed(f"the recipe watches {watch}, and metrics.json has {', '.join(metrics)}")
-    again = prepared.recipe.family.scores_again(prepared, rows, predictor)
+    again = prepared.recipe.family.stages.scores_again(prepared, rows, predictor)
     if again is None and "answer" in rows[0]:
         again = _written_again(prepared, rows, predictor)
     elif again is None:

@@ -147,15 +147,15 @@ def _set_up(prepared: Prepared[Any]) -> Bench:
 
     recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
     seed_torch(seed_of(config.seed, 0))
-    model = recipe.family.build_model(recipe, prepared.source, prepared.labels, config, encoded)
-    trained, data = recipe.family.training_data(
-        recipe.family.adapt(model, config.adapt), encoded, prepared.source, config
+    model = recipe.family.stages.build_model(recipe, prepared.source, prepared.labels, config, encoded)
+    trained, data = recipe.family.stages.training_data(
+        recipe.family.stages.adapt(model, config.adapt), encoded, prepared.source, config
     )
     batches = data.loader("train", shuffle=True)
     batch = max(batches, key=lambda batch: len(batch["target"].unique(dim=0)))  # one label alone is no task
     batch = batch if data.finish is None else data.finish(batch, False)
     trained.eval()  # dropout would make every loss another one
-    return Bench(trained, recipe.family.training_head(recipe, prepared.labels, encoded), batch)
+    return Bench(trained, recipe.family.stages.training_head(recipe, prepared.labels, encoded), batch)
 
 
 def _loss(bench: Bench) -> str:

@@ -72,9 +72,9 @@ def _look_in(name: str, seen: Seen) -> None:
     from tunebook.plugins import load_recipe_class
 
     recipe_class = load_recipe_class(name)
-    family: Any = recipe_class.family
+    stages: Any = recipe_class.family.stages
     seen.use.watch(recipe_class)
-    write_bundle, judge = family.write_bundle, family.judge
+    write_bundle, judge = stages.write_bundle, stages.judge
 
     def watched(prepared: Prepared[Any], model: Any, *rest: Any) -> None:
         seen.prepared, seen.use.stage = prepared, BUNDLE
@@ -85,7 +85,7 @@ def _look_in(name: str, seen: Seen) -> None:
         seen.use.stage = TESTING
         return judge(*rest)
 
-    family.write_bundle, family.judge = watched, judged
+    stages.write_bundle, stages.judge = watched, judged
 
 
 def example_batch(prepared: Prepared[Any]) -> Batch:

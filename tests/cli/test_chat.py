@@ -32,7 +32,7 @@ from tunebook.families.text_generation.data.message import Message, UnusableConv
 from tunebook.families.text_generation.data.parse import parse
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
-from tunebook.families.text_generation.model.generate import Generation
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.terminal import drawn

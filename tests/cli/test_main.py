@@ -16,7 +16,7 @@ from tunebook import __version__
 from tunebook.cli.show import field_help, schema_options
 from tunebook.config.command import BASES, Command
 from tunebook.config.families import known_keys, nested, of_family
-from tunebook.plugins.families import all_options
+from tunebook.plugins.families import all_families
 
 VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
 FAST = [
@@ -74,7 +74,7 @@ def test_every_field_of_every_config_has_a_line_of_help():
 
     recipes = [load_recipe_class(name).Config for name in find_recipes()]
     bases = [base for verb, base in BASES.items() if verb != "rung"]
-    typed = [of_family(base, options) for base in bases for options in all_options().values()]
+    typed = [of_family(base, family) for base in bases for family in all_families().values()]
     for schema in [s for root in (*typed, *recipes) for s in all_schemas(root)]:
         helped = field_help(schema)
         for field in dataclasses.fields(schema):

@@ -25,7 +25,7 @@ USUAL = [
 
 def plan_for(folder: Path, rows: Path, *more: str) -> Plan:
     made, prepared = prepared_for(folder, *USUAL, f"data.train={rows}", *more)
-    steps, _ = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, _ = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     return make_plan(steps, prepared)
 
 

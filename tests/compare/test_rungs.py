@@ -23,7 +23,7 @@ def test_the_ladder_of_a_text_classifier_goes_from_the_cheapest_to_the_dearest(t
     given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "seed=5", "adapt.unfreeze_epochs=0"]
     given += ["compare.shots=[4,64]", "compare.curve=[]"]
     made, prepared = prepared_for(tmp_path, *given, "compare.seeds=2", "compare.draws=3")
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     names = ["majority", "classical", "zero_shot", "few_shot_4", "head", "lora", "full", "scratch"]
     assert [step.name for step in steps] == names
     assert [step.runs for step in steps] == [1, 1, 1, 3, 2, 2, 2, 2]
@@ -42,7 +42,7 @@ def test_all_rows_of_the_curve_are_the_rung_itself(tmp_path: Path) -> None:
     rows = write_reviews(tmp_path / "rows.csv", 80)
     given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "compare.rungs=[full]"]
     made, prepared = prepared_for(tmp_path, *given, "compare.curve=[0.01,0.5,1.0]", "compare.draws=2")
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     count = len(prepared.encoded.rows["train"])
     assert [(step.curve, step.config.data.max_rows) for step in steps] == [
         (None, None),
@@ -58,7 +58,7 @@ def test_models_that_write_have_no_head_and_count_shots_in_rows(tmp_path: Path) 
     rows = write_chats(tmp_path / "chats.jsonl", 24)
     given = ["recipe=customer_chat", f"data.train={rows}", "compare.shots=[4,500]"]
     made, prepared = prepared_for(tmp_path, *given, "compare.rungs=[majority,head,few_shot,lora]")
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     assert [step.name for step in steps] == ["majority", "few_shot_4", "lora"]
     assert steps[1].config.data.max_rows == 4 and not hasattr(steps[1].config.data, "shots")
     assert left_out["head"][1] == "A language model has no fresh head that could be trained alone"
@@ -71,7 +71,7 @@ def test_images_have_no_zero_shot_and_convolutions_no_adapters(tmp_path: Path) -
     given = [f"data.{split}={tmp_path / split}.csv" for split in ("train", "validation", "test")]
     usual = ["recipe=medical_diagnosis", "recipe.size=32", *given, "data.group=patient"]
     made, prepared = prepared_for(tmp_path, *usual, "compare.rungs=[zero_shot,few_shot,head,lora]", "compare.shots=[4]")
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     assert [step.name for step in steps] == ["few_shot_4", "head"]
     assert "no answer before training" in left_out["zero_shot"][1]
     assert "made of convolutions alone" in left_out["lora"][1]
@@ -83,7 +83,7 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
     given = [f"data.{split}={tmp_path / split}.csv" for split in ("train", "validation", "test")]
     usual = ["recipe=medical_diagnosis", "recipe.size=32", *given, "recipe.findings=[blob,bright]"]
     made, prepared = prepared_for(tmp_path, *usual, "compare.rungs=[few_shot]", "compare.shots=[4]")
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     assert not steps and "may have several findings" in left_out["few_shot_4"][1]
 
 
@@ -118,11 +118,11 @@ def test_a_curve_is_of_a_rung_that_is_run(tmp_path: Path) -> None:
     rows = write_reviews(tmp_path / "rows.csv", 80)
     given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "compare.rungs=[head]"]
     made, prepared = prepared_for(tmp_path, *given)
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     assert [step.name for step in steps] == ["head"]
     assert left_out["curve"][1] == "compare.curve_rung=full is not among the rungs"
     made = replace(made, compare=replace(made.compare, curve_rung=CurveRung.head))
-    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.comparison(prepared.recipe))
+    steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     count = len(prepared.encoded.rows["train"])
     assert [step.curve for step in steps] == [None, *(round(share * count) for share in (0.1, 0.25, 0.5, 1.0))]
     assert not left_out

@@ -19,7 +19,7 @@ from tunebook.config.schema import Leaks, TrainConfig
 from tunebook.errors import UserError
 from tunebook.pipeline.prepare import absolute_paths, prepare, typed
 from tunebook.plugins import register_search_path
-from tunebook.plugins.families import all_options
+from tunebook.plugins.families import all_families
 
 
 def composed(*overrides: str, verb: str = "train") -> Any:
@@ -281,5 +281,5 @@ def test_no_source_file_instantiates_by_name():
 
 
 def test_other_tools_names_lead_to_keys_that_exist():
-    every = of_all(TrainConfig, tuple(all_options().values()))
+    every = of_all(TrainConfig, tuple(all_families().values()))
     assert set(ELSEWHERE.values()) <= set(known_keys(every))

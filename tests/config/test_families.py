@@ -22,7 +22,7 @@ from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.pipeline.prepare import typed
 from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
-from tunebook.plugins.families import all_options, family_name
+from tunebook.plugins.families import all_families, family_name
 
 RECIPES = {
     "customer_chat": "text_generation",
@@ -105,7 +105,7 @@ def composed(command: Command) -> DictConfig:
 def test_each_recipe_is_of_the_family_that_its_page_takes_in():
     assert {name: family_name(found) for name, found in find_recipes().items()} == RECIPES
     assert {name: load_recipe_class(name).family.name for name in RECIPES} == RECIPES
-    assert set(OWN) == set(all_options())
+    assert set(OWN) == set(all_families())
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -114,7 +114,7 @@ def test_a_recipe_has_the_keys_of_its_family_and_of_no_other(recipe: str):
     shared = set(known_keys(TrainConfig)) - {"recipe"}
     has = set(known_keys(Command.of("train", chosen).schema)) - {"recipe"}
     assert has - shared == {key for key in OWN[RECIPES[recipe]] if not key.startswith("recipe.")} and shared < has
-    options = {f"recipe.{option.name}" for option in fields(all_options()[RECIPES[recipe]].recipe)}
+    options = {f"recipe.{option.name}" for option in fields(all_families()[RECIPES[recipe]].recipe)}
     assert options - {"recipe.name"} == {key for key in OWN[RECIPES[recipe]] if key.startswith("recipe.")}
     new = Command.of("evaluate", bundle_recipe=recipe)
     assert set(known_keys(new.schema)) - set(known_keys(BASES["evaluate"])) == NEW[RECIPES[recipe]]
@@ -213,8 +213,8 @@ def test_a_sweep_over_families_and_an_experiment_file(tunebook: Tunebook, tmp_pa
 def old_config(recipe: str) -> DictConfig:
     """The config of a run as it was written when every run had the keys of all families."""
     plain = OmegaConf.to_container(OmegaConf.structured(Command.of("train", [f"recipe={recipe}"]).schema))
-    for options in all_options().values():
-        for node, kind in own_nodes(TrainConfig, options).items():
+    for family in all_families().values():
+        for node, kind in own_nodes(TrainConfig, family).items():
             plain[node] = {**OmegaConf.to_container(OmegaConf.structured(kind), enum_to_str=True), **plain[node]}
     return OmegaConf.create({**plain, "recipe": {"name": recipe}, "run_dir": "here"})
 
@@ -223,7 +223,7 @@ def old_config(recipe: str) -> DictConfig:
 def test_a_run_of_an_earlier_version_leaves_out_what_nobody_set(recipe: str):
     old = old_config(recipe)
     assert "pack" in old.data and "image" in old.data and "quantize" in old.adapt
-    assert set(stored_config(old).data) == {f.name for f in fields(all_options()[RECIPES[recipe]].data)}
+    assert set(stored_config(old).data) == {f.name for f in fields(all_families()[RECIPES[recipe]].data)}
 
 
 def test_what_was_set_in_a_run_of_an_earlier_version_is_not_left_out():
@@ -236,14 +236,11 @@ def test_what_was_set_in_a_run_of_an_earlier_version_is_not_left_out():
 # A family from outside. -----------------------------------------------------------------------------------------------
 
 FAMILY = '''
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, FamilyConfig, LabelledDataConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import ScoreConfig
-from tunebook.families.options import FamilyOptions
-from tunebook.families.text_classification.family import TextClassificationFamily
-from tunebook.families.text_classification.options import OPTIONS, TextData
+from tunebook.config.schema import FamilyConfig
+from tunebook.families.text_classification.family import FAMILY as TEXTS
+from tunebook.families.text_classification.options import TextData
 from tunebook import TextClassification
 
 
@@ -263,17 +260,7 @@ class SpanData(TextData):
     """Column that holds the spans."""
 
 
-class SpanFamily(TextClassificationFamily):
-    """Spans."""
-
-    name = "spans"
-    options = FamilyOptions(
-        recipe=SpanConfig, data=SpanData, model=OPTIONS.model, adapt=OPTIONS.adapt, trainer=OPTIONS.trainer,
-        evaluation=OPTIONS.evaluation, new_data=OPTIONS.new_data, new_evaluation=OPTIONS.new_evaluation,
-    )
-
-
-FAMILY = SpanFamily()
+FAMILY = replace(TEXTS, name="spans", recipe=SpanConfig, data=SpanData)
 
 
 class FindSpans(TextClassification):
@@ -344,11 +331,11 @@ def test_a_family_that_nobody_offers_is_named(tunebook: Tunebook, tmp_path: Path
 def test_the_page_of_a_family_has_its_options_with_their_defaults():
     from tunebook.plugins.families import family_conf
 
-    for name, options in all_options().items():
+    for name, family in all_families().items():
         folder = family_conf(name)
         assert folder is not None
         page = OmegaConf.load(folder / "family" / f"{name}.yaml")
-        usual = OmegaConf.to_container(OmegaConf.structured(options.recipe), enum_to_str=True)
+        usual = OmegaConf.to_container(OmegaConf.structured(family.recipe), enum_to_str=True)
         assert page == {key: value for key, value in usual.items() if key != "name"}
 
 

@@ -18,7 +18,7 @@ from tunebook.errors import UserError
 from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.pipeline.prepare import typed
-from tunebook.plugins.families import all_options
+from tunebook.plugins.families import all_families
 
 OLD = ["data.too_long", "evaluation.answers", "recipe.copy", "recipe.points", "recipe.tokenize"]
 
@@ -37,9 +37,9 @@ def note(old: str) -> str:
 def test_each_new_name_is_a_key_and_no_old_one_is():
     keys = {
         f"{node}.{option}"
-        for options in all_options().values()
+        for family in all_families().values()
         for node in ("data", "evaluation", "recipe", "new_data", "new_evaluation")
-        for option in getattr(options, node).__dataclass_fields__
+        for option in getattr(family, node).__dataclass_fields__
     }
     assert list(RENAMED) == OLD and set(RENAMED.values()) <= keys and not set(OLD) & keys
 

@@ -102,7 +102,7 @@ def config(tmp_path, *overrides: str) -> TrainConfig:
 def test_texts_are_changed_in_training_alone(tmp_path):
     prepared = prepare(config(tmp_path, "data.augmentations=[{word_dropout:{share:0.5}}]"), tmp_path / "rejects.jsonl")
     assert prepared.encoded.facts["augmentations of its own"] == "word_dropout"
-    _, data = prepared.recipe.family.training_data(None, prepared.encoded, prepared.source, prepared.config)
+    _, data = prepared.recipe.family.stages.training_data(None, prepared.encoded, prepared.source, prepared.config)
     given = next(iter(data.loader("train", shuffle=True)))
     trained, validated = data.finish(given, True), data.finish(given, False)
     assert validated is given

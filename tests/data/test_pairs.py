@@ -7,9 +7,9 @@ import pytest
 
 from tests.user_error import user_error
 from tunebook.config.schema import Leaks
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, text_columns
 from tunebook.data.load_and_validate import ValidatedData, load_and_validate
-from tunebook.data.pairs import example_arguments, example_input, text_columns, whole_texts
+from tunebook.data.pairs import example_arguments, example_input, whole_texts
 from tunebook.data.rejects import RejectLog
 from tunebook.families.text_classification.options import TextData
 

@@ -28,13 +28,13 @@ def answered(rung: str, prepared: Prepared, folder: Path) -> tuple[RunFolder, di
     """The run folder of a baseline, and its test scores."""
     folder.mkdir()
     run = RunFolder(folder)
-    evidence, _ = prepared.recipe.family.comparison(prepared.recipe).answer(rung, prepared, run)
+    evidence, _ = prepared.recipe.family.stages.comparison(prepared.recipe).answer(rung, prepared, run)
     evidence.write(run, evidence.report(subtitle=rung, data_facts={}, config_facts={}, notes=()))
     return run, json.loads(run.metrics.read_text())["test"]
 
 
 def value_read_back(metric: str, run: RunFolder, prepared: Prepared) -> float:
-    (outcome,) = prepared.recipe.family.comparison(prepared.recipe).outcomes(metric, [run], prepared)
+    (outcome,) = prepared.recipe.family.stages.comparison(prepared.recipe).outcomes(metric, [run], prepared)
     assert outcome is not None
     return float(outcome.scores(np.ones((1, outcome.units), dtype=np.int64))[0])
 
@@ -66,7 +66,7 @@ def test_counted_words_and_characters_score_as_scikit_learn_has_them(reviews: Pr
     assert scores["macro_f1"]["value"] == pytest.approx(f1_score(truth["test"], predicted, average="macro"))
     assert scores["macro_f1"]["value"] > 0.6, "rows that tell nothing would make the comparison empty"
     assert value_read_back("macro_f1", run, reviews) == pytest.approx(scores["macro_f1"]["value"])
-    by_class = reviews.recipe.family.comparison(reviews.recipe).class_outcomes(run, reviews)
+    by_class = reviews.recipe.family.stages.comparison(reviews.recipe).class_outcomes(run, reviews)
     each = f1_score(truth["test"], predicted, average=None, labels=list(reviews.labels))
     ones = np.ones((1, len(predicted)), dtype=np.int64)
     assert [float(by_class[name].scores(ones)[0]) for name in reviews.labels] == pytest.approx(each.tolist())
@@ -160,10 +160,10 @@ def test_regression_on_pixels_ranks_as_scikit_learn_has_it(pictures: Path, tmp_p
 def test_each_of_several_findings_has_a_regression_of_its_own(pictures: Path, tmp_path: Path) -> None:
     prepared = prepared_pictures(pictures, "recipe.findings=[blob,corner]")
     run, scores = answered("classical", prepared, tmp_path / "run")
-    truth = {split: examples.items.targets for split, examples in prepared.encoded.splits.items()}  # type: ignore[attr-defined]
+    truth = {split: examples.targets for split, examples in prepared.encoded.splits.items()}
     expected = regression_auroc(pictures, prepared, truth)
     assert scores["auroc"]["value"] == pytest.approx(expected, abs=2e-3)
-    by_class = prepared.recipe.family.comparison(prepared.recipe).class_outcomes(run, prepared)
+    by_class = prepared.recipe.family.stages.comparison(prepared.recipe).class_outcomes(run, prepared)
     assert set(by_class) == {"blob", "corner"}
     _, alike = answered("majority", prepared, tmp_path / "alike")
     assert alike["auroc"]["value"] == pytest.approx(0.5)
@@ -184,4 +184,4 @@ def test_answers_without_a_model_are_the_commonest_and_the_nearest(tmp_path: Pat
     nearest, _ = answered("classical", prepared, tmp_path / "nearest")
     assert value_read_back("chrf", run, prepared) == pytest.approx(scores["chrf"]["value"])
     assert "perplexity" not in scores and not nearest.losses.exists()
-    assert prepared.recipe.family.comparison(prepared.recipe).outcomes("perplexity", [run], prepared) == [None]
+    assert prepared.recipe.family.stages.comparison(prepared.recipe).outcomes("perplexity", [run], prepared) == [None]

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tunebook.families.brief_to_text.checks import CopyChecker
+from tunebook.config.schema import DataConfig
+from tunebook.data.rows import Rows
+from tunebook.families.brief_to_text.checks import CopyChecker, candidate_columns
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints
 from tunebook.families.brief_to_text.data.template import PromptTemplate
+from tunebook.families.brief_to_text.evidence import copy_measures, plain_baselines
 from tunebook.families.brief_to_text.options import check_decoding
-from tunebook.families.brief_to_text.rows import form_of
-from tunebook.families.options import node_as
+from tunebook.families.brief_to_text.recipe import BriefToText
+from tunebook.families.brief_to_text.rows import briefs_of, form_of, merged_prompts, prompt_of
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.batches_seq2seq import check_whole
 from tunebook.families.text_generation.columns import training_files
+from tunebook.families.text_generation.completion import Completion
+from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.options import GenerationData
-
-if TYPE_CHECKING:
-    from tunebook.config.schema import DataConfig
-    from tunebook.data.rows import Rows
-    from tunebook.families.brief_to_text.recipe import BriefToText
+from tunebook.families.text_generation.prompts import Prompts
+from tunebook.statistics.sums import RowSums
 
 
 class Briefs:
@@ -60,6 +63,47 @@ class Briefs:
         _ = self.checker, self.template
         samples = data.train is None and not self.options.brief
         return form_of(self.options, self.sample_fields if samples else None, training_files(data, self.recipe))
+
+    def prompts(self, rows: Rows) -> Iterator[str]:
+        """The prompt of each brief.
+
+        Raises:
+            UserError: The template fails on one; the row is named.
+        """
+        return (prompt_of(self.template, brief, rows, number) for number, brief in enumerate(briefs_of(rows)))
+
+    def ranked(
+        self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]]
+    ) -> list[list[Completion]]:
+        """The completions for the rows that ``which`` numbers, the best first."""
+        briefs = briefs_of(rows)
+        return [self.checker.ranked(briefs[row], each) for row, each in zip(which, completions, strict=True)]
+
+    def merged(self, rows: Rows, asked: Sequence[list[Message]], wanted: int | None) -> Prompts:
+        """Each different brief once: its prompt, and every copy that people wrote from it."""
+        return merged_prompts(rows, asked, wanted)
+
+    @property
+    def answer_columns(self) -> list[str]:
+        """The brief, and each candidate with what was found in it."""
+        return ["brief", *candidate_columns(self.options.candidates)]
+
+    def answers(self, rows: Rows, completions: Sequence[Sequence[Completion]]) -> Iterator[list[str | float]]:
+        """The values of `answer_columns` of each row."""
+        for brief, several in zip(briefs_of(rows), completions, strict=True):
+            yield self.checker.told(brief, several, self.options.candidates)
+
+    def measures(
+        self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
+    ) -> dict[str, RowSums]:
+        """What is measured of the completions for the rows that ``which`` numbers."""
+        briefs = briefs_of(rows)
+        return copy_measures(self.checker, [briefs[row] for row in which], completions, train, self.options)
+
+    def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
+        """Copy without a model for the rows that ``which`` numbers."""
+        briefs = briefs_of(rows)
+        return plain_baselines([briefs[row] for row in which], train)
 
     @property
     def bundle_form(self) -> BriefForm:

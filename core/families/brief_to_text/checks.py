@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import Brief, flat_text, to_plain
 from tunebook.families.brief_to_text.metrics.candidates import rank
 from tunebook.families.brief_to_text.metrics.check import CopyCheck, check
 from tunebook.families.brief_to_text.metrics.constraints import Constraints, channel_name, impossible, limits_of
 from tunebook.families.brief_to_text.metrics.names import ordinary_words
-
-if TYPE_CHECKING:
-    from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.predictor import Completion
+from tunebook.families.text_generation.completion import Completion
 
 _NUMBERS = ("max_characters", "max_words")
 

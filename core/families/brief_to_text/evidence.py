@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from tunebook.data.rows import Rows
+from tunebook.families.brief_to_text.checks import CopyChecker
 from tunebook.families.brief_to_text.data.brief import Brief, flat_text
 from tunebook.families.brief_to_text.metrics.baseline import fill_template
 from tunebook.families.brief_to_text.metrics.measures import brief_measures, field_coverage
 from tunebook.families.brief_to_text.metrics.variety import candidate_distinct, self_bleu
 from tunebook.families.brief_to_text.metrics.verbatim import TrainingCopies
+from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.brief_to_text.rows import briefs_of
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.metrics.nearest import NearestCopy
 from tunebook.statistics.sums import RowSums
-
-if TYPE_CHECKING:
-    from tunebook.data.rows import Rows
-    from tunebook.families.brief_to_text.checks import CopyChecker
-    from tunebook.families.brief_to_text.options import BriefOptions
-    from tunebook.families.text_generation.predictor import Completion
 
 
 def copy_measures(

@@ -6,17 +6,9 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.errors import UserError
-from tunebook.families.options import FamilyOptions
 from tunebook.families.text_generation.options import (
-    PLAIN,
-    GenerationAdapt,
     GenerationData,
-    GenerationEvaluation,
-    GenerationModel,
-    GenerationScore,
-    GenerationTrainer,
     Overlength,
     TextGenerationConfig,
 )
@@ -96,16 +88,3 @@ class BriefData(GenerationData):
 
     overlength: Overlength = Overlength.reject
     """Briefs whose prompt and copy are over max_length: reject or error; neither is ever cut."""
-
-
-OPTIONS = FamilyOptions(
-    recipe=BriefOptions,
-    data=BriefData,
-    model=GenerationModel,
-    adapt=GenerationAdapt,
-    trainer=GenerationTrainer,
-    evaluation=GenerationEvaluation,
-    new_data=EvaluateDataConfig,
-    new_evaluation=GenerationScore,
-    paths={"model.chat_template": (PLAIN,), "recipe.template": ()},
-)

@@ -8,18 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.families.brief_to_text.data.forms import brief_columns
 from tunebook.families.brief_to_text.family import FAMILY
 from tunebook.families.brief_to_text.options import BriefOptions, Decoding
 from tunebook.families.family import Family
+from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.recipe import TextGeneration
 
 if TYPE_CHECKING:
-    from tunebook.data.columns import Column
     from tunebook.data.rows import Rows
     from tunebook.families.brief_to_text.briefs import Briefs
-    from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Completion
+    from tunebook.families.text_generation.completion import Completion
     from tunebook.families.text_generation.prompts import Prompts
     from tunebook.statistics.sums import RowSums
 
@@ -33,7 +34,7 @@ class BriefToText(TextGeneration[BriefConfigT]):
         sample_fields: The columns that make up a brief in the recipe's own sample rows.
     """
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = BriefOptions
     architectures: ClassVar[Sequence[str]] = ("causal", "seq2seq")
     talks: ClassVar[bool] = False
@@ -48,16 +49,12 @@ class BriefToText(TextGeneration[BriefConfigT]):
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """Those of the brief, of its constraints and of the copy, and the group."""
-        from tunebook.families.brief_to_text.data.forms import brief_columns
-
         return brief_columns(self.briefs.form(data), data.group, True)
 
     # Rows: a brief and its copies, which become a prompt and the answers to it.
 
     def training_conversations(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The prompt of each brief with each of its copies as the answer."""
-        from tunebook.families.text_generation.data.message import Message
-
         for asked, copies in zip(self.prompts(rows), rows.texts("copy"), strict=True):
             yield [[*asked, Message("assistant", copy)] for copy in json.loads(copies)]
 
@@ -68,24 +65,16 @@ class BriefToText(TextGeneration[BriefConfigT]):
 
     def prompts(self, rows: Rows) -> Iterator[list[Message]]:
         """The prompt of each brief."""
-        from tunebook.families.brief_to_text.rows import briefs_of, prompt_of
-        from tunebook.families.text_generation.data.message import Message
-
-        for number, brief in enumerate(briefs_of(rows)):
-            yield [Message("user", prompt_of(self.briefs.template, brief, rows, number))]
+        return ([Message("user", prompt)] for prompt in self.briefs.prompts(rows))
 
     def evaluation_prompts(self, rows: Rows, wanted: int | None) -> Prompts:
         """Every brief once, with all the copies that people wrote from it."""
-        from tunebook.families.brief_to_text.rows import merged_prompts
-
-        return merged_prompts(rows, list(self.prompts(rows)), wanted)
+        return self.briefs.merged(rows, list(self.prompts(rows)), wanted)
 
     # Writing: some candidates for each brief, the best by its constraints first.
 
     def generation(self) -> Generation:
         """Greedy, by beams or drawn."""
-        from tunebook.families.text_generation.model.generate import Generation
-
         options = self.options
         beam, sample = options.decoding is Decoding.beam, options.decoding is Decoding.sample
         return Generation(
@@ -106,26 +95,18 @@ class BriefToText(TextGeneration[BriefConfigT]):
         self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]]
     ) -> list[list[Completion]]:
         """Constraints first, the model's own score second."""
-        from tunebook.families.brief_to_text.rows import briefs_of
-
-        briefs = briefs_of(rows)
-        return [self.briefs.checker.ranked(briefs[row], each) for row, each in zip(which, completions, strict=True)]
+        return self.briefs.ranked(rows, which, completions)
 
     @property
     def answer_columns(self) -> list[str]:
         """The brief, and each candidate with what was found in it."""
-        from tunebook.families.brief_to_text.checks import candidate_columns
-
-        return ["brief", *candidate_columns(self.options.candidates)]
+        return self.briefs.answer_columns
 
     def answers(
         self, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """Each brief's candidates with their checks."""
-        from tunebook.families.brief_to_text.rows import briefs_of
-
-        for brief, several in zip(briefs_of(rows), completions, strict=True):
-            yield self.briefs.checker.told(brief, several, self.options.candidates)
+        return self.briefs.answers(rows, completions)
 
     # Evidence: what the brief makes checkable, and what needs no model.
 
@@ -133,19 +114,11 @@ class BriefToText(TextGeneration[BriefConfigT]):
         self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
         """What is said, left out, invented, forbidden, too long, copied."""
-        from tunebook.families.brief_to_text.evidence import copy_measures
-        from tunebook.families.brief_to_text.rows import briefs_of
-
-        briefs = briefs_of(rows)
-        return copy_measures(self.briefs.checker, [briefs[row] for row in which], completions, train, self.options)
+        return self.briefs.measures(rows, which, completions, train)
 
     def baselines(self, rows: Rows, which: Sequence[int], train: Rows) -> dict[str, list[str]]:
         """The brief read out, and the copy of the most similar training brief."""
-        from tunebook.families.brief_to_text.evidence import plain_baselines
-        from tunebook.families.brief_to_text.rows import briefs_of
-
-        briefs = briefs_of(rows)
-        return plain_baselines([briefs[row] for row in which], train)
+        return self.briefs.baselines(rows, which, train)
 
     # The bundle: rows to be answered have the form of the training rows.
 

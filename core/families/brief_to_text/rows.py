@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +14,10 @@ from tunebook.families.brief_to_text.data.brief import Brief, from_text
 from tunebook.families.brief_to_text.data.content import BRIEF
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints, brief_form
 from tunebook.families.brief_to_text.data.merge import merge_references
+from tunebook.families.brief_to_text.data.template import PromptTemplate
+from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.prompts import Prompts, drawn
-
-if TYPE_CHECKING:
-    from tunebook.families.brief_to_text.data.template import PromptTemplate
-    from tunebook.families.brief_to_text.options import BriefOptions
 
 
 def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:

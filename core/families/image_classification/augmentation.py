@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
 from tunebook.data.augmentations import Augmentations, make_augmentations
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.data.augment import Augmentation
-from tunebook.families.options import node_as
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.options import ImageClassificationConfig
-    from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.image_classification.options import ImageClassificationConfig
+from tunebook.families.image_classification.recipe import ImageClassification
 
 
 def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
@@ -33,8 +31,6 @@ def augmentation_of(options: ImageClassificationConfig) -> Augmentation | None:
 
 def own_augmentations(recipe: ImageClassification[Any], config: TrainConfig) -> Augmentations | None:
     """What the recipe itself and the packages that the config names change; None where nothing does."""
-    from tunebook.families.image_classification.recipe import ImageClassification
-
     if config.adapt.method is Method.head:
         return None
     says = recipe.options.augment and type(recipe).augment is not ImageClassification.augment

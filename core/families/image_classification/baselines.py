@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
 from tunebook.config.schema import Method, TrainConfig
+from tunebook.families.image_classification.batches import check_trains
+from tunebook.families.image_classification.evidence import ImageEvidence
 from tunebook.families.image_classification.findings import Findings, findings_of
+from tunebook.families.image_classification.model.image_build import build
+from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions
+from tunebook.families.image_classification.preprocessing import stack_images
+from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.image_classification.scores import is_mean_ranking, score_findings
+from tunebook.families.prepared import Prepared
+from tunebook.models.adapt import backbone_linears, check_linears
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_outcome import ranking_outcome
 from tunebook.statistics.ranking_scores import mean_ranking_scores
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.evidence import ImageEvidence
-    from tunebook.families.image_classification.predictor import ImageClassifier
-    from tunebook.families.image_classification.recipe import ImageClassification
-    from tunebook.families.prepared import Prepared
-    from tunebook.statistics.findings import FindingPredictions
 
 SIDE = 32
 """Height and width to which pictures are shrunk, in grey, for logistic regression."""
@@ -54,10 +59,6 @@ class ImageComparison:
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """No answer before training; no adapters in convolutions."""
-        from tunebook.families.image_classification.batches import check_trains
-        from tunebook.families.image_classification.model.image_build import build
-        from tunebook.models.adapt import backbone_linears, check_linears
-
         check_trains(config)
         if config.adapt.method is Method.lora:
             pre = prepared.encoded.tokenizer.preprocessing
@@ -73,10 +74,6 @@ class ImageComparison:
 
     def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[ImageEvidence, dict[str, Any]]:
         """Answer the test rows without a network."""
-        from tunebook.families.image_classification.evidence import ImageEvidence
-        from tunebook.families.image_classification.predictor import finding_predictions
-        from tunebook.families.image_classification.scores import score_findings
-
         config, items = prepared.config, _items(prepared, "test")
         trained = 0
         if rung == "majority":
@@ -91,8 +88,6 @@ class ImageComparison:
 
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' rankings of findings, or their answers by any metric of the recipe."""
-        from tunebook.families.image_classification.scores import is_mean_ranking
-
         found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
         if is_mean_ranking(metric, found, _findings(self.recipe, prepared)):
             return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
@@ -110,16 +105,12 @@ class ImageComparison:
         return read_predictions(run.predictions, _unanswered(prepared), _without_network(self.recipe, prepared).decide)
 
     def _believed(self, run: RunFolder, prepared: Prepared[Any]) -> FindingPredictions:
-        from tunebook.families.image_classification.predictor import finding_predictions
-
         classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
         probabilities = self._read(run, prepared).probabilities
         return finding_predictions(classifier, rows, _items(prepared, "test"), probabilities, ())
 
 
 def _only(seen: FindingPredictions, column: int) -> FindingPredictions:
-    from dataclasses import replace
-
     one = slice(column, column + 1)
     return replace(
         seen,
@@ -148,10 +139,6 @@ def _shares(prepared: Prepared[Any]) -> Floats:
 
 def _without_network(recipe: ImageClassification[Any], prepared: Prepared[Any]) -> ImageClassifier:
     """What decides by probabilities, whoever gives them."""
-    from torch import nn
-
-    from tunebook.families.image_classification.predictor import ImageClassifier
-
     findings = _findings(recipe, prepared)
     head, labels = recipe.head(prepared.labels), tuple(prepared.labels)
     return ImageClassifier(nn.Identity(), head, labels, findings, prepared.encoded.tokenizer)
@@ -174,10 +161,6 @@ def _unanswered(prepared: Prepared[Any]) -> Predictions:
 
 def pixels(prepared: Prepared[Any], split: str) -> Floats:
     """The pictures in grey, 0 to 1, shrunk by averaging, `[rows, 1024]`."""
-    from torch.nn import functional
-
-    from tunebook.families.image_classification.preprocessing import stack_images
-
     items, parts = _items(prepared, split), [np.zeros((0, SIDE * SIDE))]
     for start in range(0, len(items), _CHUNK):
         batch = stack_images([items[i] for i in range(start, min(start + _CHUNK, len(items)))])
@@ -192,8 +175,6 @@ def _classical(recipe: ImageClassification[Any], prepared: Prepared[Any], run: R
     Returns:
         Probabilities `[rows, labels]`, and how many numbers were learned.
     """
-    from tunebook.families.image_classification.predictor import finding_predictions
-
     findings, labels = _findings(recipe, prepared), len(prepared.labels)
     seen = {split: pixels(prepared, split) for split in ("train", "validation", "test")}
     middle = seen["train"].mean(axis=0)

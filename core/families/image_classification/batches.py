@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +20,22 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.augmentation import augmentation_of, in_words, own_augmentations
 from tunebook.families.image_classification.columns import LABEL, finding_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
-from tunebook.families.image_classification.model.image import Preprocessing, check_memory, own_preprocessing
-from tunebook.families.image_classification.options import ImageData
+from tunebook.families.image_classification.model.image import (
+    Preprocessing,
+    check_memory,
+    clips_outputs,
+    load_image_model,
+    own_preprocessing,
+    start_image_at,
+)
+from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
+from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
     ImagePreparation,
@@ -34,14 +43,13 @@ from tunebook.families.image_classification.preprocessing import (
     square_of,
     stack_images,
 )
-from tunebook.families.options import node_as
+from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.models.features import cached_features
 from tunebook.models.source import ModelSource
+from tunebook.progress import counting
 from tunebook.recipe import Head
+from tunebook.training.devices import choose_accelerator
 from tunebook.training.softmax_head import start_logits
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.options import ImageClassificationConfig
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels
@@ -194,8 +202,6 @@ def fresh_model(
     head: Head, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
 ) -> nn.Module:
     """The backbone with one output a label, which begins with the labels' shares of the training rows."""
-    from tunebook.families.image_classification.model.image import clips_outputs, load_image_model, start_image_at
-
     preparation = encoded.tokenizer
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
     if head.multilabel and clips_outputs(model):
@@ -206,7 +212,7 @@ def fresh_model(
             fix="choose another architecture for recipe.findings",
         )
     _check_batches(model, config)
-    targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    targets = encoded.splits["train"].targets
     start_image_at(model, start_logits(head, targets, len(labels)))
     return model
 
@@ -271,15 +277,6 @@ def feature_data(
     model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
 ) -> tuple[nn.Module, FineTuneData]:
     """The model's final layer alone, and batches of stored features: the backbone runs once, or not at all."""
-    from tunebook.families.image_classification.model.image_features import (
-        HeadOnFeatures,
-        features_of,
-        image_features_key,
-    )
-    from tunebook.models.features import cached_features
-    from tunebook.progress import counting
-    from tunebook.training.devices import choose_accelerator
-
     device = torch.device(choose_accelerator(config.trainer))
     splits = {}
     for name in ("train", "validation"):
@@ -293,7 +290,7 @@ def feature_data(
 
         key = image_features_key(source, encoded.identity[name])
         features = cached_features(Path(config.data.cache_dir), key, compute)
-        targets = examples.items.targets  # type: ignore[attr-defined]
+        targets = examples.targets
         splits[name] = Examples(FeatureItems(features, targets), np.ones(len(examples), dtype=np.int64))
     model.cpu()
     return HeadOnFeatures(model), _module(splits, stack_features, config)

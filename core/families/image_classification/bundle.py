@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
@@ -17,6 +18,7 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.card import image_card, timm_opening, torchvision_opening
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
@@ -27,14 +29,11 @@ from tunebook.families.image_classification.model.image_files import load_saved_
 from tunebook.families.image_classification.options import ImageData
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImagePreparation, square_of
-from tunebook.families.options import node_as
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
 from tunebook.plugins import find_recipes
 from tunebook.training.softmax_head import activation_of, answers_plainly, output_names
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 _PATTERNS = ("stripes", "disc", "slope")
 """Test pictures that any image model can be asked, far from the training images and drawn by formula."""
@@ -138,8 +137,6 @@ def _manifest(
 
 def ask_patterns(classifier: ImageClassifier) -> NDArray[np.float64]:
     """What the model says of the test pictures, ``[patterns, labels]``."""
-    import torch
-
     size = classifier.preparation.preprocessing.size
     stacked = torch.from_numpy(np.stack([pattern(name, size) for name in _PATTERNS]))[..., None]
     batch = {"pixels": stacked, "peak": torch.full((len(_PATTERNS),), 255.0)}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.bundle.card import render_card
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.model.image import Preprocessing
+from tunebook.families.image_classification.model.image import Preprocessing
 
 _TIMM = """\
 import numpy as np

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateDataConfig
+from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
 from tunebook.data.labels import Labels
 from tunebook.data.rows import IMAGE
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.data.sources import IMAGE_FILES
-from tunebook.families.image_classification.options import ImageData, NewImageData
-from tunebook.families.options import node_as
-
-if TYPE_CHECKING:
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.config.evaluate import EvaluateDataConfig
-    from tunebook.config.schema import DataConfig
-    from tunebook.families.image_classification.options import ImageClassificationConfig
+from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData, NewImageData
 
 LABEL, GROUP = "label", "group"
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
+from tunebook.data.content import Content
 from tunebook.data.rows import Rows
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.batches import targets_of
 from tunebook.families.image_classification.columns import GROUP
 from tunebook.families.image_classification.data.content import ImageContent
@@ -27,8 +30,8 @@ from tunebook.families.image_classification.points import notes_on
 from tunebook.families.image_classification.predictions_csv import write_image_predictions
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.image_classification.preprocessing import ImageItems
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.image_classification.scores import score_findings
-from tunebook.families.options import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.files import write_text
 from tunebook.report.files import by_name, write_metrics
@@ -36,12 +39,6 @@ from tunebook.report.report import Report, render
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.intervals import Score
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from tunebook.data.content import Content
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def judge(prepared: Prepared[ImageClassification[Any]], classifier: ImageClassif
         config.seed,
         choose_accelerator(config.trainer),
         subgroups=prepared.recipe.options.subgroups,
-        train_targets=encoded.splits["train"].items.targets,  # type: ignore[attr-defined]
+        train_targets=encoded.splits["train"].targets,
         progress=config.trainer.progress,
         name=called(config),
         notes=notes_on(classifier),

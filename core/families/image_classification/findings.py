@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunebook.data.labels import Labels
 from tunebook.errors import UserError
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.image_classification.columns import check_choice
+from tunebook.families.image_classification.recipe import ImageClassification
 
 # What data sets call an image without a finding.
 _NEGATIVE = ("normal", "no_finding", "healthy", "benign", "negative", "none", "control", "0", "0.0")
@@ -98,3 +98,28 @@ def findings_of(recipe: ImageClassification[Any], labels: Sequence[str]) -> Find
     """Which labels of a recipe's model are findings."""
     options = recipe.options
     return find_findings(labels, several=options.findings is not None, negative=options.negative)
+
+
+def check_point(point: str | None, findings: Findings) -> None:
+    """Refuse an operating point that is to give the answer where it decides about one of several findings.
+
+    Raises:
+        UserError: As it says.
+    """
+    if point is not None and not findings.several and len(findings.names) != 1:
+        raise UserError(
+            f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
+            code="config.conflict",
+            where="recipe.point",
+            fix="leave it out; `predict` reports each finding at every point anyway",
+        )
+
+
+def check_labels(recipe: ImageClassification[Any], labels: Labels) -> None:
+    """Options that name labels must name some of these; and validation rows must be able to choose.
+
+    Raises:
+        UserError: It is not so.
+    """
+    check_point(recipe.options.point, findings_of(recipe, labels.names))
+    check_choice(labels, recipe.options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunebook.errors import UserError
+from tunebook.families.image_classification.options import ImageClassificationConfig
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.plugins.contract import broken
 from tunebook.training.head import Head
 from tunebook.training.softmax_head import FindingsHead, SoftmaxHead
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.options import ImageClassificationConfig
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 _TRIED = 64
 """Rows that show whether a loss looks at weights."""

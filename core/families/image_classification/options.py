@@ -7,9 +7,7 @@ from enum import Enum
 from typing import Any
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, FamilyConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import ScoreConfig
-from tunebook.families.options import FamilyOptions
+from tunebook.config.schema import AugmentedDataConfig, FamilyConfig, ModelConfig
 
 
 class Fit(Enum):
@@ -120,16 +118,3 @@ class NewImageData(EvaluateDataConfig):
     """Column that holds the label (default: as in training)."""
     subgroups: list[str] | None = None
     """Columns whose values are scored apart (default: those of the training that there are)."""
-
-
-OPTIONS = FamilyOptions(
-    recipe=ImageClassificationConfig,
-    data=ImageData,
-    model=ImageModel,
-    adapt=AdaptConfig,
-    trainer=TrainerConfig,
-    evaluation=ScoreConfig,
-    new_data=NewImageData,
-    new_evaluation=ScoreConfig,
-    paths={"data.image_root": (), "model.weights": ()},
-)

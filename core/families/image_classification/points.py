@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.batches import decoding_of
@@ -12,12 +12,10 @@ from tunebook.families.image_classification.metrics.operating import OperatingPo
 from tunebook.families.image_classification.metrics.report import FEW, point_in_words
 from tunebook.families.image_classification.metrics.temperature import fit_head_temperature
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.prepared import Prepared
 from tunebook.plugins.answers import are_texts, given
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 
 def points_of(recipe: ImageClassification[Any]) -> Mapping[str, str]:
@@ -97,4 +95,4 @@ def notes_on(classifier: ImageClassifier) -> list[str]:
 def seen(prepared: Prepared[ImageClassification[Any]]) -> list[str]:
     """Digests of the images that the model was trained or chosen on."""
     family, rows = prepared.recipe.family, prepared.encoded.rows
-    return [digest for split in ("train", "validation") for digest in family.keys(prepared.recipe, rows[split])]
+    return [digest for split in ("train", "validation") for digest in family.stages.keys(prepared.recipe, rows[split])]

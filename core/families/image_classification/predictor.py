@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.data.rows import IMAGE, Rows
-from tunebook.errors import UserError
 from tunebook.families.image_classification.columns import GROUP, subgroup_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
@@ -155,21 +154,6 @@ class ImageClassifier:
         """What an operating point says of each row, in words."""
         column = self.labels.index(point.finding)
         return [_SAID[int(side)] for side in answers(point, probabilities[:, column])]
-
-
-def check_point(point: str | None, findings: Findings) -> None:
-    """Refuse an operating point that is to give the answer where it decides about one of several findings.
-
-    Raises:
-        UserError: As it says.
-    """
-    if point is not None and not findings.several and len(findings.names) != 1:
-        raise UserError(
-            f"an operating point decides about one finding; here {len(findings.names)} exclude each other",
-            code="config.conflict",
-            where="recipe.point",
-            fix="leave it out; `predict` reports each finding at every point anyway",
-        )
 
 
 def finding_predictions(

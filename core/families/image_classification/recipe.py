@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from tunebook.config.schema import DataConfig
 from tunebook.families.family import Family
@@ -26,7 +26,7 @@ ImageConfigT = TypeVar("ImageConfigT", bound=ImageClassificationConfig)
 class ImageClassification(Recipe[ImageConfigT]):
     """An image in, one label or several findings out; any timm or torchvision backbone."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = ImageClassificationConfig
     watch: ClassVar[str] = "auroc"
 
@@ -48,12 +48,9 @@ class ImageClassification(Recipe[ImageConfigT]):
 
     def check_labels(self, labels: Labels, data: DataConfig) -> None:
         """Options that name labels must name some of these; and validation rows must be able to choose."""
-        from tunebook.families.image_classification.columns import check_choice
-        from tunebook.families.image_classification.findings import findings_of
-        from tunebook.families.image_classification.predictor import check_point
+        from tunebook.families.image_classification.findings import check_labels
 
-        check_point(self.options.point, findings_of(self, labels.names))
-        check_choice(labels, self.options)
+        check_labels(self, labels)
 
     def augment(self, images: Tensor, draws: Draws) -> Tensor:
         """Training images changed, after the family's own augmentation and before they are normalised.
@@ -76,19 +73,6 @@ class ImageClassification(Recipe[ImageConfigT]):
 
     def metrics(self, labels: Sequence[str]) -> MetricCollection:
         """AUROC and average precision, averaged over the findings; balanced accuracy of single labels."""
-        from torchmetrics import MetricCollection
-        from torchmetrics.classification import MulticlassAccuracy
+        from tunebook.families.image_classification.scores import make_metrics
 
-        from tunebook.families.image_classification.findings import findings_of
-        from tunebook.statistics.finding_metrics import FindingAUROC, FindingAveragePrecision
-        from tunebook.statistics.metrics import Decided
-
-        columns = findings_of(self, labels).columns
-        metrics: dict[str, Any] = {
-            "auroc": FindingAUROC(columns=columns),
-            "average_precision": FindingAveragePrecision(columns=columns),
-        }
-        if self.options.findings is None:
-            metrics["balanced_accuracy"] = Decided(MulticlassAccuracy(len(labels), average="macro"))
-            metrics["accuracy"] = Decided(MulticlassAccuracy(len(labels), average="micro"))
-        return MetricCollection(metrics)
+        return make_metrics(self, labels)

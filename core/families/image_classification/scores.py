@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
 
 from tunebook.config.score import ScoreConfig
-from tunebook.families.image_classification.findings import Findings
+from tunebook.families.image_classification.findings import Findings, findings_of
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
 from tunebook.families.image_classification.metrics.ranking_compare import paired_ranking_difference
 from tunebook.families.image_classification.metrics.reliability import finding_brier_score, finding_calibration_score
@@ -18,20 +20,17 @@ from tunebook.families.image_classification.metrics.report import FindingEvidenc
 from tunebook.families.image_classification.metrics.subgroups import subgroup_table
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImageItems
+from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.report.report import Picture
 from tunebook.statistics.calibration import calibration_score
 from tunebook.statistics.differences import Difference, differences
 from tunebook.statistics.finding_metrics import FindingAUROC, FindingAveragePrecision
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.metrics import Decided
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_scores import mean_ranking_scores, ranking_scores
 from tunebook.statistics.scores import majority, score_predictions
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric, MetricCollection
-
-    from tunebook.families.image_classification.recipe import ImageClassification
 
 _RESAMPLES_OF_CALIBRATION = 1000
 
@@ -71,7 +70,9 @@ def score_findings(
         common = _commonest(train_targets, answers)
         baselines["shares"] = _overall(metrics, alike, common, settings)
         compared["shares"] = {"auroc": paired_ranking_difference(predictions, alike, **settings)}
-        compared["shares"] |= differences(_collection(metrics), answers, common, **settings) if metrics else {}
+        compared["shares"] |= (
+            differences(MetricCollection(dict(metrics)), answers, common, **settings) if metrics else {}
+        )
     rules = list(dict.fromkeys(point.name for point in classifier.points))
     chosen = classifier.point or (rules[0] if rules else None)
     return FindingEvidence(
@@ -98,12 +99,6 @@ def is_mean_ranking(name: str, metric: Metric, findings: Findings) -> bool:
     if type(metric) is not kind or not isinstance(metric, FindingAUROC):
         return False
     return metric.columns in (None, findings.columns) if findings.several else metric.columns == findings.columns
-
-
-def _collection(metrics: Mapping[str, Metric]) -> MetricCollection:
-    from torchmetrics import MetricCollection
-
-    return MetricCollection(dict(metrics))
 
 
 def _answers(
@@ -135,7 +130,7 @@ def _overall(
 ) -> list[Score]:
     scores = [score for score in mean_ranking_scores(predictions, **settings) if score.name not in metrics]
     if metrics:
-        scores += score_predictions(_collection(metrics), answers, **settings)
+        scores += score_predictions(MetricCollection(dict(metrics)), answers, **settings)
     if not answers.multilabel and len(answers) and "calibration_error" not in metrics:
         fewer = {**settings, "resamples": min(settings["resamples"], _RESAMPLES_OF_CALIBRATION)}
         scores.append(calibration_score(answers, **fewer))
@@ -152,3 +147,16 @@ def _by_finding(predictions: FindingPredictions, settings: dict[str, Any]) -> di
         ]
         for finding, scores in ranking_scores(predictions, **settings).items()
     }
+
+
+def make_metrics(recipe: ImageClassification[Any], labels: Sequence[str]) -> MetricCollection:
+    """AUROC and average precision, averaged over the findings; accuracy of single labels."""
+    columns = findings_of(recipe, labels).columns
+    metrics: dict[str, Any] = {
+        "auroc": FindingAUROC(columns=columns),
+        "average_precision": FindingAveragePrecision(columns=columns),
+    }
+    if recipe.options.findings is None:
+        metrics["balanced_accuracy"] = Decided(MulticlassAccuracy(len(labels), average="macro"))
+        metrics["accuracy"] = Decided(MulticlassAccuracy(len(labels), average="micro"))
+    return MetricCollection(metrics)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
+from tunebook.data.rows import Rows
+from tunebook.families.prepared import Prepared
+from tunebook.families.text_classification.evidence import TextEvidence
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
@@ -18,12 +22,6 @@ from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority
-
-if TYPE_CHECKING:
-    from tunebook.data.rows import Rows
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_classification.evidence import TextEvidence
-    from tunebook.families.text_classification.recipe import TextClassification
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,6 @@ class TextComparison:
 
     def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[TextEvidence, dict[str, Any]]:
         """Answer the test rows by counting."""
-        from tunebook.families.text_classification.evidence import TextEvidence
-
         trained = 0
         if rung == "majority":
             counts = np.bincount(_targets(prepared, "train"), minlength=len(prepared.labels))
@@ -78,7 +74,7 @@ class TextComparison:
 
 
 def _targets(prepared: Prepared[Any], split: str) -> Any:
-    return prepared.encoded.splits[split].items.targets  # type: ignore[attr-defined]
+    return prepared.encoded.splits[split].targets
 
 
 def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
@@ -99,8 +95,6 @@ def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
 
 def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: RunFolder) -> tuple[Predictions, int]:
     """Fit on the training rows, choose the penalty by the validation rows, answer the test rows."""
-    from dataclasses import replace
-
     labels, target = len(prepared.labels), _targets(prepared, "train")
     features = text_features()
     train = features.fit_transform(whole_texts(prepared.encoded.rows["train"]))

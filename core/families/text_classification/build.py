@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -14,17 +14,16 @@ from tunebook.data.encoded import Encoded
 from tunebook.data.labels import Labels
 from tunebook.data.pairs import is_paired
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
+from tunebook.families.text_classification.recipe import TextClassification as Family
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, is_language_model, load_zero_shot
 from tunebook.models.sequence_model import load_sequence_model, start_at
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import SoftmaxHead, output_names, start_logits
-
-if TYPE_CHECKING:
-    from tunebook.families.text_classification.recipe import TextClassification
 
 
 def label_numbers(labels: Labels) -> Callable[[Rows], np.ndarray]:
@@ -39,7 +38,7 @@ def fresh_classifier(
     head = recipe.head(labels)
     names = output_names(head, labels)
     model = load_sequence_model(source, config.model, config.adapt.method, names, head.problem_type, encoded.tokenizer)
-    targets = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    targets = encoded.splits["train"].targets
     start_at(model, start_logits(head, targets, len(labels)))
     return model
 
@@ -58,7 +57,8 @@ def classifier(
     """A model made ready to label texts."""
     longest = model.longest(encoded.max_length) if isinstance(model, ZeroShotClassifier) else encoded.max_length
     paired = is_paired(encoded.rows["train"])
-    return TextClassifier(model, encoded.tokenizer, answer_head(recipe, model, labels), tuple(labels), longest, paired)
+    head = answer_head(recipe, model, labels)
+    return TextClassifier(model, encoded.tokenizer, head, longest, paired, labels=tuple(labels))
 
 
 def answer_head(recipe: TextClassification[Any], model: nn.Module, labels: Sequence[str]) -> Head:
@@ -68,8 +68,6 @@ def answer_head(recipe: TextClassification[Any], model: nn.Module, labels: Seque
 
 def own_augmentations(recipe: TextClassification[Any], config: TrainConfig) -> Augmentations | None:
     """What the recipe itself and the packages that the config names change; None where nothing does."""
-    from tunebook.families.text_classification.recipe import TextClassification as Family
-
     if config.adapt.method in (Method.head, Method.none):
         return None
     says = type(recipe).augment is not Family.augment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -14,14 +14,16 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
 from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import TrainConfig
-from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
+from tunebook.data.columns import PAIR, TEXT, text_names
+from tunebook.data.pairs import is_paired, whole_column
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
 from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
@@ -33,9 +35,6 @@ from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import answers_plainly
-
-if TYPE_CHECKING:
-    from tunebook.families.text_classification.recipe import TextClassification
 
 # Inputs that any text model can be asked: short, empty of content, and far from the training rows.
 _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
@@ -127,7 +126,7 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     head = answer_head(recipe, model, manifest.labels)
     _check_head(manifest, head, model, folder)
     paired = PAIR in manifest.columns
-    classifier = TextClassifier(model, tokenizer, head, tuple(manifest.labels), manifest.max_length, paired)
+    classifier = TextClassifier(model, tokenizer, head, manifest.max_length, paired, labels=tuple(manifest.labels))
     asked = [g.text for g in manifest.golden]
     answers, _ = classifier.predict(asked, pairs=golden_pairs(asked) if paired else None)
     check_golden(manifest, answers, folder)

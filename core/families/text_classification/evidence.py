@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,17 +11,20 @@ import torch
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
-from tunebook.data.pairs import TEXT, joined, pairs_of
+from tunebook.data.columns import TEXT
+from tunebook.data.pairs import joined, pairs_of
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
-from tunebook.families.prepared import called
+from tunebook.families.family import node_as
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_classification.build import classifier as ready
 from tunebook.families.text_classification.build import zero_shot_model
 from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.report import classification_report
 from tunebook.files import write_text
 from tunebook.progress import counting
+from tunebook.recipe import Recipe
 from tunebook.report.files import write_metrics, write_predictions
 from tunebook.report.report import Report, render
 from tunebook.run_folder import RunFolder
@@ -30,11 +33,6 @@ from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority, per_class, score_predictions
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_classification.recipe import TextClassification
-    from tunebook.recipe import Recipe
 
 
 def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:
@@ -144,7 +142,7 @@ def judge(prepared: Prepared[TextClassification[Any]], classifier: TextClassifie
     device = torch.device(choose_accelerator(config.trainer))
     rows, progress = prepared.encoded.rows["test"], config.trainer.progress
     tuned = predict_rows(classifier, rows, "test rows", progress, device)
-    counts = prepared.encoded.splits["train"].items.targets  # type: ignore[attr-defined]
+    counts = prepared.encoded.splits["train"].targets
     baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
     notes = []
     zero_shot = node_as(config.evaluation, TextEvaluation).zero_shot
@@ -163,16 +161,13 @@ def judge_new(
     """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     tuned = predict_rows(classifier, rows, "test rows", True, device)
-    notes, facts = [], {}
-    if classifier.truncated:
-        facts[f"texts over {classifier.max_length} tokens"] = f"{classifier.truncated} (cut)"
-        notes.append(f"{classifier.truncated} texts are over {classifier.max_length} tokens and were cut")
+    notes, facts = classifier.cut()
     return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
 
 
 def split_counts(prepared: Prepared[Any]) -> dict[str, list[int]]:
     """Rows of each label by split, in the labels' order."""
     return {
-        name: np.bincount(examples.items.targets, minlength=len(prepared.labels)).tolist()  # type: ignore[attr-defined]
+        name: np.bincount(examples.targets, minlength=len(prepared.labels)).tolist()
         for name, examples in prepared.encoded.splits.items()
     }

@@ -1,147 +1,22 @@
-"""What the family of text classifiers does for its recipes, stage by stage."""
+"""The family of text classifiers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from tunebook.config.schema import Method, TrainConfig
 from tunebook.families.family import Family
-from tunebook.families.options import FamilyOptions, node_as
-from tunebook.families.text_classification.options import OPTIONS, NewTextData, TextData
+from tunebook.families.text_classification.options import (
+    NewTextData,
+    TextClassificationConfig,
+    TextData,
+    TextEvaluation,
+)
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-    from tunebook.data.columns import Column
-    from tunebook.data.content import Content
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.load_and_validate import ValidatedData
-    from tunebook.data.module import FineTuneData
-    from tunebook.data.rejects import RejectLog
-    from tunebook.data.rows import Rows
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_classification.baselines import TextComparison
-    from tunebook.families.text_classification.evidence import TextEvidence
-    from tunebook.families.text_classification.predictor import TextClassifier
-    from tunebook.families.text_classification.recipe import TextClassification
-    from tunebook.models.source import ModelSource
-    from tunebook.run_folder import RunFolder
-    from tunebook.training.fit import Fitted
-
-    Recipe = TextClassification[Any]
-
-
-class TextClassificationFamily(Family["TextClassification[Any]"]):
-    """A text in, one label out; any transformers encoder or decoder with a classification layer."""
-
-    name: ClassVar[str] = "text_classification"
-    options: ClassVar[FamilyOptions] = OPTIONS
-    does: ClassVar[str] = "labels texts"
-    task: ClassVar[str] = "text-classification"
-
-    def encode(
-        self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
-    ) -> Encoded:
-        """Token ids and label numbers of all splits."""
-        from tunebook.families.text_classification.build import label_numbers, own_augmentations
-        from tunebook.families.text_classification.wording import worded
-        from tunebook.models.text_batches import encode_splits
-
-        assert data.labels is not None
-        for following in (False, True):  # now, and not when a zero-shot model reads them after training
-            worded(recipe, data.labels.names, following)
-        augmentations = own_augmentations(recipe, config)
-        return encode_splits(data, source, config, rejects, label_numbers(data.labels), augmentations)
-
-    def build_model(
-        self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
-    ) -> nn.Module:
-        """The backbone with a classification layer; with ``adapt=none`` the zero-shot classifier."""
-        from tunebook.families.text_classification.build import fresh_classifier, zero_shot_model
-
-        if config.adapt.method is Method.none:
-            return zero_shot_model(recipe, source, labels, encoded)
-        return fresh_classifier(recipe, source, labels, config, encoded)
-
-    def training_data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """The model on token ids, or with ``adapt=head`` its head on stored features."""
-        from tunebook.models.text_batches import text_data
-        from tunebook.training.devices import choose_accelerator
-
-        return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
-
-    def write_bundle(
-        self,
-        prepared: Prepared[Recipe],
-        model: nn.Module,
-        fitted: Fitted | None,
-        run: RunFolder,
-        card: Mapping[str, Any],
-    ) -> None:
-        """A plain transformers folder, with the texts that were seen as hashes."""
-        from tunebook.families.text_classification.build import classifier
-        from tunebook.families.text_classification.bundle import seen_texts, write_text_bundle
-
-        made = classifier(prepared.recipe, model, prepared.labels, prepared.encoded)
-        seen = seen_texts(prepared) if fitted else ()
-        write_text_bundle(run.bundle, made, prepared.recipe, prepared.config, card, seen)
-
-    def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextClassifier:
-        """A text classifier, or the zero-shot one."""
-        from tunebook.families.text_classification.bundle import read_text_classifier
-
-        return read_text_classifier(recipe, folder, manifest)
-
-    def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """The text, and the second one where the model reads two."""
-        from tunebook.data.pairs import new_text_columns
-
-        return new_text_columns(manifest.columns, column)
-
-    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training, with what is renamed."""
-        own = node_as(data, NewTextData)
-        named = TextData(
-            text=own.text or manifest.columns["text"],
-            text_pair=own.text_pair or manifest.columns.get("text_pair"),
-            label=own.label or manifest.columns["label"],
-            group=data.group,
-        )
-        return recipe.columns(named)
-
-    def judge(self, prepared: Prepared[Recipe], predictor: TextClassifier, run: RunFolder) -> TextEvidence:
-        """Beside the commonest label and the same backbone without any training."""
-        from tunebook.families.text_classification.evidence import judge
-
-        return judge(prepared, predictor)
-
-    def judge_new(
-        self, recipe: Recipe, predictor: TextClassifier, rows: Rows, content: Content | None, config: EvaluateConfig
-    ) -> TextEvidence:
-        """The model alone."""
-        from tunebook.families.text_classification.evidence import judge_new
-
-        return judge_new(recipe, predictor, rows, config)
-
-    def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
-        """Rows of each label, in the labels' order."""
-        from tunebook.families.text_classification.evidence import split_counts
-
-        return split_counts(prepared)
-
-    def comparison(self, recipe: Recipe) -> TextComparison:
-        """The commonest label, TF-IDF, and runs read back."""
-        from tunebook.families.text_classification.baselines import TextComparison
-
-        return TextComparison(recipe)
-
-
-FAMILY = TextClassificationFamily()
+FAMILY = Family(
+    name="text_classification",
+    code="tunebook.families.text_classification.stages:TextClassificationStages",
+    recipe=TextClassificationConfig,
+    data=TextData,
+    evaluation=TextEvaluation,
+    new_data=NewTextData,
+    does="labels texts",
+    task="text-classification",
+)

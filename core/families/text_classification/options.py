@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, FamilyConfig, ModelConfig, TrainerConfig
+from tunebook.config.schema import AugmentedDataConfig, FamilyConfig
 from tunebook.config.score import BASELINE, ScoreConfig
 from tunebook.config.texts import TextDataConfig
-from tunebook.families.options import FamilyOptions
 
 
 @dataclass
@@ -42,15 +41,3 @@ class NewTextData(EvaluateDataConfig):
     """Column that holds the second text of a model that reads two (default: as in training)."""
     label: str | None = None
     """Column that holds the label (default: as in training)."""
-
-
-OPTIONS = FamilyOptions(
-    recipe=TextClassificationConfig,
-    data=TextData,
-    model=ModelConfig,
-    adapt=AdaptConfig,
-    trainer=TrainerConfig,
-    evaluation=TextEvaluation,
-    new_data=NewTextData,
-    new_evaluation=ScoreConfig,
-)

@@ -4,71 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tunebook.data.batch import Batch
-from tunebook.data.content import Content
-from tunebook.data.pairs import PAIR, TEXT
-from tunebook.data.rows import Rows
-from tunebook.models.text_answers import CHUNK, answer_tokens
-from tunebook.models.tokens import tokenize
-from tunebook.recipe import Head
+from tunebook.families.text_predictor import TextPredictor
 
 
-@dataclass
-class TextClassifier:
-    """Texts in, labels and probabilities out.
+@dataclass(kw_only=True)
+class TextClassifier(TextPredictor):
+    """Texts in, labels and probabilities out; a transformers classifier, or the zero-shot one.
 
     Attributes:
-        model: A transformers classifier, or the zero-shot one.
-        tokenizer: The model's own.
-        head: Makes probabilities and answers of logits.
         labels: Label names by index.
-        max_length: Longest text in tokens; longer ones are cut.
-        paired: Whether it reads two texts.
     """
 
-    model: nn.Module
-    tokenizer: Any
-    head: Head
     labels: tuple[str, ...]
-    max_length: int
-    paired: bool = False
-    truncated: int = 0
-    unfinished: int = 0
-    """Texts cut so far, to be told."""
 
     @property
     def columns(self) -> list[str]:
         """What `answers` tells of a row."""
-        said = [TEXT, PAIR] if self.paired else [TEXT]
-        return [*said, "prediction", *(f"probability_{label}" for label in self.labels)]
+        return [*super().columns, *(f"probability_{label}" for label in self.labels)]
 
-    def refused(self, rows: Rows) -> dict[int, str]:
-        """None: whatever passes the gate has an answer."""
-        return {}
-
-    def answers(
+    def told(
         self,
-        rows: Rows,
-        content: Content | None = None,
-        device: torch.device | None = None,
-        advance: Callable[[int], None] = lambda done: None,
-    ) -> Iterator[dict[str, str | float]]:
-        """Label checked rows in order; never more than a chunk of them is in memory."""
-        for start in range(0, len(rows), CHUNK):
-            part = rows.table.slice(start, CHUNK)
-            texts = part.column(TEXT).to_pylist()
-            pairs = part.column(PAIR).to_pylist() if self.paired else None
-            probabilities, predicted = self.predict(texts, device, advance, pairs)
-            asked = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
-            for said, row, answer in zip(asked, probabilities, predicted, strict=True):
-                told = [*said, self.labels[answer], *map(float, row)]
-                yield dict(zip(self.columns, told, strict=True))
+        texts: Sequence[str],
+        device: torch.device | None,
+        advance: Callable[[int], None],
+        pairs: Sequence[str] | None,
+    ) -> Iterator[Sequence[str | float]]:
+        """The label of each text, and the probability of every label."""
+        for row, answer in zip(*self.predict(texts, device, advance, pairs), strict=True):
+            yield [self.labels[answer], *map(float, row)]
 
     def predict(
         self,
@@ -78,26 +47,11 @@ class TextClassifier:
         pairs: Sequence[str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Label texts, or ``pairs`` of them: probabilities float64 ``[texts, labels]``, answers int64 ``[texts]``."""
-        parts = list(self._chunks(texts, pairs, device or torch.device("cpu"), advance))
-        if not parts:
+        found = list(self.outputs(texts, self._probabilities, device, advance, pairs))
+        if not found:
             return np.zeros((0, len(self.labels))), np.zeros(0, dtype=np.int64)
-        return np.concatenate([p for p, _ in parts]), np.concatenate([a for _, a in parts])
-
-    def _chunks(
-        self,
-        texts: Sequence[str],
-        pairs: Sequence[str] | None,
-        device: torch.device,
-        advance: Callable[[int], None],
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        self.model.eval().to(device)
-        for start in range(0, len(texts), CHUNK):
-            part = slice(start, start + CHUNK)
-            seconds = None if pairs is None else pairs[part]
-            tokens = tokenize(texts[part], self.tokenizer, self.max_length, seconds)
-            self.truncated += tokens.truncated
-            found = answer_tokens(tokens, self.tokenizer.pad_token_id, self._probabilities, device, advance)
-            yield found, self.head.decide(torch.from_numpy(found)).numpy()
+        answers = [self.head.decide(torch.from_numpy(each)).numpy() for each in found]
+        return np.concatenate(found), np.concatenate(answers)
 
     def _probabilities(self, batch: Batch) -> Tensor:
         """``[batch, labels]``."""

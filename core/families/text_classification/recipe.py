@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.data.columns import Column, text_columns
+from tunebook.families.family import Family, node_as
 from tunebook.families.text_classification.family import FAMILY
 from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
 from tunebook.families.text_classification.options import TextData
+from tunebook.families.text_classification.wording import descriptions
 from tunebook.recipe import ConfigT, Head, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torchmetrics import MetricCollection
 
-    from tunebook.data.columns import Column
     from tunebook.data.draws import Draws
     from tunebook.data.labels import Labels
 
@@ -25,15 +25,12 @@ if TYPE_CHECKING:
 class TextClassification(Recipe[ConfigT]):
     """A text in, one label out; any transformers encoder or decoder with a classification layer."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextClassificationConfig
     watch: ClassVar[str] = "macro_f1"
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text (or two), a label, and the group column where one is named."""
-        from tunebook.data.columns import Column
-        from tunebook.data.pairs import text_columns
-
         own = node_as(data, TextData)
         columns = [*text_columns(own), Column("label", own.label, "data.label", "label")]
         if data.group is not None:
@@ -42,8 +39,6 @@ class TextClassification(Recipe[ConfigT]):
 
     def check_labels(self, labels: Labels, data: LabelledDataConfig) -> None:
         """Descriptions must fit the labels, whether or not a zero-shot model will read them."""
-        from tunebook.families.text_classification.wording import descriptions
-
         descriptions(self, labels.names)
 
     def augment(self, inputs: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:

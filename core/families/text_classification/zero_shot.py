@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tunebook.models.key_values import key_values, key_values_argument
+from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_backbone, positions
 
 # What sentence-transformers multiplies cosines by in its losses: a difference of 0.1 is odds of 7 to 1.
 SCALE = 20.0
@@ -53,9 +55,6 @@ def load_zero_shot(source: ModelSource, tokenizer: Any, descriptions: Sequence[s
         tokenizer: Its tokenizer.
         descriptions: What each label means, in the labels' order.
     """
-    from tunebook.models.language_model import load_language_model
-    from tunebook.models.text import load_backbone
-
     made: ZeroShotClassifier
     if is_language_model(source):
         made = LikelihoodClassifier.from_texts(load_language_model(source), tokenizer, descriptions)
@@ -142,8 +141,6 @@ class LikelihoodClassifier(ZeroShotClassifier):
 
     def longest(self, wanted: int) -> int:
         """What the model's positions leave beside the longest description."""
-        from tunebook.models.text import positions
-
         config: Any = self.backbone.config
         limit = positions(config.to_dict())
         return wanted if limit is None else min(wanted, limit - self.descriptions.shape[1])

@@ -7,31 +7,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunebook.config.schema import TrainConfig
+from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
+from tunebook.families.prepared import Prepared
+from tunebook.families.text_generation.checks import check_options
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, generation_of
+from tunebook.families.text_generation.evidence import GenerationEvidence
+from tunebook.families.text_generation.generation_eval import HeldOut, written
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.measures import measures
 from tunebook.families.text_generation.metrics.nearest import NearestCopy
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.options import GenerationScore
+from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.prompts import Prompts
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import write_json
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
-
-if TYPE_CHECKING:
-    from tunebook.data.rows import Rows
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_generation.evidence import GenerationEvidence
-    from tunebook.families.text_generation.generation_eval import HeldOut
-    from tunebook.families.text_generation.prompts import Prompts
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 # chrF first: it reads any script, and is not 0 where no run of four words is right.
 _METRICS = ("chrf", "bleu", "rouge_1", "rouge_2", "rouge_l", "exact_match", "fact_recall", "perplexity")
@@ -52,8 +53,6 @@ class GenerationComparison:
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """A language model has no head to learn alone; 4 bits are for LoRA."""
-        from tunebook.families.text_generation.checks import check_options
-
         check_options(self.recipe, prepared.source, config)
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
@@ -66,10 +65,6 @@ class GenerationComparison:
 
     def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[GenerationEvidence, dict[str, Any]]:
         """Answer the test rows without a model."""
-        from tunebook.families.text_generation.evidence import GenerationEvidence
-        from tunebook.families.text_generation.generation_eval import written
-        from tunebook.families.text_generation.predictor import Completion
-
         config, held_out = prepared.config, _held_out(self.recipe, prepared)
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
         own = baselines_of(self.recipe, rows, held_out.questions.rows.tolist(), train)
@@ -138,9 +133,6 @@ class GenerationComparison:
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
     """The questions that a model can be asked, found without loading it: its config says how long they may be."""
     from transformers import AutoConfig
-
-    from tunebook.families.text_generation.generation_eval import HeldOut
-    from tunebook.families.text_generation.predictor import TextGenerator
 
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]
     sized: Any = SimpleNamespace(config=AutoConfig.from_pretrained(prepared.source.folder))

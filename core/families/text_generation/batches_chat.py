@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.text import Text
@@ -18,19 +18,18 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
-from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
+from tunebook.families.text_generation.data.message import CONVERSATION
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.families.text_generation.data.supervision import SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
+from tunebook.families.text_generation.model.language_loss import supports_packing
 from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, quiet_transformers
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 SPLITS = ("train", "validation", "test")
 _USUAL_LENGTH, _SEQUENCE = 1024, 256
@@ -169,8 +168,6 @@ def _bracketed(text: Text) -> Text:
 
 def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -> FineTuneData:
     """Batches of conversations: packed, if that is wanted and the model keeps them apart."""
-    from tunebook.families.text_generation.model.language_loss import supports_packing
-
     options = node_as(config.data, GenerationData)
     packed = options.pack and supports_packing(model)
     splits = {name: encoded.splits[name] for name in ("train", "validation")}

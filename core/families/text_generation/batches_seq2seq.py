@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from torch import nn
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.encoded import Encoded
@@ -15,19 +16,15 @@ from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.families.text_generation.options import GenerationData, Overlength
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 SPLITS = ("train", "validation", "test")
 

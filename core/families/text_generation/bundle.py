@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,13 @@ from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
 from tunebook.families.text_generation.options import ConversationData
 from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.plugins import find_recipes
 from tunebook.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 ADAPTER = "adapter"
 # Prompts that any model can be asked, far from the training rows.
@@ -199,7 +197,7 @@ def write_tuned(
     """Write a run's bundle; its conversations count as seen where the model was trained on them."""
     recipe, rows = prepared.recipe, prepared.encoded.rows
     splits = ("train", "validation") if seen else ()
-    keys = (key for split in splits for key in recipe.family.keys(recipe, rows[split]))
+    keys = (key for split in splits for key in recipe.family.stages.keys(recipe, rows[split]))
     kept = bundle_state_of(recipe, prepared.config, rows["train"])
     write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, kept, card, run.adapter, keys)
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now

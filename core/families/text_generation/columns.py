@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
@@ -15,9 +15,7 @@ from tunebook.families.text_generation.data.formats import detect_format, format
 from tunebook.families.text_generation.data.peek import column_names
 from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.plugins.answers import samples_of
-
-if TYPE_CHECKING:
-    from tunebook.recipe import Recipe
+from tunebook.recipe import Recipe
 
 
 def training_files(data: DataConfig, recipe: Recipe[Any]) -> list[Path]:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from tunebook.config.schema import TrainConfig
+from tunebook.data.rows import Rows
+from tunebook.families.text_generation.completion import Completion
+from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.model.generation import Generation
+from tunebook.families.text_generation.prompts import Prompts
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.plugins.answers import are_texts, given
 from tunebook.plugins.code import own_code
 from tunebook.plugins.contract import broken, family_of, overridden
+from tunebook.statistics.sums import RowSums, ratio
 
-if TYPE_CHECKING:
-    from tunebook.config.schema import TrainConfig
-    from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Completion
-    from tunebook.families.text_generation.prompts import Prompts
-    from tunebook.families.text_generation.recipe import TextGeneration
-    from tunebook.statistics.sums import RowSums
-
-    Writing = TextGeneration[Any]
+Writing = TextGeneration[Any]
 
 PLACE = ("file", "line")
 """Columns that `predict` writes before a recipe's own."""
@@ -58,10 +56,8 @@ def check_properties(recipe: Writing) -> None:
 
 def generation_of(recipe: Writing) -> Generation:
     """How a recipe's answers are chosen."""
-    from tunebook.families.text_generation.model.generate import Generation
-
     made = recipe.generation()
-    asked = "a tunebook.families.text_generation.model.generate.Generation"
+    asked = "a tunebook.families.text_generation.model.generation.Generation"
     found: Generation = given(recipe, "generation", made, isinstance(made, Generation), asked)
     return found
 
@@ -93,8 +89,6 @@ def prompts_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
 
 def evaluation_prompts_of(recipe: Writing, rows: Rows, wanted: int | None) -> Prompts:
     """What a model is asked on held-out rows."""
-    from tunebook.families.text_generation.prompts import Prompts
-
     made = recipe.evaluation_prompts(rows, wanted)
     asked = "tunebook.families.text_generation.prompts.Prompts, such as super().evaluation_prompts(rows, wanted)"
     found: Prompts = given(recipe, "evaluation_prompts", made, isinstance(made, Prompts), asked)
@@ -115,8 +109,6 @@ def ranked_of(
     recipe: Writing, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]]
 ) -> list[list[Completion]]:
     """The best of several answers first."""
-    from tunebook.families.text_generation.predictor import Completion
-
     made = recipe.ranked(rows, which, completions)
     asked = "the completions of each row, a list of lists"
     found: list[list[Completion]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
@@ -136,8 +128,6 @@ def measures_of(
     recipe: Writing, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
 ) -> dict[str, RowSums]:
     """What a recipe measures of answers."""
-    from tunebook.statistics.sums import RowSums
-
     made = recipe.measures(rows, which, completions, train)
     good = isinstance(made, Mapping) and all(isinstance(each, RowSums) for each in made.values())
     asked = "{name: tunebook.statistics.sums.RowSums}; {} for none"
@@ -150,8 +140,6 @@ def measures_of(
 
 def _misses(name: str, measure: RowSums, rows: int) -> tuple[str, str] | None:
     """What is wrong with a measure, and what to write instead."""
-    from tunebook.statistics.sums import ratio
-
     if name != measure.name or name in TAKEN:
         return f"one that is called '{measure.name}'", "call it the same twice, and as no measure that all answers have"
     sums: Any = measure.sums
@@ -229,7 +217,5 @@ def _one_a_row(recipe: Writing, part: str, made: Any, rows: int) -> Iterator[Any
 
 
 def _conversation(value: Any) -> bool:
-    from tunebook.families.text_generation.data.message import Message
-
     good = isinstance(value, (list, tuple)) and bool(value)
     return good and all(isinstance(each, Message) and isinstance(each.content, str) for each in value)

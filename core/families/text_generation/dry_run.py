@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tunebook.config.schema import TrainConfig
+from tunebook.data.encoded import Encoded
+from tunebook.data.rows import Rows
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import (
     answers_of,
     baselines_of,
@@ -14,12 +18,7 @@ from tunebook.families.text_generation.contract import (
     measures_of,
     ranked_of,
 )
-
-if TYPE_CHECKING:
-    from tunebook.config.schema import TrainConfig
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.families.text_generation.recipe import TextGeneration
 
 HELD_OUT, TRAIN = 4, 64
 """Rows that it is tried on."""
@@ -31,8 +30,6 @@ def dry_run(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) 
     Raises:
         BrokenContract: One of its methods returned something else than it must.
     """
-    from tunebook.families.text_generation.predictor import Completion
-
     with suppress(Exception):  # what it learns of these few rows is not to stay; not all that it holds can be copied
         recipe = copy.deepcopy(recipe)
     train, rows = _first(encoded.rows["train"], TRAIN), _first(encoded.rows["test"], HELD_OUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -12,10 +12,11 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.bundle import ready
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.differences import paired_differences
@@ -23,7 +24,8 @@ from tunebook.families.text_generation.metrics.measures import score_answers, si
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.model.causal import load_writing
 from tunebook.families.text_generation.options import GenerationEvaluation, GenerationScore
-from tunebook.families.text_generation.predictor import Completion, TextGenerator
+from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import write_text
 from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render
@@ -33,9 +35,6 @@ from tunebook.statistics.intervals import Score
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 BEFORE = "before tuning"
 

@@ -1,196 +1,32 @@
-"""What the family of recipes whose models write does for them, stage by stage."""
+"""The family of recipes whose models write."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from tunebook.config.schema import AdaptConfig, ModelConfig, TrainConfig
 from tunebook.families.family import Family
-from tunebook.families.options import FamilyOptions, node_as
-from tunebook.families.text_generation.options import OPTIONS, GenerationAdapt, NewConversationData
+from tunebook.families.text_generation.options import (
+    PLAIN,
+    ConversationData,
+    GenerationAdapt,
+    GenerationEvaluation,
+    GenerationModel,
+    GenerationScore,
+    GenerationTrainer,
+    NewConversationData,
+    TextGenerationConfig,
+)
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-    from tunebook.data.columns import Column
-    from tunebook.data.content import Content
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.load_and_validate import ValidatedData
-    from tunebook.data.module import FineTuneData
-    from tunebook.data.rejects import RejectLog
-    from tunebook.data.rows import Rows
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_generation.baselines import GenerationComparison
-    from tunebook.families.text_generation.evidence import GenerationEvidence
-    from tunebook.families.text_generation.predictor import TextGenerator
-    from tunebook.families.text_generation.recipe import TextGeneration
-    from tunebook.models.source import ModelSource
-    from tunebook.run_folder import RunFolder
-    from tunebook.training.fit import Fitted
-
-    Recipe = TextGeneration[Any]
-
-
-class TextGenerationFamily(Family["TextGeneration[Any]"]):
-    """A conversation in, the assistant's next turn out; a language model of transformers."""
-
-    name: ClassVar[str] = "text_generation"
-    options: ClassVar[FamilyOptions] = OPTIONS
-    does: ClassVar[str] = "writes on what a row holds"
-    task: ClassVar[str] = "text-generation"
-
-    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
-        """A folder or hub id with a language model of a kind that the recipe takes."""
-        from tunebook.families.text_generation.model.causal import check_causal
-        from tunebook.families.text_generation.model.seq2seq import is_seq2seq
-
-        source = super().find_model(recipe, config, weights)
-        if not ("seq2seq" in recipe.architectures and is_seq2seq(source)):
-            check_causal(source)
-        return source
-
-    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
-        """The conversations."""
-        from tunebook.families.text_generation.data.content import ConversationContent
-
-        return ConversationContent()
-
-    def encode(
-        self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
-    ) -> Encoded:
-        """Token ids of all splits, each marked as supervised or not."""
-        from tunebook.families.text_generation import batches_chat, batches_seq2seq
-        from tunebook.families.text_generation.checks import check_options
-        from tunebook.families.text_generation.dry_run import dry_run
-        from tunebook.families.text_generation.model.seq2seq import is_seq2seq
-
-        check_options(recipe, source, config)
-        encode = batches_seq2seq.encode_splits if is_seq2seq(source) else batches_chat.encode_splits
-        encoded = encode(recipe, data, source, config, rejects)
-        dry_run(recipe, encoded, config)
-        return encoded
-
-    def preview(self, recipe: Recipe, encoded: Encoded) -> Sequence[Any]:
-        """Three conversations with the supervised tokens in colour."""
-        from tunebook.families.text_generation.batches_chat import preview
-        from tunebook.families.text_generation.data.pair_template import PairTemplate
-
-        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded, recipe.talks)
-
-    def build_model(
-        self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
-    ) -> nn.Module:
-        """The language model as it is, its weights in float32 or, for QLoRA, in 4 bits."""
-        from tunebook.families.text_generation.model.causal import build_causal
-
-        return build_causal(source, config)
-
-    def adapt(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
-        """Adapters find their layers by themselves; what is in 4 bits is made ready for them."""
-        from tunebook.families.text_generation.model.causal import adapt_causal
-
-        return adapt_causal(model, config)
-
-    def training_data(
-        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-    ) -> tuple[nn.Module, FineTuneData]:
-        """The model on conversations, packed where it can keep them apart; on pairs where an encoder reads."""
-        from tunebook.families.text_generation.batches_chat import conversation_data
-        from tunebook.families.text_generation.batches_seq2seq import pair_data
-        from tunebook.families.text_generation.data.pair_template import PairTemplate
-
-        make = pair_data if isinstance(encoded.tokenizer, PairTemplate) else conversation_data
-        return model, make(model, encoded, config)
-
-    def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
-        """As for others; the adapters alone are saved too."""
-        from tunebook.families.text_generation.model.causal import merge_causal, save_adapter
-
-        save_adapter(model, source, run.adapter)
-        return merge_causal(model, source, node_as(config.adapt, GenerationAdapt).quantize)
-
-    def write_bundle(
-        self,
-        prepared: Prepared[Recipe],
-        model: nn.Module,
-        fitted: Fitted | None,
-        run: RunFolder,
-        card: Mapping[str, Any],
-    ) -> None:
-        """A plain transformers folder with its template, and the adapters alone."""
-        from tunebook.families.text_generation.bundle import write_tuned
-
-        write_tuned(prepared, model, run, card, seen=fitted is not None)
-
-    def load_bundle_state(self, recipe: Recipe, manifest: Manifest) -> None:
-        """Give the recipe back what its `bundle_state` gave."""
-        recipe.load_bundle_state((manifest.generation or {}).get("kept", {}))
-
-    def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextGenerator:
-        """The language model with its template."""
-        from tunebook.families.text_generation.bundle import read_generator
-
-        return read_generator(recipe, folder, manifest)
-
-    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
-        """Conversations in any form."""
-        from tunebook.families.text_generation.data.content import ConversationContent
-
-        return ConversationContent(answered=answered)
-
-    def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """Those of the form that the files are in; what waits for its answer has no column for it."""
-        from tunebook.families.text_generation.columns import asked_columns
-
-        return asked_columns(files, column)
-
-    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training."""
-        from tunebook.data.paths import resolve_paths
-        from tunebook.families.text_generation.columns import conversation_columns
-
-        own = node_as(data, NewConversationData)
-        return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
-
-    def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
-        """Beside the same model before tuning, and the recipe's baselines."""
-        from tunebook.families.text_generation.evidence import judge
-
-        return judge(prepared, predictor)
-
-    def judge_new(
-        self, recipe: Recipe, predictor: TextGenerator, rows: Rows, content: Content | None, config: EvaluateConfig
-    ) -> GenerationEvidence:
-        """The model alone."""
-        from tunebook.families.text_generation.evidence import judge_new
-
-        return judge_new(recipe, predictor, rows, config)
-
-    def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
-        """Conversations, and supervised tokens."""
-        from tunebook.families.text_generation.evidence import split_counts
-
-        return split_counts(prepared)
-
-    def comparison(self, recipe: Recipe) -> GenerationComparison:
-        """Answers without a model, and runs read back."""
-        from tunebook.families.text_generation.baselines import GenerationComparison
-
-        return GenerationComparison(recipe)
-
-    def chat(self, recipe: Recipe, folder: Path, manifest: Manifest, options: Any) -> None:
-        """Turn by turn, where the recipe's models talk."""
-        if not recipe.talks:
-            super().chat(recipe, folder, manifest, options)
-        from tunebook.families.text_generation.chat.command import talk
-
-        talk(recipe, folder, manifest, options)
-
-
-FAMILY = TextGenerationFamily()
+FAMILY = Family(
+    name="text_generation",
+    code="tunebook.families.text_generation.stages:GenerationStages",
+    recipe=TextGenerationConfig,
+    data=ConversationData,
+    model=GenerationModel,
+    adapt=GenerationAdapt,
+    trainer=GenerationTrainer,
+    evaluation=GenerationEvaluation,
+    new_data=NewConversationData,
+    new_evaluation=GenerationScore,
+    paths={"model.chat_template": (PLAIN,)},
+    does="writes on what a row holds",
+    task="text-generation",
+)

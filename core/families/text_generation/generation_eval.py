@@ -14,6 +14,7 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_generation.batches_chat import scored_rows
 from tunebook.families.text_generation.batches_seq2seq import encoded_pairs
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import ranked_of, training_conversations_of
 from tunebook.families.text_generation.data.encoded import encode_cached
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
@@ -23,7 +24,7 @@ from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.perplexity import perplexity
 from tunebook.families.text_generation.options import Overlength
-from tunebook.families.text_generation.predictor import Completion, TextGenerator
+from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import Prompts
 from tunebook.progress import counting
 from tunebook.statistics.sums import RowSums

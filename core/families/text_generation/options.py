@@ -19,7 +19,6 @@ from tunebook.config.schema import (
     TrainerConfig,
 )
 from tunebook.config.score import BASELINE, ScoreConfig
-from tunebook.families.options import FamilyOptions
 
 PLAIN = "plain"
 """The template that ships, by the name that ``model.chat_template`` takes it by."""
@@ -131,16 +130,3 @@ class NewConversationData(EvaluateDataConfig):
     """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
     facts: str | None = None
     """Column with the facts that answers must state, a list of texts (default: `facts`, where there is such a one)."""
-
-
-OPTIONS = FamilyOptions(
-    recipe=TextGenerationConfig,
-    data=ConversationData,
-    model=GenerationModel,
-    adapt=GenerationAdapt,
-    trainer=GenerationTrainer,
-    evaluation=GenerationEvaluation,
-    new_data=NewConversationData,
-    new_evaluation=GenerationScore,
-    paths={"model.chat_template": (PLAIN,)},
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from tunebook.data.batches import BatchPlan
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import answers_of, prompts_of, ranked_of
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, stack_rows
@@ -24,13 +25,12 @@ from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.data.window import ask
 from tunebook.families.text_generation.model.candidates import write_candidates
-from tunebook.families.text_generation.model.generate import Generation, stream, write
+from tunebook.families.text_generation.model.generate import stream, write
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
+from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.text import positions
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.recipe import TextGeneration
 
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16
@@ -57,21 +57,6 @@ def room_beside(max_new_tokens: int, limit: int | None) -> int:
             fix=f"recipe.max_new_tokens={max(1, (limit or 0) // 4)}",
         )
     return room
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One answer.
-
-    Attributes:
-        text: As people read it.
-        score: Mean log-probability of its tokens in nats; nan where there is nothing to choose from.
-        stopped_at: Tokens after which it was cut off, as nothing had closed it; None where it ended by itself.
-    """
-
-    text: str
-    score: float = float("nan")
-    stopped_at: int | None = None
 
 
 @dataclass

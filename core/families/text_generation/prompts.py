@@ -9,9 +9,8 @@ import numpy as np
 
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_generation.data.content import CONVERSATION
 from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
-from tunebook.families.text_generation.data.message import Message, from_text
+from tunebook.families.text_generation.data.message import CONVERSATION, Message, from_text
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.facts import states
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunebook.config.schema import DataConfig, TrainConfig
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.data.columns import Column
+from tunebook.families.family import Family, node_as
+from tunebook.families.text_generation.data.message import Message, own_conversations
 from tunebook.families.text_generation.family import FAMILY
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.options import ConversationData, TextGenerationConfig
 from tunebook.recipe import ConfigT, Head, Recipe
 
@@ -17,11 +19,8 @@ if TYPE_CHECKING:
 
     from torchmetrics import MetricCollection
 
-    from tunebook.data.columns import Column
     from tunebook.data.rows import Rows
-    from tunebook.families.text_generation.data.message import Message
-    from tunebook.families.text_generation.model.generate import Generation
-    from tunebook.families.text_generation.predictor import Completion
+    from tunebook.families.text_generation.completion import Completion
     from tunebook.families.text_generation.prompts import Prompts
     from tunebook.statistics.sums import RowSums
 
@@ -39,7 +38,7 @@ class TextGeneration(Recipe[ConfigT]):
 
     architectures: ClassVar[Sequence[str]] = ("causal",)
     talks: ClassVar[bool] = True
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"
     watch_mode: ClassVar[str] = "min"
@@ -76,8 +75,6 @@ class TextGeneration(Recipe[ConfigT]):
 
     def training_conversations(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The conversations to learn from, of each row in order: one, or several."""
-        from tunebook.families.text_generation.data.encoded import own_conversations
-
         return own_conversations(rows)
 
     @property
@@ -91,8 +88,6 @@ class TextGeneration(Recipe[ConfigT]):
 
     def generation(self) -> Generation:
         """How answers are chosen."""
-        from tunebook.families.text_generation.model.generate import Generation
-
         options: Any = self.options
         return Generation(max_new_tokens=options.max_new_tokens)
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Any
 
 from tunebook.config.schema import TrainConfig
-from tunebook.data.pairs import whole_texts
-from tunebook.data.rows import Rows
-from tunebook.families.text_regression.build import targets_of, train_targets
-from tunebook.families.text_regression.family import refuse_untrained
+from tunebook.families.prepared import Prepared
+from tunebook.families.text_regression.build import refuse_untrained, train_targets
+from tunebook.families.text_regression.evidence import NumberEvidence
 from tunebook.families.text_regression.predictions_csv import read_numbers
-from tunebook.models.linear import chosen, ridge_regression, save_linear, text_features
+from tunebook.families.text_regression.recipe import TextRegression
+from tunebook.families.text_regression.ridge import fit_ridge, unanswered
+from tunebook.models.linear import save_linear
 from tunebook.run_folder import RunFolder
-from tunebook.statistics.numbers import NumberPredictions, answering, measure_numbers, number_outcomes
+from tunebook.statistics.numbers import answering, number_outcomes
 from tunebook.statistics.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_regression.evidence import NumberEvidence
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,6 @@ class NumberComparison:
 
     def answer(self, rung: str, prepared: Prepared[Any], run: RunFolder) -> tuple[NumberEvidence, dict[str, Any]]:
         """Answer the test rows by counting."""
-        from tunebook.families.text_regression.evidence import NumberEvidence
-
         trained, like = 0, unanswered(prepared.encoded.rows["test"])
         if rung == "majority":
             answers = answering(float(train_targets(prepared.encoded).mean()), like)
@@ -75,50 +67,3 @@ class NumberComparison:
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """Numbers have no classes."""
         return {}
-
-
-def unanswered(rows: Rows) -> NumberPredictions:
-    """Rows with their truth, all answered with 0, to be answered."""
-    return NumberPredictions(
-        target=targets_of(rows),
-        predicted=np.zeros(len(rows)),
-        files=rows.texts("file"),
-        lines=[int(line) for line in rows.column("line").to_pylist()],
-        texts=whole_texts(rows),
-        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
-    )
-
-
-@dataclass(frozen=True)
-class Ridge:
-    """TF-IDF of words and characters, and ridge regression on it.
-
-    Attributes:
-        features: scikit-learn's vectorizers.
-        model: Its regression.
-    """
-
-    features: Any
-    model: Any
-
-    def answer(self, like: NumberPredictions) -> NumberPredictions:
-        """Answer rows by their texts."""
-        found = self.model.predict(self.features.transform(like.texts))
-        return replace(like, predicted=np.asarray(found, dtype=np.float64))
-
-
-def fit_ridge(recipe: TextRegression[Any], prepared: Prepared[Any]) -> Ridge:
-    """Fit on the training rows, choose the penalty by the watched metric of the validation rows."""
-    rows, target = prepared.encoded.rows, train_targets(prepared.encoded)
-    features = text_features()
-    train = features.fit_transform(whole_texts(rows["train"]))
-    held_out = unanswered(rows["validation"])
-    watched = dict(recipe.metrics(()).items(keep_base=True))[recipe.watch]
-
-    def fitted(strength: float) -> Ridge:
-        return Ridge(features, ridge_regression(strength).fit(train, target))
-
-    def validated(strength: float) -> float:
-        return measure_numbers(watched, held_out.target, fitted(strength).answer(held_out).predicted)
-
-    return fitted(chosen(validated, recipe.watch_mode == "max"))

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from tunebook.bundle.manifest import VALUE
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.data.numbers import numbers_of
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_regression.head import RegressionHead
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.scale import Scale, scale_final_layer, start_at_mean
 from tunebook.models.sequence_model import load_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.training.devices import choose_accelerator
 from tunebook.training.head import Head
-
-if TYPE_CHECKING:
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 def targets_of(rows: Rows) -> np.ndarray:
@@ -32,8 +30,7 @@ def targets_of(rows: Rows) -> np.ndarray:
 
 def train_targets(encoded: Encoded) -> np.ndarray:
     """Those of the training rows, ``[rows]``."""
-    targets: np.ndarray = encoded.splits["train"].items.targets  # type: ignore[attr-defined]
-    return targets
+    return encoded.splits["train"].targets
 
 
 def scale_of(encoded: Encoded) -> Scale:
@@ -73,3 +70,18 @@ def training_head(recipe: TextRegression[Any], encoded: Encoded) -> Head:
     """The recipe's head, its errors counted in deviations of the training rows' targets."""
     head = recipe.head(())
     return head.standardised(scale_of(encoded).deviation) if isinstance(head, RegressionHead) else head
+
+
+def refuse_untrained(config: TrainConfig) -> None:
+    """Refuse ``adapt=none``.
+
+    Raises:
+        UserError: It is that.
+    """
+    if config.adapt.method is Method.none:
+        raise UserError(
+            "A model that was not trained knows nothing of these numbers.",
+            code="config.no-effect",
+            where="adapt=none",
+            fix="adapt=head tunes the final layer alone",
+        )

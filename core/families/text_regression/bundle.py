@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import OmegaConf
 from torch import nn
@@ -14,12 +14,15 @@ from tunebook.bundle.manifest import FILE, VALUE, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals
-from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
-from tunebook.families.options import node_as
+from tunebook.data.columns import PAIR, TEXT, text_names
+from tunebook.data.pairs import is_paired, whole_column
+from tunebook.families.family import node_as
+from tunebook.families.prepared import Prepared
 from tunebook.families.text_regression.build import scale_of
 from tunebook.families.text_regression.card import number_card
 from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.predictor import TextRegressor
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.pairs import has_pair_format
 from tunebook.models.sequence_model import load_saved_sequence_model
@@ -27,10 +30,6 @@ from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_regression.recipe import TextRegression
 
 # Inputs that any text model can be asked: short, empty of content, and far from the training rows.
 _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +12,16 @@ import torch
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
-from tunebook.data.pairs import TEXT, pairs_of
+from tunebook.data.columns import TEXT
+from tunebook.data.pairs import pairs_of
 from tunebook.data.rows import Rows
-from tunebook.families.prepared import called
-from tunebook.families.text_regression.baselines import fit_ridge, unanswered
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_regression.build import train_targets
 from tunebook.families.text_regression.predictions_csv import write_numbers
 from tunebook.families.text_regression.predictor import TextRegressor
+from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.report import regression_report
+from tunebook.families.text_regression.ridge import fit_ridge, unanswered
 from tunebook.files import write_text
 from tunebook.progress import counting
 from tunebook.report.files import write_metrics
@@ -30,10 +32,6 @@ from tunebook.statistics.intervals import ROW_RESAMPLES, Score
 from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, answering, number_outcomes
 from tunebook.statistics.outcome_scores import outcome_difference, outcome_score
 from tunebook.training.devices import choose_accelerator
-
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.families.text_regression.recipe import TextRegression
 
 
 class NumberEvidence:
@@ -131,10 +129,7 @@ def judge_new(
     """New rows through a bundle's model."""
     device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
     tuned = predict_rows(regressor, rows, "test rows", True, device)
-    notes, facts = [], {}
-    if regressor.truncated:
-        facts[f"texts over {regressor.max_length} tokens"] = f"{regressor.truncated} (cut)"
-        notes.append(f"{regressor.truncated} texts are over {regressor.max_length} tokens and were cut")
+    notes, facts = regressor.cut()
     return NumberEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
 
 
@@ -142,7 +137,7 @@ def split_counts(prepared: Prepared[Any]) -> dict[str, dict[str, float]]:
     """Rows, mean, deviation, least and greatest of the numbers of each split."""
     found = {}
     for name, examples in prepared.encoded.splits.items():
-        targets: np.ndarray = examples.items.targets  # type: ignore[attr-defined]
+        targets = examples.targets
         values = {"mean": targets.mean(), "deviation": targets.std(), "least": targets.min(), "greatest": targets.max()}
         found[name] = {"rows": len(targets), **{what: float(value) for what, value in values.items()}}
     return found

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.figure import Figure
 
 from tunebook.report.figures import BLUE, FAINT, inline_svg
 from tunebook.statistics.numbers import NumberPredictions
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_POINTS = 1500
 """Rows drawn at most: a page with more circles is slow to open."""

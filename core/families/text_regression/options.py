@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, FamilyConfig, ModelConfig, TrainerConfig
-from tunebook.config.score import ScoreConfig
+from tunebook.config.schema import FamilyConfig
 from tunebook.config.texts import TextDataConfig
-from tunebook.families.options import FamilyOptions
 
 
 @dataclass
@@ -34,15 +32,3 @@ class NewNumberData(EvaluateDataConfig):
     """Column that holds the second text of a model that reads two (default: as in training)."""
     label: str | None = None
     """Column that holds the number (default: as in training)."""
-
-
-OPTIONS = FamilyOptions(
-    recipe=TextRegressionConfig,
-    data=NumberData,
-    model=ModelConfig,
-    adapt=AdaptConfig,
-    trainer=TrainerConfig,
-    evaluation=ScoreConfig,
-    new_data=NewNumberData,
-    new_evaluation=ScoreConfig,
-)

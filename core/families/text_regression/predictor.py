@@ -4,67 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tunebook.data.batch import Batch
-from tunebook.data.content import Content
-from tunebook.data.pairs import PAIR, TEXT
-from tunebook.data.rows import Rows
-from tunebook.models.text_answers import CHUNK, answer_tokens
-from tunebook.models.tokens import tokenize
-from tunebook.training.head import Head
+from tunebook.families.text_predictor import TextPredictor
 
 
 @dataclass
-class TextRegressor:
-    """Texts in, numbers out.
+class TextRegressor(TextPredictor):
+    """Texts in, numbers out; a transformers model whose output is in the user's units."""
 
-    Attributes:
-        model: A transformers model whose output is in the user's units.
-        tokenizer: The model's own.
-        head: Reads the output.
-        max_length: Longest text in tokens; longer ones are cut.
-        paired: Whether it reads two texts.
-        truncated: Texts cut so far, to be told.
-        unfinished: None of a model that writes nothing.
-    """
-
-    model: nn.Module
-    tokenizer: Any
-    head: Head
-    max_length: int
-    paired: bool = False
-    truncated: int = 0
-    unfinished: int = 0
-
-    @property
-    def columns(self) -> list[str]:
-        """What `answers` tells of a row."""
-        return [TEXT, PAIR, "prediction"] if self.paired else [TEXT, "prediction"]
-
-    def refused(self, rows: Rows) -> dict[int, str]:
-        """None: whatever passes the checks of rows has an answer."""
-        return {}
-
-    def answers(
+    def told(
         self,
-        rows: Rows,
-        content: Content | None = None,
-        device: torch.device | None = None,
-        advance: Callable[[int], None] = lambda done: None,
-    ) -> Iterator[dict[str, str | float]]:
-        """Answer checked rows in order; never more than a chunk of them is in memory."""
-        for start in range(0, len(rows), CHUNK):
-            part = rows.table.slice(start, CHUNK)
-            texts = part.column(TEXT).to_pylist()
-            pairs = part.column(PAIR).to_pylist() if self.paired else None
-            asked = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
-            for said, answer in zip(asked, self.predict(texts, device, advance, pairs), strict=True):
-                yield dict(zip(self.columns, [*said, float(answer)], strict=True))
+        texts: Sequence[str],
+        device: torch.device | None,
+        advance: Callable[[int], None],
+        pairs: Sequence[str] | None,
+    ) -> Iterator[Sequence[str | float]]:
+        """The number of each text."""
+        return ([float(answer)] for answer in self.predict(texts, device, advance, pairs))
 
     def predict(
         self,
@@ -74,16 +35,8 @@ class TextRegressor:
         pairs: Sequence[str] | None = None,
     ) -> np.ndarray:
         """Answer texts, or ``pairs`` of them, in the user's units: float64 ``[texts]``."""
-        device = device or torch.device("cpu")
-        self.model.eval().to(device)
-        parts = [np.zeros(0)]
-        for start in range(0, len(texts), CHUNK):
-            part = slice(start, start + CHUNK)
-            seconds = None if pairs is None else pairs[part]
-            tokens = tokenize(texts[part], self.tokenizer, self.max_length, seconds)
-            self.truncated += tokens.truncated
-            parts.append(answer_tokens(tokens, self.tokenizer.pad_token_id, self._answer, device, advance)[:, 0])
-        return np.concatenate(parts)
+        found = self.outputs(texts, self._answer, device, advance, pairs)
+        return np.concatenate([np.zeros(0), *(each[:, 0] for each in found)])
 
     def _answer(self, batch: Batch) -> Tensor:
         """``[batch, 1]``."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.data.columns import Column, text_columns
+from tunebook.families.family import Family, node_as
 from tunebook.families.text_regression.family import FAMILY
 from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.options import TextRegressionConfig as TextRegressionConfig
@@ -16,22 +16,17 @@ from tunebook.recipe import ConfigT, Head, Recipe
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-    from tunebook.data.columns import Column
-
 
 class TextRegression(Recipe[ConfigT]):
     """A text in, one number out; any transformers encoder or decoder with a final layer of one output."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextRegressionConfig
     watch: ClassVar[str] = "rmse"
     watch_mode: ClassVar[str] = "min"
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text (or two), a number, and the group column where one is named."""
-        from tunebook.data.columns import Column
-        from tunebook.data.pairs import text_columns
-
         own = node_as(data, NumberData)
         columns = [*text_columns(own), Column("label", own.label, "data.label", "number")]
         if data.group is not None:

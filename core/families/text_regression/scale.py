@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunebook.errors import UserError
+from tunebook.models.features import compute_features
+
 _ROWS, _BATCH = 128, 16
 _RIDGE = 1e-3
 """Penalty of the direction that stands for a bias, as a share of the features' mean square."""
@@ -89,9 +92,6 @@ def start_at_mean(model: nn.Module, layer: ScaledLinear, mean: float, encoded: A
     The hidden states of a language model have much in common; the direction of that stands for the missing bias:
     the weights ``w`` with ``w h`` nearest to 1 for a few training rows (ridge regression).
     """
-    from tunebook.errors import UserError
-    from tunebook.models.features import compute_features
-
     items = encoded.splits["train"].items
     rows = min(_ROWS, len(items))
     batches = [

@@ -12,7 +12,7 @@ from tunebook.bundle.write import write_manifest
 from tunebook.files import folder_written_whole
 from tunebook.models.source import ModelSource
 
-from ..family import Pretrained
+from ..stages import Pretrained
 from .head import PictureHead
 from .model import classifier_of, load_network, write_network
 

@@ -1,83 +1,15 @@
-"""What the family of image networks in the making does, stage by stage."""
+"""The family of image networks in the making."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from tunebook.families.family import Family
 
-from tunebook.families.options import FamilyOptions
+from .options import FormulaData, ImagePretrainingConfig
 
-from ..family import Pretrained, Pretraining
-from .options import OPTIONS
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.config.schema import TrainConfig
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.load_and_validate import ValidatedData
-    from tunebook.data.rejects import RejectLog
-    from tunebook.families.prepared import Prepared
-    from tunebook.models.source import ModelSource
-    from tunebook.run_folder import RunFolder
-    from tunebook.training.fit import Fitted
-
-    from ..evidence import PretrainingEvidence
-    from .recipe import PretrainImage
-
-
-class ImagePretraining(Pretraining["PretrainImage"]):
-    """The formula that a picture was made by; a timm network."""
-
-    name: ClassVar[str] = "image_pretraining"
-    options: ClassVar[FamilyOptions] = OPTIONS
-
-    def encode(
-        self, recipe: PretrainImage, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
-    ) -> Encoded:
-        """All pictures, drawn once and kept as bytes."""
-        from .pictures import encode_pictures
-
-        return encode_pictures(data, config, recipe.options.size)
-
-    def build_model(
-        self, recipe: PretrainImage, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
-    ) -> nn.Module:
-        """A timm network with one output a class."""
-        from .model import load_network
-
-        return load_network(source, len(labels), fresh=self.fresh(config))
-
-    def write_bundle(
-        self,
-        prepared: Prepared[PretrainImage],
-        model: nn.Module,
-        fitted: Fitted | None,
-        run: RunFolder,
-        card: Mapping[str, Any],
-    ) -> None:
-        """The backbone as timm opens it, in half precision."""
-        from .bundle import write_image_model
-
-        write_image_model(run.bundle, prepared, model)
-
-    def open_bundle(self, recipe: PretrainImage, folder: Path, manifest: Manifest) -> Pretrained:
-        """The network with the classifier that it was trained with."""
-        from .bundle import read_image_model
-
-        return read_image_model(folder, manifest)
-
-    def judge(self, prepared: Prepared[PretrainImage], predictor: Pretrained, run: RunFolder) -> PretrainingEvidence:
-        """The share of test pictures whose formula is recognised."""
-        from .scores import judge
-
-        return judge(prepared, predictor)
-
-    def split_counts(self, prepared: Prepared[PretrainImage]) -> Mapping[str, Mapping[str, int]]:
-        """Pictures of each split."""
-        return {name: {"pictures": len(examples)} for name, examples in prepared.encoded.splits.items()}
-
-
-FAMILY = ImagePretraining()
+FAMILY = Family(
+    name="image_pretraining",
+    code="tunebook_pretraining.image.stages:ImagePretraining",
+    recipe=ImagePretrainingConfig,
+    data=FormulaData,
+    does="is a backbone to be tuned",
+)

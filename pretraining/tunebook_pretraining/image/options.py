@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tunebook import FamilyConfig
 from tunebook.config.schema import LabelledDataConfig
-from tunebook.families.options import FamilyOptions
 
 
 @dataclass
@@ -23,6 +22,3 @@ class FormulaData(LabelledDataConfig):
 
     text: str = "picture"
     """Column that holds the formula."""
-
-
-OPTIONS = FamilyOptions(recipe=ImagePretrainingConfig, data=FormulaData)

@@ -17,7 +17,7 @@ from ..evidence import PretrainingEvidence
 if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared
 
-    from ..family import Pretrained
+    from ..stages import Pretrained
 
 
 def judge(prepared: Prepared[Any], predictor: Pretrained) -> PretrainingEvidence:

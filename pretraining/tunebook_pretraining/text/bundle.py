@@ -13,7 +13,7 @@ from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers
 
-from ..family import Pretrained
+from ..stages import Pretrained
 from .head import NextTokenHead
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tunebook import FamilyConfig
 from tunebook.config.schema import DataConfig
-from tunebook.families.options import FamilyOptions
 
 
 @dataclass
@@ -23,6 +22,3 @@ class PassageData(DataConfig):
 
     text: str = "text"
     """Column that holds the text."""
-
-
-OPTIONS = FamilyOptions(recipe=TextPretrainingConfig, data=PassageData)

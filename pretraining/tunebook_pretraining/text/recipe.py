@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunebook import Head, Recipe
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.families.family import Family, node_as
 
 from .family import FAMILY
 from .options import PassageData, TextPretrainingConfig
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 class PretrainText(Recipe[TextPretrainingConfig]):
     """Predict the next token of plain text."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextPretrainingConfig
     watch: ClassVar[str] = "loss"
     watch_mode: ClassVar[str] = "min"

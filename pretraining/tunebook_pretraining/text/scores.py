@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tunebook.data.encoded import Encoded
     from tunebook.families.prepared import Prepared
 
-    from ..family import Pretrained
+    from ..stages import Pretrained
 
 
 def judge(prepared: Prepared[Any], predictor: Pretrained) -> PretrainingEvidence:

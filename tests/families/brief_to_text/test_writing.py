@@ -19,7 +19,7 @@ from tunebook.families.brief_to_text.checks import CopyChecker, candidate_column
 from tunebook.families.brief_to_text.data.brief import Brief
 from tunebook.families.brief_to_text.evidence import copy_measures
 from tunebook.families.brief_to_text.options import BriefOptions
-from tunebook.families.text_generation.predictor import Completion
+from tunebook.families.text_generation.completion import Completion
 
 FIELDS: Any = (
     ("name", "Tollgate Pepper Mill"),
@@ -196,7 +196,7 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
 
 def test_briefs_are_not_told_of_as_conversations(tmp_path: Path) -> None:
     made = read(tmp_path)
-    assert str(made.recipe.family.preview(made.recipe, made.encoded)[0]).startswith(
+    assert str(made.recipe.family.stages.preview(made.recipe, made.encoded)[0]).startswith(
         "three prompts with their answers as the model reads"
     )
     told = " ".join(made.encoded.facts)

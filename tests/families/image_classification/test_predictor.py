@@ -12,13 +12,13 @@ from torch import nn
 
 from tests.user_error import user_error
 from tunebook import SoftmaxHead
-from tunebook.families.image_classification.findings import find_findings
+from tunebook.families.image_classification.findings import check_point, find_findings
 from tunebook.families.image_classification.heads import make_head
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.families.image_classification.points import check_rules
-from tunebook.families.image_classification.predictor import ImageClassifier, check_point
+from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImagePreparation
 
 

@@ -41,7 +41,7 @@ def classifier(folder: str) -> TextClassifier:
     source = ModelSource(folder, Path(folder))
     tokenizer = load_tokenizer(source)
     model = EmbeddingClassifier.from_texts(load_backbone(source), tokenizer, descriptions(recipe, LABELS))
-    return TextClassifier(model, tokenizer, SoftmaxHead(2), LABELS, 128)
+    return TextClassifier(model, tokenizer, SoftmaxHead(2), 128, labels=LABELS)
 
 
 def test_obvious_reviews_are_told_apart_without_training(minilm: str):
@@ -108,7 +108,7 @@ def test_the_text_starter_has_a_notion_of_stars_before_any_training():
     source = ModelSource("starter_text", STARTERS / "starter_text")
     tokenizer = load_tokenizer(source)
     made = load_zero_shot(source, tokenizer, ["1 star", "5 stars"])
-    ready = TextClassifier(made, tokenizer, SoftmaxHead(2), ("1", "5"), 128)
+    ready = TextClassifier(made, tokenizer, SoftmaxHead(2), 128, labels=("1", "5"))
     _, answers = ready.predict(
         [
             "Gorgeous dress, so soft and comfortable, I love it!",

@@ -90,14 +90,18 @@ def first_step(prepared: Prepared) -> tuple[dict[str, torch.Tensor], list[Any]]:
     """The gradient of a run's first optimizer step, and the batches it was made of."""
     recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
     torch.manual_seed(0)
-    model = recipe.family.adapt(recipe.family.build_model(recipe, prepared.source, (), config, encoded), config.adapt)
+    model = recipe.family.stages.adapt(
+        recipe.family.stages.build_model(recipe, prepared.source, (), config, encoded), config.adapt
+    )
     for name, parameter in model.named_parameters():
         if ".lora_B." in name:
             torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
-    trained, data = recipe.family.training_data(model, encoded, prepared.source, config)
+    trained, data = recipe.family.stages.training_data(model, encoded, prepared.source, config)
     kept = Gradients()
     accumulate = config.trainer.accumulate_grad_batches
-    module = FineTuner(trained, recipe.family.training_head(recipe, (), encoded), recipe.metrics(()), config.optim, 10)
+    module = FineTuner(
+        trained, recipe.family.stages.training_head(recipe, (), encoded), recipe.metrics(()), config.optim, 10
+    )
     quick_trainer(kept, accumulate_grad_batches=accumulate).fit(module, datamodule=data)
     batches = [data.collate([data.splits["train"].items[int(i)] for i in rows]) for rows, _ in _plan(data)]
     return kept.steps[0], batches[:accumulate]
@@ -184,8 +188,10 @@ def test_every_answer_of_a_long_conversation_is_learnt_once_and_belongs_to_it(tm
 def test_a_message_on_a_pack_names_the_file_and_line_of_its_first_conversation(tmp_path: Path, llama: Path) -> None:
     rows = write_chats(tmp_path / "chats.jsonl", 36, rounds=6)
     prepared = ready(tmp_path, llama, rows, "data.max_length=80", "data.batch_size=4")
-    model = prepared.recipe.family.build_model(prepared.recipe, prepared.source, (), prepared.config, prepared.encoded)
-    _, data = prepared.recipe.family.training_data(model, prepared.encoded, prepared.source, prepared.config)
+    model = prepared.recipe.family.stages.build_model(
+        prepared.recipe, prepared.source, (), prepared.config, prepared.encoded
+    )
+    _, data = prepared.recipe.family.stages.training_data(model, prepared.encoded, prepared.source, prepared.config)
     lines = rows.read_text(encoding="utf-8").splitlines()
     tokenizer = prepared.encoded.tokenizer.rendering.tokenizer
     packs: Any = data.splits["train"].items
@@ -208,8 +214,8 @@ def test_a_loss_that_is_not_finite_names_its_conversation(tmp_path: Path) -> Non
     rows = write_chats(tmp_path / "chats.jsonl", 30)
     prepared = ready(tmp_path, folder, rows, "data.batch_size=4", "data.pack=false", "optim.lr=1e-3")
     recipe, encoded, where = prepared.recipe, prepared.encoded, prepared.encoded.rows["train"].where
-    model: Any = recipe.family.build_model(recipe, prepared.source, (), prepared.config, encoded)
-    trained, data = recipe.family.training_data(model, encoded, prepared.source, prepared.config)
+    model: Any = recipe.family.stages.build_model(recipe, prepared.source, (), prepared.config, encoded)
+    trained, data = recipe.family.stages.training_data(model, encoded, prepared.source, prepared.config)
     batch = [data.splits["train"].items[int(i)] for i in _plan(data)[0][0]]
     bad, others = batch[2], np.concatenate([batch[0].ids, batch[1].ids, batch[3].ids])
     alone = np.setdiff1d(bad.ids, others)

@@ -16,7 +16,7 @@ import pytest
 from tests.chatted import chatted, composed, tiny_llama, write_chats, write_jsonl
 from tunebook.cli.predict import predict_command
 from tunebook.families.image_classification.points import check_use
-from tunebook.families.text_generation.model.generate import Generation
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.pipeline.prepare import make_recipe
 from tunebook.plugins import load_recipe_class

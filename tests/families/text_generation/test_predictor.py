@@ -40,7 +40,7 @@ from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
-from tunebook.families.text_generation.model.generate import Generation
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.pipeline.prepare import make_recipe
 from tunebook.run_folder import RunFolder

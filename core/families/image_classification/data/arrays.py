@@ -6,12 +6,14 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from tunebook.data.values import as_text
 from tunebook.errors import UserError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _INSIDE = re.compile(r"(.+\.npz)::(\w+)::(\d+)", re.IGNORECASE | re.DOTALL)
 _DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -47,8 +49,6 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     Raises:
         UserError: It is not there, or damaged.
     """
-    import numpy as np
-
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found: NDArray[Any] = arrays[name]
@@ -63,8 +63,6 @@ def array_length(path: Path, name: str) -> int:
     Raises:
         UserError: It is not there, or damaged.
     """
-    from numpy.lib import format as npy
-
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
             version = npy.read_magic(stream)
@@ -101,8 +99,6 @@ def read_labels(path: Path, name: str, count: int) -> list[list[str | None]]:
 
 
 def _label(value: Any) -> str | None:
-    from tunebook.data.values import as_text
-
     # Findings are 0 and 1 in these files, whatever type they are stored as.
     return as_text(int(value) if isinstance(value, bool) else value, nested=False)
 

@@ -26,11 +26,18 @@ from PIL.TiffImagePlugin import (
 )
 from PIL.WebPImagePlugin import WebPImageFile
 
-from tunebook.families.image_classification.data.decoded import DecodedImage, Decoding, UnusableImage
+from tunebook.families.image_classification.data.decoded import (
+    DecodedImage,
+    Decoding,
+    UnusableImage,
+    refuse_constant,
+    refuse_large,
+)
+from tunebook.families.image_classification.data.dicom import decode_dicom
 from tunebook.families.image_classification.data.endings import IMAGE_ENDINGS, is_image_file
 from tunebook.families.image_classification.data.quiet import quiet_libraries
 
-__all__ = ["IMAGE_ENDINGS", "decode", "decode_array", "is_image_file", "refuse_constant", "refuse_large"]
+__all__ = ["IMAGE_ENDINGS", "decode", "decode_array", "is_image_file"]
 
 _FORMATS = {
     ".png": "PNG",
@@ -96,8 +103,6 @@ def decode(path: Path, decoding: Decoding) -> DecodedImage:
     head = _head(path)
     kind = _format(path, head)
     if kind == "DICOM":
-        from tunebook.families.image_classification.data.dicom import decode_dicom
-
         return decode_dicom(path, decoding)
     # A switch of the whole process, which some libraries turn: with it half a picture is a picture.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -131,19 +136,6 @@ def decode_array(array: NDArray[Any], decoding: Decoding) -> DecodedImage:
     refuse_constant(array)
     pixels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     return DecodedImage(pixels, 255 if pixels.dtype == np.uint8 else None)
-
-
-def refuse_large(width: int, height: int, decoding: Decoding) -> None:
-    """Refuse a picture of more pixels than are decoded."""
-    if width * height > decoding.max_pixels:
-        raise UnusableImage(f"claims {width} x {height} pixels, more than {decoding.max_pixels}")
-
-
-def refuse_constant(pixels: NDArray[Any], when: str = "") -> None:
-    """Refuse a picture without anything in it; ``when`` says under which conditions that is so."""
-    # a few pixels tell almost every picture apart, at a fraction of the time
-    if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
-        raise UnusableImage("is the same value everywhere" + when)
 
 
 def _head(path: Path) -> bytes:

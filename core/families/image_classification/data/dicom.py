@@ -12,8 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.errors import UserError
-from tunebook.families.image_classification.data.decode import refuse_constant, refuse_large
-from tunebook.families.image_classification.data.decoded import DecodedImage, Decoding, UnusableImage
+from tunebook.families.image_classification.data.decoded import (
+    DecodedImage,
+    Decoding,
+    UnusableImage,
+    refuse_constant,
+    refuse_large,
+)
 from tunebook.families.image_classification.data.quiet import quiet_libraries
 from tunebook.families.image_classification.data.windows import looked_up, windowed
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.reliability import finding_reliability
@@ -13,10 +15,6 @@ from tunebook.report.figures import COLOURS, FAINT, INK, inline_svg, short
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.ranking import pr_points, roc_points
 from tunebook.statistics.ranking_scores import absent_class
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LINES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P")
 WHISKERS_UP_TO = 3

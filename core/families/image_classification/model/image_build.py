@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tunebook.errors import UserError
@@ -180,8 +181,6 @@ def _set_dropout(model: nn.Module, dropout: float) -> None:
 def _read_state(file: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of one of torchvision's own without running what is pickled in it."""
     if file.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
         return load_file(file)
     state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     # torchvision's DenseNets were saved when layers were still called norm.1.

@@ -9,10 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from torch import hub
+
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.options import ImageModel
-from tunebook.families.options import node_as
 from tunebook.models.source import STARTERS, ModelSource, check_safetensors, find_model, from_hub
 
 TORCHVISION = "torchvision/"
@@ -232,8 +234,6 @@ def torchvision_weights(named: str) -> Any:
 
 def _download(url: str, name: str) -> Path:
     """A file of weights in torch's own cache, fetched there if it is missing; the name's hash is checked."""
-    from torch import hub
-
     file = Path(hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if file.is_file():
         return file

@@ -8,18 +8,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import Preprocessing
+from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.files import write_atomically
 from tunebook.training.head import Head
-
-if TYPE_CHECKING:
-    from tunebook.families.image_classification.predictor import ImageClassifier
 
 OPSET = 18
 _LARGEST = 2_000_000_000  # bytes; protobuf holds no message over 2 GiB

@@ -9,17 +9,23 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.bundle.read import open_bundle
+from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.session import Chat, saving_place
 from tunebook.families.text_generation.data.message import UnusableConversation
+from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.models.source import ModelSource, check_folder
+from tunebook.models.text import positions
 from tunebook.terminal import drawn
-
-if TYPE_CHECKING:
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.families.text_generation.predictor import TextGenerator
-    from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.training.devices import choose_accelerator
 
 
 def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options: argparse.Namespace) -> None:
@@ -52,9 +58,6 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
 
 def _check_room(longest: int | None, folder: Path) -> None:
     """Refuse answers so long that no question fits before them."""
-    from tunebook.models.source import ModelSource, check_folder
-    from tunebook.models.text import positions
-
     check_folder(folder)
     settings = ModelSource(str(folder), folder).settings
     limit = positions(settings.get("text_config") or settings)
@@ -69,10 +72,6 @@ def _check_room(longest: int | None, folder: Path) -> None:
 
 def _open(folder: Path, options: argparse.Namespace) -> tuple[TextGenerator, str]:
     """The bundle's model, set to choose its words as asked, and where to compute."""
-    from tunebook.bundle.read import open_bundle
-    from tunebook.config.schema import Accelerator, TrainerConfig
-    from tunebook.training.devices import choose_accelerator
-
     try:
         device = choose_accelerator(TrainerConfig(accelerator=Accelerator[options.accelerator]))
     except UserError as error:  # it speaks of config keys
@@ -94,7 +93,6 @@ def _status(what: str) -> AbstractContextManager[object]:
     """A line that moves while somebody waits at a terminal."""
     if not sys.stderr.isatty():
         return nullcontext()
-    from rich.console import Console
 
     return Console(stderr=True).status(what)
 
@@ -103,9 +101,6 @@ def _tell(text: str) -> None:
     """Say what is no answer beside the answers; a note dimly, where that shows."""
     sys.stdout.flush()
     if text.startswith("note:") and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.text import Text
-
         Console(stderr=True).print(Text(drawn(text), style="dim"), soft_wrap=True)
     else:
         print(drawn(text), file=sys.stderr, flush=True)

@@ -8,14 +8,12 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.data.rendering import Unsupervisable
+from tunebook.families.text_generation.predictor import TextGenerator
 
 
 @dataclass
@@ -82,8 +80,6 @@ class Chat:
         Raises:
             UnusableConversation: The model cannot be asked so; at once, not with the first piece.
         """
-        from tunebook.families.text_generation.data.rendering import Unsupervisable
-
         question = Message("user", _normal(text))
         check([question], answered=False)
         before, generation = self.model.truncated, self.model.generation
@@ -129,8 +125,6 @@ class Chat:
         return file
 
     def _check(self, messages: list[Message]) -> None:
-        from tunebook.families.text_generation.data.rendering import Unsupervisable
-
         check(messages, answered=False)
         try:
             self.model.encode_prompt(messages)

@@ -14,12 +14,19 @@ from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
 from tunebook.families.text_generation.data.formats import SHAPES
-from tunebook.families.text_generation.data.message import Message, UnusableConversation, from_text, to_plain, to_text
+from tunebook.families.text_generation.data.message import (
+    CONVERSATION,
+    Message,
+    UnusableConversation,
+    from_text,
+    to_plain,
+    to_text,
+)
 from tunebook.families.text_generation.data.parse import parse
 from tunebook.families.text_generation.options import ConversationFormat
 
-CONVERSATION, TEXT = "conversation", "text"
-"""Roles of a checked conversation: as JSON (`to_text`), and as people read it (`to_plain`)."""
+TEXT = "text"
+"""Role of a checked conversation as people read it (`to_plain`)."""
 
 
 class ConversationContent:

@@ -14,8 +14,7 @@ import numpy as np
 
 from tunebook.data.rows import Rows
 from tunebook.families.text_generation.data.answers import Supervised
-from tunebook.families.text_generation.data.content import CONVERSATION
-from tunebook.families.text_generation.data.message import Message, from_text
+from tunebook.families.text_generation.data.message import Message, own_conversations
 from tunebook.families.text_generation.data.supervision import fit
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.options import Overlength
@@ -70,13 +69,6 @@ def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy
 
 TrainingConversations = Callable[[Rows], Iterator[list[list[Message]]]]
 """Gives the conversations that are learned from, of each row in order."""
-
-
-def own_conversations(rows: Rows) -> Iterator[list[list[Message]]]:
-    """The one conversation that each row holds."""
-    for chunk in rows.column(CONVERSATION).chunks:
-        for text in chunk.to_pylist():
-            yield [from_text(text)]
 
 
 def encode_cached(

@@ -9,6 +9,7 @@ from pathlib import Path
 from tunebook.data.chunks import PARTED, parted_otherwise
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
+from tunebook.families.text_generation.data.peek import column_names, is_jsonlines
 from tunebook.families.text_generation.options import ConversationFormat
 
 KEY = "data.format"
@@ -61,8 +62,6 @@ def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = Non
         UserError: A file cannot be read, is of no form or lacks a column of the one wanted; or the files are of
             several forms, or each of more than one.
     """
-    from tunebook.families.text_generation.data.peek import column_names, is_jsonlines
-
     columns = {path: column_names(path) for path in paths}
     found = _agreed(columns, answered) if wanted is None else wanted
     shape = SHAPES[found]

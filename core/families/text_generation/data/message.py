@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from tunebook.data.rows import Rows
 
 Role = Literal["system", "user", "assistant", "tool"]
+CONVERSATION = "conversation"
+"""Role of the column that holds a conversation, as `to_text` writes it."""
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -42,3 +47,10 @@ def from_text(text: str) -> list[Message]:
 def to_plain(messages: Sequence[Message]) -> str:
     """Show a conversation to people: a line a turn, as "user: Where is my parcel?"."""
     return "\n".join(f"{message.role}: {message.content}" for message in messages)
+
+
+def own_conversations(rows: Rows) -> Iterator[list[list[Message]]]:
+    """The one conversation that each row holds."""
+    for chunk in rows.column(CONVERSATION).chunks:
+        for text in chunk.to_pylist():
+            yield [from_text(text)]

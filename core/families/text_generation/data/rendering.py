@@ -6,14 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from tunebook.errors import UserError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 KEY = "model.chat_template"
 

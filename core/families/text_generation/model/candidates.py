@@ -14,7 +14,8 @@ from tunebook.data.batch import IGNORE_INDEX, Batch
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.packing import Pack, stack_rows
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
-from tunebook.families.text_generation.model.generate import Generation, write
+from tunebook.families.text_generation.model.generate import write
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
 from tunebook.models.layers import plain_model

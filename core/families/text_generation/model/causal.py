@@ -13,7 +13,7 @@ from torch import nn
 
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.options import node_as
+from tunebook.families.family import node_as
 from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
 from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationTrainer
@@ -22,6 +22,7 @@ from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers
+from tunebook.training.devices import choose_accelerator
 
 
 def check_causal(source: ModelSource) -> None:
@@ -113,8 +114,6 @@ def load_quantized(source: ModelSource, config: TrainConfig) -> nn.Module:
     """
     check_quantized(source, config.adapt)
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    from tunebook.training.devices import choose_accelerator
 
     device = choose_accelerator(config.trainer)
     half = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -9,19 +9,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tunebook.errors import UserError
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.sampling import choose, uniforms
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
 from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.layers import plain_model
-
-if TYPE_CHECKING:
-    from tunebook.families.text_generation.model.generate import Generation
 
 
 @dataclass(frozen=True)

@@ -5,64 +5,19 @@ Prompts of like length share a batch. What a batch does is in `decoding`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import torch
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.model.decoding import beams, decode
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
 from tunebook.models.layers import plain_model
 from tunebook.models.text import positions
-
-
-class UnusableGeneration(ValueError):
-    """Answers cannot be chosen so; the text is the reason."""
-
-
-@dataclass(frozen=True)
-class Generation:
-    """How answers are chosen: greedily by default.
-
-    The model's own `generation_config` is not read: what is not said here does not happen. An encoder-decoder's start
-    token and the one it forces behind it are taken from there (`decoder_prefix`), as answers make no sense without.
-
-    Attributes:
-        max_new_tokens: Longest answer, in tokens.
-        do_sample: Draw each token instead of taking the likeliest.
-        temperature: Logits are divided by it before a draw.
-        top_p: Draw from the fewest likeliest tokens that together have at least this probability.
-        num_beams: Answers followed side by side (beam search); 1 is none.
-        seed: Of the draws. Row `i` has random numbers of its own, made of the seed and `i`: what it answers does
-            not depend on the rows beside it, but for the rounding of their shared matrix products.
-    """
-
-    max_new_tokens: int = 128
-    do_sample: bool = False
-    temperature: float = 1.0
-    top_p: float = 1.0
-    num_beams: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "num_beams", "seed"):
-            try:  # of numpy's too
-                object.__setattr__(self, name, operator.index(getattr(self, name)))
-            except TypeError:
-                raise UnusableGeneration(f"{name} is a whole number, not {getattr(self, name)!r}") from None
-        if self.max_new_tokens < 1 or self.num_beams < 1:
-            raise UnusableGeneration("max_new_tokens and num_beams start at 1")
-        if not all(isinstance(each, Real) for each in (self.temperature, self.top_p)):
-            raise UnusableGeneration("temperature and top_p are numbers")
-        if not (self.temperature > 0 and 0 < self.top_p <= 1):
-            raise UnusableGeneration("temperature must be above 0, and top_p above 0 and at most 1")
-        if self.do_sample and self.num_beams > 1:
-            raise UnusableGeneration("beams are not drawn: do_sample goes with num_beams=1")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor, nn
 
 from tunebook.errors import UserError
 from tunebook.models.language_model import load_writing_model
 from tunebook.models.source import ModelSource
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 def is_seq2seq(source: ModelSource) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunebook import Recipe
-from tunebook.families.family import Family
-from tunebook.families.options import node_as
+from tunebook.families.family import Family, node_as
 
 from .family import FAMILY, EntityTaggingConfig, SentenceData
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 class EntityTagging(Recipe[EntityTaggingConfig]):
     """A sentence in, a tag for each of its words out."""
 
-    family: ClassVar[Family[Any]] = FAMILY
+    family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = EntityTaggingConfig
     watch: ClassVar[str] = "span_f1"
 

@@ -22,7 +22,8 @@ from transformers import (
 
 from tests.user_error import user_error
 from tunebook.families.text_generation.model.candidates import Candidate, score_candidates, write_candidates
-from tunebook.families.text_generation.model.generate import Generation, generate
+from tunebook.families.text_generation.model.generate import generate
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 
 VOCABULARY = 61

@@ -25,7 +25,8 @@ from transformers import (
 )
 
 from tests.user_error import user_error
-from tunebook.families.text_generation.model.generate import Generation, generate, stream
+from tunebook.families.text_generation.model.generate import generate, stream
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.sampling import choose, probabilities, uniforms
 from tunebook.models.key_values import key_values_argument
 from tunebook.models.text import quiet_transformers

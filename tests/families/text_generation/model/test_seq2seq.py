@@ -21,7 +21,8 @@ from tunebook.config.schema import AdaptConfig, Method
 from tunebook.data.batch import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
-from tunebook.families.text_generation.model.generate import Generation, generate, stream
+from tunebook.families.text_generation.model.generate import generate, stream
+from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.language_loss import (
     check_language_head,
     enable_checkpointing,

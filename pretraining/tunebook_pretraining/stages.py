@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
-from tunebook import UserError
-from tunebook.config.schema import Method
-from tunebook.families.family import Family, RecipeT
+from torch import nn
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from tunebook import FineTuneData
-    from tunebook.bundle.manifest import Manifest
-    from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-    from tunebook.config.schema import TrainConfig
-    from tunebook.data.columns import Column
-    from tunebook.data.content import Content
-    from tunebook.data.encoded import Encoded
-    from tunebook.data.rows import Rows
-    from tunebook.families.comparison import Comparison
-    from tunebook.families.evidence import Evidence
-    from tunebook.models.source import ModelSource
+from tunebook import FineTuneData, UserError
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.encoded import Encoded
+from tunebook.data.rows import Rows
+from tunebook.families.comparison import Comparison
+from tunebook.families.evidence import Evidence
+from tunebook.families.stages import RecipeT, Stages
+from tunebook.models.source import ModelSource
 
 
 @dataclass
@@ -64,10 +60,8 @@ def no_answers(bundle: str = "") -> NoReturn:
     )
 
 
-class Pretraining(Family[RecipeT]):
+class Pretraining(Stages[RecipeT]):
     """Learns a backbone, from fresh weights or further on."""
-
-    does: ClassVar[str] = "is a backbone to be tuned"
 
     def fresh(self, config: TrainConfig) -> bool:
         """Whether the weights start from random ones.
@@ -88,8 +82,6 @@ class Pretraining(Family[RecipeT]):
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
         """All examples are of one length, so there is nothing to group."""
-        from tunebook import FineTuneData
-
         return model, FineTuneData(
             {name: encoded.splits[name] for name in ("train", "validation")},
             encoded.collate,

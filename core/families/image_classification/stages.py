@@ -1,0 +1,150 @@
+"""What the family of image classifiers does for its recipes, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.schema import Method, ModelConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.encoded import Encoded
+from tunebook.data.load_and_validate import ValidatedData
+from tunebook.data.module import FineTuneData
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.families.image_classification.baselines import ImageComparison
+from tunebook.families.image_classification.batches import (
+    encode_images,
+    feature_data,
+    fresh_model,
+    pixel_data,
+    training_content,
+)
+from tunebook.families.image_classification.bundle import bundle_content, read_image_classifier, write_image_bundle
+from tunebook.families.image_classification.columns import evaluate_columns, predict_columns
+from tunebook.families.image_classification.evidence import ImageEvidence, judge, judge_new
+from tunebook.families.image_classification.heads import training_head
+from tunebook.families.image_classification.model.image_source import find_image_model
+from tunebook.families.image_classification.model.onnx import export_classifier
+from tunebook.families.image_classification.points import calibrated, check_rules, check_use, in_words, points_of, seen
+from tunebook.families.image_classification.predictor import ImageClassifier
+from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.prepared import Prepared
+from tunebook.families.stages import Stages
+from tunebook.models.source import ModelSource
+from tunebook.recipe import Head
+from tunebook.run_folder import RunFolder
+from tunebook.training.fit import Fitted
+
+Recipe = ImageClassification[Any]
+
+
+class ImageStages(Stages[ImageClassification[Any]]):
+    """An image in, one label or several findings out; any timm or torchvision backbone."""
+
+    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
+        """A starter, a timm or torchvision name, a folder or a hub id."""
+        return find_image_model(config, weights)
+
+    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
+        """The pictures at the size that the model sees."""
+        check_use(recipe)
+        check_rules(points_of(recipe), recipe.options.point)  # a typo there is told before any image is read
+        return training_content(recipe.options, source, config)
+
+    def encode(
+        self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    ) -> Encoded:
+        """Pixels and targets of all splits."""
+        return encode_images(recipe, data, source, config)
+
+    def keys(self, recipe: Recipe, rows: Rows) -> list[str]:
+        """Digests of the pixels."""
+        return rows.texts("pixels")
+
+    def build_model(
+        self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The backbone with one output a label."""
+        return fresh_model(self.training_head(recipe, labels, encoded), source, labels, config, encoded)
+
+    def training_head(self, recipe: Recipe, labels: Sequence[str], encoded: Encoded) -> Head:
+        """The recipe's head with what ``recipe.imbalance`` asks for, from the training rows."""
+        return training_head(recipe, labels, encoded.splits["train"].targets)
+
+    def training_data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
+        """The model on pixels, or with ``adapt=head`` its head on stored features."""
+        if config.adapt.method is Method.head:
+            return feature_data(model, encoded, source, config)
+        return model, pixel_data(encoded, config)
+
+    def write_bundle(
+        self,
+        prepared: Prepared[Recipe],
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        card: Mapping[str, Any],
+    ) -> None:
+        """A plain timm or torchvision folder, calibrated, with the operating points."""
+        made, told = calibrated(prepared, model)
+        card = {**card, "scores": [*card["scores"], *(told if card["scores"] else ())]}
+        write_image_bundle(
+            run.bundle,
+            made,
+            prepared.recipe,
+            prepared.source,
+            prepared.config,
+            card,
+            in_words(made.points),
+            seen(prepared),
+        )
+
+    def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> ImageClassifier:
+        """An image classifier."""
+        return read_image_classifier(recipe, folder, manifest)
+
+    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
+        """Pictures made as the bundle's model was trained on them."""
+        return bundle_content(manifest, cache_dir)
+
+    def predict_columns(
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """The image alone."""
+        return predict_columns(manifest, column)
+
+    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """As in training, with what is renamed."""
+        return evaluate_columns(recipe.options, manifest, data)
+
+    def judge(self, prepared: Prepared[Recipe], predictor: ImageClassifier, run: RunFolder) -> ImageEvidence:
+        """Beside the labels' shares."""
+        return judge(prepared, predictor)
+
+    def judge_new(
+        self, recipe: Recipe, predictor: ImageClassifier, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> ImageEvidence:
+        """The model alone."""
+        return judge_new(recipe, predictor, rows, content, config)
+
+    def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
+        """Images of each label or finding."""
+        counts = prepared.data.labels.counts if prepared.data.labels else {}
+        return {split: dict(each) for split, each in counts.items()}
+
+    def comparison(self, recipe: Recipe) -> ImageComparison:
+        """The labels' shares, logistic regression on pixels, and runs read back."""
+        return ImageComparison(recipe)
+
+    def export(self, recipe: Recipe, folder: Path, manifest: Manifest, output: Path) -> str:
+        """Pixels from 0 to 1 in, calibrated probabilities out."""
+        return export_classifier(self.open_bundle(recipe, folder, manifest), output)

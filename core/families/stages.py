@@ -1,0 +1,236 @@
+"""What a family does in each stage of a run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from torch import nn
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.encoded import Encoded
+from tunebook.data.load_and_validate import ValidatedData
+from tunebook.data.module import FineTuneData
+from tunebook.data.pairs import whole_texts
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.comparison import Comparison
+from tunebook.families.evidence import Evidence
+from tunebook.families.family import Family
+from tunebook.families.predictor import Predictor
+from tunebook.families.prepared import Prepared
+from tunebook.families.sums_comparison import SumsComparison
+from tunebook.models.adapt import adapt, merge
+from tunebook.models.layers import is_head
+from tunebook.models.source import ModelSource, find_model
+from tunebook.recipe import Head, Recipe
+from tunebook.run_folder import RunFolder
+from tunebook.training.fit import Fitted
+
+RecipeT = TypeVar("RecipeT", bound=Recipe[Any])
+
+
+class Stages(ABC, Generic[RecipeT]):
+    """The work that all recipes of a family share; ``Family.code`` names the class.
+
+    A run asks it in this order: model, rows, training, bundle, evidence. It holds no state: what it knows of a run
+    comes in as arguments, the recipe first.
+
+    Attributes:
+        family: The family that it works for: its name and its options.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+
+    # The model and the rows.
+
+    def find_model(self, recipe: RecipeT, config: ModelConfig, weights: bool) -> ModelSource:
+        """The model's files, before anything heavy loads; without ``weights`` its architecture is enough."""
+        return find_model(config, weights)
+
+    def content(self, recipe: RecipeT, source: ModelSource, config: TrainConfig) -> Content | None:
+        """What rows hold beside their text and must be looked at; None where they hold nothing else."""
+        return None
+
+    @abstractmethod
+    def encode(
+        self, recipe: RecipeT, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    ) -> Encoded:
+        """Make the model's inputs of all rows, once."""
+
+    def preview(self, recipe: RecipeT, encoded: Encoded) -> Sequence[Any]:
+        """A few training rows as the model takes them, for rich to print."""
+        return ()
+
+    def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
+        """What tells rows apart, so that a bundle can know those that it was trained on: their whole texts, say."""
+        return whole_texts(rows)
+
+    # Training.
+
+    @abstractmethod
+    def build_model(
+        self, recipe: RecipeT, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The backbone with the recipe's final layer."""
+
+    def training_head(self, recipe: RecipeT, labels: Sequence[str], encoded: Encoded) -> Head:
+        """The head to learn with, which may look at the training rows."""
+        return recipe.head(labels)
+
+    def adapt(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
+        """The model with the chosen weights ready to learn."""
+        return adapt(model, config)
+
+    def training_data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
+        """What is trained, on what: the model on its examples, those of like length together.
+
+        With ``adapt=head`` its backbone is frozen; a family that trains its heads on stored features is faster.
+        """
+        if config.adapt.method is Method.head:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(is_head(name, model))
+        return model, FineTuneData(
+            {name: encoded.splits[name] for name in ("train", "validation")},
+            encoded.collate,
+            batch_size=config.data.batch_size,
+            seed=config.seed,
+            accumulate=config.trainer.accumulate_grad_batches,
+            num_workers=config.data.num_workers,
+        )
+
+    def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
+        """The plain model again once it is trained, with any adapters added into its weights."""
+        return merge(model)
+
+    # The bundle.
+
+    @abstractmethod
+    def write_bundle(
+        self,
+        prepared: Prepared[RecipeT],
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        card: Mapping[str, Any],
+    ) -> None:
+        """Write the finished model to ``run.bundle``, whole or not at all.
+
+        Args:
+            prepared: The rows that it was made of.
+            model: The plain model.
+            fitted: How training went; None of a model that was not trained.
+            run: Takes the bundle.
+            card: Facts for the model card: ``data``, ``training``, ``scores``.
+        """
+
+    def load_bundle_state(self, recipe: RecipeT, manifest: Manifest) -> None:
+        """Give the recipe back what a bundle holds for it besides its options."""
+        return None
+
+    @abstractmethod
+    def open_bundle(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> Predictor:
+        """The model of a bundle, ready to answer."""
+
+    def bundle_content(self, recipe: RecipeT, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
+        """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
+        return None
+
+    def predict_columns(
+        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """The columns that a row to be answered needs: the text alone, unless the family knows better.
+
+        Args:
+            recipe: The bundle's recipe.
+            manifest: Says what the columns were called in training.
+            column: The user's name of the one with the text or the image.
+            files: Where the rows are; empty where they come from standard input.
+        """
+        return [Column("text", column or manifest.columns["text"], "--text", "text")]
+
+    def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """The columns that a row to be scored needs: as in training, but for what is renamed."""
+        asked = recipe.columns(self.family.data(group=data.group))
+        renamed = [getattr(data, column.key.removeprefix("data."), None) for column in asked]
+        names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(asked, renamed, strict=True)]
+        return [replace(column, name=name) for column, name in zip(asked, names, strict=True)]
+
+    # Evidence.
+
+    @abstractmethod
+    def judge(self, prepared: Prepared[RecipeT], predictor: Any, run: RunFolder) -> Evidence:
+        """Score the bundle's model on the test rows, beside the baselines."""
+
+    @abstractmethod
+    def judge_new(
+        self, recipe: RecipeT, predictor: Any, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> Evidence:
+        """Score a bundle's model on new rows.
+
+        Args:
+            recipe: The bundle's recipe.
+            predictor: Its model.
+            rows: Checked rows with their truth.
+            content: What they hold beside their text.
+            config: Confidence, device and seed.
+        """
+
+    def split_counts(self, prepared: Prepared[RecipeT]) -> Mapping[str, Any]:
+        """What each split holds, for the report: its rows, or rows of each label."""
+        return {name: {"rows": len(rows)} for name, rows in prepared.encoded.rows.items()}
+
+    @abstractmethod
+    def comparison(self, recipe: RecipeT) -> Comparison:
+        """The family's part of `compare`."""
+
+    def scores_again(
+        self, prepared: Prepared[RecipeT], answers: Sequence[Mapping[str, str]], predictor: Any
+    ) -> Mapping[str, float] | None:
+        """The test scores worked out from predictions.csv alone, for `verify` to compare.
+
+        Args:
+            prepared: The rows.
+            answers: The lines of the file, by column.
+            predictor: The bundle's model.
+
+        Returns:
+            Metric -> value; None where the file has the columns of `write_predictions` or `write_answers`, which
+            `verify` can read itself.
+        """
+        comparison = self.comparison(prepared.recipe)
+        if not isinstance(comparison, SumsComparison):
+            return None
+        return {name: each.value() for name, each in comparison.measures(answers, prepared).items() if each.rows.any()}
+
+    # What only some families do.
+
+    def chat(self, recipe: RecipeT, folder: Path, manifest: Manifest, options: Any) -> None:
+        """Talk with a bundle's model; ``options`` are those of `tunebook chat`."""
+        raise UserError(
+            f"This bundle's model {self.family.does} and does not talk.",
+            code="chat.not-a-chat-model",
+            where=str(folder),
+            fix=f"ask it with: tunebook predict {folder}",
+        )
+
+    def export(self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path) -> str:
+        """Write a bundle's model as an ONNX file; returns what it takes and gives, in words."""
+        plain = f"text models are plain transformers folders: optimum-cli export onnx --model {folder}"
+        raise UserError(
+            "Only image models are exported by Tunebook.",
+            code="export.not-an-image-model",
+            where=str(folder),
+            fix=f"{plain} --task {self.family.task} out",
+        )

@@ -1,0 +1,96 @@
+"""What the family of text classifiers does for its recipes, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.content import Content
+from tunebook.data.encoded import Encoded
+from tunebook.data.load_and_validate import ValidatedData
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.families.prepared import Prepared
+from tunebook.families.text_classification.baselines import TextComparison
+from tunebook.families.text_classification.build import (
+    classifier,
+    fresh_classifier,
+    label_numbers,
+    own_augmentations,
+    zero_shot_model,
+)
+from tunebook.families.text_classification.bundle import read_text_classifier, seen_texts, write_text_bundle
+from tunebook.families.text_classification.evidence import TextEvidence, judge, judge_new, split_counts
+from tunebook.families.text_classification.predictor import TextClassifier
+from tunebook.families.text_classification.recipe import TextClassification
+from tunebook.families.text_classification.wording import worded
+from tunebook.families.text_stages import TextStages
+from tunebook.models.source import ModelSource
+from tunebook.models.text_batches import encode_splits
+from tunebook.run_folder import RunFolder
+from tunebook.training.fit import Fitted
+
+Recipe = TextClassification[Any]
+
+
+class TextClassificationStages(TextStages[TextClassification[Any]]):
+    """A text in, one label out; any transformers encoder or decoder with a classification layer."""
+
+    def encode(
+        self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    ) -> Encoded:
+        """Token ids and label numbers of all splits."""
+        assert data.labels is not None
+        for following in (False, True):  # now, and not when a zero-shot model reads them after training
+            worded(recipe, data.labels.names, following)
+        augmentations = own_augmentations(recipe, config)
+        return encode_splits(data, source, config, rejects, label_numbers(data.labels), augmentations)
+
+    def build_model(
+        self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The backbone with a classification layer; with ``adapt=none`` the zero-shot classifier."""
+        if config.adapt.method is Method.none:
+            return zero_shot_model(recipe, source, labels, encoded)
+        return fresh_classifier(recipe, source, labels, config, encoded)
+
+    def write_bundle(
+        self,
+        prepared: Prepared[Recipe],
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        card: Mapping[str, Any],
+    ) -> None:
+        """A plain transformers folder, with the texts that were seen as hashes."""
+        made = classifier(prepared.recipe, model, prepared.labels, prepared.encoded)
+        seen = seen_texts(prepared) if fitted else ()
+        write_text_bundle(run.bundle, made, prepared.recipe, prepared.config, card, seen)
+
+    def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextClassifier:
+        """A text classifier, or the zero-shot one."""
+        return read_text_classifier(recipe, folder, manifest)
+
+    def judge(self, prepared: Prepared[Recipe], predictor: TextClassifier, run: RunFolder) -> TextEvidence:
+        """Beside the commonest label and the same backbone without any training."""
+        return judge(prepared, predictor)
+
+    def judge_new(
+        self, recipe: Recipe, predictor: TextClassifier, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> TextEvidence:
+        """The model alone."""
+        return judge_new(recipe, predictor, rows, config)
+
+    def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
+        """Rows of each label, in the labels' order."""
+        return split_counts(prepared)
+
+    def comparison(self, recipe: Recipe) -> TextComparison:
+        """The commonest label, TF-IDF, and runs read back."""
+        return TextComparison(recipe)

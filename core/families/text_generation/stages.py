@@ -1,0 +1,162 @@
+"""What the family of recipes whose models write does for them, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.schema import AdaptConfig, ModelConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.encoded import Encoded
+from tunebook.data.load_and_validate import ValidatedData
+from tunebook.data.module import FineTuneData
+from tunebook.data.paths import resolve_paths
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.families.family import node_as
+from tunebook.families.prepared import Prepared
+from tunebook.families.stages import Stages
+from tunebook.families.text_generation import batches_chat, batches_seq2seq
+from tunebook.families.text_generation.baselines import GenerationComparison
+from tunebook.families.text_generation.batches_chat import conversation_data, preview
+from tunebook.families.text_generation.batches_seq2seq import pair_data
+from tunebook.families.text_generation.bundle import read_generator, write_tuned
+from tunebook.families.text_generation.chat.command import talk
+from tunebook.families.text_generation.checks import check_options
+from tunebook.families.text_generation.columns import asked_columns, conversation_columns
+from tunebook.families.text_generation.data.content import ConversationContent
+from tunebook.families.text_generation.data.pair_template import PairTemplate
+from tunebook.families.text_generation.dry_run import dry_run
+from tunebook.families.text_generation.evidence import GenerationEvidence, judge, judge_new, split_counts
+from tunebook.families.text_generation.model.causal import (
+    adapt_causal,
+    build_causal,
+    check_causal,
+    merge_causal,
+    save_adapter,
+)
+from tunebook.families.text_generation.model.seq2seq import is_seq2seq
+from tunebook.families.text_generation.options import GenerationAdapt, NewConversationData
+from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.models.source import ModelSource
+from tunebook.run_folder import RunFolder
+from tunebook.training.fit import Fitted
+
+Recipe = TextGeneration[Any]
+
+
+class GenerationStages(Stages[TextGeneration[Any]]):
+    """A conversation in, the assistant's next turn out; a language model of transformers."""
+
+    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
+        """A folder or hub id with a language model of a kind that the recipe takes."""
+        source = super().find_model(recipe, config, weights)
+        if not ("seq2seq" in recipe.architectures and is_seq2seq(source)):
+            check_causal(source)
+        return source
+
+    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
+        """The conversations."""
+        return ConversationContent()
+
+    def encode(
+        self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
+    ) -> Encoded:
+        """Token ids of all splits, each marked as supervised or not."""
+        check_options(recipe, source, config)
+        encode = batches_seq2seq.encode_splits if is_seq2seq(source) else batches_chat.encode_splits
+        encoded = encode(recipe, data, source, config, rejects)
+        dry_run(recipe, encoded, config)
+        return encoded
+
+    def preview(self, recipe: Recipe, encoded: Encoded) -> Sequence[Any]:
+        """Three conversations with the supervised tokens in colour."""
+        return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded, recipe.talks)
+
+    def build_model(
+        self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
+    ) -> nn.Module:
+        """The language model as it is, its weights in float32 or, for QLoRA, in 4 bits."""
+        return build_causal(source, config)
+
+    def adapt(self, model: nn.Module, config: AdaptConfig) -> nn.Module:
+        """Adapters find their layers by themselves; what is in 4 bits is made ready for them."""
+        return adapt_causal(model, config)
+
+    def training_data(
+        self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
+    ) -> tuple[nn.Module, FineTuneData]:
+        """The model on conversations, packed where it can keep them apart; on pairs where an encoder reads."""
+        make = pair_data if isinstance(encoded.tokenizer, PairTemplate) else conversation_data
+        return model, make(model, encoded, config)
+
+    def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
+        """As for others; the adapters alone are saved too."""
+        save_adapter(model, source, run.adapter)
+        return merge_causal(model, source, node_as(config.adapt, GenerationAdapt).quantize)
+
+    def write_bundle(
+        self,
+        prepared: Prepared[Recipe],
+        model: nn.Module,
+        fitted: Fitted | None,
+        run: RunFolder,
+        card: Mapping[str, Any],
+    ) -> None:
+        """A plain transformers folder with its template, and the adapters alone."""
+        write_tuned(prepared, model, run, card, seen=fitted is not None)
+
+    def load_bundle_state(self, recipe: Recipe, manifest: Manifest) -> None:
+        """Give the recipe back what its `bundle_state` gave."""
+        recipe.load_bundle_state((manifest.generation or {}).get("kept", {}))
+
+    def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextGenerator:
+        """The language model with its template."""
+        return read_generator(recipe, folder, manifest)
+
+    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
+        """Conversations in any form."""
+        return ConversationContent(answered=answered)
+
+    def predict_columns(
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """Those of the form that the files are in; what waits for its answer has no column for it."""
+        return asked_columns(files, column)
+
+    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """As in training."""
+        own = node_as(data, NewConversationData)
+        return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
+
+    def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
+        """Beside the same model before tuning, and the recipe's baselines."""
+        return judge(prepared, predictor)
+
+    def judge_new(
+        self, recipe: Recipe, predictor: TextGenerator, rows: Rows, content: Content | None, config: EvaluateConfig
+    ) -> GenerationEvidence:
+        """The model alone."""
+        return judge_new(recipe, predictor, rows, config)
+
+    def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
+        """Conversations, and supervised tokens."""
+        return split_counts(prepared)
+
+    def comparison(self, recipe: Recipe) -> GenerationComparison:
+        """Answers without a model, and runs read back."""
+        return GenerationComparison(recipe)
+
+    def chat(self, recipe: Recipe, folder: Path, manifest: Manifest, options: Any) -> None:
+        """Turn by turn, where the recipe's models talk."""
+        if not recipe.talks:
+            super().chat(recipe, folder, manifest, options)
+
+        talk(recipe, folder, manifest, options)
