@@ -9,11 +9,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tunebook.cli.compare import _prepared
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.compare import CompareConfig
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.prepare import typed
-from tunebook.plugins import register_search_path
 
 
 def composed(*overrides: str) -> CompareConfig:

@@ -106,8 +106,8 @@ def _loader(verb: str, overrides: Sequence[str]) -> ConfigLoader:
     from hydra import initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
 
-    from tunebook.config.command import Command, register_schemas
-    from tunebook.plugins import register_search_path
+    from tunebook.composing.command import Command, register_schemas
+    from tunebook.composing.search_path import register_search_path
 
     command = Command.of(verb, overrides)
     register_schemas(command)

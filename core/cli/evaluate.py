@@ -20,8 +20,8 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     from tunebook.bundle.manifest import find_bundle, read_manifest
     from tunebook.bundle.read import open_bundle
     from tunebook.cli.output import print_judged
+    from tunebook.composing.own import family_of, own_config
     from tunebook.config.evaluate import EvaluateConfig
-    from tunebook.config.own import family_of, own_config
     from tunebook.config.schema import TrainerConfig
     from tunebook.data.reading import read_rows
     from tunebook.data.rejects import RejectLog

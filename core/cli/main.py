@@ -14,7 +14,7 @@ from tunebook import __version__
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
-    from tunebook.config.command import Command
+    from tunebook.composing.command import Command
 
 USAGE = """\
 Tunebook: fine-tuning recipes with an honest report.
@@ -74,7 +74,7 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
     from omegaconf import OmegaConf
 
     from tunebook.cli.sweep import leave_outcome
-    from tunebook.config.compose import check_keys, explain, is_config_error
+    from tunebook.composing.errors import check_keys, explain, is_config_error
     from tunebook.run_folder import remove_empty
 
     hydra = HydraConfig.get()
@@ -104,10 +104,10 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
 
 def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     from tunebook.cli.sweep import with_first_choices
-    from tunebook.config.command import Command
-    from tunebook.config.compose import check_typed_keys, explain, is_config_error, old_name_in_file
-    from tunebook.config.overrides import readable
-    from tunebook.plugins import register_search_path
+    from tunebook.composing.command import Command
+    from tunebook.composing.errors import check_typed_keys, explain, is_config_error, old_name_in_file
+    from tunebook.composing.overrides import readable
+    from tunebook.composing.search_path import register_search_path
 
     # Errors come to us whole, and leave as one message.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -146,7 +146,7 @@ def _with_hydra(command: Command) -> None:
     import hydra
 
     from tunebook.cli.sweep import table_of_runs
-    from tunebook.config.command import register_schemas
+    from tunebook.composing.command import register_schemas
 
     register_schemas(command)
     with table_of_runs() as records:

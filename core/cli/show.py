@@ -12,9 +12,9 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from tunebook.config.command import BASES, Command, register_schemas
-from tunebook.config.families import known_keys, nested, of_family, own_nodes
-from tunebook.config.own import family_of, own_config
+from tunebook.composing.command import BASES, Command, register_schemas
+from tunebook.composing.own import family_of, own_config
+from tunebook.composing.schemas import known_keys, nested, of_family, own_nodes
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers, unknown_recipe
 from tunebook.plugins.families import all_options
@@ -172,8 +172,8 @@ def _composed_defaults(command: Command, schema: type) -> dict[str, str]:
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    from tunebook.config.compose import explain, is_config_error
-    from tunebook.plugins import register_search_path
+    from tunebook.composing.errors import explain, is_config_error
+    from tunebook.composing.search_path import register_search_path
 
     register_schemas(command)
     register_search_path(command.overrides)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.plugins import unknown_recipe
 
 if TYPE_CHECKING:
-    from tunebook.config.command import Command
+    from tunebook.composing.command import Command
 
 _FOLDER = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S}'"
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from tunebook.composing.errors import typed_recipe_options
+from tunebook.composing.own import family_of, own_config
 from tunebook.config.callbacks import check_callbacks
-from tunebook.config.compose import typed_recipe_options
 from tunebook.config.optimizers import check_optim
-from tunebook.config.own import family_of, own_config
 from tunebook.config.parts import check_named_parts
 from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate

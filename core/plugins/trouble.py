@@ -145,8 +145,8 @@ def _page_trouble(page: Path, found: Found) -> Trouble | None:
     from omegaconf import OmegaConf
     from yaml import YAMLError
 
-    from tunebook.config.command import Command
-    from tunebook.config.compose import explain, is_config_error
+    from tunebook.composing.command import Command
+    from tunebook.composing.errors import explain, is_config_error
 
     text = page.read_text(encoding="utf-8")
     try:
@@ -192,7 +192,7 @@ def _schema(schema: type, keys: frozenset[str]) -> Any:
     """What a page must fit: the schema of its runs, where Hydra was given it already; else the parts that it sets."""
     from omegaconf import OmegaConf
 
-    from tunebook.config.families import part, structured
+    from tunebook.composing.schemas import part, structured
 
     hydra = sys.modules.get("hydra.core.config_store")  # `list` does without Hydra
     stored = hydra.ConfigStore.instance().repo.get("base_train.yaml") if hydra else None

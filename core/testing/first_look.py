@@ -82,10 +82,10 @@ def compose_config(overrides: Sequence[str]) -> Any:
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
 
-    from tunebook.config.command import Command, register_schemas
-    from tunebook.config.compose import check_keys, explain, is_config_error
-    from tunebook.config.overrides import readable
-    from tunebook.plugins import register_search_path
+    from tunebook.composing.command import Command, register_schemas
+    from tunebook.composing.errors import check_keys, explain, is_config_error
+    from tunebook.composing.overrides import readable
+    from tunebook.composing.search_path import register_search_path
 
     GlobalHydra.instance().clear()
     overrides = [readable(override) for override in overrides]
@@ -155,7 +155,7 @@ def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | Non
 
 def _options(found: Found, overrides: Sequence[str]) -> str:
     from tunebook.cli.show import field_help
-    from tunebook.config.compose import typed_recipe_options
+    from tunebook.composing.errors import typed_recipe_options
     from tunebook.plugins import load_recipe_class
 
     config_class = load_recipe_class(found.name).Config
@@ -186,8 +186,8 @@ def _misspelt(option: str) -> str:
 
 
 def _typo(found: Found, overrides: Sequence[str]) -> str:
-    from tunebook.config.command import Command
-    from tunebook.config.compose import unknown_key
+    from tunebook.composing.command import Command
+    from tunebook.composing.errors import unknown_key
     from tunebook.plugins import load_recipe_class
 
     chosen = [f"recipe={found.name}", *overrides]

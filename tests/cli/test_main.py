@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import Tunebook, write_reviews
 from tunebook import __version__
 from tunebook.cli.show import field_help, schema_options
-from tunebook.config.command import BASES, Command
-from tunebook.config.families import known_keys, nested, of_family
+from tunebook.composing.command import BASES, Command
+from tunebook.composing.schemas import known_keys, nested, of_family
 from tunebook.plugins.families import all_options
 
 VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]

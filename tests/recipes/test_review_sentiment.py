@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tests.user_error import user_error
-from tunebook.config.compose import typed_recipe_options
+from tunebook.composing.errors import typed_recipe_options
 from tunebook.data.labels import Labels
 from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog

@@ -12,7 +12,7 @@ from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
-from tunebook.config.compose import typed_recipe_options
+from tunebook.composing.errors import typed_recipe_options
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import PAIR, TEXT, is_paired, text_names, whole_column
 from tunebook.errors import UserError

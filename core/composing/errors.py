@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
-from tunebook.config.command import Command
-from tunebook.config.families import known_keys, nested
+from tunebook.composing.command import Command
+from tunebook.composing.overrides import ELSEWHERE, in_words, typed_value, value_hint
+from tunebook.composing.schemas import known_keys, nested
 from tunebook.config.literals import checked, without_literals
-from tunebook.config.overrides import ELSEWHERE, in_words, typed_value, value_hint
 from tunebook.config.renamed import RENAMED, renamed_keys
 from tunebook.errors import UserError
 from tunebook.plugins import Found, find_recipes, unknown_recipe

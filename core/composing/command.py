@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from tunebook.composing.schemas import known_keys, of_all, of_family, structured
+from tunebook.composing.search_path import chosen_recipes
 from tunebook.config.compare import CompareConfig, RungConfig
 from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.families import known_keys, of_all, of_family, structured
 from tunebook.config.renamed import RENAMED, renamed_override, says_old_name
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
@@ -17,7 +18,6 @@ from tunebook.families.options import FamilyOptions
 from tunebook.plugins.families import all_options, families_with, family_name, load_family
 from tunebook.plugins.find import Found, find_recipes
 from tunebook.plugins.listed import listed_options
-from tunebook.plugins.search_path import chosen_recipes
 
 BASES: dict[str, type] = {
     "train": TrainConfig,
