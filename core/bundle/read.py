@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
-from tunebook.composing.errors import typed_recipe_options
 from tunebook.errors import UserError
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.heads import check_head
 from tunebook.plugins.load import new_recipe
+from tunebook.plugins.options import typed_recipe_options
 
 if TYPE_CHECKING:
     from tunebook.recipe import Head, Recipe

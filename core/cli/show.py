@@ -14,12 +14,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tunebook.composing.command import BASES, Command, register_schemas
 from tunebook.composing.own import family_of, own_config
+from tunebook.composing.pages import trouble
 from tunebook.composing.schemas import known_keys, nested, of_family, own_nodes
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers, unknown_recipe
 from tunebook.plugins.families import all_options
 from tunebook.plugins.private import folder_notes
-from tunebook.plugins.trouble import trouble
 
 
 @dataclass(frozen=True)

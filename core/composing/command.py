@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tunebook.composing.schemas import known_keys, of_all, of_family, structured
-from tunebook.composing.search_path import chosen_recipes
 from tunebook.config.compare import CompareConfig, RungConfig
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.renamed import RENAMED, renamed_override, says_old_name
@@ -121,6 +120,12 @@ class Command:
             where=key,
             fix=f"leave {key} out; recipes of {_listed(others)} have it",
         )
+
+
+def chosen_recipes(overrides: Sequence[str]) -> list[str]:
+    """The recipes that ``recipe=<name>`` chooses, of which a sweep may have several."""
+    values = [o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")]
+    return [name.strip(" '\"") for value in values[-1:] for name in value.split(",")]
 
 
 def register_schemas(*commands: Command) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from difflib import get_close_matches
-from typing import Any
 
 # What other tools call the same thing, spelt too differently to be found by likeness.
 ELSEWHERE = {
@@ -51,32 +48,7 @@ def readable(override: str) -> str:
     return quoted
 
 
-def in_words(message: str) -> str:
-    """What OmegaConf says of a value's type, for people."""
-    if "is not a ListConfig" in message:
-        return "it must be a list, such as [a,b]"
-    if "to Dict[" in message or "is not a DictConfig" in message:
-        return "it must be names with values, such as {a: b}"
-    return message.rstrip(".")
-
-
 def typed_value(key: str, overrides: Sequence[str]) -> str | None:
     """What was typed as a key's value, the last time; None where it was not."""
     values = [o.partition("=")[2] for o in overrides if o.lstrip("+").startswith(f"{key}=")]
     return values[-1] if values else None
-
-
-def value_hint(key: str, said: str, value: Any) -> str:
-    """What was probably meant by a wrong value, from what OmegaConf says of it; empty where nothing is near.
-
-    Args:
-        key: The config key.
-        said: OmegaConf's message.
-        value: The value, where it is known.
-    """
-    choice = re.search(r"Invalid value '(.*)', expected one of \[(.*)\]", said)
-    if choice:
-        near = get_close_matches(choice.group(1), choice.group(2).split(", "), n=1)
-        return f"did you mean {near[0]}? " if near else ""
-    no_list = "is not a list" in said or "is not a ListConfig" in said
-    return f"write {key}=[{value}]; " if no_list and isinstance(value, (str, int, float)) else ""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from tunebook.composing.errors import typed_recipe_options
 from tunebook.composing.own import family_of, own_config
 from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
@@ -26,6 +25,7 @@ from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of, invalid_of, samples_of
 from tunebook.plugins.heads import try_head
 from tunebook.plugins.load import new_recipe
+from tunebook.plugins.options import typed_recipe_options
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe

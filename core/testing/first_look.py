@@ -130,8 +130,8 @@ def _lazy(found: Found, listed: Sequence[str]) -> str:
 
 
 def _composes(found: Found) -> str:
+    from tunebook.composing.pages import trouble
     from tunebook.plugins import load_recipe_class
-    from tunebook.plugins.trouble import trouble
 
     wrong = trouble(found)
     if wrong:
@@ -155,8 +155,8 @@ def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | Non
 
 def _options(found: Found, overrides: Sequence[str]) -> str:
     from tunebook.cli.show import field_help
-    from tunebook.composing.errors import typed_recipe_options
     from tunebook.plugins import load_recipe_class
+    from tunebook.plugins.options import typed_recipe_options
 
     config_class = load_recipe_class(found.name).Config
     if not is_dataclass(config_class):

@@ -11,7 +11,6 @@ from omegaconf import OmegaConf
 from tests.composing.test_schemas import composed, install
 from tests.conftest import Tunebook
 from tunebook.composing.command import Command
-from tunebook.composing.errors import typed_recipe_options
 from tunebook.composing.own import stored_config
 from tunebook.config.renamed import RENAMED, renamed_keys, renamed_override, tell_of_new_name
 from tunebook.errors import UserError
@@ -19,6 +18,7 @@ from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.pipeline.prepare import typed
 from tunebook.plugins.families import all_options
+from tunebook.plugins.options import typed_recipe_options
 
 OLD = ["data.too_long", "evaluation.answers", "recipe.copy", "recipe.points", "recipe.tokenize"]
 
