@@ -133,7 +133,7 @@ def register_schemas(*commands: Command) -> None:
 
     Storing one costs as much time as a page of YAML.
     """
-    from hydra.core.config_store import ConfigStore
+    from hydra.core.config_store import ConfigStore  # Hydra begins here: `list` knows commands without it
 
     for command in commands or [Command(verb, (), {}) for verb in BASES if verb != "check"]:
         name = "train" if command.verb == "check" else command.verb

@@ -11,13 +11,29 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from tunebook.composing.command import Command
-from tunebook.composing.overrides import ELSEWHERE, typed_value
 from tunebook.composing.schemas import known_keys, nested
 from tunebook.config.renamed import RENAMED
 from tunebook.config.values import value_hint
 from tunebook.errors import UserError
 from tunebook.plugins import Found, unknown_recipe
 from tunebook.plugins.listed import listed_options
+
+# What other tools call the same thing, spelt too differently to be found by likeness.
+ELSEWHERE = {
+    "learning_rate": "optim.lr",
+    "epochs": "trainer.max_epochs",
+    "num_train_epochs": "trainer.max_epochs",
+    "per_device_train_batch_size": "data.batch_size",
+    "batch": "data.batch_size",
+    "patience": "trainer.early_stop",
+    "warmup_ratio": "optim.warmup",
+    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
+    "max_grad_norm": "trainer.gradient_clip",
+    "model_name_or_path": "model.name",
+    "output_dir": "run_dir",
+    "max_seq_length": "data.max_length",
+    "lr_scheduler_type": "optim.schedule",
+}
 
 
 def _recipe_keys(command: Command) -> Iterator[str]:
@@ -118,6 +134,12 @@ def _first_match(pattern: str, text: str) -> str | None:
     return found.group(1) if found else None
 
 
+def _typed_value(key: str, overrides: Sequence[str]) -> str | None:
+    """What was typed as a key's value, the last time; None where it was not."""
+    values = [o.partition("=")[2] for o in overrides if o.lstrip("+").startswith(f"{key}=")]
+    return values[-1] if values else None
+
+
 def _wrong_value(text: str, command: Command) -> UserError | None:
     key = _first_match(r"full_key: (\S+)", text)
     reason = _first_match(r"(Value '.*|Invalid (?:value|type) .*|Cannot convert .*|field '.*|Interpolation .*)", text)
@@ -125,7 +147,7 @@ def _wrong_value(text: str, command: Command) -> UserError | None:
         return None
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
-    hint = value_hint(key, reason, typed_value(key, command.overrides))
+    hint = value_hint(key, reason, _typed_value(key, command.overrides))
     return UserError(
         f"Wrong value for '{key}': {reason}.",
         code="config.wrong-type",

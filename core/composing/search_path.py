@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
 from tunebook.composing.command import chosen_recipes
 from tunebook.composing.pages import trouble
 from tunebook.plugins.families import family_conf, family_name
@@ -21,10 +25,6 @@ def register_search_path(overrides: Sequence[str] = (), recipes: Mapping[str, Fo
     Raises:
         UserError: The chosen recipe cannot be used. Hydra alone would take the first of two pages in silence.
     """
-    from hydra.core.config_search_path import ConfigSearchPath
-    from hydra.core.plugins import Plugins
-    from hydra.plugins.search_path_plugin import SearchPathPlugin
-
     keep_folders()
     known = find_recipes() if recipes is None else recipes
     chosen = [known[name] for name in chosen_recipes(overrides) if name in known]

@@ -23,7 +23,6 @@ from tunebook.families.prepared import Prepared
 from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of, invalid_of, samples_of
-from tunebook.plugins.heads import try_head
 from tunebook.plugins.load import new_recipe
 from tunebook.plugins.options import typed_recipe_options
 
@@ -193,6 +192,8 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
         content=content,
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
+    from tunebook.plugins.heads import try_head  # torch begins here: rows are read and checked without it
+
     if checked.labels is not None:
         recipe.check_labels(checked.labels, node_as(config.data, LabelledDataConfig))
     try_head(recipe, checked.labels.names if checked.labels else ())

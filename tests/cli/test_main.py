@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Tunebook, write_reviews
 from tunebook import __version__
-from tunebook.cli.show import field_help, schema_options
+from tunebook.cli.options import field_help, schema_options
 from tunebook.composing.command import BASES, Command
 from tunebook.composing.schemas import known_keys, nested, of_family
 from tunebook.plugins.families import all_options
@@ -95,8 +95,8 @@ def test_options_show_zero_as_zero_and_false_as_false():
         one: int = 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunebook.cli.show.field_help", lambda schema: {})
-        patch.setattr("tunebook.cli.show.get_type_hints", lambda schema: {"count": int, "flag": bool, "one": int})
+        patch.setattr("tunebook.cli.options.field_help", lambda schema: {})
+        patch.setattr("tunebook.cli.options.get_type_hints", lambda schema: {"count": int, "flag": bool, "one": int})
         assert [o.default for o in schema_options(Options)] == ["0", "false", "1"]
 
 

@@ -12,8 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import Tunebook, write_reviews
 from tunebook.composing.command import Command, register_schemas
-from tunebook.composing.errors import check_keys, explain, is_config_error
-from tunebook.composing.overrides import ELSEWHERE
+from tunebook.composing.errors import ELSEWHERE, check_keys, explain, is_config_error
 from tunebook.composing.schemas import known_keys, of_all
 from tunebook.composing.search_path import register_search_path
 from tunebook.config.schema import Leaks, TrainConfig
