@@ -88,7 +88,7 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
     try:
         if command.verb != "rung":  # which no person types
             check_keys(config, command)
-        value = named(_TASKS[command.verb])(config, settings.runtime.output_dir)
+        value: float | None = named(_TASKS[command.verb])(config, settings.runtime.output_dir)
         if told:
             leave_outcome(records, command, config)
         return value
@@ -106,9 +106,9 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
 
 def _bundle_recipe(overrides: Sequence[str]) -> str | None:
     """The recipe of the bundle that is to be scored; None where there is no such bundle, or several."""
-    named = [o.partition("=")[2].strip("'\"") for o in overrides if o.startswith("bundle=")]
+    bundles = [o.partition("=")[2].strip("'\"") for o in overrides if o.startswith("bundle=")]
     try:
-        return read_manifest(find_bundle(named[-1])).recipe if named else None
+        return read_manifest(find_bundle(bundles[-1])).recipe if bundles else None
     except UserError:
         return None  # which the command tells of, unless there is a mistake in its config
 

@@ -187,6 +187,12 @@ LIGHT = {
     "unknown schedule": ["train", "recipe=review_sentiment", "optim.schedule=cosin"],
     "option of another optimizer": ["train", "recipe=review_sentiment", "optim.momentum=0.9"],
     "unknown callback": ["train", "recipe=review_sentiment", "trainer.callbacks=[lr_monitor]"],
+    "help of predict": ["predict", "--help"],
+    "help of chat": ["chat", "--help"],
+    "unknown bundle": ["predict", "nowhere"],
+    "wrong output": ["export", "nowhere", "-o", "model.pt"],
+    "unknown run": ["train", "resume=nowhere"],
+    "ladder without a rung": ["compare", "recipe=review_sentiment", "compare.rungs=[]"],
     "added key": ["train", "recipe=review_sentiment", "+optim.lrr=1"],
 }
 HEAVY = {
