@@ -14,11 +14,11 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.chatted import STARTER
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.schema import TrainConfig
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.prepare import prepare, typed
-from tunebook.plugins import register_search_path
 from tunebook.run_folder import RunFolder
 
 QUICK = [

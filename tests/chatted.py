@@ -13,11 +13,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.schema import TrainConfig
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.prepare import typed
-from tunebook.plugins import register_search_path
 from tunebook.run_folder import RunFolder
 
 STARTER = STARTERS / "starter_text"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
 from tunebook.run_folder import RunFolder
 
 SMALL = (

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import write_reviews
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
 from tunebook.run_folder import RunFolder
 
 

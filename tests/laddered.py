@@ -8,12 +8,12 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
-from tunebook.cli.compare import _prepared
-from tunebook.config.command import register_schemas
+from tunebook.cli.run_comparison import prepare_rows
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.compare import CompareConfig
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.prepare import typed
-from tunebook.plugins import register_search_path
 
 
 def composed(*overrides: str) -> CompareConfig:
@@ -30,4 +30,4 @@ def composed(*overrides: str) -> CompareConfig:
 def prepared_for(folder: Path, *overrides: str) -> tuple[CompareConfig, Prepared]:
     """The config and the rows of a comparison; its cache lies in the folder."""
     made = composed(f"data.cache_dir={folder / 'cache'}", *overrides)
-    return made, _prepared(made)
+    return made, prepare_rows(made)

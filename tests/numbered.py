@@ -9,9 +9,9 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
 from tunebook.new_recipe.write import plan_recipe, write_recipe
-from tunebook.plugins import register_search_path
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.numbers import NumberPredictions
 

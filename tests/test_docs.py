@@ -19,14 +19,15 @@ import pytest
 
 import tunebook
 from tests.conftest import Tunebook, write_reviews
-from tunebook.config.command import BASES, Command, register_schemas
-from tunebook.config.compose import typed_recipe_options
-from tunebook.config.families import known_keys
-from tunebook.config.own import family_of, own_config
+from tunebook.composing.command import BASES, Command, register_schemas
+from tunebook.composing.own import family_of, own_config
+from tunebook.composing.schemas import known_keys
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.renamed import RENAMED
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.data.message import Message
-from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
+from tunebook.plugins import find_recipes, load_recipe_class
+from tunebook.plugins.options import typed_recipe_options
 from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 
 ROOT = Path(__file__).parent.parent

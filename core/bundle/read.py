@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
-from tunebook.config.compose import typed_recipe_options
 from tunebook.errors import UserError
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
-from tunebook.plugins.heads import check_head
 from tunebook.plugins.load import new_recipe
+from tunebook.plugins.options import typed_recipe_options
 from tunebook.recipe import Head, Recipe
 
 _TOLERANCE = 1e-3  # other CPUs and batch shapes move the last digits, never the third
@@ -29,6 +28,8 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     manifest = read_manifest(folder)
     check_folder(folder)
     recipe = recipe_of(manifest)
+    from tunebook.plugins.heads import check_head  # torch begins here
+
     check_head(recipe, manifest.row_labels)
     return manifest, recipe, recipe.family.stages.open_bundle(recipe, folder, manifest)
 

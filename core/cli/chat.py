@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Sequence
 
+from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.errors import UserError
 
 COMMANDS = """\
@@ -54,9 +55,7 @@ def chat_command(arguments: Sequence[str]) -> None:
     """Check what was asked for, and let the family of the bundle's recipe talk, if its models do."""
     options = _parser().parse_args(list(arguments))
     _check_values(options)
-
-    from tunebook.bundle.manifest import find_bundle, read_manifest
-    from tunebook.bundle.read import recipe_of
+    from tunebook.bundle.read import recipe_of  # numpy begins here: `--help` does without it
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)

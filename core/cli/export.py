@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.cli.predict import check_output
 from tunebook.errors import UserError
 
 
@@ -31,13 +33,8 @@ def export_command(arguments: Sequence[str]) -> None:
             where=str(output),
             fix=f"-o {output.with_suffix('.onnx')}",
         )
-
-    from tunebook.cli.predict import check_output
-
     check_output(output, [], options.overwrite)
-
-    from tunebook.bundle.manifest import find_bundle, read_manifest
-    from tunebook.bundle.read import recipe_of
+    from tunebook.bundle.read import recipe_of  # numpy begins here: `--help` does without it
 
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn
 
 from tunebook import __version__
+from tunebook.cli.verbs import COMPOSING, HIDDEN, PLAIN, VERBS, named
 from tunebook.errors import UserError
-
-if TYPE_CHECKING:
-    from tunebook.config.command import Command
+from tunebook.training.ranks import announced_run, follows_another_rank
 
 USAGE = """\
 Tunebook: fine-tuning recipes with an honest report.
@@ -41,160 +39,9 @@ Tab completion: eval "$(tunebook -sc install=bash)"
   tunebook train recipe=review_sentiment data.train=reviews.csv data.label=stars model=minilm
 """
 
-_VERBS = tuple(["list", "show", "check", "train", "compare", "evaluate", "predict", "chat", "export", "new", "verify"])
 
-
-def _task(verb: str) -> Callable[[Any, str], float | None]:
-    """The function behind a composing verb; imported late, because it may import torch."""
-    if verb == "train":
-        from tunebook.cli.train import train_command
-
-        return train_command
-    if verb == "check":
-        from tunebook.cli.check import check_command
-
-        return check_command
-    if verb == "compare":
-        from tunebook.cli.compare import compare_command
-
-        return compare_command
-    if verb == "rung":
-        from tunebook.compare.launch import rung_command
-
-        return rung_command
-    from tunebook.cli.evaluate import evaluate_command
-
-    return evaluate_command
-
-
-def _run_task(command: Command, config: Any, records: Path) -> float | None:
-    """Hydra's task function: the work, with the folder that Hydra chose for it."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-    from omegaconf import OmegaConf
-
-    from tunebook.cli.sweep import leave_outcome
-    from tunebook.config.compose import check_keys, explain, is_config_error
-    from tunebook.run_folder import remove_empty
-
-    hydra = HydraConfig.get()
-    told = hydra.mode == RunMode.MULTIRUN and command.verb != "rung"  # of which `compare` tells itself
-    # Not resolved: an interpolation in it may be the very mistake to tell of.
-    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    assert isinstance(overrides, list)
-    command = replace(command, overrides=overrides)
-    try:
-        if command.verb != "rung":  # which no person types
-            check_keys(config, command)
-        value = _task(command.verb)(config, hydra.runtime.output_dir)
-        if told:
-            leave_outcome(records, command, config)
-        return value
-    except Exception as error:
-        remove_empty(Path(hydra.runtime.output_dir))  # Hydra made it before anything was checked
-        if is_config_error(error):
-            error = explain(error, command)
-        if told:
-            leave_outcome(records, command, config, error)
-        if hydra.mode == RunMode.MULTIRUN:
-            raise error  # the sweep decides what one failing job means
-        # Leaves through SystemExit because Hydra prints lines of its own about any other exception.
-        raise SystemExit(_report(error, hydra.runtime.output_dir)) from error
-
-
-def _compose_and_run(verb: str, arguments: Sequence[str]) -> None:
-    from tunebook.cli.sweep import with_first_choices
-    from tunebook.config.command import Command
-    from tunebook.config.compose import check_typed_keys, explain, is_config_error, old_name_in_file
-    from tunebook.config.overrides import readable
-    from tunebook.plugins import register_search_path
-
-    # Errors come to us whole, and leave as one message.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    overrides = [a for a in arguments if _is_override(a)]
-    flags = [a for a in arguments if not _is_override(a)]
-    nameless = next((a for a in overrides if a.startswith("=")), None)
-    if nameless is not None:  # Hydra falls over it
-        raise UserError(
-            "A value has no key.",
-            code="config.bad-override",
-            where=nameless,
-            fix="overrides are written key=value, without spaces",
-        )
-    overrides = [readable(a) for a in overrides]
-    command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
-    register_search_path(command.overrides, command.recipes)
-    check_typed_keys(command)
-    # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
-    sys.argv = [sys.argv[0], *with_first_choices(command, flags), *flags]
-    try:
-        try:
-            _with_hydra(command)
-        except Exception as error:
-            if not (is_config_error(error) and old_name_in_file(error, command)):
-                raise
-            command = replace(command, old_names=True)
-            _with_hydra(command)
-    except Exception as error:
-        if is_config_error(error):
-            raise explain(error, command) from error
-        raise
-
-
-def _with_hydra(command: Command) -> None:
-    """Let Hydra compose, and run the task."""
-    import hydra
-
-    from tunebook.cli.sweep import table_of_runs
-    from tunebook.config.command import register_schemas
-
-    register_schemas(command)
-    with table_of_runs() as records:
-
-        def task(config: Any) -> float | None:
-            return _run_task(command, config, records)
-
-        hydra.main(config_path="pkg://tunebook.conf", config_name=command.verb, version_base="1.3")(task)()
-
-
-def _bundle_recipe(overrides: Sequence[str]) -> str | None:
-    """The recipe of the bundle that is to be scored; None where there is no such bundle, or several."""
-    from tunebook.bundle.manifest import find_bundle, read_manifest
-
-    named = [o.partition("=")[2].strip("'\"") for o in overrides if o.startswith("bundle=")]
-    try:
-        return read_manifest(find_bundle(named[-1])).recipe if named else None
-    except UserError:
-        return None  # which the command tells of, unless there is a mistake in its config
-
-
-def _is_override(argument: str) -> bool:
-    return argument.startswith("~") or (not argument.startswith("-") and "=" in argument)
-
-
-def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
-    if any(a in ("-h", "--help") for a in arguments):
-        from tunebook.cli.show import print_verb_help
-
-        print_verb_help(verb)
-        return
-    if verb == "train":
-        from tunebook.training.ranks import announced_run, follows_another_rank
-
-        if follows_another_rank():
-            from tunebook.pipeline.train import train_as_follower
-
-            train_as_follower(announced_run())
-            return
-        if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
-            from tunebook.cli.train import resume_command
-
-            resume_command(arguments)
-            return
-    _compose_and_run(verb, arguments)
-
-
-def _dispatch(arguments: Sequence[str]) -> None:
+def _dispatch(arguments: Sequence[str]) -> int:
+    """Do what was typed; returns the exit code."""
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if verb in ("-h", "--help", "help"):
         print(USAGE, end="")
@@ -202,63 +49,31 @@ def _dispatch(arguments: Sequence[str]) -> None:
         print(f"tunebook {__version__}")
     elif verb in ("-sc", "--shell-completion", "--shell_completion"):
         if any(a.startswith("query=") for a in arguments):
-            from tunebook.cli.completion import print_candidates
-
-            print_candidates(_VERBS)
+            named("tunebook.cli.completion:print_candidates")()
         else:
-            _compose_and_run("train", arguments)  # Hydra prints the shell's function
-    elif verb == "list":
-        from tunebook.cli.show import print_recipes
-
-        print_recipes(rest)
-    elif verb == "show":
-        from tunebook.cli.show import print_recipe
-
-        print_recipe(rest)
-    elif verb in ("check", "train", "compare", "evaluate"):
+            named("tunebook.cli.run:compose_and_run")("train", arguments)  # Hydra prints the shell's function
+    elif verb in COMPOSING:
         _composing_verb(verb, rest)
-    elif verb == "_rung":
-        from tunebook.compare.run_process import end_with_parent
-
-        end_with_parent()
-        _compose_and_run("rung", rest)
-    elif verb == "predict":
-        from tunebook.cli.predict import predict_command
-
-        predict_command(rest)
-    elif verb == "chat":
-        from tunebook.cli.chat import chat_command
-
-        chat_command(rest)
-    elif verb == "export":
-        from tunebook.cli.export import export_command
-
-        export_command(rest)
-    elif verb == "new":
-        from tunebook.cli.new import new_command
-
-        new_command(rest)
-    elif verb == "verify":
-        from tunebook.cli.verify import verify_command
-
-        sys.exit(verify_command(rest))
-    elif verb == "_worker":
-        from tunebook.pipeline.train import train_as_follower
-
-        train_as_follower(rest[0])
-    elif verb == "_member":
-        from tunebook.cli.refusals import as_user_error
-        from tunebook.compare.run_process import member_command
-
-        member_command(rest[0], as_user_error)
+    elif verb in PLAIN or verb in HIDDEN:
+        return named({**PLAIN, **HIDDEN}[verb])(rest) or 0
     else:
         raise _unknown_verb(verb)
+    return 0
+
+
+def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
+    if any(a in ("-h", "--help") for a in arguments):
+        named("tunebook.cli.options:print_verb_help")(verb)
+    elif verb == "train" and follows_another_rank():
+        named(HIDDEN["_worker"])([announced_run()])
+    elif verb == "train" and any(a.startswith("resume=") and a != "resume=null" for a in arguments):
+        named("tunebook.cli.resume:resume_command")(arguments)
+    else:
+        named("tunebook.cli.run:compose_and_run")(verb, arguments)
 
 
 def _unknown_verb(verb: str) -> UserError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(verb, _VERBS, n=1)
+    near = get_close_matches(verb, VERBS, n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
     return UserError(
         f"There is no verb '{verb}'.",
@@ -268,22 +83,11 @@ def _unknown_verb(verb: str) -> UserError:
     )
 
 
-def _report(error: BaseException, run_dir: str | None = None) -> int:
-    """Print an error for a person; return the exit code. What is no user error is raised again."""
-    from tunebook.cli.refusals import as_user_error
-
-    known = as_user_error(error, run_dir)
-    if known is None:
-        raise error
-    print(f"{known.kind}{known.message()}", file=sys.stderr)
-    return known.exit_code
-
-
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the ``tunebook`` command; always ends in an exit code."""
     logging.raiseExceptions = False  # a log line whose reader left, as of `--info | head`, is nobody's mistake
     try:
-        _dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe (head, less) left; silence the interpreter's own complaint at exit.
@@ -293,5 +97,5 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        sys.exit(_report(error))
-    sys.exit(0)
+        sys.exit(named("tunebook.cli.refusals:report")(error))
+    sys.exit(code)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunebook.errors import UserError
+from tunebook.new_recipe.write import FAMILIES, next_commands, plan_recipe, write_recipe
 
 
 def _parser() -> argparse.ArgumentParser:
-    from tunebook.new_recipe.write import FAMILIES
-
     parser = argparse.ArgumentParser(
         prog="tunebook new",
         description="Write a recipe to start from: a package that pip installs, with a class, a page, sample rows and "
@@ -26,8 +25,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def new_command(arguments: Sequence[str]) -> None:
     """Write the files, and say what to type next."""
-    from tunebook.new_recipe.write import next_commands, plan_recipe, write_recipe
-
     options = _parser().parse_args(list(arguments))
     recipe = plan_recipe(options.name, options.family, options.folder, Path(options.into))
     try:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tunebook.families.prepared import Prepared
-    from tunebook.pipeline.judge import Judged
-    from tunebook.statistics.intervals import Score
+from rich import box
+from rich.markup import escape
+from rich.table import Table
 
-
-def console() -> Any:
-    """The terminal, or room enough for a table in a file."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+from tunebook.cli.console import console
+from tunebook.families.prepared import Prepared
+from tunebook.pipeline.facts import data_facts
+from tunebook.pipeline.judge import Judged
+from tunebook.report.report import show_interval
+from tunebook.statistics.intervals import Score
 
 
 def say(line: str) -> None:
@@ -26,12 +24,6 @@ def say(line: str) -> None:
 
 def print_data(prepared: Prepared[Any]) -> None:
     """Rows, labels in their order with counts, texts over the length, and notes."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tunebook.pipeline.facts import data_facts
-
     terminal = console()
     for what, value in data_facts(prepared).items():
         terminal.print(f"{what}: {escape(value)}")
@@ -65,10 +57,6 @@ def print_judged(judged: Judged) -> None:
 
 def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) -> None:
     """All scores with their intervals, and the verdict in words."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("test metric")
     for name in models:
@@ -86,6 +74,4 @@ def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) 
 def _cell(score: Score | None) -> str:
     if score is None or not score.defined:
         return "undefined"
-    from tunebook.report.report import show_interval
-
     return f"{score.value:.3f} ({show_interval(score.low, score.high, '{:.3f}'.format)})"

@@ -1,8 +1,9 @@
-"""What an operating system refuses, told as a mistake that the user can fix."""
+"""Errors as a person reads them, what an operating system refuses among them."""
 
 from __future__ import annotations
 
 import errno
+import sys
 
 from tunebook.errors import UserError
 from tunebook.plugins.failures import recipe_failure
@@ -23,6 +24,15 @@ _NOT_WRITABLE = {
 def as_user_error(error: BaseException, run_dir: str | None = None) -> UserError | None:
     """An error as a person is to read it: one already, a refused file, a recipe's own code; None for any other."""
     return error if isinstance(error, UserError) else refusal(error, run_dir) or recipe_failure(error)
+
+
+def report(error: BaseException, run_dir: str | None = None) -> int:
+    """Print an error for a person; return the exit code. What is no user error is raised again."""
+    known = as_user_error(error, run_dir)
+    if known is None:
+        raise error
+    print(f"{known.kind}{known.message()}", file=sys.stderr)
+    return known.exit_code
 
 
 def refusal(error: BaseException, run_dir: str | None = None) -> UserError | None:

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tunebook.plugins import unknown_recipe
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
-if TYPE_CHECKING:
-    from tunebook.config.command import Command
+from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.composing.command import Command
+from tunebook.errors import UserError
+from tunebook.plugins import load_recipe_class, unknown_recipe
 
 _FOLDER = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S}'"
 
@@ -67,9 +71,6 @@ def with_first_choices(command: Command, flags: Sequence[str]) -> list[str]:
 
 def _choices(override: str) -> list[str]:
     """The options of a group that an override chooses, of which a sweep has several; none where it cannot be read."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:  # which says what is wrong with it when it composes
@@ -88,7 +89,9 @@ def table_of_runs() -> Iterator[Path]:
         finally:
             files = sorted(Path(folder).glob("*.json"), key=lambda path: int(path.stem))
             if files:
-                _print_table([SweptRun(**json.loads(file.read_text(encoding="utf-8"))) for file in files])
+                from tunebook.cli.sweep_table import print_table  # rich begins here
+
+                print_table([SweptRun(**json.loads(file.read_text(encoding="utf-8"))) for file in files])
 
 
 def leave_outcome(records: Path, command: Command, config: Any, error: Exception | None = None) -> None:
@@ -100,10 +103,6 @@ def leave_outcome(records: Path, command: Command, config: Any, error: Exception
         config: The run's config.
         error: What it failed with.
     """
-    from hydra.core.hydra_config import HydraConfig
-
-    from tunebook.errors import UserError
-
     hydra = HydraConfig.get()
     said = error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     folder = Path(hydra.runtime.output_dir)
@@ -119,51 +118,7 @@ def leave_outcome(records: Path, command: Command, config: Any, error: Exception
 
 def _watched(verb: str, config: Any) -> str:
     """The name of the watched metric of a run that was scored."""
-    from tunebook.bundle.manifest import find_bundle, read_manifest
-    from tunebook.plugins import load_recipe_class
-
     if verb not in ("train", "evaluate"):
         return ""
     name = config.recipe.name if verb == "train" else read_manifest(find_bundle(config.bundle)).recipe
     return load_recipe_class(name).watch
-
-
-def _print_table(runs: Sequence[SweptRun]) -> None:
-    """One line a run: what tells it from the others, the watched metric with its interval, and its folder."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tunebook.cli.output import console
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("run", "overrides", "result", "folder"):
-        table.add_column(name, overflow="fold", justify="right" if name == "run" else "left")
-    shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
-    for run in runs:
-        own = " ".join(override for override in run.overrides if override not in shared)
-        result = f"[red]failed:[/red] {escape(run.error)}" if run.error else escape(_score(run))
-        table.add_row(str(run.number), escape(own), result, escape(_shown(run.folder)))
-    console().print(table)
-
-
-def _score(run: SweptRun) -> str:
-    """The watched metric of a run with its interval, as its metrics.json has it."""
-    from tunebook.report.report import show_interval
-
-    file = Path(run.folder) / "metrics.json"
-    if not run.metric or not file.is_file():
-        return "finished"
-    found = json.loads(file.read_text(encoding="utf-8"))["test"].get(run.metric) or {}
-    if found.get("value") is None:
-        return f"{run.metric}: undefined"
-    score = f"{run.metric} {found['value']:.3f}"
-    if found.get("low") is None or found.get("high") is None:
-        return score
-    return f"{score} ({show_interval(found['low'], found['high'], '{:.3f}'.format)})"
-
-
-def _shown(folder: str) -> str:
-    """A folder as it is typed from here."""
-    path = Path(folder)
-    return str(path.relative_to(Path.cwd())) if folder and path.is_relative_to(Path.cwd()) else folder

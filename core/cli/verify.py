@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from tunebook.errors import UserError
 from tunebook.terminal import drawn
 from tunebook.testing.outcome import CHECKS, Outcome, Status
+from tunebook.testing.verify import verify_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,8 +45,6 @@ def verify_command(arguments: Sequence[str]) -> int:
         print("\n".join(f"{name.ljust(width)}  {what}" for name, what in CHECKS.items()))
         return 0
     name, only = _name(options.names), _only(options.only)
-    from tunebook.testing.verify import verify_recipe
-
     with _shown() as tell:
         outcomes = verify_recipe(name, overrides, only, tell)
     print("\n".join(_lines(outcomes)))
@@ -99,8 +100,6 @@ def _lines(outcomes: Sequence[Outcome]) -> list[str]:
 @contextmanager
 def _shown() -> Iterator[Callable[[str], None]]:
     """A line on the terminal that says what is being done."""
-    from rich.console import Console
-
     console = Console(stderr=True)
     if not (sys.stderr.isatty() and console.is_terminal):
         yield lambda message: None

@@ -15,8 +15,8 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from tunebook.compare.lifetime import PARENT, running
 from tunebook.compare.plan import read_plan
-from tunebook.compare.run_process import PARENT, running
 from tunebook.compare.run_state import RungRun
 from tunebook.files import write_text
 from tunebook.run_folder import remove_empty

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.compare.statistics.figures import label_curve, ladder_figure, quality_against_cost
-from tunebook.compare.summary import COLUMNS, added_in_words, cells
+from tunebook.compare.summary import COLUMNS, Summary, added_in_words, as_json, cells, summarize
+from tunebook.files import write_text
+from tunebook.pipeline.facts import config_facts, data_facts
 from tunebook.report.report import (
     Cell,
     Figure,
@@ -14,6 +18,7 @@ from tunebook.report.report import (
     Section,
     Table,
     Text,
+    render,
     show_interval,
     show_name,
     show_number,
@@ -25,15 +30,21 @@ from tunebook.statistics.intervals import Score
 
 if TYPE_CHECKING:
     from tunebook.compare.read_runs import Finished
-    from tunebook.compare.summary import Summary
     from tunebook.config.compare import CompareConfig
     from tunebook.families.prepared import Prepared
 
 
+def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> Summary:
+    """Write compare.json and report.html."""
+    summary = summarize(finished, made, len(prepared.encoded.rows["test"]))
+    content = as_json(finished, summary, made, prepared)
+    write_text(folder / "compare.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "report.html", render(comparison_page(finished, summary, made, prepared)))
+    return summary
+
+
 def comparison_page(finished: Finished, summary: Summary, made: CompareConfig, prepared: Prepared[Any]) -> Report:
     """Build the page."""
-    from tunebook.pipeline.facts import config_facts, data_facts
-
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
         _ladder(finished, summary),

@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
+
 from tunebook import __version__
 from tunebook.compare.rungs import BASELINES, Step, seeds_of, with_method
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
 from tunebook.files import write_json
+from tunebook.models.source import weights_digest
 from tunebook.plugins.answers import samples_of
 
 if TYPE_CHECKING:
@@ -105,8 +108,6 @@ def _in_rounds(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
 
 def subject_key(config: TrainConfig) -> str:
     """Key of what is compared, whatever the rungs; the folder of a comparison has its name."""
-    from tunebook.config.schema import Method
-
     neutral = with_method(config, Method.full)
     neutral = replace(neutral, adapt=replace(neutral.adapt, method=Method.full))
     return _digest({"config": _shaping(plain(neutral))})[:_SHOWN]
@@ -114,8 +115,6 @@ def subject_key(config: TrainConfig) -> str:
 
 def plain(config: TrainConfig) -> dict[str, Any]:
     """A config as plain values, as `config.yaml` has them."""
-    from omegaconf import OmegaConf
-
     made = OmegaConf.to_container(OmegaConf.structured(config), resolve=True, enum_to_str=True)
     assert isinstance(made, dict)
     return {str(key): value for key, value in made.items()}
@@ -130,8 +129,6 @@ def _shaping(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def content_digest(prepared: Prepared[Any]) -> dict[str, str]:
     """Digests of the rows that were read, of the files that they are in, and of the model's weights."""
-    from tunebook.models.source import weights_digest
-
     rows = {name: part.fingerprint for name, part in prepared.encoded.rows.items()}
     return {**rows, "files": _files_digest(prepared), "weights": weights_digest(prepared.source)}
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock
+import torch
 
+from tunebook.compare.lifetime import end_with_parent, running
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
 from tunebook.errors import UserError
 from tunebook.files import write_json
-
-PARENT = "TUNEBOOK_PARENT"
-"""Environment variable with the process that started this one."""
-LOOKS = 0.5
-"""Seconds between looks at whether the parent is still there."""
-
+from tunebook.pipeline.facts import config_facts, data_facts
+from tunebook.pipeline.prepare import prepare
+from tunebook.pipeline.record import make_record
+from tunebook.pipeline.train import read_config, train
+from tunebook.training.devices import choose_accelerator
 
 Explain = Callable[[BaseException, str], UserError | None]
 """What an error means to a person, given the folder of the run; None where it is none of theirs."""
@@ -47,41 +44,10 @@ def member_command(asked: str, explain: Explain) -> None:
                 _answer(run)
 
 
-def running(run: RungRun) -> FileLock:
-    """The lock that the process of a run holds for as long as it lives, whatever becomes of its parent."""
-    return FileLock(run.run.path / ".running")
-
-
 def _load_libraries() -> None:
     """Load what every run needs before the clock runs: it takes as long for a baseline as for a model."""
-    for name in ("torch", "transformers", "tunebook.training.fit", "tunebook.report.figures", "matplotlib.figure"):
+    for name in ("transformers", "tunebook.report.figures", "matplotlib.figure"):
         importlib.import_module(name)
-
-
-def end_with_parent() -> None:
-    """Send this process SIGTERM once its parent is gone, however it went: a killed comparison leaves nobody behind."""
-    number = os.environ.get(PARENT)
-    if number is None:
-        return
-    try:
-        parent = psutil.Process(int(number))
-    except psutil.NoSuchProcess:
-        sys.exit(128 + signal.SIGTERM)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: psutil.Process) -> None:
-    while _is_there(parent):
-        time.sleep(LOOKS)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _is_there(process: psutil.Process) -> bool:
-    """Whether a process runs; one that has ended and was not yet asked for its exit code does not."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 @contextmanager
@@ -124,8 +90,6 @@ def _peak() -> float:
 
 def _device_peak() -> float:
     """Most memory that torch held on any GPU, MiB; 0 where none was used."""
-    import torch
-
     if not torch.cuda.is_initialized():
         return 0.0
     return max(torch.cuda.max_memory_reserved(device) for device in range(torch.cuda.device_count())) / 1024**2
@@ -133,8 +97,6 @@ def _device_peak() -> float:
 
 def _train(run: RungRun) -> None:
     """As `tunebook train resume=<folder>` does it; the folder of a new run holds its config alone."""
-    from tunebook.pipeline.train import read_config, train
-
     if run.run.report.is_file() and (run.run.bundle / "tunebook.json").is_file():
         return  # all but its time was written
     run.run.rejects.unlink(missing_ok=True)  # written anew where there still are any
@@ -143,12 +105,6 @@ def _train(run: RungRun) -> None:
 
 def _answer(run: RungRun) -> None:
     """A baseline's answers to the same rows."""
-    from tunebook.pipeline.facts import config_facts, data_facts
-    from tunebook.pipeline.prepare import prepare
-    from tunebook.pipeline.record import make_record
-    from tunebook.pipeline.train import read_config
-    from tunebook.training.devices import choose_accelerator
-
     folder, rung = run.run, run.planned.kind
     config = read_config(folder)
     folder.rejects.unlink(missing_ok=True)

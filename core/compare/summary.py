@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from tunebook import __version__
 from tunebook.compare.read_runs import Finished
@@ -18,7 +23,6 @@ from tunebook.compare.statistics.points import point_of
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.verdict import ladder_verdict
 from tunebook.config.compare import Rung
-from tunebook.files import write_text
 from tunebook.report.files import by_name, without_nan
 from tunebook.report.report import show_interval, show_number
 from tunebook.statistics.intervals import Score
@@ -142,27 +146,8 @@ def _rung_json(rung: RungResult, finished: Finished, summary: Summary) -> dict[s
     }
 
 
-def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> Summary:
-    """Write compare.json and report.html."""
-    from tunebook.compare.page import comparison_page
-    from tunebook.report.report import render
-
-    summary = summarize(finished, made, len(prepared.encoded.rows["test"]))
-    content = as_json(finished, summary, made, prepared)
-    write_text(folder / "compare.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(folder / "report.html", render(comparison_page(finished, summary, made, prepared)))
-    return summary
-
-
 def print_comparison(finished: Finished, summary: Summary) -> None:
     """The ladder as a table, what has no result and why, and the verdict."""
-    import sys
-
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, name in enumerate(COLUMNS):

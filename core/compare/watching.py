@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Console
+
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.statistics.amounts import show_time
 
@@ -23,8 +25,6 @@ def watch(process: subprocess.Popen[Any], runs: Sequence[RungRun], metric: str, 
         metric: The metric to print for each finished run.
         shown: Whether someone wants to watch.
     """
-    from rich.console import Console
-
     console = Console(stderr=True, highlight=False)
     reported: set[str] = set()
     started = time.monotonic()

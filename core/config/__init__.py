@@ -1,1 +1,1 @@
-"""The typed schema of every config, how one is composed, and the errors of both."""
+"""What every config holds: the typed keys that all runs share, their names and their ranges."""

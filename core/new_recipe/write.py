@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import keyword
+import os
+import shlex
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tunebook import __version__
 from tunebook.errors import UserError
 from tunebook.files import folder_written_whole
+from tunebook.new_recipe.samples import write_samples
 from tunebook.plugins import find_recipes
 from tunebook.plugins.private import VARIABLE
 from tunebook.recipe import CONTRACT_VERSION
@@ -81,8 +87,6 @@ class NewRecipe:
 
 
 def _version() -> str:
-    from tunebook import __version__
-
     return __version__
 
 
@@ -157,10 +161,6 @@ def _check_name(name: str, private: bool) -> None:
 
 def write_recipe(recipe: NewRecipe) -> list[str]:
     """Write all files of a recipe, or none; returns their paths within its folder."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from tunebook.new_recipe.samples import write_samples
-
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
@@ -180,9 +180,6 @@ def write_recipe(recipe: NewRecipe) -> list[str]:
 
 def next_commands(recipe: NewRecipe) -> list[str]:
     """What to type next."""
-    import os
-    import shlex
-
     shown = os.path.relpath(recipe.folder)
     shown = str(recipe.folder) if shown.startswith(os.pardir) else shown
     if recipe.private:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
+
 from tunebook.models.source import licence
 from tunebook.run_folder import RunFolder
 from tunebook.training.loggers import read_history
@@ -57,7 +59,6 @@ def training_facts(prepared: Prepared[Any], fitted: Fitted | None) -> dict[str, 
 
 def config_facts(config: Any) -> dict[str, str]:
     """Every config key with its value, flat."""
-    from omegaconf import OmegaConf
 
     def flat(node: Any, prefix: str) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -6,6 +6,7 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import OPTIMIZERS, SCHEDULES
 from tunebook.config.schema import AugmentedDataConfig, Method, TrainConfig
 from tunebook.errors import UserError
+from tunebook.training.schedules import find_shape
 
 
 def check_offered(config: TrainConfig) -> None:
@@ -14,13 +15,12 @@ def check_offered(config: TrainConfig) -> None:
     Raises:
         UserError: One cannot be imported, does not take its options, or has no effect here.
     """
+    # torch begins behind each of these, and is not loaded where none is named.
     if config.optim.name not in OPTIMIZERS:
         from tunebook.training.optimizers import check_offered_optimizer
 
         check_offered_optimizer(config.optim)
     if config.optim.schedule not in SCHEDULES:
-        from tunebook.training.schedules import find_shape
-
         find_shape(config.optim.schedule, config.optim.schedule_args)
     if config.trainer.callbacks:
         _check_average(config)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from tunebook.composing.own import family_of, own_config
 from tunebook.config.callbacks import check_callbacks
-from tunebook.config.compose import typed_recipe_options
 from tunebook.config.optimizers import check_optim
-from tunebook.config.own import family_of, own_config
 from tunebook.config.parts import check_named_parts
 from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate
@@ -24,8 +23,8 @@ from tunebook.families.prepared import Prepared
 from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.answers import columns_of, invalid_of, samples_of
-from tunebook.plugins.heads import try_head
 from tunebook.plugins.load import new_recipe
+from tunebook.plugins.options import typed_recipe_options
 
 if TYPE_CHECKING:
     from tunebook.recipe import Recipe
@@ -193,6 +192,8 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
         content=content,
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
+    from tunebook.plugins.heads import try_head  # torch begins here: rows are read and checked without it
+
     if checked.labels is not None:
         recipe.check_labels(checked.labels, node_as(config.data, LabelledDataConfig))
     try_head(recipe, checked.labels.names if checked.labels else ())

@@ -9,7 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from tunebook.errors import UserError
+from tunebook.models.source import weights_digest
 
 if TYPE_CHECKING:
     from tunebook.data.encoded import Encoded
@@ -57,10 +60,6 @@ def make_record(
     config: Any, checked: ValidatedData, encoded: Encoded, source: ModelSource, device: str
 ) -> dict[str, Any]:
     """Collect the record of a run before it starts."""
-    import torch
-
-    from tunebook.models.source import weights_digest
-
     labels = checked.labels
     return {
         "recipe": config.recipe["name"],

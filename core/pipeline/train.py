@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from tunebook.config.own import stored_config
+from tunebook.composing.own import stored_config
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared

@@ -2,6 +2,5 @@
 
 from tunebook.plugins.find import GROUP, Found, find_recipes, offers, unknown_recipe
 from tunebook.plugins.load import load_recipe_class
-from tunebook.plugins.search_path import register_search_path
 
-__all__ = ["GROUP", "Found", "find_recipes", "load_recipe_class", "offers", "register_search_path", "unknown_recipe"]
+__all__ = ["GROUP", "Found", "find_recipes", "load_recipe_class", "offers", "unknown_recipe"]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.data.columns import Column
+from tunebook.plugins.check_columns import check_columns
 from tunebook.plugins.contract import broken
 
 if TYPE_CHECKING:
@@ -42,9 +44,6 @@ def are_texts(value: Any) -> bool:
 
 def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = None) -> Sequence[Column]:
     """The columns that a recipe reads; ``content`` adds roles of its own, which none of them may have."""
-    from tunebook.data.columns import Column
-    from tunebook.plugins.check_columns import check_columns
-
     made = recipe.columns(data)
     found: Sequence[Column] = given(
         recipe,

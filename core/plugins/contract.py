@@ -7,6 +7,10 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tunebook.config.literals import without_literals
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,11 +96,6 @@ def _misbuilt(recipe_class: type, family: type[Any]) -> tuple[str, str, str] | N
 
 def _unreadable_options(config_class: type) -> tuple[str, str, str] | None:
     """An option of a type that no config can hold, or that cannot be found when it is looked for."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from tunebook.config.literals import without_literals
-
     try:
         OmegaConf.structured(without_literals(config_class))
     except OmegaConfBaseException as error:

@@ -6,8 +6,11 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from tunebook.plugins.answers import given
 from tunebook.plugins.contract import BrokenContract, broken, contract_violation, place_of
+from tunebook.training.head import Head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +35,6 @@ def try_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     Raises:
         BrokenHead: A method of it makes what training or testing has no use for; the message names its line.
     """
-    import torch
-
     head = check_head(recipe, labels)
     if labels:
         with torch.no_grad():
@@ -52,10 +53,6 @@ def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> Head:
         BrokenContract: The recipe gives no head.
         BrokenHead: Its methods take other parameters, or its probabilities are none of these labels.
     """
-    import torch
-
-    from tunebook.training.head import Head
-
     head = recipe.head(labels)
     given(recipe, "head", head, isinstance(head, Head), "a tunebook.Head")
     wrong = contract_violation(type(head), Head)
@@ -96,8 +93,6 @@ def _check_answers(recipe: Recipe[Any], head: Head, probabilities: Tensor) -> No
 
 
 def _check_loss(recipe: Recipe[Any], head: Head, labels: Sequence[str]) -> None:
-    import torch
-
     count = len(labels)
     target = torch.arange(_rows(count)) % count
     if head.multilabel:
@@ -107,8 +102,6 @@ def _check_loss(recipe: Recipe[Any], head: Head, labels: Sequence[str]) -> None:
 
 
 def _check_start(recipe: Recipe[Any], head: Head, labels: Sequence[str]) -> None:
-    import torch
-
     counts = torch.arange(2.0, 2.0 + len(labels))
     start = head.prior_logits(torch.stack([counts, counts.flip(0)], dim=1) if head.multilabel else counts)
     if start is not None:
@@ -121,14 +114,10 @@ def _rows(labels: int) -> int:
 
 def _outputs(head: Head, labels: int) -> Tensor:
     """Made-up outputs of a model, ``[rows, outputs]``."""
-    import torch
-
     return torch.randn(_rows(labels), head.outputs, generator=torch.Generator().manual_seed(0))
 
 
 def _check_tensor(recipe: Recipe[Any], head: Head, part: str, made: Any, shape: tuple[int, ...], words: str) -> None:
-    import torch
-
     if isinstance(made, torch.Tensor) and tuple(made.shape) == shape:
         return
     said = f"a {type(made).__name__}"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tunebook.plugins.families import family_conf
 from tunebook.plugins.find import Found
 
@@ -25,7 +27,17 @@ def listed_options(found: Found) -> Iterator[str]:
 
 def _mapping(file: Path) -> dict[Any, Any]:
     """A YAML file's keys and values."""
-    import yaml
-
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content if isinstance(content, dict) else {}
+
+
+def line_of(text: str, key: str) -> int:
+    """The line of a dotted key in a YAML text, or of the nearest key above it that is there; from 1."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    for part in key.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((k, v) for k, v in pairs if k.value == part), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line

@@ -18,11 +18,10 @@ from tunebook.plugins.contract import BrokenContract, check_class, place_of
 from tunebook.plugins.find import Found, find_recipes, unknown_recipe
 from tunebook.plugins.private import PACKAGE
 from tunebook.plugins.trouble import code_trouble, newer
+from tunebook.recipe import CONTRACT_VERSION, Recipe
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-    from tunebook.recipe import Recipe
 
 _PATIENCE = 5.0  # seconds; importing torch takes about as long
 
@@ -114,8 +113,6 @@ def _kept_off_the_output(found: Found) -> Iterator[None]:
 
 def _only(found: Found, module: ModuleType) -> Any:
     """The one recipe that a module defines itself; those it imports, such as its family, do not count."""
-    from tunebook.recipe import Recipe
-
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     recipes = [c for c in dict.fromkeys(own) if issubclass(c, Recipe)]
     if len(recipes) != 1:
@@ -163,8 +160,6 @@ def _own_place(found: Found, frames: Sequence[traceback.FrameSummary]) -> str:
 
 def _checked(found: Found, loaded: Any) -> type[Recipe[Any]]:
     """Refuse what is no recipe, or one for a later Tunebook."""
-    from tunebook.recipe import CONTRACT_VERSION, Recipe
-
     if not (isinstance(loaded, type) and issubclass(loaded, Recipe)):
         raise UserError(
             f"The entry point of '{found.name}' is not a Recipe class.",

@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from torchmetrics import MetricCollection
+
 from tunebook.plugins.answers import given
 from tunebook.plugins.contract import BrokenContract, broken, family_of
 from tunebook.plugins.failures import recipe_failure
+from tunebook.statistics.made_up import made_up_predictions
+from tunebook.statistics.measure import measure
+from tunebook.statistics.metrics import Decided
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -51,8 +56,6 @@ def named_metrics(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metri
     Raises:
         BrokenContract: They are no metrics, or one has a name that is taken.
     """
-    from torchmetrics import MetricCollection
-
     made = recipe.metrics(labels)
     given(recipe, "metrics", made, isinstance(made, MetricCollection), "a torchmetrics.MetricCollection")
     metrics = {str(name): metric for name, metric in made.items(keep_base=True)}
@@ -87,9 +90,6 @@ def check_watch(recipe: Recipe[Any], metrics: Mapping[str, Metric]) -> None:
 
 def _try(recipe: Recipe[Any], name: str, metric: Metric, labels: Sequence[str], multilabel: bool) -> None:
     """Compute a metric once on made-up rows: it must take them, and make one number of them."""
-    from tunebook.statistics.made_up import made_up_predictions
-    from tunebook.statistics.measure import measure
-
     rows = made_up_predictions(labels, 2 * len(labels) + 5, multilabel)
     try:
         with warnings.catch_warnings():
@@ -101,8 +101,6 @@ def _try(recipe: Recipe[Any], name: str, metric: Metric, labels: Sequence[str], 
 
 def _not_measured(recipe: Recipe[Any], name: str, metric: Metric, error: Exception, multilabel: bool) -> BrokenContract:
     """The error for a metric that cannot be computed: what it said, what it was given, and what to write instead."""
-    from tunebook.statistics.metrics import Decided
-
     said = f"its metric '{name}' {_said(error)}"
     if isinstance(error, TypeError) and "a score is one number" in str(error):
         what = f"its metric '{name}': {error}"

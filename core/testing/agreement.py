@@ -6,9 +6,17 @@ import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+from tunebook.cli.predict import predict_command
+from tunebook.statistics.metrics import metric_input, update_metrics
 from tunebook.testing.number_agreement import numbers_again
 from tunebook.testing.outcome import Failed, NotApplicable
 from tunebook.testing.sample_rows import is_sliced
@@ -54,11 +62,6 @@ def metrics_agree(prepared: Prepared[Any], run: Path, predictor: Any) -> str:
 
 def _labelled_again(prepared: Prepared[Any], rows: Rows) -> dict[str, float]:
     """Scores of a classifier: the commonest by hand, all others by the recipe's own metrics, fed from the file."""
-    import numpy as np
-    import torch
-
-    from tunebook.statistics.metrics import update_metrics
-
     labels = list(prepared.labels)
     unknown = {row["prediction"] for row in rows if _several(row["prediction"], labels) is None}
     if unknown:
@@ -110,11 +113,6 @@ BY_HAND: dict[str, Callable[[Any, Any], float]] = {"accuracy": _accuracy, "macro
 
 def _keep_their_promise(prepared: Prepared[Any], labels: int) -> None:
     """What is called accuracy must be it on any rows: on a few, many a wrong formula gives the same number."""
-    import numpy as np
-    import torch
-
-    from tunebook.statistics.metrics import metric_input
-
     draw = np.random.default_rng(0)
     target = draw.choice(labels, 200, p=np.arange(1, labels + 1) / sum(range(labels + 1)))
     answers = np.where(draw.random(200) < 0.5, target, draw.integers(0, labels, 200))
@@ -134,11 +132,6 @@ def _keep_their_promise(prepared: Prepared[Any], labels: int) -> None:
 
 def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[str, float]:
     """Scores of a model that writes: counts by hand, BLEU and chrF by sacreBLEU, perplexity from the bundle."""
-    from itertools import zip_longest
-
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-
     options: Any = prepared.recipe.options
     answers = [row["answer"] for row in rows]
     references = [json.loads(r["reference"]) if r["reference"][:1] == "[" else [r["reference"]] for r in rows]
@@ -160,8 +153,6 @@ def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[
 
 def _perplexity(prepared: Prepared[Any], predictor: Any) -> float:
     """The exponential of the mean loss of a token of the test rows, from the logits of the bundle's plain model."""
-    import torch
-
     items, total, tokens = prepared.encoded.splits["test"].items, 0.0, 0
     for number in range(len(items)):
         batch = prepared.encoded.collate([items[number]])
@@ -207,8 +198,6 @@ def _probabilities(file: Path) -> list[str]:
 
 def _answered_again(run: Path, test: Any) -> Path | None:
     """The test rows through `predict`; None where they are in no file of their own."""
-    from tunebook.cli.predict import predict_command
-
     output = run.parent / "answered.csv"
     if not is_sliced(test):
         return None

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from tunebook.data.batch import IGNORE_INDEX
 from tunebook.errors import UserError
+from tunebook.pipeline.prepare import make_recipe, prepare, typed
 from tunebook.plugins.answers import invalid_of
 from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.heads import BrokenHead
@@ -19,6 +22,7 @@ from tunebook.testing.invariance import metrics_invariant
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
 from tunebook.testing.sample_rows import Slices, first_row
 from tunebook.testing.zygote import in_a_line
+from tunebook.training.seeding import seed_of, seed_torch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,8 +53,6 @@ class Bench:
 
     def losses(self) -> tuple[Tensor, Tensor, Tensor]:
         """What the head makes of the batch: the outputs, the loss of each row, and the parts that each is a sum of."""
-        import torch
-
         outputs = self.head.forward(self.model, self.batch)
         losses = self.head.loss(outputs, self.batch["target"])
         units = self.head.units(self.batch)
@@ -66,8 +68,6 @@ def examine(
     name: str, overrides: Sequence[str], rows: Mapping[str, Any], broken: Mapping[str, str], folder: str, home: str
 ) -> dict[str, list[str]]:
     """Check what is rejected, the loss, and whether a batch can be supervised: check -> status and reason."""
-    from tunebook.pipeline.prepare import prepare, typed
-
     slices = Slices(**rows)
     slices.with_broken().take_the_place_of_samples(name)
     made = {"bad_rows": told(lambda: _bad_rows(overrides, slices, broken, Path(folder), home))}
@@ -91,8 +91,6 @@ def examine(
 
 def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str], folder: Path, home: str) -> str:
     """The training rows with broken ones among them go through the gate that every run's rows go through."""
-    from tunebook.pipeline.prepare import make_recipe, prepare, typed
-
     if slices.broken is None:
         raise NotApplicable("the rows are in no CSV or JSON Lines file that broken ones could be added to")
     expected, file = {int(line): what for line, what in broken.items()}, folder / "rejects.jsonl"
@@ -143,8 +141,6 @@ def _reasons(file: Path, name: str) -> dict[int, str]:
 
 
 def _set_up(prepared: Prepared[Any]) -> Bench:
-    from tunebook.training.seeding import seed_of, seed_torch
-
     recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
     seed_torch(seed_of(config.seed, 0))
     model = recipe.family.stages.build_model(recipe, prepared.source, prepared.labels, config, encoded)
@@ -159,8 +155,6 @@ def _set_up(prepared: Prepared[Any]) -> Bench:
 
 
 def _loss(bench: Bench) -> str:
-    import torch
-
     outputs, losses, units = bench.losses()
     rows = len(bench.batch["target"])
     if tuple(losses.shape) != (rows,):
@@ -186,8 +180,6 @@ def _loss(bench: Bench) -> str:
 
 def _a_step_down(bench: Bench) -> float:
     """The loss after a step so small that no loss could rise; the weights are put back."""
-    import torch
-
     parameters = [p for p in bench.model.parameters() if p.requires_grad]
     bench.model.zero_grad()
     torch.autograd.backward(bench.mean())
@@ -208,8 +200,6 @@ def _a_step_down(bench: Bench) -> float:
 
 
 def _overfits(bench: Bench) -> str:
-    import torch
-
     parameters = [p for p in bench.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
     first, known = _learnt(bench)
@@ -229,8 +219,6 @@ def _overfits(bench: Bench) -> str:
 
 def _learnt(bench: Bench) -> tuple[float, float | None]:
     """The mean loss, and the share of answers that are right, where that can be told."""
-    import torch
-
     with torch.no_grad():
         outputs, losses, units = bench.losses()
         mean = float(losses.sum() / units.sum())

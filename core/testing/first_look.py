@@ -11,10 +11,25 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+
+from tunebook.cli.list import print_recipes
+from tunebook.cli.main import main as command_line
+from tunebook.cli.options import field_help
+from tunebook.composing.command import Command, register_schemas
+from tunebook.composing.errors import check_keys, explain, is_config_error, unknown_key
+from tunebook.composing.overrides import readable
+from tunebook.composing.pages import trouble
+from tunebook.composing.search_path import register_search_path
+from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
-from tunebook.plugins import Found, find_recipes
+from tunebook.pipeline.prepare import make_recipe, typed
+from tunebook.plugins import Found, find_recipes, load_recipe_class
+from tunebook.plugins.answers import columns_of, samples_of
 from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.families import family_name, find_families
+from tunebook.plugins.options import typed_recipe_options
 from tunebook.testing.outcome import Failed, NotApplicable, Status, told
 from tunebook.testing.sample_rows import Slices, write_slices
 from tunebook.testing.zygote import in_a_line, watch_network
@@ -79,14 +94,6 @@ def compose_config(overrides: Sequence[str]) -> Any:
     Raises:
         UserError: It cannot be composed, told as the command line tells it.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-
-    from tunebook.config.command import Command, register_schemas
-    from tunebook.config.compose import check_keys, explain, is_config_error
-    from tunebook.config.overrides import readable
-    from tunebook.plugins import register_search_path
-
     GlobalHydra.instance().clear()
     overrides = [readable(override) for override in overrides]
     command = Command.of("train", overrides)
@@ -105,8 +112,6 @@ def compose_config(overrides: Sequence[str]) -> Any:
 
 def _listed(found: Found) -> list[str]:
     """What `list` imported that it should not have."""
-    from tunebook.cli.show import print_recipes
-
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         print_recipes([])
     top = found.module.split(".")[0]
@@ -130,9 +135,6 @@ def _lazy(found: Found, listed: Sequence[str]) -> str:
 
 
 def _composes(found: Found) -> str:
-    from tunebook.plugins import load_recipe_class
-    from tunebook.plugins.trouble import trouble
-
     wrong = trouble(found)
     if wrong:
         raise Failed(in_a_line(wrong.error(found), ""))
@@ -154,10 +156,6 @@ def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | Non
 
 
 def _options(found: Found, overrides: Sequence[str]) -> str:
-    from tunebook.cli.show import field_help
-    from tunebook.config.compose import typed_recipe_options
-    from tunebook.plugins import load_recipe_class
-
     config_class = load_recipe_class(found.name).Config
     if not is_dataclass(config_class):
         raise Failed(f"{config_class.__name__} is no dataclass: put @dataclass above it")
@@ -186,10 +184,6 @@ def _misspelt(option: str) -> str:
 
 
 def _typo(found: Found, overrides: Sequence[str]) -> str:
-    from tunebook.config.command import Command
-    from tunebook.config.compose import unknown_key
-    from tunebook.plugins import load_recipe_class
-
     chosen = [f"recipe={found.name}", *overrides]
     options = [field.name for field in fields(load_recipe_class(found.name).Config) if field.name != "name"]
     if not options:
@@ -210,25 +204,17 @@ def _typo(found: Found, overrides: Sequence[str]) -> str:
 
 
 def _told_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
-    from hydra.core.global_hydra import GlobalHydra
-
-    from tunebook.cli.main import main
-
     GlobalHydra.instance().clear()
     said = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
         try:
-            main(arguments)
+            command_line(arguments)
         except SystemExit as end:
             return int(end.code or 0), said.getvalue()
 
 
 def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     """The small run that the other checks share: its overrides, and rows that are few."""
-    from tunebook.data.paths import resolve_paths
-    from tunebook.pipeline.prepare import make_recipe, typed
-    from tunebook.plugins.answers import columns_of, samples_of
-
     small = [f"recipe={found.name}", *_SMALL, f"data.cache_dir={folder / 'cache'}"]
     config = typed(compose_config([*small, *overrides]))
     recipe = make_recipe(config)

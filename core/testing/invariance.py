@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tunebook.plugins.contract import BrokenContract, broken
 from tunebook.plugins.measures import try_metrics
 from tunebook.statistics.made_up import made_up_predictions
+from tunebook.statistics.measure import measure
+from tunebook.statistics.metrics import label_order, metric_input
 from tunebook.statistics.predictions import Predictions
 from tunebook.testing.number_invariance import numbers_invariant
 from tunebook.testing.outcome import Failed, NotApplicable
@@ -60,8 +63,6 @@ def metrics_invariant(recipe: Recipe[Any], head: Head, labels: Sequence[str], ho
 
 
 def _check_orders(recipe: Recipe[Any], metrics: Mapping[str, Metric], rows: Predictions) -> None:
-    from tunebook.statistics.measure import measure
-
     for name, metric in metrics.items():
         value = measure(metric, rows)[0]
         for how, fix, other in _otherwise(recipe, name, metric, rows):
@@ -72,9 +73,6 @@ def _check_orders(recipe: Recipe[Any], metrics: Mapping[str, Metric], rows: Pred
 
 def _otherwise(recipe: Recipe[Any], name: str, metric: Metric, rows: Predictions) -> Iterator[tuple[str, str, float]]:
     """What must not change a metric, how to fix it if it does, and its value then."""
-    from tunebook.statistics.measure import measure
-    from tunebook.statistics.metrics import label_order
-
     shuffled = np.random.default_rng(1).permutation(len(rows))
     yield "the same in another order", _SUMS, measure(metric, rows, shuffled)[0]
     for size in _BATCHES:
@@ -92,10 +90,6 @@ def _otherwise(recipe: Recipe[Any], name: str, metric: Metric, rows: Predictions
 
 def _check_validation(recipe: Recipe[Any], head: Head, metrics: Mapping[str, Metric], labels: Sequence[str]) -> None:
     """Validation, where the head counts batches, must give what scoring the test rows gives of the same outputs."""
-    import torch
-
-    from tunebook.statistics.measure import measure
-
     rows = made_up_predictions(labels, _ROWS + 4 * len(labels), head.multilabel)
     logits = torch.randn(len(rows), head.outputs, generator=torch.Generator().manual_seed(0))
     counted = recipe.metrics(labels)
@@ -142,10 +136,6 @@ def _made_of(recipe: Recipe[Any], labels: Sequence[str]) -> dict[str, Metric]:
 
 def _in_batches(metric: Metric, rows: Predictions, size: int) -> float:
     """A metric of rows that come in batches, as in validation."""
-    import torch
-
-    from tunebook.statistics.metrics import metric_input
-
     fresh = metric.clone()
     fresh.reset()
     for start in range(0, len(rows), size):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from tunebook.statistics.numbers import measure_numbers
 from tunebook.testing.outcome import Failed
 
 if TYPE_CHECKING:
@@ -22,10 +28,6 @@ def numbers_again(recipe: Recipe[Any], rows: Sequence[Mapping[str, str]]) -> dic
     Raises:
         Failed: An answer is not a number.
     """
-    import numpy as np
-
-    from tunebook.statistics.numbers import measure_numbers
-
     try:
         target, answers = (np.array([float(row[column]) for row in rows]) for column in ("truth", "prediction"))
     except ValueError as error:
@@ -40,11 +42,6 @@ def numbers_again(recipe: Recipe[Any], rows: Sequence[Mapping[str, str]]) -> dic
 
 def _by_others(target: Any, answers: Any) -> dict[str, float]:
     """What these names promise, whatever the recipe computes under them."""
-    import warnings
-
-    from scipy.stats import spearmanr
-    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rows that are all alike; the score is then left out
         return {

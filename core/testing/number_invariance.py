@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from tunebook.plugins.contract import BrokenContract, broken
 from tunebook.statistics.numbers import measure_numbers
@@ -47,8 +48,6 @@ def numbers_invariant(recipe: Recipe[Any], head: Head, home: str) -> str:
 
 
 def _check_order(recipe: Recipe[Any], name: str, metric: Metric, target: Any, answers: Any) -> None:
-    import torch
-
     value = measure_numbers(metric, target, answers)
     order = np.random.default_rng(1).permutation(len(target))
     others = {"another order": measure_numbers(metric, target[order], answers[order])}
@@ -66,8 +65,6 @@ def _check_order(recipe: Recipe[Any], name: str, metric: Metric, target: Any, an
 
 def _check_validation(recipe: Recipe[Any], head: Head, metrics: dict[str, Metric], target: Any, answers: Any) -> None:
     """Validation, where the head counts batches, must give what scoring the test rows gives of the same outputs."""
-    import torch
-
     logits = torch.from_numpy(answers).float()[:, None].expand(-1, head.outputs).contiguous()
     counted = recipe.metrics(())
     batch = {"inputs": {}, "target": torch.from_numpy(target), "row": torch.arange(len(target))}

@@ -12,6 +12,7 @@ from typing import Any
 
 from tunebook.data.columns import Column
 from tunebook.files import write_text
+from tunebook.plugins import load_recipe_class
 
 SIZES = {"train": 16, "validation": 8, "test": 12}
 """Rows of each split; more where there are many labels."""
@@ -61,8 +62,6 @@ class Slices:
 
     def take_the_place_of_samples(self, name: str) -> None:
         """Let a recipe's samples be these, in this process; it may know more of its samples than of named rows."""
-        from tunebook.plugins import load_recipe_class
-
         recipe_class: Any = load_recipe_class(name)
         if self.samples:
             given = {split: Path(path) for split, path in self.samples.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -9,11 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from tunebook.bundle.read import open_bundle
+from tunebook.cli.resume import resume_command
+from tunebook.cli.train import train_command
+from tunebook.plugins import load_recipe_class
+from tunebook.testing.agreement import labels_agree, metrics_agree
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.head_use import BUNDLE, TESTING, HeadUse
 from tunebook.testing.outcome import Failed, Status, told
 from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
+from tunebook.training.checkpoints import step_checkpoints
+from tunebook.training.finetuner import FineTuner
 
 if TYPE_CHECKING:
     from tunebook.data.batch import Batch
@@ -36,8 +48,6 @@ class Seen:
 
 def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str, home: str) -> dict[str, list[str]]:
     """Train, and check what came of it: check -> status and reason."""
-    from tunebook.cli.train import train_command
-
     run, seen, failure, slices = Path(folder) / "run", Seen(), "", Slices(**rows)
     slices.take_the_place_of_samples(name)
     config = compose_config([*overrides, f"run_dir={run}"])
@@ -60,8 +70,6 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
     _write_example(run.parent, predictor, seen)
     if failure:
         return {**made, "metrics": [Status.failed.value, f"the test rows cannot be scored: {failure}"]}
-    from tunebook.testing.agreement import labels_agree, metrics_agree
-
     made["metrics"] = told(lambda: metrics_agree(prepared, run, predictor))
     made["labels"] = told(lambda: labels_agree(prepared, run, slices.test))
     return made
@@ -69,8 +77,6 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
 
 def _look_in(name: str, seen: Seen) -> None:
     """Take down what the tuned model answers before it is written; this process does nothing else afterwards."""
-    from tunebook.plugins import load_recipe_class
-
     recipe_class = load_recipe_class(name)
     stages: Any = recipe_class.family.stages
     seen.use.watch(recipe_class)
@@ -99,8 +105,6 @@ def example_batch(prepared: Prepared[Any]) -> Batch:
 
 def _outputs(recipe: Any, prepared: Prepared[Any], model: Any) -> Any:
     """What the recipe's head makes of the example batch, ``[...]``."""
-    import torch
-
     was_training = model.training
     model.eval()
     with torch.no_grad():
@@ -110,8 +114,6 @@ def _outputs(recipe: Any, prepared: Prepared[Any], model: Any) -> Any:
 
 
 def _steps(run: Path) -> str:
-    import csv
-
     with (run / "logs" / "metrics.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     losses = [float(row["train/loss"]) for row in rows if row.get("train/loss")]
@@ -120,10 +122,6 @@ def _steps(run: Path) -> str:
 
 def _reopened(run: Path, seen: Seen, failure: str, home: str) -> Any:
     """The bundle's model, which must answer as the one in memory did."""
-    import numpy as np
-
-    from tunebook.bundle.read import open_bundle
-
     if not (run / "model").is_dir():
         raise Failed(f"the bundle cannot be written: {failure}")
     try:
@@ -143,9 +141,6 @@ def _reopened(run: Path, seen: Seen, failure: str, home: str) -> Any:
 
 def _write_example(folder: Path, predictor: Any, seen: Seen) -> None:
     """Inputs and plain outputs of the bundle's model, for the process that must do without Tunebook."""
-    import torch
-    from safetensors.torch import save_file
-
     assert seen.prepared is not None
     inputs = {k: v.contiguous() for k, v in example_batch(seen.prepared)["inputs"].items() if torch.is_tensor(v)}
     with torch.no_grad():
@@ -156,8 +151,6 @@ def _write_example(folder: Path, predictor: Any, seen: Seen) -> None:
 
 def killed(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: str) -> None:
     """The same run, killed by the operating system in the midst of training."""
-    from tunebook.cli.train import train_command
-    from tunebook.training.finetuner import FineTuner
 
     def kill(module: Any, batch: Any, batch_idx: int) -> None:
         if module.global_step == KILLED_AFTER:
@@ -176,9 +169,6 @@ def resumed(name: str, rows: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def _same_weights(run: Path, whole: Path) -> str:
-    from tunebook.cli.train import resume_command
-    from tunebook.training.checkpoints import step_checkpoints
-
     checkpoints = [path.stem for path in step_checkpoints(run / "checkpoints")]
     if not checkpoints:
         raise Failed("the killed run left no checkpoint")

@@ -12,10 +12,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tunebook.composing.pages import trouble
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, unknown_recipe
 from tunebook.plugins.private import keep_folders
-from tunebook.plugins.trouble import trouble
 from tunebook.testing.outcome import CHECKS, Outcome, RecipeFailed, Status
 from tunebook.testing.workshop import Workshop, environment, open_workshop
 

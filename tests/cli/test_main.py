@@ -13,9 +13,9 @@ import pytest
 
 from tests.conftest import Tunebook, write_reviews
 from tunebook import __version__
-from tunebook.cli.show import field_help, schema_options
-from tunebook.config.command import BASES, Command
-from tunebook.config.families import known_keys, nested, of_family
+from tunebook.cli.options import field_help, schema_options
+from tunebook.composing.command import BASES, Command
+from tunebook.composing.schemas import known_keys, nested, of_family
 from tunebook.plugins.families import all_families
 
 VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
@@ -95,8 +95,8 @@ def test_options_show_zero_as_zero_and_false_as_false():
         one: int = 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunebook.cli.show.field_help", lambda schema: {})
-        patch.setattr("tunebook.cli.show.get_type_hints", lambda schema: {"count": int, "flag": bool, "one": int})
+        patch.setattr("tunebook.cli.options.field_help", lambda schema: {})
+        patch.setattr("tunebook.cli.options.get_type_hints", lambda schema: {"count": int, "flag": bool, "one": int})
         assert [o.default for o in schema_options(Options)] == ["0", "false", "1"]
 
 
@@ -187,6 +187,12 @@ LIGHT = {
     "unknown schedule": ["train", "recipe=review_sentiment", "optim.schedule=cosin"],
     "option of another optimizer": ["train", "recipe=review_sentiment", "optim.momentum=0.9"],
     "unknown callback": ["train", "recipe=review_sentiment", "trainer.callbacks=[lr_monitor]"],
+    "help of predict": ["predict", "--help"],
+    "help of chat": ["chat", "--help"],
+    "unknown bundle": ["predict", "nowhere"],
+    "wrong output": ["export", "nowhere", "-o", "model.pt"],
+    "unknown run": ["train", "resume=nowhere"],
+    "ladder without a rung": ["compare", "recipe=review_sentiment", "compare.rungs=[]"],
     "added key": ["train", "recipe=review_sentiment", "+optim.lrr=1"],
 }
 HEAVY = {

@@ -12,7 +12,7 @@ from tests.chatted import write_chats
 from tests.cli.test_main import FAST
 from tests.conftest import Tunebook, write_reviews
 from tunebook.cli.sweep import with_first_choices
-from tunebook.config.command import Command
+from tunebook.composing.command import Command
 
 
 def table(printed: str) -> list[list[str]]:

@@ -8,17 +8,17 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from tests.config.test_families import composed, install
+from tests.composing.test_schemas import composed, install
 from tests.conftest import Tunebook
-from tunebook.config.command import Command
-from tunebook.config.compose import typed_recipe_options
-from tunebook.config.own import stored_config
+from tunebook.composing.command import Command
+from tunebook.composing.own import stored_config
 from tunebook.config.renamed import RENAMED, renamed_keys, renamed_override, tell_of_new_name
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.image_classification.options import ImageClassificationConfig
 from tunebook.pipeline.prepare import typed
 from tunebook.plugins.families import all_families
+from tunebook.plugins.options import typed_recipe_options
 
 OLD = ["data.too_long", "evaluation.answers", "recipe.copy", "recipe.points", "recipe.tokenize"]
 

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Tunebook, write_reviews
 from tests.user_error import user_error
 from tunebook import TextClassificationConfig
+from tunebook.composing.pages import trouble
 from tunebook.config.schema import DataConfig
 from tunebook.errors import UserError
 from tunebook.families.text_classification.wording import descriptions
@@ -23,7 +24,6 @@ from tunebook.plugins.answers import columns_of, invalid_of, samples_of
 from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.heads import check_head
 from tunebook.plugins.measures import check_metrics
-from tunebook.plugins.trouble import trouble
 
 RECIPE = '''
 from pathlib import Path

@@ -15,10 +15,10 @@ import pytest
 from tests.chatted import write_chats
 from tests.cli.test_completion import complete
 from tests.conftest import Tunebook, write_reviews
+from tunebook.composing.pages import trouble
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers
 from tunebook.plugins.private import folder_notes
-from tunebook.plugins.trouble import trouble
 
 RECIPE = '''
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ from tests.conftest import Tunebook
 from tests.training.test_resume import equal, last_state, weights
 from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
-from tunebook.cli.train import train_in
+from tunebook.cli.run_training import train_in
 from tunebook.families.brief_to_text.data.template import SHIPPED
 from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder

@@ -37,7 +37,7 @@ from tests.training.offered import write_package
 from tests.user_error import user_error
 from tunebook.cli.evaluate import evaluate_command
 from tunebook.cli.predict import predict_command
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
 from tunebook.recipes.medical_diagnosis.recipe import MedicalDiagnosis  # noqa: TID251
 from tunebook.run_folder import RunFolder
 

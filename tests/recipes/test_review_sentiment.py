@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from tests.user_error import user_error
-from tunebook.config.compose import typed_recipe_options
 from tunebook.data.labels import Labels
 from tunebook.data.load_and_validate import SAMPLES, ValidatedData, load_and_validate
 from tunebook.data.rejects import RejectLog
 from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.plugins import load_recipe_class
+from tunebook.plugins.options import typed_recipe_options
 
 STARS = ("1", "2", "3", "4", "5")
 

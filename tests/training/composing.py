@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
-from tunebook.config.command import register_schemas
+from tunebook.composing.command import register_schemas
 from tunebook.config.schema import TrainConfig
 from tunebook.pipeline.prepare import typed
 

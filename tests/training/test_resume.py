@@ -18,7 +18,7 @@ from tests.data.test_augmentations import DROPOUT
 from tests.training.composing import composed
 from tests.training.offered import offer
 from tests.training.test_callbacks import COOLING
-from tunebook.cli.train import train_in
+from tunebook.cli.run_training import train_in
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder, save_config

@@ -19,7 +19,7 @@ from tests.training.test_kill import finish, resume, signal_at, wait_killed
 from tests.training.test_kill import start as start_process
 from tests.training.test_resume import equal, last_state, weights
 from tests.user_error import user_error
-from tunebook.cli.train import train_in
+from tunebook.cli.run_training import train_in
 from tunebook.families.text_generation.data.template import TEMPLATES
 from tunebook.pipeline.train import read_config
 from tunebook.run_folder import RunFolder, save_config

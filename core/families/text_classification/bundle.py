@@ -12,7 +12,6 @@ from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, system_refusals
-from tunebook.config.compose import typed_recipe_options
 from tunebook.config.schema import TrainConfig
 from tunebook.data.columns import PAIR, TEXT, text_names
 from tunebook.data.pairs import is_paired, whole_column
@@ -33,6 +32,7 @@ from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
+from tunebook.plugins.options import typed_recipe_options
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import answers_plainly
 

@@ -16,8 +16,8 @@ from tests.diagnosed import SMALL, read_table, write_patients, write_table
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.predict import predict_command
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
-from tunebook.plugins import register_search_path
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
 from tunebook.plugins.failures import recipe_failure
 from tunebook.run_folder import RunFolder
 from tunebook.testing import Status, check_recipe

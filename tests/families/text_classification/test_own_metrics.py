@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 from tunebook.cli.train import train_command
-from tunebook.config.command import register_schemas
-from tunebook.plugins import load_recipe_class, register_search_path
+from tunebook.composing.command import register_schemas
+from tunebook.composing.search_path import register_search_path
+from tunebook.plugins import load_recipe_class
 from tunebook.report.files import read_predictions
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.metric_outcome import metric_outcomes

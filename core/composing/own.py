@@ -8,9 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tunebook.config.command import BASES, Command
-from tunebook.config.compose import unknown_key
-from tunebook.config.families import narrowed, of_family, own_nodes, set_elsewhere
+from tunebook.composing.command import BASES, Command
+from tunebook.composing.errors import unknown_key
+from tunebook.composing.schemas import narrowed, of_family, own_nodes, set_elsewhere
 from tunebook.config.renamed import RENAMED, renamed_keys
 from tunebook.config.schema import TrainConfig
 from tunebook.families.family import Family

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from tunebook.config.overrides import readable
+from tunebook.composing.overrides import readable
 
 
 @pytest.mark.parametrize("value", ["bücher.csv", "/home/jürgen/w p/é.csv", "Review Text (full)", "it's (new).csv"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+from tunebook.composing.schemas import known_keys, of_all, of_family, structured
 from tunebook.config.compare import CompareConfig, RungConfig
 from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.families import known_keys, of_all, of_family, structured
 from tunebook.config.renamed import RENAMED, renamed_override, says_old_name
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
@@ -15,7 +15,6 @@ from tunebook.families.family import Family
 from tunebook.plugins.families import all_families, families_with, family_name, load_family
 from tunebook.plugins.find import Found, find_recipes
 from tunebook.plugins.listed import listed_options
-from tunebook.plugins.search_path import chosen_recipes
 
 BASES: dict[str, type] = {
     "train": TrainConfig,
@@ -116,12 +115,18 @@ class Command:
         )
 
 
+def chosen_recipes(overrides: Sequence[str]) -> list[str]:
+    """The recipes that ``recipe=<name>`` chooses, of which a sweep may have several."""
+    values = [o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")]
+    return [name.strip(" '\"") for value in values[-1:] for name in value.split(",")]
+
+
 def register_schemas(*commands: Command) -> None:
     """Put the typed configs where the YAML's ``base_*`` defaults find them; without any command those of all families.
 
     Storing one costs as much time as a page of YAML.
     """
-    from hydra.core.config_store import ConfigStore
+    from hydra.core.config_store import ConfigStore  # Hydra begins here: `list` knows commands without it
 
     for command in commands or [Command(verb, (), {}) for verb in BASES if verb != "check"]:
         name = "train" if command.verb == "check" else command.verb

@@ -14,14 +14,15 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from tests.conftest import Tunebook
-from tunebook.config.command import BASES, Command, register_schemas
-from tunebook.config.compose import check_keys, explain, is_config_error
-from tunebook.config.families import known_keys, own_nodes
-from tunebook.config.own import family_of, own_config, stored_config
+from tunebook.composing.command import BASES, Command, register_schemas
+from tunebook.composing.errors import check_keys, explain, is_config_error
+from tunebook.composing.own import family_of, own_config, stored_config
+from tunebook.composing.schemas import known_keys, own_nodes
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.pipeline.prepare import typed
-from tunebook.plugins import find_recipes, load_recipe_class, register_search_path
+from tunebook.plugins import find_recipes, load_recipe_class
 from tunebook.plugins.families import all_families, family_name
 
 RECIPES = {

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from tunebook.composing.command import chosen_recipes
+from tunebook.composing.pages import trouble
 from tunebook.plugins.families import family_conf, family_name
 from tunebook.plugins.find import Found, find_recipes, package_folders
 from tunebook.plugins.private import keep_folders
-from tunebook.plugins.trouble import trouble
-
-
-def chosen_recipes(overrides: Sequence[str]) -> list[str]:
-    """The recipes that ``recipe=<name>`` chooses, of which a sweep may have several."""
-    values = [o.split("=", 1)[1] for o in overrides if o.startswith("recipe=")]
-    return [name.strip(" '\"") for value in values[-1:] for name in value.split(",")]
 
 
 def register_search_path(overrides: Sequence[str] = (), recipes: Mapping[str, Found] | None = None) -> None:
@@ -26,10 +25,6 @@ def register_search_path(overrides: Sequence[str] = (), recipes: Mapping[str, Fo
     Raises:
         UserError: The chosen recipe cannot be used. Hydra alone would take the first of two pages in silence.
     """
-    from hydra.core.config_search_path import ConfigSearchPath
-    from hydra.core.plugins import Plugins
-    from hydra.plugins.search_path_plugin import SearchPathPlugin
-
     keep_folders()
     known = find_recipes() if recipes is None else recipes
     chosen = [known[name] for name in chosen_recipes(overrides) if name in known]

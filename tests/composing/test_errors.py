@@ -11,14 +11,13 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import Tunebook, write_reviews
-from tunebook.config.command import Command, register_schemas
-from tunebook.config.compose import check_keys, explain, is_config_error
-from tunebook.config.families import known_keys, of_all
-from tunebook.config.overrides import ELSEWHERE
+from tunebook.composing.command import Command, register_schemas
+from tunebook.composing.errors import ELSEWHERE, check_keys, explain, is_config_error
+from tunebook.composing.schemas import known_keys, of_all
+from tunebook.composing.search_path import register_search_path
 from tunebook.config.schema import Leaks, TrainConfig
 from tunebook.errors import UserError
 from tunebook.pipeline.prepare import absolute_paths, prepare, typed
-from tunebook.plugins import register_search_path
 from tunebook.plugins.families import all_families
 
 

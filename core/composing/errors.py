@@ -7,14 +7,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
-from tunebook.config.command import Command
-from tunebook.config.families import known_keys, nested
-from tunebook.config.literals import checked, without_literals
-from tunebook.config.overrides import ELSEWHERE, in_words, typed_value, value_hint
-from tunebook.config.renamed import RENAMED, renamed_keys
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from tunebook.composing.command import Command
+from tunebook.composing.schemas import known_keys, nested
+from tunebook.config.renamed import RENAMED
+from tunebook.config.values import value_hint
 from tunebook.errors import UserError
-from tunebook.plugins import Found, find_recipes, unknown_recipe
+from tunebook.plugins import Found, unknown_recipe
 from tunebook.plugins.listed import listed_options
+
+# What other tools call the same thing, spelt too differently to be found by likeness.
+ELSEWHERE = {
+    "learning_rate": "optim.lr",
+    "epochs": "trainer.max_epochs",
+    "num_train_epochs": "trainer.max_epochs",
+    "per_device_train_batch_size": "data.batch_size",
+    "batch": "data.batch_size",
+    "patience": "trainer.early_stop",
+    "warmup_ratio": "optim.warmup",
+    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
+    "max_grad_norm": "trainer.gradient_clip",
+    "model_name_or_path": "model.name",
+    "output_dir": "run_dir",
+    "max_seq_length": "data.max_length",
+    "lr_scheduler_type": "optim.schedule",
+}
 
 
 def _recipe_keys(command: Command) -> Iterator[str]:
@@ -115,6 +134,12 @@ def _first_match(pattern: str, text: str) -> str | None:
     return found.group(1) if found else None
 
 
+def _typed_value(key: str, overrides: Sequence[str]) -> str | None:
+    """What was typed as a key's value, the last time; None where it was not."""
+    values = [o.partition("=")[2] for o in overrides if o.lstrip("+").startswith(f"{key}=")]
+    return values[-1] if values else None
+
+
 def _wrong_value(text: str, command: Command) -> UserError | None:
     key = _first_match(r"full_key: (\S+)", text)
     reason = _first_match(r"(Value '.*|Invalid (?:value|type) .*|Cannot convert .*|field '.*|Interpolation .*)", text)
@@ -122,7 +147,7 @@ def _wrong_value(text: str, command: Command) -> UserError | None:
         return None
     reason = reason.replace("could not be converted to", "is no").rstrip(".")
     reason = reason.replace("a ListConfig, list or tuple", "a list")
-    hint = value_hint(key, reason, typed_value(key, command.overrides))
+    hint = value_hint(key, reason, _typed_value(key, command.overrides))
     return UserError(
         f"Wrong value for '{key}': {reason}.",
         code="config.wrong-type",
@@ -178,9 +203,6 @@ def _broken_yaml(error: Any) -> UserError:
 
 def explain(error: Exception, command: Command) -> UserError:
     """Turn an error of Hydra or OmegaConf into one message for the person at the terminal."""
-    from hydra.errors import MissingConfigException
-    from yaml import YAMLError
-
     if isinstance(error, YAMLError):
         return _broken_yaml(error)
     chain = [error]
@@ -188,8 +210,9 @@ def explain(error: Exception, command: Command) -> UserError:
         chain.append(chain[-1].__cause__)  # type: ignore[arg-type]
     text = "\n".join(str(e) for e in chain)
 
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
-        return _unknown_option(str(error.missing_cfg_file), error.options, command.recipes)
+    file, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
+    if file and options is not None:
+        return _unknown_option(str(file), options, command.recipes)
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
         names = ", ".join(command.recipes)
         return UserError(
@@ -250,62 +273,6 @@ def old_name_in_file(error: Exception, command: Command) -> bool:
 
 def is_config_error(error: Exception) -> bool:
     """Whether an exception comes from composing a config and not from our own code."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
+    from hydra.errors import HydraException  # Hydra begins here: `list` looks at pages without it
 
     return isinstance(error, (HydraException, OmegaConfBaseException, YAMLError))
-
-
-def _text_keys(options: Any) -> Any:
-    """Labels that are numbers are typed as numbers, {1: ..., 2: ...}; the names of labels are text."""
-    from omegaconf import OmegaConf
-
-    plain = OmegaConf.to_container(options, resolve=True) if OmegaConf.is_config(options) else options
-    if not isinstance(plain, dict):
-        return plain
-    return {str(key): _text_keys(value) for key, value in plain.items()}
-
-
-def _page_that_says(name: str, key: str, options: Any) -> str:
-    """The recipe's page and its author, where the option's value is theirs and not one that was typed; or nothing."""
-    from omegaconf import OmegaConf
-
-    from tunebook.plugins.trouble import line_of
-
-    found = find_recipes().get(name)
-    if found is None or found.yaml is None or not key:
-        return ""
-    said = OmegaConf.select(OmegaConf.load(found.yaml), f"recipe.{key}")
-    if said is None or said != OmegaConf.select(OmegaConf.create(_text_keys(options)), key):
-        return ""
-    return f" in {found.yaml}:{line_of(found.yaml.read_text(encoding='utf-8'), f'recipe.{key}')} ({found.distribution})"
-
-
-def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
-    """Check the ``recipe:`` node against the recipe's own dataclass.
-
-    Raises:
-        UserError: A key the dataclass lacks, or a value of another type.
-    """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        schema = OmegaConf.structured(without_literals(config_class))
-        usual: Any = OmegaConf.to_container(schema, enum_to_str=True)
-        merged = OmegaConf.merge(schema, renamed_keys("recipe", _text_keys(options), usual.keys(), usual))
-        return checked(OmegaConf.to_object(merged), config_class)
-    except OmegaConfBaseException as error:
-        key = str(getattr(error, "full_key", "") or "")
-        prefix = f"recipe.{key}" if key else "recipe"
-        known = sorted(get_type_hints(config_class))
-        near = get_close_matches(key, known, n=1)
-        hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
-        hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
-        raise UserError(
-            f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
-            code="config.wrong-type",
-            where=prefix + _page_that_says(name, key, options),
-            fix=f"{hint}`tunebook show {name}` shows all keys",
-        ) from error

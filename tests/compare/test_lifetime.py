@@ -8,7 +8,7 @@ import time
 
 import psutil
 
-CHILD = "from tunebook.compare.run_process import end_with_parent\nend_with_parent()\nprint('up', flush=True)\n"
+CHILD = "from tunebook.compare.lifetime import end_with_parent\nend_with_parent()\nprint('up', flush=True)\n"
 SLEEP = "import time\ntime.sleep(60)\n"
 PARENT = """
 import os, subprocess, sys

@@ -1,0 +1,27 @@
+"""`tunebook train resume=<folder>`: an interrupted run, from its newest checkpoint on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunebook.errors import UserError
+from tunebook.run_folder import open_run_folder
+
+
+def resume_command(arguments: Sequence[str]) -> None:
+    """Resume the run named by ``resume=<folder>``, with that run's own config."""
+    paths = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    others = [a for a in arguments if not a.startswith("resume=")]
+    if others or len(paths) != 1:
+        raise UserError(
+            "A resumed run takes its own config; nothing else can be given with resume=.",
+            code="command.bad-arguments",
+            where=" ".join(others) or "resume",
+            fix=f"tunebook train resume={paths[0]}, or start a new run with these options",
+        )
+    run = open_run_folder(paths[0])
+    if (run.bundle / "tunebook.json").is_file() and run.report.is_file():
+        raise UserError("This run is finished.", code="run.finished", where=paths[0], fix=f"look at {run.report}")
+    from tunebook.cli.run_training import resume  # torch begins here
+
+    resume(run)

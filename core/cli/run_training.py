@@ -1,0 +1,58 @@
+"""A training as the terminal sees it, in this process: torch is loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tunebook.cli.output import print_data, print_judged, say
+from tunebook.config.schema import TrainConfig
+from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
+from tunebook.pipeline.train import check_devices, read_config, train, train_as_follower
+from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, save_config
+from tunebook.training.ranks import announce
+
+
+def start(config: TrainConfig, run_dir: str) -> float | None:
+    """Train in a new folder; returns the watched test metric."""
+    check_devices(config)
+    run = make_run_folder(run_dir)
+    config.run_dir = str(run.path)
+    with nothing_half_written(run):
+        save_config(config, run)
+        announce(str(run.path))
+        return train_in(config, run)
+
+
+def resume(run: RunFolder) -> None:
+    """Resume the run in a folder."""
+    announce(str(run.path))
+    run.rejects.unlink(missing_ok=True)  # written anew where there still are any
+    try:
+        train_in(read_config(run), run, resumed=True)
+    except UserError as error:
+        if error.code != "data.rejected-rows":
+            raise
+        raise error.replace(fix="put these rows back as they were, or start a new run") from error
+
+
+def follow(arguments: Sequence[str]) -> None:
+    """Be a further process of the run in a folder, the one argument."""
+    train_as_follower(arguments[0])
+
+
+def train_in(config: TrainConfig, run: RunFolder, resumed: bool = False) -> float | None:
+    """Train in a run's folder, and print what comes of it; None in a further process of the run."""
+    judged = train(config, run, say, _show_rows, resumed=resumed)
+    if judged is None:
+        return None
+    print_judged(judged)
+    print(f"report: {run.report}\nmodel:  {run.bundle}")
+    return judged.evidence.watched
+
+
+def _show_rows(prepared: Prepared[Any]) -> None:
+    print_data(prepared)
+    sys.stdout.flush()

@@ -1,0 +1,101 @@
+"""A bundle's answers to rows, written as they come: torch is loaded."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from tunebook.bundle.read import open_bundle
+from tunebook.config.schema import Accelerator, TrainerConfig
+from tunebook.data.content import Content
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.families.predictor import Predictor
+from tunebook.files import written_whole
+from tunebook.progress import counting
+from tunebook.report.files import show_probability
+from tunebook.training.devices import choose_accelerator
+
+
+def write_answers(
+    folder: Path,
+    rows: Rows,
+    content: Content | None,
+    accelerator: str,
+    output: Path | None,
+    beside: Path | None,
+    rejects: RejectLog,
+) -> None:
+    """Ask the model, and write what it answers; an output file is whole or not there.
+
+    Args:
+        folder: The bundle.
+        rows: The rows.
+        content: What they hold beside their text.
+        accelerator: The device, by name.
+        output: The file to write; None for standard output.
+        beside: The file beside it for rows that cannot be answered.
+        rejects: Those that could not be read.
+    """
+    device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
+    _, _, predictor = open_bundle(folder)
+    rows = _answerable(predictor, rows, rejects)
+    predictor.truncated = 0  # the golden inputs were counted too
+    if output is None or beside is None:
+        _write(sys.stdout, "csv", predictor, rows, content, device)
+    else:
+        with written_whole(output) as stream:
+            _write(stream, output.suffix[1:], predictor, rows, content, device)
+            _settle(rejects, beside)
+        print(f"{len(rows)} rows: {output}", file=sys.stderr)
+    if rejects.count:
+        print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
+    if predictor.truncated:
+        print(f"note: {predictor.truncated} rows are over the model's length and were cut", file=sys.stderr)
+    if predictor.unfinished:
+        told = f"{predictor.unfinished} of {len(rows)} answers stop at the most tokens allowed, unfinished"
+        print(f"note: {told} (recipe.max_new_tokens in training)", file=sys.stderr)
+
+
+def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:
+    """The rows that the model can be asked; the others are rejects like those that could not be read."""
+    refused = predictor.refused(rows)
+    for number, reason in refused.items():
+        line = int(rows.column("line")[number].as_py())
+        rejects.add(rows.column("file")[number].as_py(), line, "", f"cannot be answered: {reason}")
+    rejects.write()
+    rejects.check()
+    return rows.take(np.setdiff1d(np.arange(len(rows)), list(refused))) if refused else rows
+
+
+def _settle(rejects: RejectLog, beside: Path) -> None:
+    """Beside an output lies the log of the call that made it, or none: never that of an earlier one."""
+    scratch, rejects.path = rejects.path, beside
+    if rejects.count:
+        rejects.write()
+    else:
+        rejects.path.unlink(missing_ok=True)
+    scratch.unlink(missing_ok=True)
+
+
+def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:
+    """One line a row: where it is from, then what the predictor answers; numbers as in predictions.csv."""
+    writer = csv.writer(stream, lineterminator="\n")
+    if kind == "csv":
+        writer.writerow(["file", "line", *predictor.columns])
+    places = zip(rows.column("file"), rows.column("line"), strict=True)
+    with counting("answering", len(rows)) as advance:
+        for (file, line), answer in zip(places, predictor.answers(rows, content, device, advance), strict=True):
+            place = {"file": file.as_py(), "line": line.as_py()}
+            if kind == "csv":
+                writer.writerow(
+                    [*place.values(), *(show_probability(v) if isinstance(v, float) else v for v in answer.values())]
+                )
+            else:
+                plain = {k: float(show_probability(v)) if isinstance(v, float) else v for k, v in answer.items()}
+                stream.write(json.dumps({**place, **plain}, ensure_ascii=False) + "\n")

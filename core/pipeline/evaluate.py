@@ -1,0 +1,108 @@
+"""A finished model on new rows: read as in training, scored as after it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunebook.bundle.read import open_bundle
+from tunebook.bundle.seen import seen_before
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.schema import Leaks, TrainerConfig
+from tunebook.data.reading import read_rows
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.pipeline.judge import Judged, judge_new
+from tunebook.plugins.answers import invalid_of
+from tunebook.plugins.measures import check_watch, named_metrics
+from tunebook.recipe import Recipe
+from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, save_config
+from tunebook.training.devices import choose_accelerator
+
+
+def evaluate(
+    config: EvaluateConfig, folder: Path, run_dir: str, say: Callable[[str], None]
+) -> tuple[RunFolder, Judged]:
+    """Score a bundle on the rows that a config names.
+
+    Args:
+        config: The rows, and how to score.
+        folder: The bundle.
+        run_dir: Takes all files.
+        say: Takes a line for whoever waits.
+    """
+    choose_accelerator(TrainerConfig(accelerator=config.accelerator))
+    run = make_run_folder(run_dir)
+    with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
+        manifest, recipe, predictor = open_bundle(folder)
+        stages = recipe.family.stages
+        check_watch(recipe, named_metrics(recipe, manifest.row_labels))
+        data = config.data
+        rejects = RejectLog(run.rejects, data.max_rejects)
+        # A label that the model does not know is a reject: no answer to that row could be right.
+        rows = read_rows(
+            data.test,
+            "data.test",
+            stages.evaluate_columns(recipe, manifest, data),
+            rejects,
+            split="test",
+            labels=manifest.labels,
+            invalid=invalid_of(recipe),
+        )
+        content = stages.bundle_content(recipe, manifest, Path(scratch), answered=True)
+        if content is not None:
+            rows = content.inspect(rows, rejects)
+        rejects.write()
+        rejects.check()
+        rows, note = _unseen(recipe, rows, folder, data.leaks, rejects)
+        rejects.write()
+        if not len(rows):
+            raise UserError(
+                "There is no row to score.",
+                code="data.no-usable-rows",
+                where=str(data.test),
+                fix="give data.test=<rows>",
+            )
+        save_config(config, run)
+        predictor.truncated = 0
+        facts = {
+            "source": str(data.test),
+            "rows read": f"{rejects.read}",
+            "kept": f"{len(rows)}",
+            "rejected": f"{rejects.count}",
+            "dropped as seen in training": f"{rejects.dropped}",
+        }
+        if note:
+            say(f"note: {note}")
+        return run, judge_new(recipe, predictor, rows, content, config, run, facts, [note] if note else [])
+
+
+def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, rejects: RejectLog) -> tuple[Rows, str]:
+    """The rows that the model has not seen, and what to tell of the others.
+
+    Raises:
+        UserError: There are such rows, and nobody said what to do with them.
+    """
+    seen = seen_before(folder, recipe.family.stages.keys(recipe, rows))
+    if not len(seen):
+        return rows, ""
+    told = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"
+    if policy is Leaks.error:
+        places = ", ".join(rows.where(int(i)) for i in seen[:3]) + (" ..." if len(seen) > 3 else "")
+        raise UserError(
+            f"{told}: its score on them says nothing.",
+            code="data.seen-rows",
+            where=places,
+            fix="data.leaks=drop leaves them out, data.leaks=allow scores them anyway",
+        )
+    if policy is Leaks.allow:
+        return rows, f"{told}; they were scored anyway (data.leaks=allow)."
+    for i in seen:
+        line = rows.column("line")[int(i)].as_py()
+        rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "the model was trained or chosen on it")
+    return rows.take(np.setdiff1d(np.arange(len(rows)), seen)), f"{told}; they were left out (data.leaks=drop)."
