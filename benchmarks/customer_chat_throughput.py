@@ -264,7 +264,7 @@ def train_full_logits(folder: Path, meter: Meter) -> dict[str, float]:
     import torch
     from torch.nn import functional as F
 
-    from tunebook.training.optim import parameter_groups
+    from tunebook.training.parameter_groups import parameter_groups
 
     def summed(logits: Any, target: Any) -> Any:
         return F.cross_entropy(logits.flatten(0, -2), target.flatten(), reduction="sum", ignore_index=-100)

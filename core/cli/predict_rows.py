@@ -37,8 +37,8 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
         tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
         log_apart("predict") as log,
     ):
-        columns = recipe.family.stages.predict_columns(recipe, manifest, options.column, options.files)
-        content = recipe.family.stages.bundle_content(recipe, manifest, Path(scratch), answered=False)
+        columns = recipe.family.inputs.predict_columns(recipe, manifest, options.column, options.files)
+        content = recipe.family.inputs.bundle_content(recipe, manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch))
         from tunebook.cli.write_answers import write_answers  # torch begins here: the rows are read without it

@@ -14,6 +14,7 @@ from tunebook.config.score import ScoreConfig
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
+    from tunebook.families.inputs import Inputs
     from tunebook.families.stages import Stages
 
 NodeT = TypeVar("NodeT")
@@ -30,6 +31,7 @@ class Family:
     Attributes:
         name: What a recipe's page takes in: ``/family/<name>@recipe``.
         code: Where its ``Stages`` are, as "package.module:Class".
+        inputs_code: Where its ``Inputs`` are, which import no torch.
         recipe: The ``recipe:`` node; the ``Config`` of a recipe derives from it.
         data: The ``data:`` node of `train`, `check` and `compare`.
         model: The ``model:`` node.
@@ -47,6 +49,7 @@ class Family:
     name: str
     code: str
     recipe: type
+    inputs_code: str = "tunebook.families.inputs:Inputs"
     data: type = DataConfig
     model: type = ModelConfig
     adapt: type = AdaptConfig
@@ -59,26 +62,41 @@ class Family:
     task: str = ""
 
     @cached_property
-    def stages(self) -> Stages[Any]:
-        """The work that it does in each stage of a run; here torch and all that is heavy is imported.
+    def inputs(self) -> Inputs[Any]:
+        """What it knows of a model's files and of rows, without torch.
 
         Raises:
             UserError: Its code cannot be imported, or is none.
         """
-        from tunebook.families.stages import Stages
+        from tunebook.families.inputs import Inputs  # pyarrow begins here
 
-        try:
-            kind = resolve_name(self.code)
-        except Exception as error:  # a stranger's code may raise anything
-            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise self._broken(f"The code of the family '{self.name}' cannot be imported: {said}") from error
-        if not (isinstance(kind, type) and issubclass(kind, Stages)):
-            raise self._broken(f"The code of the family '{self.name}' is no class of Stages")
-        return kind(self)
+        made: Inputs[Any] = self._made(self.inputs_code, Inputs)
+        return made
 
-    def _broken(self, what: str) -> UserError:
+    @cached_property
+    def stages(self) -> Stages[Any]:
+        """The work that it does in each stage of a run.
+
+        Raises:
+            UserError: Its code cannot be imported, or is none.
+        """
+        from tunebook.families.stages import Stages  # torch begins here
+
+        made: Stages[Any] = self._made(self.code, Stages)
+        return made
+
+    def _made(self, code: str, kind: type[Any]) -> Any:
         fix = "fix or reinstall the package that has it"
-        return UserError(what, code="family.broken", where=self.code, fix=fix)
+        try:
+            found = resolve_name(code)
+        except Exception as error:  # a stranger's code may raise anything
+            what = f"The code of the family '{self.name}' cannot be imported: {type(error).__name__}: "
+            what += " ".join(str(error).split())
+            raise UserError(what, code="family.broken", where=code, fix=fix) from error
+        if not (isinstance(found, type) and issubclass(found, kind)):
+            what = f"The code of the family '{self.name}' is not a class of {kind.__name__}."
+            raise UserError(what, code="family.broken", where=code, fix=fix)
+        return found(self)
 
 
 def node_as(node: object, kind: type[NodeT]) -> NodeT:

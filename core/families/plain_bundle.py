@@ -97,4 +97,4 @@ def write_plain_bundle(
 def _seen(prepared: Prepared[Any]) -> Iterator[str]:
     """What tells the rows apart that shaped the weights, or chose among them."""
     for split in ("train", "validation"):
-        yield from prepared.recipe.family.stages.keys(prepared.recipe, prepared.encoded.rows[split])
+        yield from prepared.recipe.family.inputs.keys(prepared.recipe, prepared.encoded.rows[split])

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
-from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, Method, ModelConfig, TrainConfig
-from tunebook.data.columns import Column
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import FineTuneData
-from tunebook.data.pairs import whole_texts
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
@@ -30,7 +27,7 @@ from tunebook.families.prepared import Prepared
 from tunebook.families.sums_comparison import SumsComparison
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.layers import is_head
-from tunebook.models.source import ModelSource, find_model
+from tunebook.models.source import ModelSource
 from tunebook.recipe import Head, Recipe
 from tunebook.run_folder import RunFolder
 from tunebook.training.fit import Fitted
@@ -41,8 +38,8 @@ RecipeT = TypeVar("RecipeT", bound=Recipe[Any])
 class Stages(ABC, Generic[RecipeT]):
     """The work that all recipes of a family share; ``Family.code`` names the class.
 
-    A run asks it in this order: model, rows, training, bundle, evidence. It holds no state: what it knows of a run
-    comes in as arguments, the recipe first.
+    A run asks it in this order: encoding, training, bundle, evidence. It holds no state: what it knows of a run comes
+    in as arguments, the recipe first. What comes before is that of `Inputs`.
 
     Attributes:
         family: The family that it works for: its name and its options.
@@ -51,15 +48,7 @@ class Stages(ABC, Generic[RecipeT]):
     def __init__(self, family: Family) -> None:
         self.family = family
 
-    # The model and the rows.
-
-    def find_model(self, recipe: RecipeT, config: ModelConfig, weights: bool) -> ModelSource:
-        """The model's files, before anything heavy loads; without ``weights`` its architecture is enough."""
-        return find_model(config, weights)
-
-    def content(self, recipe: RecipeT, source: ModelSource, config: TrainConfig) -> Content | None:
-        """What rows hold beside their text and must be looked at; None where they hold nothing else."""
-        return None
+    # The encoded rows.
 
     @abstractmethod
     def encode(
@@ -70,10 +59,6 @@ class Stages(ABC, Generic[RecipeT]):
     def preview(self, recipe: RecipeT, encoded: Encoded) -> Sequence[Any]:
         """A few training rows as the model takes them, for rich to print."""
         return ()
-
-    def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
-        """What tells rows apart, so that a bundle can know those that it was trained on: their whole texts, say."""
-        return whole_texts(rows)
 
     # Training.
 
@@ -142,30 +127,6 @@ class Stages(ABC, Generic[RecipeT]):
     @abstractmethod
     def open_bundle(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> Predictor:
         """The model of a bundle, ready to answer."""
-
-    def bundle_content(self, recipe: RecipeT, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
-        """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
-        return None
-
-    def predict_columns(
-        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """The columns that a row to be answered needs: the text alone, unless the family knows better.
-
-        Args:
-            recipe: The bundle's recipe.
-            manifest: Says what the columns were called in training.
-            column: The user's name of the one with the text or the image.
-            files: Where the rows are; empty where they come from standard input.
-        """
-        return [Column("text", column or manifest.columns["text"], "--text", "text")]
-
-    def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """The columns that a row to be scored needs: as in training, but for what is renamed."""
-        asked = recipe.columns(self.family.data(group=data.group))
-        renamed = [getattr(data, column.key.removeprefix("data."), None) for column in asked]
-        names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(asked, renamed, strict=True)]
-        return [replace(column, name=name) for column, name in zip(asked, names, strict=True)]
 
     # Evidence.
 

@@ -40,7 +40,7 @@ def evaluate(
     run = make_run_folder(run_dir)
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
-        stages = recipe.family.stages
+        inputs = recipe.family.inputs
         check_watch(recipe, named_metrics(recipe, manifest.row_labels))
         data = config.data
         rejects = RejectLog(run.rejects, data.max_rejects)
@@ -48,13 +48,13 @@ def evaluate(
         rows = read_rows(
             data.test,
             "data.test",
-            stages.evaluate_columns(recipe, manifest, data),
+            inputs.evaluate_columns(recipe, manifest, data),
             rejects,
             split="test",
             labels=manifest.labels,
             invalid=invalid_of(recipe),
         )
-        content = stages.bundle_content(recipe, manifest, Path(scratch), answered=True)
+        content = inputs.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:
             rows = content.inspect(rows, rejects)
         rejects.write()
@@ -88,7 +88,7 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     Raises:
         UserError: There are such rows, and nobody said what to do with them.
     """
-    seen = seen_before(folder, recipe.family.stages.keys(recipe, rows))
+    seen = seen_before(folder, recipe.family.inputs.keys(recipe, rows))
     if not len(seen):
         return rows, ""
     told = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from tunebook.models.source import licence
 from tunebook.run_folder import RunFolder
 from tunebook.training.loggers import read_history
-from tunebook.training.optim import count_parameters
+from tunebook.training.parameter_groups import count_parameters
 
 if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared

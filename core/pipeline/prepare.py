@@ -179,9 +179,9 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     """
     recipe = make_recipe(config)
     check_offered(config)
-    source = recipe.family.stages.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
+    source = recipe.family.inputs.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)
-    content = recipe.family.stages.content(recipe, source, config)
+    content = recipe.family.inputs.content(recipe, source, config)
     checked = load_and_validate(
         config.data,
         columns_of(recipe, config.data, content),

@@ -13,7 +13,7 @@ from tunebook.training.checkpoints import newest_valid
 from tunebook.training.defaults import TrainingContext, resolve_defaults
 from tunebook.training.finetuner import FineTuner
 from tunebook.training.fit import Fitted, fit, planned_steps
-from tunebook.training.optim import count_parameters
+from tunebook.training.parameter_groups import count_parameters
 from tunebook.training.ranks import workers_join
 from tunebook.training.seeding import seed_of, seed_torch
 

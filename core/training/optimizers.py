@@ -13,7 +13,7 @@ from tunebook.config.optimizers import KEYS, OPTIMIZERS, check_optim, resolve_op
 from tunebook.config.parts import check_part_options, load_part
 from tunebook.errors import UserError
 from tunebook.training.muon import MuonWithAdamW
-from tunebook.training.optim import parameter_groups
+from tunebook.training.parameter_groups import parameter_groups
 
 _CLASSES: dict[str, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from torch import nn
 
 from tunebook import FineTuneData, UserError
-from tunebook.bundle.manifest import Manifest
-from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
+from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.rows import Rows
@@ -20,6 +18,8 @@ from tunebook.families.comparison import Comparison
 from tunebook.families.evidence import Evidence
 from tunebook.families.stages import RecipeT, Stages
 from tunebook.models.source import ModelSource
+
+from .inputs import no_answers
 
 
 @dataclass
@@ -44,20 +44,6 @@ class Pretrained:
     ) -> Iterator[Mapping[str, str | float]]:
         """There are none."""
         no_answers()
-
-
-def no_answers(bundle: str = "") -> NoReturn:
-    """Refuse to answer rows.
-
-    Raises:
-        UserError: Always.
-    """
-    raise UserError(
-        "A pre-trained model answers no rows.",
-        code="recipe.no-answers",
-        where=bundle or None,
-        fix=f"tune it for a task: tunebook train recipe=<name> model.name={bundle or '<run folder>/model'}",
-    )
 
 
 class Pretraining(Stages[RecipeT]):
@@ -91,16 +77,6 @@ class Pretraining(Stages[RecipeT]):
             accumulate=config.trainer.accumulate_grad_batches,
             num_workers=config.data.num_workers,
         )
-
-    def predict_columns(
-        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """Refused."""
-        no_answers()
-
-    def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """Refused."""
-        no_answers()
 
     def judge_new(
         self, recipe: RecipeT, predictor: Any, rows: Rows, content: Content | None, config: EvaluateConfig

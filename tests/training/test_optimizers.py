@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from tests.training.offered import offer
-from tests.training.test_optim import bert
+from tests.training.test_parameter_groups import bert
 from tunebook.config.optim import OptimConfig
 from tunebook.config.optimizers import OPTIMIZERS, check_optim, resolve_optim
 from tunebook.errors import UserError
-from tunebook.training.optim import layer_of, parameter_groups
 from tunebook.training.optimizers import make_optimizer
+from tunebook.training.parameter_groups import layer_of, parameter_groups
 
 REFERENCES = {
     "adamw": lambda groups: torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True),

@@ -16,6 +16,7 @@ from tunebook.families.text_generation.options import (
 FAMILY = Family(
     name="brief_to_text",
     code="tunebook.families.brief_to_text.stages:BriefStages",
+    inputs_code="tunebook.families.brief_to_text.inputs:BriefInputs",
     recipe=BriefOptions,
     data=BriefData,
     model=GenerationModel,

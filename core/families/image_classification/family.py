@@ -13,6 +13,7 @@ from tunebook.families.image_classification.options import (
 FAMILY = Family(
     name="image_classification",
     code="tunebook.families.image_classification.stages:ImageStages",
+    inputs_code="tunebook.families.image_classification.inputs:ImageInputs",
     recipe=ImageClassificationConfig,
     data=ImageData,
     model=ImageModel,

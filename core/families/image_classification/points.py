@@ -95,4 +95,4 @@ def notes_on(classifier: ImageClassifier) -> list[str]:
 def seen(prepared: Prepared[ImageClassification[Any]]) -> list[str]:
     """Digests of the images that the model was trained or chosen on."""
     family, rows = prepared.recipe.family, prepared.encoded.rows
-    return [digest for split in ("train", "validation") for digest in family.stages.keys(prepared.recipe, rows[split])]
+    return [digest for split in ("train", "validation") for digest in family.inputs.keys(prepared.recipe, rows[split])]

@@ -9,9 +9,8 @@ from typing import Any
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
-from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-from tunebook.config.schema import Method, ModelConfig, TrainConfig
-from tunebook.data.columns import Column
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
@@ -24,15 +23,12 @@ from tunebook.families.image_classification.batches import (
     feature_data,
     fresh_model,
     pixel_data,
-    training_content,
 )
-from tunebook.families.image_classification.bundle import bundle_content, read_image_classifier, write_image_bundle
-from tunebook.families.image_classification.columns import evaluate_columns, predict_columns
+from tunebook.families.image_classification.bundle import read_image_classifier, write_image_bundle
 from tunebook.families.image_classification.evidence import ImageEvidence, judge, judge_new
 from tunebook.families.image_classification.heads import training_head
-from tunebook.families.image_classification.model.image_source import find_image_model
 from tunebook.families.image_classification.model.onnx import export_classifier
-from tunebook.families.image_classification.points import calibrated, check_rules, check_use, in_words, points_of, seen
+from tunebook.families.image_classification.points import calibrated, in_words, seen
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.prepared import Prepared
@@ -48,25 +44,11 @@ Recipe = ImageClassification[Any]
 class ImageStages(Stages[ImageClassification[Any]]):
     """An image in, one label or several findings out; any timm or torchvision backbone."""
 
-    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
-        """A starter, a timm or torchvision name, a folder or a hub id."""
-        return find_image_model(config, weights)
-
-    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
-        """The pictures at the size that the model sees."""
-        check_use(recipe)
-        check_rules(points_of(recipe), recipe.options.point)  # a typo there is told before any image is read
-        return training_content(recipe.options, source, config)
-
     def encode(
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:
         """Pixels and targets of all splits."""
         return encode_images(recipe, data, source, config)
-
-    def keys(self, recipe: Recipe, rows: Rows) -> list[str]:
-        """Digests of the pixels."""
-        return rows.texts("pixels")
 
     def build_model(
         self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded
@@ -111,20 +93,6 @@ class ImageStages(Stages[ImageClassification[Any]]):
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> ImageClassifier:
         """An image classifier."""
         return read_image_classifier(recipe, folder, manifest)
-
-    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
-        """Pictures made as the bundle's model was trained on them."""
-        return bundle_content(manifest, cache_dir)
-
-    def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """The image alone."""
-        return predict_columns(manifest, column)
-
-    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training, with what is renamed."""
-        return evaluate_columns(recipe.options, manifest, data)
 
     def judge(self, prepared: Prepared[Recipe], predictor: ImageClassifier, run: RunFolder) -> ImageEvidence:
         """Beside the labels' shares."""

@@ -197,7 +197,7 @@ def write_tuned(
     """Write a run's bundle; its conversations count as seen where the model was trained on them."""
     recipe, rows = prepared.recipe, prepared.encoded.rows
     splits = ("train", "validation") if seen else ()
-    keys = (key for split in splits for key in recipe.family.stages.keys(recipe, rows[split]))
+    keys = (key for split in splits for key in recipe.family.inputs.keys(recipe, rows[split]))
     kept = bundle_state_of(recipe, prepared.config, rows["train"])
     write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, kept, card, run.adapter, keys)
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now

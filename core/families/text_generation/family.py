@@ -18,6 +18,7 @@ from tunebook.families.text_generation.options import (
 FAMILY = Family(
     name="text_generation",
     code="tunebook.families.text_generation.stages:GenerationStages",
+    inputs_code="tunebook.families.text_generation.inputs:GenerationInputs",
     recipe=TextGenerationConfig,
     data=ConversationData,
     model=GenerationModel,

@@ -9,14 +9,12 @@ from typing import Any
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
-from tunebook.config.evaluate import EvaluateConfig, EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, ModelConfig, TrainConfig
-from tunebook.data.columns import Column
+from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.schema import AdaptConfig, TrainConfig
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import FineTuneData
-from tunebook.data.paths import resolve_paths
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
@@ -29,20 +27,17 @@ from tunebook.families.text_generation.batches_seq2seq import pair_data
 from tunebook.families.text_generation.bundle import read_generator, write_tuned
 from tunebook.families.text_generation.chat.command import talk
 from tunebook.families.text_generation.checks import check_options
-from tunebook.families.text_generation.columns import asked_columns, conversation_columns
-from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.dry_run import dry_run
 from tunebook.families.text_generation.evidence import GenerationEvidence, judge, judge_new, split_counts
 from tunebook.families.text_generation.model.causal import (
     adapt_causal,
     build_causal,
-    check_causal,
     merge_causal,
     save_adapter,
 )
 from tunebook.families.text_generation.model.seq2seq import is_seq2seq
-from tunebook.families.text_generation.options import GenerationAdapt, NewConversationData
+from tunebook.families.text_generation.options import GenerationAdapt
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
@@ -54,17 +49,6 @@ Recipe = TextGeneration[Any]
 
 class GenerationStages(Stages[TextGeneration[Any]]):
     """A conversation in, the assistant's next turn out; a language model of transformers."""
-
-    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
-        """A folder or hub id with a language model of a kind that the recipe takes."""
-        source = super().find_model(recipe, config, weights)
-        if not ("seq2seq" in recipe.architectures and is_seq2seq(source)):
-            check_causal(source)
-        return source
-
-    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
-        """The conversations."""
-        return ConversationContent()
 
     def encode(
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
@@ -120,21 +104,6 @@ class GenerationStages(Stages[TextGeneration[Any]]):
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextGenerator:
         """The language model with its template."""
         return read_generator(recipe, folder, manifest)
-
-    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
-        """Conversations in any form."""
-        return ConversationContent(answered=answered)
-
-    def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
-    ) -> Sequence[Column]:
-        """Those of the form that the files are in; what waits for its answer has no column for it."""
-        return asked_columns(files, column)
-
-    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
-        """As in training."""
-        own = node_as(data, NewConversationData)
-        return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
         """Beside the same model before tuning, and the recipe's baselines."""

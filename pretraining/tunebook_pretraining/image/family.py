@@ -9,6 +9,7 @@ from .options import FormulaData, ImagePretrainingConfig
 FAMILY = Family(
     name="image_pretraining",
     code="tunebook_pretraining.image.stages:ImagePretraining",
+    inputs_code="tunebook_pretraining.inputs:PretrainingInputs",
     recipe=ImagePretrainingConfig,
     data=FormulaData,
     does="is a backbone to be tuned",

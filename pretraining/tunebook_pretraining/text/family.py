@@ -9,6 +9,7 @@ from .options import PassageData, TextPretrainingConfig
 FAMILY = Family(
     name="text_pretraining",
     code="tunebook_pretraining.text.stages:TextPretraining",
+    inputs_code="tunebook_pretraining.inputs:PretrainingInputs",
     recipe=TextPretrainingConfig,
     data=PassageData,
     does="is a backbone to be tuned",

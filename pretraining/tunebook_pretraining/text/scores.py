@@ -13,7 +13,7 @@ from torch import nn
 from tunebook.progress import counting
 from tunebook.statistics.intervals import Score, bootstrap_rows
 from tunebook.training.devices import choose_accelerator
-from tunebook.training.optim import count_parameters
+from tunebook.training.parameter_groups import count_parameters
 
 from ..evidence import PretrainingEvidence
 from .head import NextTokenHead

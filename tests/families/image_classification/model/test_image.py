@@ -36,7 +36,7 @@ from tunebook.models.adapt import adapt, add_lora, backbone_linears, check_adapt
 from tunebook.models.features import cached_features
 from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
-from tunebook.training.optim import parameter_groups, thaw_steps
+from tunebook.training.parameter_groups import parameter_groups, thaw_steps
 from tunebook.training.schedules import group_factors
 
 WEIGHTS = Path(__file__).parents[5] / "shared" / "data" / "weights"

@@ -34,7 +34,7 @@ from tunebook.models.adapt import adapt, backbone_linears, check_adapters, merge
 from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers
-from tunebook.training.optim import parameter_groups
+from tunebook.training.parameter_groups import parameter_groups
 
 VOCABULARY = 61
 T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}

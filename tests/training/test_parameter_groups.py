@@ -10,7 +10,7 @@ from tunebook.config.optim import OptimConfig
 from tunebook.config.schema import AdaptConfig, Method
 from tunebook.models.adapt import adapt
 from tunebook.models.layers import is_head
-from tunebook.training.optim import count_parameters, layer_of, parameter_groups
+from tunebook.training.parameter_groups import count_parameters, layer_of, parameter_groups
 
 OPTIM = OptimConfig(lr=1.0, head_lr=10.0, layer_decay=0.5, weight_decay=0.1)
 

@@ -1,0 +1,58 @@
+"""What the family takes in: a model's files, and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateDataConfig
+from tunebook.config.schema import ModelConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.rows import Rows
+from tunebook.families.image_classification.batches import (
+    training_content,
+)
+from tunebook.families.image_classification.bundle import bundle_content
+from tunebook.families.image_classification.columns import evaluate_columns, predict_columns
+from tunebook.families.image_classification.model.image_source import find_image_model
+from tunebook.families.image_classification.points import check_rules, check_use, points_of
+from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.inputs import Inputs
+from tunebook.models.source import ModelSource
+
+Recipe = ImageClassification[Any]
+
+
+class ImageInputs(Inputs[ImageClassification[Any]]):
+    """Pictures; a starter, a timm or torchvision name, a folder or a hub id."""
+
+    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
+        """A starter, a timm or torchvision name, a folder or a hub id."""
+        return find_image_model(config, weights)
+
+    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
+        """The pictures at the size that the model sees."""
+        check_use(recipe)
+        check_rules(points_of(recipe), recipe.options.point)  # a typo there is told before any image is read
+        return training_content(recipe.options, source, config)
+
+    def keys(self, recipe: Recipe, rows: Rows) -> list[str]:
+        """Digests of the pixels."""
+        return rows.texts("pixels")
+
+    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
+        """Pictures made as the bundle's model was trained on them."""
+        return bundle_content(manifest, cache_dir)
+
+    def predict_columns(
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """The image alone."""
+        return predict_columns(manifest, column)
+
+    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """As in training, with what is renamed."""
+        return evaluate_columns(recipe.options, manifest, data)

@@ -1,0 +1,70 @@
+"""What a family knows of a model's files and of rows before torch is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateDataConfig
+from tunebook.config.schema import ModelConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.pairs import whole_texts
+from tunebook.data.rows import Rows
+from tunebook.families.family import Family
+from tunebook.models.source import ModelSource, find_model
+from tunebook.recipe import Recipe
+
+RecipeT = TypeVar("RecipeT", bound=Recipe[Any])
+
+
+class Inputs(Generic[RecipeT]):
+    """What a run, `predict` and `evaluate` ask before they load any weights; ``Family.inputs_code`` names the class.
+
+    A mistake in the name of a model, a path or a column is reported from here, without the seconds that torch takes.
+
+    Attributes:
+        family: The family that it belongs to: its name and its options.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+
+    def find_model(self, recipe: RecipeT, config: ModelConfig, weights: bool) -> ModelSource:
+        """The model's files, before anything heavy loads; without ``weights`` its architecture is enough."""
+        return find_model(config, weights)
+
+    def content(self, recipe: RecipeT, source: ModelSource, config: TrainConfig) -> Content | None:
+        """What rows hold beside their text and must be looked at; None where they hold nothing else."""
+        return None
+
+    def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
+        """What tells rows apart, so that a bundle can know those that it was trained on: their whole texts, say."""
+        return whole_texts(rows)
+
+    def bundle_content(self, recipe: RecipeT, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
+        """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
+        return None
+
+    def predict_columns(
+        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """The columns that a row to be answered needs: the text alone, unless the family knows better.
+
+        Args:
+            recipe: The bundle's recipe.
+            manifest: Says what the columns were called in training.
+            column: The user's name of the one with the text or the image.
+            files: Where the rows are; empty where they come from standard input.
+        """
+        return [Column("text", column or manifest.columns["text"], "--text", "text")]
+
+    def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """The columns that a row to be scored needs: as in training, but for what is renamed."""
+        asked = recipe.columns(self.family.data(group=data.group))
+        renamed = [getattr(data, column.key.removeprefix("data."), None) for column in asked]
+        names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(asked, renamed, strict=True)]
+        return [replace(column, name=name) for column, name in zip(asked, names, strict=True)]

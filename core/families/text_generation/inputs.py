@@ -1,0 +1,57 @@
+"""What the family takes in: a model's files, and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tunebook.bundle.manifest import Manifest
+from tunebook.config.evaluate import EvaluateDataConfig
+from tunebook.config.schema import ModelConfig, TrainConfig
+from tunebook.data.columns import Column
+from tunebook.data.content import Content
+from tunebook.data.paths import resolve_paths
+from tunebook.families.family import node_as
+from tunebook.families.inputs import Inputs
+from tunebook.families.text_generation.columns import asked_columns, conversation_columns
+from tunebook.families.text_generation.data.content import ConversationContent
+from tunebook.families.text_generation.model.causal import (
+    check_causal,
+)
+from tunebook.families.text_generation.model.seq2seq import is_seq2seq
+from tunebook.families.text_generation.options import NewConversationData
+from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.models.source import ModelSource
+
+Recipe = TextGeneration[Any]
+
+
+class GenerationInputs(Inputs[TextGeneration[Any]]):
+    """A folder or hub id with a language model; conversations in any form."""
+
+    def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
+        """A folder or hub id with a language model of a kind that the recipe takes."""
+        source = super().find_model(recipe, config, weights)
+        if not ("seq2seq" in recipe.architectures and is_seq2seq(source)):
+            check_causal(source)
+        return source
+
+    def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
+        """The conversations."""
+        return ConversationContent()
+
+    def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
+        """Conversations in any form."""
+        return ConversationContent(answered=answered)
+
+    def predict_columns(
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+    ) -> Sequence[Column]:
+        """Those of the form that the files are in; what waits for its answer has no column for it."""
+        return asked_columns(files, column)
+
+    def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
+        """As in training."""
+        own = node_as(data, NewConversationData)
+        return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
