@@ -46,6 +46,7 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
             where=nameless,
             fix="overrides are written key=value, without spaces",
         )
+    _refuse_pickles(flags)
     overrides = [readable(a) for a in overrides]
     command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
     register_search_path(command.overrides, command.recipes)
@@ -64,6 +65,23 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
         if is_config_error(error):
             raise explain(error, command) from error
         raise
+
+
+def _refuse_pickles(flags: Sequence[str]) -> None:
+    """Refuse the one option of Hydra's that unpickles a file, by any abbreviation that argparse takes.
+
+    Raises:
+        UserError: It was typed.
+    """
+    for flag in flags:
+        name = flag.partition("=")[0]
+        if len(name) > 2 and "--experimental-rerun".startswith(name):
+            raise UserError(
+                "A pickled run is not read back: a pickle can run any code.",
+                code="config.no-pickle",
+                where=flag,
+                fix="train resume=<run folder> resumes a run; a run's overrides are in its config.yaml",
+            )
 
 
 def _with_hydra(command: Command) -> None:

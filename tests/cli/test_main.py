@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import resource
 import subprocess
 import sys
@@ -161,6 +162,18 @@ def test_check_leaves_nothing_behind(tunebook: Tunebook, tmp_path: Path):
     done = tunebook("check", "recipe=review_sentiment", "data.label=label", f"data.train={rows}")
     assert said(done).endswith("ready to train\n")
     assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("flag", ["--experimental-rerun", "--exp"])
+def test_no_pickle_is_read_back(flag: str, tunebook: Tunebook, tmp_path: Path):
+    class Writes:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    (tmp_path / "job.pickle").write_bytes(pickle.dumps(Writes()))
+    done = tunebook("train", "recipe=review_sentiment", f"{flag}={tmp_path / 'job.pickle'}")
+    assert done.returncode == 2 and "a pickle can run any code" in done.stderr
+    assert not (tmp_path / "pwned").exists()
 
 
 @pytest.mark.parametrize("call", ["show review_sentiment", "train --info plugins", "check --hydra-help"])
