@@ -22,10 +22,13 @@ HEAVY = [
     *("torch", "torchmetrics.classification", "lightning.pytorch", "transformers", "torchvision", "timm", "peft"),
     *("transformers.models.auto.modeling_auto", "matplotlib.pyplot", "pyarrow.parquet", "sklearn.linear_model"),
 ]
-OWN = ("TUNEBOOK_", "PYTEST_", "PYTHONPATH", "HYDRA_FULL_ERROR")
-"""Variables that no library reads when it is imported."""
-SET_BY_LIBRARIES = ("PYTORCH_NVML_BASED_CUDA_CHECK", "TORCHINDUCTOR_CACHE_DIR", "KMP_")
-"""Variables that torch, Lightning and scikit-learn set when they are imported."""
+READ_AT_IMPORT = (
+    *("HF_", "TRANSFORMERS_", "TORCH", "OMP_", "MKL_", "CUDA", "MPL", "NO_COLOR", "TERM", "COLUMNS", "TMPDIR", "HOME"),
+    *("PYTHON", "LANG", "LC_", "LD_", "XDG_", "http", "HTTP", "no_proxy"),
+)
+"""How variables begin that Python or a library may read when it starts; with another value the server is of no use."""
+OTHERWISE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR")
+"""Those that are applied when a command starts, or that torch sets by itself."""
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(HEAVY)
@@ -35,10 +38,10 @@ _at_start = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": os.environ.
 def can_fork(environment: Mapping[str, str]) -> bool:
     """Whether the libraries would be imported in this environment as they were: the server has that of the start."""
 
-    def read_by_libraries(variables: Mapping[str, str]) -> dict[str, str]:
-        return {key: value for key, value in variables.items() if not key.startswith((*OWN, *SET_BY_LIBRARIES))}
+    def read(variables: Mapping[str, str]) -> dict[str, str]:
+        return {k: v for k, v in variables.items() if k.startswith(READ_AT_IMPORT) and k not in OTHERWISE}
 
-    return read_by_libraries(environment) == read_by_libraries(_at_start)
+    return read(environment) == read(_at_start)
 
 
 def run_forked(
