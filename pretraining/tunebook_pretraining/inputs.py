@@ -19,7 +19,7 @@ def no_answers(bundle: str = "") -> NoReturn:
         UserError: Always.
     """
     raise UserError(
-        "A pre-trained model answers no rows.",
+        "A pre-trained model makes no predictions.",
         code="recipe.no-answers",
         where=bundle or None,
         fix=f"tune it for a task: tunebook train recipe=<name> model.name={bundle or '<run folder>/model'}",

@@ -60,7 +60,7 @@ class Pretraining(Stages[RecipeT]):
                 "Pre-training trains all weights.",
                 code="config.no-effect",
                 where="adapt.method",
-                fix="adapt=scratch, or adapt=full to go on",
+                fix="adapt=scratch, or adapt=full to continue",
             )
         return config.adapt.method is Method.scratch
 
@@ -91,8 +91,8 @@ class Pretraining(Stages[RecipeT]):
             UserError: Always.
         """
         raise UserError(
-            "Pre-training is not compared.",
+            "Pre-training runs cannot be compared.",
             code="recipe.no-answers",
             where=f"recipe={recipe.options.name}",
-            fix="compare what comes of it: tunebook compare recipe=<name> model.name=<run folder>/model",
+            fix="compare a fine-tuned model: tunebook compare recipe=<name> model.name=<run folder>/model",
         )

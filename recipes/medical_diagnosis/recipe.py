@@ -25,10 +25,10 @@ class MedicalDiagnosis(ImageClassification[ImageClassificationConfig]):
     def cautions(self) -> Sequence[str]:
         """What everyone who reads the scores must know first."""
         return (
-            "This is not a medical device. Nobody may be diagnosed, treated or sent away because of what it says.",
+            "This is not a medical device. Do not diagnose, treat or discharge anyone on the basis of its output.",
             "Intended use: research, and teaching how such models are made and measured.",
             "Not tested: images of other scanners, sites, populations, ages or years than those of the test rows; "
-            "images that show something other than the training images; use beside a clinician; drift over time.",
+            "images that show something other than the training images; use alongside a clinician; drift over time.",
         )
 
     @property

@@ -29,7 +29,7 @@ class ReviewSentimentConfig(TextClassificationConfig):
     """Options of review_sentiment."""
 
     head: SentimentHead = SentimentHead.softmax
-    """softmax (labels in no order) or ordinal (stars: a wrong answer costs more the farther off it is)."""
+    """softmax (unordered labels) or ordinal (stars: a wrong answer costs more the farther off it is)."""
 
 
 class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
@@ -42,7 +42,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
         super().check_labels(labels, data)
         if self.options.head is SentimentHead.ordinal and not (labels.is_ordered_numeric or data.labels):
             raise UserError(
-                f"An ordinal head needs labels in order, and these are words: {', '.join(labels.names)}.",
+                f"An ordinal head needs ordered labels, and these are words: {', '.join(labels.names)}.",
                 code="data.unordered-labels",
                 where="recipe.head=ordinal",
                 fix="give their order from worst to best, data.labels=[bad,fair,good], or use recipe.head=softmax",

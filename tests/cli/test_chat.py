@@ -125,7 +125,7 @@ def test_the_pieces_together_are_the_answer_with_no_white_space_around_it(writer
 def test_a_pipe_gets_the_answers_alone_and_each_turn_remembers_those_before(bundle: Path, tunebook: Tunebook) -> None:
     lines = f"{QUESTIONS[0]}\n\n   \n{QUESTIONS[1]}\r\n"
     done = tunebook("chat", str(bundle.parent), "--system", "Be brief.", "--max-new-tokens", "12", input=lines)
-    note = "note: this answer stops at 12 tokens, unfinished; --max-new-tokens allows more\n"
+    note = "note: this answer was truncated at 12 tokens; raise --max-new-tokens\n"
     assert (done.returncode, done.stderr) == (0, note * 2)
     expected = by_transformers(bundle, QUESTIONS, 12, "Be brief.")
     assert done.stdout == "".join(f"{drawn(answer)}\n" for answer in expected)
@@ -165,7 +165,7 @@ def test_earliest_turns_are_left_out_and_this_is_told_once(writer: TextGenerator
         assert "".join(chat.answer(QUESTIONS[0]))
     over = sum(length > 90 for length in lengths)
     assert 2 <= over == writer.truncated < 8
-    assert told == ["note: earlier turns no longer fit and are left out"]
+    assert told == ["note: earlier turns no longer fit and were dropped"]
     chat.begin("")
     while not writer.truncated > over:
         list(chat.answer(QUESTIONS[0]))
@@ -416,7 +416,7 @@ def test_a_person_talks_commands_and_leaves(bundle: Path, tmp_path: Path) -> Non
     slashed = by_transformers(bundle, ["/home is empty"], 12)
     with Person(tmp_path, str(bundle), "--max-new-tokens", "12") as person:
         greeting = person.reads_until("you> ")
-        assert f"customer_chat: {bundle}\n/help shows what you can do; Ctrl-D leaves\n" in greeting
+        assert f"customer_chat: {bundle}\n/help shows the commands; Ctrl-D exits\n" in greeting
         for question, answer in zip(QUESTIONS, expected, strict=True):
             person.types(f"{question}\n")
             assert f"assistant> {answer}\n" in person.reads_until("you> ")
@@ -427,10 +427,10 @@ def test_a_person_talks_commands_and_leaves(bundle: Path, tmp_path: Path) -> Non
             "bytes \udcff": "this line is not UTF-8, and was not sent",
             "/save talk.txt": "saved as .jsonl. (talk.txt; give a name",
             "/save talk.jsonl": f"saved: {tmp_path}/talk.jsonl",
-            "/undo": f"taken back: {QUESTIONS[1]}",
+            "/undo": f"removed: {QUESTIONS[1]}",
             "/save  talk.jsonl": f"saved: {tmp_path}/talk.jsonl",
             "/system Be brief.": "a new conversation, under this system prompt",
-            "/undo ": "there is nothing to take back",
+            "/undo ": "there is nothing to undo",
             "/system": "a new conversation, without a system prompt",
             "//home is empty": f"assistant> {slashed[0]}\n",
             "/new": "a new conversation",
@@ -462,11 +462,11 @@ def test_ctrl_c_stops_an_answer_and_then_leaves(bundle: Path, tmp_path: Path) ->
         person.types("Hi.\n")
         person.reads_until("assistant> ")
         person.types("\x03")
-        stopped = person.reads_until("stopped; question and answer are taken back")
+        stopped = person.reads_until("stopped; question and answer were removed")
         assert len(stopped) < 3000, "it was stopped in its midst"
         person.reads_until("you> ")
         person.types("/undo\n")
-        person.reads_until("there is nothing to take back")
+        person.reads_until("there is nothing to undo")
         person.reads_until("you> ")
         person.types("half a question")
         person.reads_until("half a question")

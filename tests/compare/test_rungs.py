@@ -61,7 +61,7 @@ def test_models_that_write_have_no_head_and_count_shots_in_rows(tmp_path: Path) 
     steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     assert [step.name for step in steps] == ["majority", "few_shot_4", "lora"]
     assert steps[1].config.data.max_rows == 4 and not hasattr(steps[1].config.data, "shots")
-    assert left_out["head"][1] == "A language model has no fresh head that could be trained alone"
+    assert left_out["head"][1] == "A language model has no new head that could be trained alone"
     assert left_out["few_shot_500"][1] == f"there are {len(prepared.encoded.rows['train'])} training rows"
 
 

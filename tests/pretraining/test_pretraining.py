@@ -136,7 +136,7 @@ def test_the_image_starter_goes_on_learning_and_is_written_as_timm_opens_it(
 def test_what_is_no_formula_is_refused(tmp_path: Path, tunebook: Tunebook, plugin: dict[str, str]):
     (tmp_path / "rows.csv").write_text("picture,label\nfractal 1 2,a\ncircle 1 2,b\nfractal 1,a\n")
     done = tunebook("check", "recipe=pretrain_image", f"data.train={tmp_path / 'rows.csv'}", env=plugin)
-    assert done.returncode == 2 and 'is no formula: "circle 1 2"' in done.stderr
+    assert done.returncode == 2 and 'is not a formula: "circle 1 2"' in done.stderr
 
 
 def test_a_picture_is_a_function_of_its_formula(plugin: dict[str, str], monkeypatch: pytest.MonkeyPatch):

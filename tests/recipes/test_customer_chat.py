@@ -327,7 +327,7 @@ def test_predict_says_which_conversation_waits_for_no_answer(run: RunFolder, tmp
     with user_error("data.rejected-rows") as caught:
         predict_command([str(run.path), str(SAMPLES / "test.jsonl")])
     told = caught.value.message()
-    assert "test.jsonl:1" in told and "nothing is left to answer" in told and "--max-rejects" in told
+    assert "test.jsonl:1" in told and "there is nothing to answer" in told and "--max-rejects" in told
     for rows, code in (
         ({"prompt": "hi", "messages": []}, "conversation.ambiguous-format"),
         ({"text": "hi"}, "conversation.unknown-format"),
@@ -336,7 +336,7 @@ def test_predict_says_which_conversation_waits_for_no_answer(run: RunFolder, tmp
         with user_error(code, where=str(file)) as caught:
             predict_command([str(run.path), str(file)])
         assert "data.format" not in caught.value.message(), "predict has no such option"
-    with user_error("command.no-column", where="--text", match="name that its form gives it"):
+    with user_error("command.no-column", where="--text", match="fixes the name of its column"):
         predict_command([str(run.path), str(SAMPLES / "test.jsonl"), "--text", "messages"])
 
 

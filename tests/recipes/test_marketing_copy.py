@@ -406,7 +406,7 @@ FORMS: dict[str, tuple[Any, list[str]]] = {
 
 
 def learned_pairs(folder: Path, *overrides: str) -> dict[str, set[tuple[str, str]]]:
-    """Prompt and copy of all that would be learned or scored, by split."""
+    """Prompt and copy of all that would be supervised or scored, by split."""
     made = read(folder, *overrides)
     found: dict[str, set[tuple[str, str]]] = {}
     recipe: Any = made.recipe
@@ -466,7 +466,7 @@ def test_bad_rows_are_rejected_with_reasons(tmp_path: Path, tunebook: Tunebook, 
     done = tunebook("train", *given, f"model.name={llama}", "run_dir=run")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     assert "3" in done.stderr and "data.max_rejects" in done.stderr
-    for reason in ("holds no usable brief: it is empty", "it is equal to the brief", "lacks 'oak'"):
+    for reason in ("has no usable brief: it is empty", "it is equal to the brief", "lacks 'oak'"):
         assert reason in done.stderr or reason in _rejects(tmp_path / "work"), reason
     made = read(tmp_path, *given[2:], f"model.name={llama}", "data.max_rejects=3")
     told = {json.loads(line)["line"]: json.loads(line)["reason"] for line in _lines(tmp_path / "rejects.jsonl")}
@@ -503,7 +503,7 @@ def test_predict_writes_the_copy_of_the_table_with_its_checks(
         for row in found:
             asked = [p for p in row["problems"].split("; ") if p and not p.startswith("cannot be met")]
             assert (row["clean"] == "yes") == (not asked)
-        stopped = f"stops at recipe.max_new_tokens={TOKENS}, unfinished"
+        stopped = f"was truncated at recipe.max_new_tokens={TOKENS}"
         share_cut = metrics(run)["test"]["unfinished"]["value"]
         assert sum(stopped in row["problems"] for row in found[1:]) >= 10 * share_cut - 1
         assert 'does not say "painted river stones in a pouch"' in found[0]["problems"]
@@ -602,7 +602,7 @@ def test_candidates_of_beams_are_the_best_beams(tmp_path: Path, t5: Path, capsys
 @pytest.mark.parametrize(
     ("given", "code", "phrase"),
     [
-        (["recipe.candidates=3"], "generation.too-many-candidates", "one greedy answer"),
+        (["recipe.candidates=3"], "generation.too-many-candidates", "gives one answer"),
         (
             ["recipe.candidates=5", "recipe.decoding=beam"],
             "generation.too-many-candidates",
@@ -629,7 +629,7 @@ def test_candidates_of_beams_are_the_best_beams(tmp_path: Path, t5: Path, capsys
         (["recipe.limits={tweet: {letters: 3}}"], "config.wrong-type", "recipe.limits="),
         (["recipe.limits={tweet: {max_words: many}}"], "config.wrong-type", "recipe.limits="),
         (["recipe.limits=short"], "config.wrong-type", "recipe.limits="),
-        (["data.overlength=split_turns"], "config.no-effect", "learned as a whole"),
+        (["data.overlength=split_turns"], "config.no-effect", "are used whole"),
         (["data.facts=facts"], "config.no-effect", "data.facts"),
         (["data.format=messages"], "config.no-effect", "data.format"),
         (["data.text=body"], "config.no-effect", "data.text"),

@@ -365,7 +365,7 @@ def test_depths_that_the_model_never_saw_are_rejects(
     Image.fromarray(picture(5).astype(np.uint16) * 16).save(tmp_path / "deep.png")
     with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, tmp_path / "deep.png")
-    assert "has 16 bits, and the model has seen none such" in caught.value.message()
+    assert "has 16 bits, but training used 8-bit images" in caught.value.message()
 
 
 def test_mistakes_of_predict_are_told_in_its_own_words(
@@ -587,13 +587,13 @@ def test_twelve_bits_in_files_of_sixteen(patients: Path, tmp_path: Path, capsys:
     Image.fromarray(picture(5).astype(np.uint16) * 64).save(tmp_path / "deeper.png")
     with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, tmp_path / "deeper.png")
-    assert "over the 4095 that is full brightness here" in caught.value.message()
+    assert "above full brightness, which is 4095 here" in caught.value.message()
     shutil.rmtree(tmp_path / "run")
     with user_error("config.out-of-range", where="recipe.bits"):
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=17")
     with user_error("data.rejected-rows") as caught:
         diagnosed(tmp_path, *given(tmp_path), "recipe.bits=8")
-    assert "over the 255 that is full brightness here" in caught.value.message()
+    assert "above full brightness, which is 255 here" in caught.value.message()
 
 
 # Killed -------------------------------------------------------------------------------------------------------
@@ -653,7 +653,7 @@ MISTAKES = {  # overrides, code, place, words that no other test looks at, fix
     ),
     "adapt": (["adapt=none"], "config.no-effect", "adapt", "no answer before training", "adapt=head"),
     "column": (["recipe.findings=[blob,effusion]"], "data.missing-column", "recipe.findings", "'effusion'", "blob"),
-    "no finding": (["recipe.findings=[]"], "config.missing-value", "recipe.findings", "names no column", ""),
+    "no finding": (["recipe.findings=[]"], "config.missing-value", "recipe.findings", "is empty", ""),
     "negative too": (
         ["recipe.findings=[blob]", "recipe.negative=normal"],
         "config.conflict",
@@ -729,7 +729,7 @@ def test_mistakes_of_sources(patients: Path, tmp_path: Path) -> None:
 def test_the_command_line_tells_a_mistake_in_one_message(tunebook: Tunebook, patients: Path) -> None:
     done = tunebook("train", *SMALL, *given(patients), "recipe.negative=healthy", "run_dir=run")
     assert done.returncode == 2
-    assert "No label is called 'healthy'" in done.stderr and "Traceback" not in done.stderr
+    assert "There is no label 'healthy'" in done.stderr and "Traceback" not in done.stderr
 
 
 PNEUMONIA = Path(__file__).parents[2] / ".." / "shared" / "data" / "pneumoniamnist" / "pneumoniamnist.npz"

@@ -67,7 +67,7 @@ def test_stars_are_ordered_by_value_and_words_by_the_alphabet(tmp_path: Path) ->
 def test_an_ordinal_head_refuses_words_without_an_order() -> None:
     with user_error("data.unordered-labels", where="recipe.head=ordinal") as caught:
         recipe("ordinal").check_labels(labels("bad", "fair", "good"), TextData())
-    assert "needs labels in order, and these are words: bad, fair, good" in caught.value.what
+    assert "needs ordered labels, and these are words: bad, fair, good" in caught.value.what
     assert "data.labels=[bad,fair,good]" in str(caught.value.fix)
 
 

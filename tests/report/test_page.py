@@ -25,7 +25,7 @@ def test_sections_stand_in_one_order_and_the_familys_own_in_the_middle() -> None
         notes=["Two sentences were cut."],
     )
     assert [section.title for section in page.sections] == [
-        *("Scores", "Scores beside the baselines", "Notes", "Kinds of names", "Learning curve", "Splits"),
+        *("Scores", "Scores compared with baselines", "Notes", "Kinds of names", "Learning curve", "Splits"),
         *("Data", "Configuration"),
     ]
     assert page.verdict[0].startswith("Span F1 0.70") and "memorised" in page.verdict[1]

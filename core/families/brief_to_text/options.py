@@ -45,19 +45,19 @@ class BriefOptions(TextGenerationConfig):
     max_words: str | None = "max_words"
     """Column with the most words that the copy may have (null: not read)."""
     limits: Any = None
-    """Limits of channels, beside those that are known: {email_subject: {max_characters: 45}}."""
+    """Limits of channels, in addition to the built-in ones: {email_subject: {max_characters: 45}}."""
     template: str | None = None
     """Jinja file that makes the prompt of a brief (default: one that ships)."""
     decoding: Decoding = Decoding.greedy
-    """greedy (the likeliest word each time), beam (the likeliest text of several followed) or sample (drawn)."""
+    """greedy (most probable token each time), beam (beam search) or sample (random sampling)."""
     candidates: int = 1
     """Copies written for each brief, ranked by the brief's constraints first and by the model second."""
     num_beams: int = 4
-    """Texts followed side by side with decoding=beam."""
+    """Number of beams with decoding=beam."""
     temperature: float = 1.0
-    """Of the draw with decoding=sample: below 1 nearer to the likeliest."""
+    """Sampling temperature with decoding=sample: below 1 favours probable tokens."""
     top_p: float = 0.9
-    """Words drawn from have this probability together, with decoding=sample."""
+    """Nucleus sampling with decoding=sample: the total probability of the tokens drawn from."""
 
 
 _MEANT = {Decoding.greedy: (), Decoding.beam: ("num_beams",), Decoding.sample: ("temperature", "top_p")}
@@ -87,4 +87,4 @@ class BriefData(GenerationData):
     """Rows that hold briefs with their copies."""
 
     overlength: Overlength = Overlength.reject
-    """Briefs whose prompt and copy are over max_length: reject or error; neither is ever cut."""
+    """Briefs whose prompt and copy are over max_length: reject or error; neither is ever truncated."""

@@ -44,7 +44,7 @@ def renamed(form: BriefForm, column: str | None) -> BriefForm:
         return form
     if form.brief is None:
         raise UserError(
-            "The model was trained on briefs of several columns, which keep their names.",
+            "The model was trained on briefs of several columns, whose names must stay the same.",
             code="command.no-column",
             where="--text",
             fix=f"leave --text out, and call the columns {', '.join(form.fields)}",

@@ -60,7 +60,7 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
     """What the model sees of an image: the weights' own, but for what the options say."""
     if options.size is not None and options.size < _SMALLEST:
         raise UserError(
-            f"images of {options.size} x {options.size} pixels show nothing",
+            f"images of {options.size} x {options.size} pixels are too small",
             code="config.out-of-range",
             where="recipe.size",
             fix=f"at least {_SMALLEST}, such as recipe.size=64",
@@ -68,10 +68,10 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
     for name, values in (("mean", options.mean), ("std", options.std)):
         if values is not None and not all(0 <= value <= 1 for value in values):
             raise UserError(
-                f"recipe.{name} is of brightness from 0 to 1, and {values} is not",
+                f"recipe.{name} is a brightness from 0 to 1, and {values} is not",
                 code="config.out-of-range",
                 where=f"recipe.{name}",
-                fix=f"divide what is meant for 0 to 255 by 255: recipe.{name}=[0.5]",
+                fix=f"divide values of 0 to 255 by 255: recipe.{name}=[0.5]",
             )
     return own_preprocessing(
         source,
@@ -105,7 +105,7 @@ def check_trains(config: TrainConfig) -> None:
     """
     if config.adapt.method is Method.none:
         raise UserError(
-            "An image model has no answer before training: adapt=none needs words to compare with.",
+            "An image model cannot predict before training: adapt=none needs a model that compares with text.",
             code="config.no-effect",
             where="adapt.method",
             fix="adapt=head trains the final layer alone",
@@ -206,7 +206,7 @@ def fresh_model(
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
     if head.multilabel and clips_outputs(model):
         raise UserError(
-            f"'{source.name}' gives no output below 0, so that no finding could have a probability under one half.",
+            f"'{source.name}' gives no output below 0, so no finding could have a probability below 0.5.",
             code="model.no-negative-outputs",
             where="model.name",
             fix="choose another architecture for recipe.findings",
@@ -223,7 +223,7 @@ def _check_batches(model: nn.Module, config: TrainConfig) -> None:
     normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
     if normalises and config.adapt.method is not Method.head and config.data.batch_size < _LEAST * processes:
         raise UserError(
-            "A model with batch normalisation cannot learn from one image at a time.",
+            "A model with batch normalisation cannot be trained with one image per batch.",
             code="config.out-of-range",
             where="data.batch_size",
             fix=f"data.batch_size={_LEAST * processes} or more, or adapt=head",

@@ -183,7 +183,7 @@ def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
         if not (0 < temperature < 1e6 and (full == 0 or 255 <= full <= 65535)):
             raise ValueError("temperature or full brightness is out of range")
         if not {point.finding for point in points} <= set(manifest.labels):
-            raise ValueError("an operating point is of no label")
+            raise ValueError("an operating point has an unknown label")
         return {
             "preprocessing": Preprocessing.from_json(image["preprocessing"]),
             "full": full,

@@ -47,7 +47,7 @@ def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
         return [Column(LABEL, label, "data.label", "label")]
     if not options.findings:
         raise UserError(
-            "recipe.findings names no column",
+            "recipe.findings is empty",
             code="config.missing-value",
             where="recipe.findings",
             fix="leave it out, or name some",
@@ -87,8 +87,8 @@ def check_choice(labels: Labels, options: ImageClassificationConfig) -> None:
     one_label = options.findings is None
     if not total or (one_label and len([name for name in labels.names if counts.get(name)]) < 2):
         raise UserError(
-            "the validation rows show nothing to distinguish: "
-            + ("they have one label only" if one_label else "none of them has a finding"),
+            "the validation rows have a single class: "
+            + ("they all have the same label" if one_label else "none of them has a finding"),
             code="data.constant-label",
             where="data.validation",
             fix="give validation rows with and without findings, or a larger data.validation_fraction",

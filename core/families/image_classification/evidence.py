@@ -140,7 +140,7 @@ def judge_new(
     """New images through a bundle's model."""
     assert isinstance(content, ImageContent)
     subgroups = node_as(config.data, NewImageData).subgroups
-    alone = [] if GROUP in rows.roles else [content.ungrouped.replace("lie on two sides of a split", "count twice")]
+    alone = [] if GROUP in rows.roles else [content.ungrouped.replace("fall into different splits", "count twice")]
     return _judged(
         recipe,
         classifier,

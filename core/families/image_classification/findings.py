@@ -78,7 +78,7 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
         return Findings(tuple(labels), every, None, True)
     if negative is not None and negative not in labels:
         raise UserError(
-            f"no label is called {negative!r}",
+            f"there is no label {negative!r}",
             code="config.unknown-choice",
             where="recipe.negative",
             fix=f"choose from: {', '.join(labels)}",
@@ -86,10 +86,10 @@ def find_findings(labels: Sequence[str], several: bool, negative: str | None) ->
     usual = [label for label in labels if label.strip().casefold().replace(" ", "_") in _NEGATIVE]
     chosen = negative or (usual[0] if len(usual) == 1 else None)
     guessed = negative is None and chosen in ("0", "0.0")
-    note = f"{chosen} is taken for none; recipe.negative says otherwise" if guessed else ""
+    note = f"{chosen} is taken as no finding; recipe.negative changes that" if guessed else ""
     if chosen is None and len(labels) == 2:
         chosen = labels[0]
-        note = f"{labels[1]!r} is taken for the finding and {chosen!r} for none; recipe.negative says otherwise"
+        note = f"{labels[1]!r} is taken as the finding and {chosen!r} as none; recipe.negative changes that"
     columns = tuple(i for i in every if labels[i] != chosen)
     return Findings(tuple(labels[i] for i in columns), columns, chosen, False, note)
 

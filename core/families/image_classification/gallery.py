@@ -44,7 +44,7 @@ def _picture(
         heat = np.zeros(inputs.shape[-2:], dtype=np.float32)
     finding, where = predictions.findings[column], f"{predictions.files[row]}:{predictions.lines[row]}"
     truth = "there" if predictions.target[row, column] else "not there"
-    sure = f"{finding}: {truth}, told with probability {predictions.probabilities[row, column]:.2f}"
+    sure = f"{finding}: {truth}, predicted with probability {predictions.probabilities[row, column]:.2f}"
     return Picture(overlay(_bytes(light), heat), f"{where}. {sure}.", f"{where}, {finding} {truth}")
 
 

@@ -58,7 +58,7 @@ def training_head(recipe: ImageClassification[Any], labels: Sequence[str], targe
     if imbalance == "none":
         return head
     if not (isinstance(head, (SoftmaxHead, FindingsHead)) and _rebalanced(head, recipe.options, targets)):
-        own = f"the recipe's head {type(head).__name__} has a loss of its own"
+        own = f"the recipe's head {type(head).__name__} has its own loss"
         raise UserError(
             f"recipe.imbalance={imbalance} has no effect: {own}",
             code="config.no-effect",

@@ -40,31 +40,31 @@ class ImageClassificationConfig(FamilyConfig):
     """Options of every image classifier."""
 
     findings: list[str] | None = None
-    """Columns of 1 or 0, one a finding, where an image may have several (default: one label, data.label)."""
+    """Columns of 1 or 0, one per finding, where an image may have several (default: one label, data.label)."""
     negative: str | None = None
     """Label that means no finding (default: normal, no_finding, healthy, benign, negative, none or 0)."""
     subgroups: list[str] = field(default_factory=list)
-    """Columns (site, scanner, sex ...) whose values are scored apart; cells under 20 images are hidden."""
+    """Columns (site, scanner, sex ...) whose values are scored separately; cells under 20 images are hidden."""
     size: int | None = None
     """Height and width in pixels that the model sees (default: what it was pre-trained with)."""
     channels: int | None = None
     """Channels that the model takes (default: what it was pre-trained with; grey images are repeated)."""
     fit: Fit = Fit.pad
-    """How an image becomes a square: pad (black beside it), stretch, or crop (loses what lies outside)."""
+    """How an image becomes a square: pad (with black), stretch, or crop (to the centre)."""
     mean: list[float] | None = None
-    """Mean of each channel, 0 to 1, that is subtracted (default: the weights' own)."""
+    """Mean of each channel for normalisation, 0 to 1 (default: the weights' own)."""
     std: list[float] | None = None
-    """Standard deviation of each channel that is divided by (default: the weights' own)."""
+    """Standard deviation of each channel for normalisation (default: the weights' own)."""
     window: list[float] | None = None
-    """Centre and width of the values shown of a DICOM file (default: the file's own window)."""
+    """Window centre and width for DICOM files (default: each file's own)."""
     bits: int | None = None
     """Bits that 16-bit images use (default: what the training images use)."""
     augment: bool = True
-    """Show each training image a little changed every time (not with adapt=head, which sees it once)."""
+    """Augment training images at random (not with adapt=head, which computes features once)."""
     flip: Flip = Flip.none
     """Mirror images that augmentation may make: none, horizontal, vertical or both."""
     rotate: float = 10.0
-    """Augmentation turns images by up to this many degrees."""
+    """Augmentation rotates images by up to this many degrees."""
     shift: float = 0.05
     """Augmentation shifts images by up to this share of their size."""
     zoom: float = 0.1
@@ -74,16 +74,16 @@ class ImageClassificationConfig(FamilyConfig):
     contrast: float = 0.1
     """Augmentation changes contrast by up to this share."""
     imbalance: Imbalance = Imbalance.none
-    """Rare labels: none, weights (each label counts alike) or focal (images already told apart count less)."""
+    """Rare labels: none, weights (all labels count equally) or focal (easy images count less)."""
     focal_gamma: float = 2.0
-    """How much less, for imbalance=focal."""
+    """Gamma of the focal loss, for imbalance=focal."""
     calibrate: bool = True
-    """Fit a temperature on the validation rows, so that probabilities are as sure as they are right."""
+    """Calibrate probabilities: fit a temperature on the validation rows."""
     operating_points: dict[str, str] | None = None
     """Operating points, chosen on the validation rows: {name: "sensitivity 0.95"}, "specificity 0.95",
     "abstain 0.95 0.95" or "threshold 0.5" (default: the recipe's own)."""
     point: str | None = None
-    """The operating point that gives the answer where there is one finding (default: what the head decides)."""
+    """The operating point that decides the prediction where there is one finding (default: the head's rule)."""
 
 
 @dataclass
@@ -103,7 +103,7 @@ class ImageModel(ModelConfig):
     weights: str | None = None
     """Local safetensors file with the weights of the architecture in model.name."""
     args: Any = None
-    """Arguments of the architecture, as timm takes them: {pad_type: same}."""
+    """Arguments of the architecture in timm: {pad_type: same}."""
 
 
 @dataclass
@@ -117,4 +117,4 @@ class NewImageData(EvaluateDataConfig):
     label: str | None = None
     """Column that holds the label (default: as in training)."""
     subgroups: list[str] | None = None
-    """Columns whose values are scored apart (default: those of the training that there are)."""
+    """Columns whose values are scored separately (default: those of the training that are present)."""

@@ -83,8 +83,8 @@ def notes_on(classifier: ImageClassifier) -> list[str]:
     """What a reader must know of a model's operating points and temperature."""
     few = {p.finding: min(p.n_positive, p.n_negative) for p in classifier.points}
     notes = [
-        f"the operating points of {finding!r} were chosen by {count} validation rows that have it, or have it not: "
-        "on other rows they may do quite differently"
+        f"the operating points of {finding!r} were chosen on {count} validation rows with or without it: "
+        "on other rows they may behave quite differently"
         for finding, count in few.items()
         if count < FEW
     ]

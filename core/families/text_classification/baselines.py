@@ -44,7 +44,7 @@ class TextComparison:
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The commonest label; words and characters counted."""
         return {
-            "majority": "the commonest label for all rows",
+            "majority": "the most frequent label for all rows",
             "classical": "TF-IDF and logistic regression",
         }
 

@@ -63,7 +63,7 @@ def classification_report(
     models = {name: scores, **others}
     sections: list[Section] = [scores_table(models)]
     if any(score.defined for score in scores):
-        sections.append(Figure("Scores beside the baselines", figures.scores_with_intervals(models)))
+        sections.append(Figure("Scores compared with baselines", figures.scores_with_intervals(models)))
     if notes:
         sections.append(Text("Notes", notes))
     if per_class:
@@ -95,16 +95,15 @@ def _confidence(predictions: Predictions, resamples: int, seed: int) -> Figure:
     return Figure(
         "Confidence",
         figures.confidence(predictions),
-        "Points below the dashed line are answers surer than right. "
-        f"Expected calibration error {with_interval(error)}.",
+        f"Below the dashed line the model is overconfident. Expected calibration error {with_interval(error)}.",
     )
 
 
 def _mistakes(predictions: Predictions) -> Section:
-    """List the wrong answers that the model was surest of."""
+    """List the most confident wrong answers."""
     wrong = np.flatnonzero(predictions.predicted != predictions.target)
     if not len(wrong):
-        return Text("Worst mistakes", [f"None of the {len(predictions)} test rows was answered wrongly."])
+        return Text("Worst mistakes", [f"None of the {len(predictions)} test rows was misclassified."])
     surest = wrong[np.argsort(-predictions.confidence()[wrong], kind="stable")][:MISTAKES]
     rows: list[list[Cell]] = [
         [
@@ -116,7 +115,7 @@ def _mistakes(predictions: Predictions) -> Section:
         ]
         for i in surest
     ]
-    note = f"The {len(rows)} of {len(wrong)} wrong answers that the model was surest of."
+    note = f"The {len(rows)} of {len(wrong)} most confident wrong answers."
     return Table("Worst mistakes", ["row", "text", "truth", "predicted", "probability"], rows, note)
 
 

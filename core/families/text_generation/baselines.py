@@ -59,7 +59,7 @@ class GenerationComparison:
         """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
         own = list(baselines_of(self.recipe, rows, [0], train))
-        usual = ["the commonest training answer", "the nearest question's answer"]
+        usual = ["the most frequent training answer", "the nearest question's answer"]
         found = [f"the {name}" for name in own[:2]] if len(own) > 1 else usual
         return dict(zip(("majority", "classical"), found, strict=True))
 

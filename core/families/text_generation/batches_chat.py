@@ -126,9 +126,9 @@ def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict
         file, _, line = rows.where(number).rpartition(":")
         more = f" (and {len(reasons) - 1} more answers of it)" if len(reasons) > 1 else ""
         text = rows.column("text")[number].as_py() if "text" in rows.roles else ""
-        rejects.add(file, int(line), "", f"cannot be learned from: {reasons[0]}{more}", text)
+        rejects.add(file, int(line), "", f"cannot be used for training: {reasons[0]}{more}", text)
     answers = sum(len(reasons) for number, reasons in found.rejected.items() if number in found.kept)
-    return {f"{rows.split} answers that are not learned": f"{answers:,}"} if answers else {}
+    return {f"{rows.split} answers without supervision": f"{answers:,}"} if answers else {}
 
 
 def _what(talks: bool) -> str:
@@ -173,7 +173,7 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
     splits = {name: encoded.splits[name] for name in ("train", "validation")}
     batch_size, told = options.batch_size, ""
     if options.pack and not packed:
-        told = f"{type(model).__name__} cannot keep packed conversations apart, so each has a sequence of its own"
+        told = f"{type(model).__name__} cannot separate packed conversations, so each gets its own sequence"
     if packed:
         capacity = _capacity(splits["train"], batch_size, encoded.max_length)
         rows = len(splits["train"])

@@ -77,7 +77,7 @@ def check_whole(policy: Overlength) -> None:
     """
     if policy is Overlength.split_turns:
         raise UserError(
-            "A prompt and its answer are learned as a whole: neither is truncated, and there are no turns to split.",
+            "A prompt and its answer are used whole: neither is truncated, and there are no turns to split.",
             code="config.no-effect",
             where=f"data.overlength={policy.name}",
             fix="data.overlength=reject drops those that are too long, data.overlength=error stops at the first",
@@ -142,7 +142,7 @@ def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: Ov
             )
         if number not in told:
             file, _, line = rows.where(number).rpartition(":")
-            rejects.add(file, int(line), "", f"cannot be learned from: {reason}")
+            rejects.add(file, int(line), "", f"cannot be used for training: {reason}")
         told.add(number)
 
 

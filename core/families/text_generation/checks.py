@@ -26,10 +26,10 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
     """
     if config.adapt.method is Method.head:
         raise UserError(
-            "A language model has no fresh head that could be trained alone.",
+            "A language model has no new head that could be trained alone.",
             code="config.no-effect",
             where="adapt=head",
-            fix="adapt=lora trains few weights beside a frozen model",
+            fix="adapt=lora trains few weights and freezes the rest",
         )
     options: Any = recipe.options
     if options.max_new_tokens < 1:
@@ -48,7 +48,7 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
         try:
             _check_room(generation.max_new_tokens, source)
         except UserError as error:
-            what = f"its `generation` asks for {generation.max_new_tokens} tokens. {error.what}"
+            what = f"its `generation` requests {generation.max_new_tokens} tokens. {error.what}"
             raise broken(recipe, "generation", what, "ask for fewer") from error
     check_tokenize(options.bleu_tokenizer)
 
@@ -74,7 +74,7 @@ def _generation(recipe: TextGeneration[Any]) -> Generation:
         return generation_of(recipe)
     except UnusableGeneration as error:
         raise UserError(
-            f"Nothing can be written so: {error}.",
+            f"The generation settings are invalid: {error}.",
             code="generation.unusable-settings",
             where="recipe",
             fix="choose another number",
@@ -96,6 +96,6 @@ def _check_candidates(wanted: int, generation: Generation) -> None:
     if beams > 1:
         what, fix = f"{wanted} candidates cannot come from {beams} beams.", f"recipe.num_beams={wanted}"
     else:
-        what = f"There is one greedy answer, and {wanted} candidates are wanted."
+        what = f"Greedy decoding gives one answer, and {wanted} candidates are wanted."
         fix = "recipe.decoding=sample draws them, recipe.decoding=beam takes the best beams"
     raise UserError(what, code="generation.too-many-candidates", where=where, fix=fix)

@@ -44,7 +44,7 @@ def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
     """The columns of conversations that wait for an answer."""
     if column is not None:
         raise UserError(
-            "The column of a conversation has the name that its form gives it.",
+            "The format of a conversation fixes the name of its column.",
             code="command.no-column",
             where="--text",
             fix="leave --text out; the columns are found by their names: messages, conversations, instruction, prompt",
@@ -56,6 +56,6 @@ def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
     except UserError as error:
         if not error.code.startswith("conversation."):
             raise
-        fix = "give its columns the names of one form: messages, or conversations, or instruction, or prompt"
+        fix = "name its columns after one format: messages, or conversations, or instruction, or prompt"
         raise error.replace(where=", ".join(files), fix=fix) from error
     return format_columns(found.format, found.present, answered=False)

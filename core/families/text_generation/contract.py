@@ -94,13 +94,16 @@ def evaluation_prompts_of(recipe: Writing, rows: Rows, wanted: int | None) -> Pr
     found: Prompts = given(recipe, "evaluation_prompts", made, isinstance(made, Prompts), asked)
     counted = {len(each) for each in (found.references, found.rows, found.files, found.lines, found.groups)}
     if counted != {len(found)}:
-        what = f"its `evaluation_prompts` have {len(found)} histories, and not as many of everything else"
+        what = f"its `evaluation_prompts` have {len(found)} histories, but other fields of a different length"
         raise broken(recipe, "evaluation_prompts", what, "give each history its references, row, file, line and group")
     good = all(_conversation(history) for history in found.histories)
     if not good or not all(each and are_texts(each) for each in found.references):
-        what = "its `evaluation_prompts` have an empty history, or references that are no texts"
+        what = "its `evaluation_prompts` have an empty history, or references that are not text"
         raise broken(
-            recipe, "evaluation_prompts", what, "give each a conversation that waits for an answer, and good answers"
+            recipe,
+            "evaluation_prompts",
+            what,
+            "give each a conversation that ends with a user turn, and references",
         )
     return found
 
@@ -113,7 +116,7 @@ def ranked_of(
     asked = "the completions of each row, a list of lists"
     found: list[list[Completion]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
     if len(found) != len(completions):
-        what = f"its `ranked` returned completions of {len(found)} rows, and was asked for {len(completions)}"
+        what = f"its `ranked` returned completions of {len(found)} rows instead of {len(completions)}"
         raise broken(recipe, "ranked", what, f"return {asked}")
     for each in found:
         if not (
@@ -141,18 +144,18 @@ def measures_of(
 def _misses(name: str, measure: RowSums, rows: int) -> tuple[str, str] | None:
     """What is wrong with a measure, and what to write instead."""
     if name != measure.name or name in TAKEN:
-        return f"one that is called '{measure.name}'", "call it the same twice, and as no measure that all answers have"
+        return f"one with the name '{measure.name}'", "give it one name, different from the measures of all answers"
     sums: Any = measure.sums
     if not isinstance(sums, np.ndarray) or sums.ndim != 2 or not np.issubdtype(sums.dtype, np.number):
-        return f"sums that are a {type(sums).__name__}", "give numbers in a numpy array `[answers, columns]`"
+        return f"sums of type {type(sums).__name__}", "give numbers in a numpy array `[answers, columns]`"
     if len(sums) != rows:
         return f"{len(sums)} rows for {rows} answers", "give a row of sums for each of `which`"
     if not np.isfinite(sums).all():
-        return "sums that are not finite", "give a row of zeros for an answer of which nothing can be said"
+        return "sums that are not finite", "give a row of zeros for an answer that cannot be measured"
     if measure.formula is ratio and sums.shape[1] != 2:
         return f"{sums.shape[1]} columns", "give two for the formula `ratio`: what is divided, and by what"
     if measure.share and not ((sums[:, 0] >= 0) & (sums[:, 0] <= sums[:, 1])).all():
-        return "a share beyond 0 and 1", "leave share=True out, or count among as many as there are"
+        return "a share outside 0 to 1", "leave share=True out, or divide by the full count"
     if np.shape(measure.formula(np.stack([sums.sum(0)] * 3))) != (3,):
         return (
             "a formula that does not map sums `[..., columns]` to `[...]`",
@@ -168,7 +171,7 @@ def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows)
     found: Mapping[str, list[str]] = given(recipe, "baselines", made, good, "{name: a list of texts}; {} for none")
     for name, texts in found.items():
         if not isinstance(name, str) or name in MODELS:
-            raise broken(recipe, "baselines", f"its `baselines` call one {name!r}", "call it as no model is called")
+            raise broken(recipe, "baselines", f"its `baselines` name one {name!r}", "give it a name that no model has")
         if len(texts) != len(which):
             what = f"its `baselines` returned {len(texts)} texts of '{name}' for {len(which)} questions"
             raise broken(recipe, "baselines", what, "return a text for each of `which`")
@@ -193,13 +196,13 @@ def answers_of(
 def bundle_state_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]:
     """What a bundle keeps for a recipe."""
     made = recipe.bundle_state(config, train)
-    asked = "{name: value} of plain values, such as JSON has them; {} for nothing"
+    asked = "{name: value} of JSON values; {} for nothing"
     found: dict[str, Any] = given(recipe, "bundle_state", made, isinstance(made, Mapping), asked)
     try:
         json.dumps(dict(found), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:  # among the latter what no file can hold
         raise broken(
-            recipe, "bundle_state", f"its `bundle_state` returned what JSON has not: {error}", f"return {asked}"
+            recipe, "bundle_state", f"its `bundle_state` returned a value that is not JSON: {error}", f"return {asked}"
         ) from error
     return found
 

@@ -21,7 +21,7 @@ from tunebook.families.text_generation.contract import (
 from tunebook.families.text_generation.recipe import TextGeneration
 
 HELD_OUT, TRAIN = 4, 64
-"""Rows that it is tried on."""
+"""Rows of the dry run."""
 
 
 def dry_run(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) -> None:

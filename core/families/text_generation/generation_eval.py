@@ -77,17 +77,16 @@ class HeldOut:
         notes = []
         if len(self.questions) + self.left_out < possible:
             notes.append(
-                f"Perplexity is over all {len(self.rows):,} test rows; of the {possible:,} answers that they ask for "
-                f"{len(self.questions):,} were written and compared (evaluation.max_generations)."
+                f"Perplexity is over all {len(self.rows):,} test rows; of their {possible:,} answers "
+                f"{len(self.questions):,} were generated and compared (evaluation.max_generations)."
             )
         if self.shortened:
-            notes.append(f"{self.shortened} turns were asked without the earliest turns before them, for length.")
+            notes.append(f"{self.shortened} prompts were truncated: their earliest turns were dropped.")
         if self.left_out:
-            notes.append(f"{self.left_out} turns were not asked: with their question alone they are too long.")
+            notes.append(f"{self.left_out} turns were skipped: the question alone is too long.")
         if self.questions.unclaimed:
             notes.append(
-                f"{self.questions.unclaimed} required facts stand in no given answer word for word, and were asked of "
-                "none."
+                f"{self.questions.unclaimed} required facts occur word for word in no reference, and were not scored."
             )
         return notes
 
@@ -122,7 +121,7 @@ class Performance:
             return []
         return [
             f"{len(cut):,} of the {len(self.completions):,} answers were truncated at "
-            f"recipe.max_new_tokens={cut[0]}, and are scored so."
+            f"recipe.max_new_tokens={cut[0]}, and are scored as they are."
         ]
 
 

@@ -18,7 +18,7 @@ class CausalHead(Head):
 
     kind: ClassVar[str] = "causal"
     outputs = 0
-    """No layer is made for it: a language model brings the one that writes its words."""
+    """Adds no layer: a language model has its own output layer."""
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of each token that is learned in nats, ``[supervised tokens]``; logits are never seen whole."""

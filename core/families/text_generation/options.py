@@ -21,7 +21,7 @@ from tunebook.config.schema import (
 from tunebook.config.score import BASELINE, ScoreConfig
 
 PLAIN = "plain"
-"""The template that ships, by the name that ``model.chat_template`` takes it by."""
+"""The built-in template, by the name that ``model.chat_template`` takes it by."""
 
 
 class Overlength(Enum):
@@ -52,7 +52,7 @@ class TextGenerationConfig(FamilyConfig):
     max_new_tokens: int = 128
     """Longest answer, in tokens."""
     lowercase: bool = False
-    """Compare answers with their references in lower case; BLEU and chrF say so in their signature."""
+    """Compare answers with their references in lower case; the signatures of BLEU and chrF show it."""
     bleu_tokenizer: str = "13a"
     """sacreBLEU's tokenizer for BLEU: 13a, intl, zh, ja-mecab, char ..."""
 
@@ -62,13 +62,13 @@ class GenerationData(DataConfig):
     """Rows that become prompts with answers."""
 
     max_length: int | None = None
-    """Longest prompt with its answer in tokens (default: what the model takes, at most 1024)."""
+    """Longest prompt with its answer in tokens (default: the model's limit, at most 1024)."""
     overlength: Overlength = Overlength.split_turns
-    """Conversations over max_length: split_turns (several rows of one), reject or error."""
+    """Conversations over max_length: split_turns (into several rows), reject or error."""
     pack: bool = True
-    """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
+    """Pack several conversations into one sequence, with attention kept within each, to reduce padding."""
     group_by_length: bool = True
-    """Put texts of like length into one batch, so that little of it is padding."""
+    """Batch texts of similar length to reduce padding."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class ConversationData(GenerationData):
     """Rows that hold conversations."""
 
     format: ConversationFormat | None = None
-    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    """Format of conversations: messages, sharegpt, alpaca or prompt_completion (default: detected from the columns)."""
     facts: str | None = None
     """Column with the facts that answers must state, a list of texts: each is asked of the turn whose given answer
     states it (default: `facts`, where there is such a column)."""
@@ -87,7 +87,7 @@ class GenerationModel(ModelConfig):
     """The language model that is tuned."""
 
     chat_template: str | None = None
-    """Jinja file that writes conversations as the model reads them, or `plain`, which ships (default: the model's)."""
+    """Jinja chat template, or `plain`, which is built in (default: the model's own)."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ class GenerationAdapt(AdaptConfig):
     """How the language model is adapted: which of its weights learn."""
 
     quantize: bool = field(default=False, metadata={ONLY_WITH: Method.lora})
-    """Hold the frozen weights in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
+    """Load the frozen weights in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
 
 
 @dataclass
@@ -103,7 +103,7 @@ class GenerationTrainer(TrainerConfig):
     """How long and on what the language model is trained."""
 
     gradient_checkpointing: bool = False
-    """Compute activations a second time instead of keeping them: less memory, a third slower."""
+    """Gradient checkpointing: recompute activations for less memory, a third slower."""
 
 
 @dataclass
@@ -111,7 +111,7 @@ class GenerationScore(ScoreConfig):
     """How many answers are scored, and how surely."""
 
     max_generations: int | None = 200
-    """Answers that are written and compared on test rows, drawn by whole conversations (null: all)."""
+    """Most answers generated for evaluation on test rows, sampled by whole conversations (null: all)."""
 
 
 @dataclass
@@ -127,6 +127,6 @@ class NewConversationData(EvaluateDataConfig):
     """Conversations to score a finished model on."""
 
     format: ConversationFormat | None = None
-    """How rows hold conversations: messages, sharegpt, alpaca or prompt_completion (default: told by the columns)."""
+    """Format of conversations: messages, sharegpt, alpaca or prompt_completion (default: detected from the columns)."""
     facts: str | None = None
     """Column with the facts that answers must state, a list of texts (default: `facts`, where there is such a one)."""

@@ -35,7 +35,7 @@ from tunebook.models.text import positions
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16
 LEAST = 8
-"""Tokens that the shortest question has with what a template writes around it."""
+"""Tokens that the shortest question has with what a template adds around it."""
 
 
 def nothing(done: int) -> None:
@@ -148,7 +148,7 @@ class TextGenerator:
             return self.encode_prompt(messages)
         except Unsupervisable as error:
             raise UserError(
-                f"This cannot be answered: {error}.",
+                f"This prompt cannot be answered: {error}.",
                 code="data.too-long",
                 where=where,
                 fix="shorten its last turn, or leave the row out",

@@ -80,8 +80,8 @@ def refuse_untrained(config: TrainConfig) -> None:
     """
     if config.adapt.method is Method.none:
         raise UserError(
-            "A model that was not trained knows nothing of these numbers.",
+            "An untrained model cannot predict these numbers.",
             code="config.no-effect",
             where="adapt=none",
-            fix="adapt=head tunes the final layer alone",
+            fix="adapt=head trains the final layer alone",
         )

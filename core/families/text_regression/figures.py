@@ -9,7 +9,7 @@ from tunebook.report.figures import BLUE, FAINT, inline_svg
 from tunebook.statistics.numbers import NumberPredictions
 
 MOST_POINTS = 1500
-"""Rows drawn at most: a page with more circles is slow to open."""
+"""Most rows drawn: a page with more circles is slow to open."""
 
 
 def drawn_rows(predictions: NumberPredictions) -> np.ndarray:

@@ -19,7 +19,7 @@ class NumberData(TextDataConfig):
     """Rows with a text and a number."""
 
     label: str = "label"
-    """Column that holds the number, with a decimal point and no separators of thousands."""
+    """Column that holds the number, with a decimal point and no thousands separators."""
 
 
 @dataclass

@@ -50,7 +50,7 @@ def regression_report(
     (_, scores), *others = models.items()
     sections: list[Section] = [scores_table(models)]
     if any(score.defined for score in scores):
-        sections.append(Figure("Scores beside the baselines", figures.scores_with_intervals(models)))
+        sections.append(Figure("Scores compared with baselines", figures.scores_with_intervals(models)))
     if notes:
         sections.append(Text("Notes", notes))
     if len(predictions):
@@ -67,8 +67,8 @@ def _residuals(predictions: NumberPredictions) -> Figure:
     rows = len(predictions)
     shown = f"{MOST_POINTS} of {rows} test rows are drawn. " if rows > MOST_POINTS else ""
     note = (
-        f"{shown}Left: on the dashed line an answer is as true. A cloud that is flatter than the line is drawn to the "
-        "mean. Right: residuals that widen or bend along the answers say where the model is less to be trusted."
+        f"{shown}Left: on the dashed line predictions are exact; a flatter cloud means predictions shrink to the mean. "
+        "Right: residuals that widen or bend show where the model is less reliable."
     )
     return Figure("Residuals", residuals(predictions), note)
 

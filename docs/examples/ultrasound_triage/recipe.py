@@ -13,7 +13,7 @@ class UltrasoundTriageConfig(ImageClassificationConfig):
     """Options of ultrasound_triage."""
 
     miss_cost: float = 5.0
-    """What an urgent image that waits costs, against one that is shown for nothing."""
+    """Cost of an urgent image that waits, relative to one shown needlessly."""
 
 
 class UltrasoundTriage(ImageClassification[UltrasoundTriageConfig]):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared
 
 CLASSIFIER = "formula_classifier.safetensors"
-"""The final layer, which nobody who tunes the network has a use for."""
+"""The final layer, which fine-tuning does not need."""
 
 
 def write_image_model(folder: Path, prepared: Prepared[Any], model: Any) -> None:

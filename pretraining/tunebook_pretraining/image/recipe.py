@@ -47,7 +47,7 @@ class PretrainImage(Recipe[ImagePretrainingConfig]):
         family, *numbers = row["picture"].split()
         known = family in FAMILIES and len(numbers) == 2 and all(n.isdecimal() and len(n) < 10 for n in numbers)
         if not known or int(numbers[0]) >= CLASSES:
-            return f'is no formula: "{row["picture"]}" (one is "fractal 12 87")'
+            return f'is not a formula: "{row["picture"]}" (one is "fractal 12 87")'
         return None
 
     def head(self, labels: Sequence[str]) -> Head:

@@ -74,7 +74,7 @@ class Order:
     def __post_init__(self) -> None:
         if self.kind not in FINDINGS:
             raise UserError(
-                f"There is no kind of picture {self.kind!r}",
+                f"There is no picture type {self.kind!r}",
                 code="synthetic.out-of-range",
                 where="kind",
                 fix="use xray or smear",

@@ -49,7 +49,7 @@ def test_each_planted_mistake_is_told_alone_and_a_clean_copy_is_clean() -> None:
 def test_a_copy_that_was_cut_off_is_not_clean_and_stands_behind_whole_ones() -> None:
     checker = CopyChecker()
     half = Completion("21 cm of walnut, six set", -0.1, stopped_at=40)
-    problem = "stops at recipe.max_new_tokens=40, unfinished"
+    problem = "was truncated at recipe.max_new_tokens=40"
     assert checker.told(MILL, [half], 1)[1:] == [half.text, "no", problem, ""]
     assert checker.ranked(MILL, [half, Completion(CLEAN, -0.9)]) == [Completion(CLEAN, -0.9), half]
     found = copy_measures(checker, [MILL, MILL], [[half], [Completion(CLEAN)]], None, BriefOptions())

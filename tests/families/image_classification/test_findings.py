@@ -49,7 +49,7 @@ def test_several_findings_are_all_of_them_whatever_they_are_called() -> None:
 
 
 def test_a_negative_label_must_be_one() -> None:
-    with user_error("config.unknown-choice", where="recipe.negative", match="no label is called 'fine'") as caught:
+    with user_error("config.unknown-choice", where="recipe.negative", match="there is no label 'fine'") as caught:
         find_findings(("ill", "normal"), several=False, negative="fine")
     assert caught.value.fix == "choose from: ill, normal"
     with user_error("config.conflict", where="recipe.negative", match=r"recipe\.negative names a label"):

@@ -53,7 +53,7 @@ def test_a_report_holds_every_piece_of_evidence(make_predictions: MakePrediction
     found = _report(rows)
     assert list(_sections(found)) == [
         "Scores",
-        "Scores beside the baselines",
+        "Scores compared with baselines",
         "Notes",
         "Label by label",
         "Confusion matrix",
@@ -95,7 +95,7 @@ def test_the_worst_mistakes_are_the_surest_and_can_be_found(make_predictions: Ma
 def test_no_mistakes_are_said_in_words(make_predictions: MakePredictions) -> None:
     rows = make_predictions()
     section = _sections(_report(replace(rows, predicted=rows.target.copy())))["Worst mistakes"]
-    assert section == Text("Worst mistakes", ["None of the 80 test rows was answered wrongly."])
+    assert section == Text("Worst mistakes", ["None of the 80 test rows was misclassified."])
 
 
 def test_no_test_rows_make_a_report_that_says_so(make_predictions: MakePredictions) -> None:

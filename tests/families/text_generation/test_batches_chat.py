@@ -258,7 +258,7 @@ def test_rows_and_examples_stay_in_step_where_the_encoder_rejects_some(tmp_path:
     with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
     assert "5 of 40 rows cannot be used" in caught.value.what and "data.max_rejects=5" in str(caught.value.fix)
-    assert "the control token <|end|> stands in what is said in turn" in str(caught.value.where)
+    assert "the control token <|end|> occurs in the text of turn" in str(caught.value.where)
     prepared = ready(tmp_path, llama, rows, "data.max_rejects=5")
     rejected = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert sorted(entry["line"] for entry in rejected) == [1, 8, 9, 21, 40]
@@ -283,7 +283,7 @@ def test_an_answer_that_is_too_long_by_itself_is_left_out_and_told_of(tmp_path: 
     assert entry["line"] == 6 and "turn 4: with its question alone it has" in entry["reason"]
     assert sum(len(prepared.encoded.rows[split]) for split in prepared.encoded.rows) == 30
     facts = prepared.encoded.facts
-    (told,) = [value for key, value in facts.items() if "answers that are not learned" in key]
+    (told,) = [value for key, value in facts.items() if "answers without supervision" in key]
     assert told == "1"
 
 
@@ -374,8 +374,9 @@ def test_rows_with_bad_facts_are_rejects_like_others(tmp_path: Path, llama: Path
     rows = chats_with_facts(tmp_path, wanted)
     with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
-    assert "facts.jsonl:5 the row cannot be used: the facts that an answer must state are no list of texts; write" in (
-        str(caught.value.where)
+    assert (
+        "facts.jsonl:5 the row cannot be used: the facts that an answer must state are not a list of texts; write"
+        in (str(caught.value.where))
     )
     prepared = ready(tmp_path, llama, rows, "data.max_rejects=2")
     assert (prepared.data.rejected, prepared.data.kept) == (2, 58)

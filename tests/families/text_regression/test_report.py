@@ -50,7 +50,7 @@ def test_the_report_holds_scores_residuals_and_the_answers_farthest_off() -> Non
     titles = [section.title for section in report.sections]
     assert titles == [
         "Scores",
-        "Scores beside the baselines",
+        "Scores compared with baselines",
         "Notes",
         "Residuals",
         "Worst answers",

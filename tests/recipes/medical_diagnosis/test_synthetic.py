@@ -477,7 +477,7 @@ def test_a_failure_half_way_leaves_nothing(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kind": "mri"}, "no kind of picture 'mri'"),
+        ({"kind": "mri"}, "no picture type 'mri'"),
         ({"patients": 0}, "patients cannot be 0"),
         ({"size": 31}, "size cannot be 31"),
         ({"size": 1025}, "size cannot be 1025"),
@@ -514,7 +514,7 @@ def test_the_command_writes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("words", "says"),
     [
         ("--patients 9", "error: patients cannot be 9."),
-        ("--kind mri", "error: There is no kind of picture 'mri'."),
+        ("--kind mri", "error: There is no picture type 'mri'."),
         ("--difficulty 2", "error: difficulty cannot be 2.0."),
     ],
 )

@@ -15,9 +15,9 @@ def faults(brief: Brief, copy: str) -> list[str]:
     found += [f"holds {phrase!r}, which it must avoid" for phrase in brief.must_avoid if says(copy, phrase)]
     characters, words = len(copy), len(copy.split())
     if brief.max_characters is not None and characters > brief.max_characters:
-        found.append(f"has {characters} characters, and may have {brief.max_characters}")
+        found.append(f"has {characters} characters (at most {brief.max_characters} are allowed)")
     if brief.max_words is not None and words > brief.max_words:
-        found.append(f"has {words} words, and may have {brief.max_words}")
+        found.append(f"has {words} words (at most {brief.max_words} are allowed)")
     return found
 
 

@@ -120,14 +120,14 @@ class BriefContent:
             brief = read_brief(row, self.form)
         except UnusableBrief as reason:
             text = row.get(SOURCE) or "; ".join(value for value in row.values() if value)
-            return _Fault(self.form.brief or "", f"holds no usable brief: {reason}", text)
+            return _Fault(self.form.brief or "", f"has no usable brief: {reason}", text)
         if not self.answered:
             return brief, ()
         try:
             copies = read_copies(row)
             check_copies(brief, copies, row.get(SOURCE) or "")
         except UnusableBrief as reason:
-            return _Fault(self.form.copy, f"holds no usable copy: {reason}", row.get(COPY) or "")
+            return _Fault(self.form.copy, f"has no usable copy: {reason}", row.get(COPY) or "")
         return brief, copies
 
 

@@ -73,10 +73,10 @@ def brief_form(
     """
     if fields and brief:
         raise UserError(
-            f"the brief is to be the column {brief!r}, and the columns {', '.join(fields)} too",
+            f"recipe.brief names the column {brief!r}, and recipe.fields the columns {', '.join(fields)} too",
             code="config.conflict",
             where=KEY,
-            fix="set recipe.fields (a column a field) or recipe.brief (one column that holds the whole brief)",
+            fix="set recipe.fields (a column a field) or recipe.brief (one column with the whole brief)",
         )
     form = BriefForm(
         tuple(fields or ()), brief or (None if fields else _detected(paths)), copy, constraints or Constraints()
@@ -126,12 +126,12 @@ def _detected(paths: Sequence[Path]) -> str:
             return name
     listed = "; ".join(f"the columns of {path.name}: {', '.join(names)}" for path, names in columns.items())
     raise UserError(
-        "which columns are the brief is not said"
-        + (f", and none that all files have is called {_or(WHOLE)}" * bool(columns)),
+        "the columns of the brief are not set"
+        + (f", and the files have no shared column {_or(WHOLE)}" * bool(columns)),
         code="brief.unknown-columns",
         where=KEY,
-        fix="recipe.fields=[name,features] names the columns that make it up, recipe.brief=<column> the one that "
-        "holds it whole" + f"; {listed}" * bool(listed),
+        fix="recipe.fields=[name,features] names the columns of the brief, recipe.brief=<column> a single column "
+        "with the whole brief" + f"; {listed}" * bool(listed),
     )
 
 

@@ -43,7 +43,7 @@ def read_brief(row: Row, form: BriefForm) -> Brief:
     for role, name in form.constraints.named().items():
         value, inside = _cell(row.get(role), name), found.pop(name, ())
         if value and inside:
-            raise UnusableBrief(f"{name!r} stands in it, and in a column of its own")
+            raise UnusableBrief(f"{name!r} is in the brief and in a column of its own")
         asked[role] = value or inside
     fields = tuple((name, value) for name, value in found.items() if value)
     if not fields:
@@ -105,16 +105,16 @@ def _value(value: Any, name: str) -> Value:
 
 def _scalar(value: Any, what: str) -> str:
     if isinstance(value, (list, dict)):
-        raise UnusableBrief(f"{what} is {KINDS[type(value)]}, and a field is a text or a list of texts")
+        raise UnusableBrief(f"{what} is {KINDS[type(value)]}, but a field is a text or a list of texts")
     return _clean(value if isinstance(value, str) else {None: "", True: "true", False: "false"}[value])
 
 
 def _clean(text: str) -> str:
     # The reader has looked at what the file holds, but not at what JSON wrote in escapes.
     if "\0" in text:
-        raise UnusableBrief("it holds a NUL character")
+        raise UnusableBrief("it contains a NUL character")
     if SURROGATE.search(text):
-        raise UnusableBrief("it holds half of a surrogate pair (\\ud800-\\udfff)")
+        raise UnusableBrief("it contains half of a surrogate pair (\\ud800-\\udfff)")
     return unicodedata.normalize("NFC", text).strip()
 
 
@@ -134,7 +134,7 @@ def _limit(value: Value, name: str) -> int | None:
         return None
     found = re.fullmatch(r"0*([1-9]\d{0,8})(\.0+)?", value) if isinstance(value, str) else None
     if found is None:
-        raise UnusableBrief(f"{name} is {value!r}, and not a whole number over 0")
+        raise UnusableBrief(f"{name} is {value!r}, not a positive whole number")
     return int(found.group(1))
 
 
@@ -146,7 +146,7 @@ def _decoded(text: str, what: str, object_wanted: bool = False) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=str, parse_int=str)
     except json.JSONDecodeError as error:
         if PYTHONS.fullmatch(text.strip()):
-            raise UnusableBrief(f"{what} is written as Python does, not as JSON: use json.dumps, not str") from None
+            raise UnusableBrief(f"{what} is in Python syntax, not JSON: use json.dumps, not str") from None
         if object_wanted and text.lstrip().startswith("{"):
             raise UnusableBrief(f"{what} is not JSON: {error.msg} at column {error.colno}") from None
         return None
@@ -159,9 +159,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise UnusableBrief(f"the key {twice!r} stands in it more than once")
+        raise UnusableBrief(f"the key {twice!r} occurs more than once")
     return record
 
 
 def _no_constant(name: str) -> None:
-    raise UnusableBrief(f"it holds {name}, which is not JSON")
+    raise UnusableBrief(f"it contains {name}, which is not JSON")

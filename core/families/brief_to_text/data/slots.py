@@ -28,7 +28,7 @@ def read_slots(text: str) -> dict[str, str]:
         name, opening = _name(text, start, first=not fields)
         closing = _closing(text, opening)
         if name in fields:
-            raise UnusableBrief(f"the field {name!r} stands in it twice, again at character {_shown(text, start)}")
+            raise UnusableBrief(f"the field {name!r} occurs twice, again at character {_shown(text, start)}")
         fields[name] = text[opening + 1 : closing].strip()
         rest = text[closing + 1 :].lstrip()
         if not rest:

@@ -20,7 +20,7 @@ from tunebook.families.brief_to_text.data.brief import CONSTRAINTS, Brief, Value
 KEY = "recipe.template"
 SHIPPED = Path(__file__).with_name("prompt.jinja")
 LONGEST = 100_000
-"""Characters of a prompt: what is longer comes from a loop that was not meant."""
+"""Longest prompt in characters: a longer one comes from an unintended loop."""
 SOME_FIELDS = ("name", "features")
 """Fields of the briefs that a template is tried on."""
 
@@ -107,9 +107,9 @@ class PromptTemplate:
                 errors.append(error)
                 continue
             if one == other:
-                errors.append(self._deaf("makes the same prompt of two briefs that have nothing in common"))
+                errors.append(self._deaf("makes the same prompt from two different briefs"))
             elif "alder" not in one.casefold() or "birch" not in other.casefold():
-                errors.append(self._deaf("makes prompts that hold none of a brief's fields"))
+                errors.append(self._deaf("makes prompts without any of a brief's fields"))
             else:
                 return
         raise errors[0]
@@ -155,7 +155,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 def _written(value: Any) -> Any:
     """What stands in the prompt for a value."""
     if value is None:
-        raise jinja2.UndefinedError("what it writes there has no value")
+        raise jinja2.UndefinedError("the expression there is undefined")
     return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
@@ -189,7 +189,7 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
     where = f"{KEY}, line {lines[-1]}" if lines else KEY
     if isinstance(error, jinja2.exceptions.SecurityError):
         return UserError(
-            f"{name} does what a template may not: {error}",
+            f"{name} does what templates may not do: {error}",
             code="template.not-allowed",
             where=where,
             fix="write values, no more",
@@ -203,7 +203,7 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
     asked = str(error).split("'")[-2] if "'" in str(error) else ""
     near = difflib.get_close_matches(asked, [*fields, *others], n=1)
     return UserError(
-        f"{name} uses what the brief lacks: {error}",
+        f"{name} uses a field that the brief lacks: {error}",
         code="template.unknown-field",
         where=where,
         fix=(f"did you mean {near[0]!r}? " if near else "")

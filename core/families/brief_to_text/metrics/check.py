@@ -76,7 +76,7 @@ class CopyCheck:
         told += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
         told += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
         if self.stopped_at is not None:
-            told.append(f"stops at recipe.max_new_tokens={self.stopped_at}, unfinished")
+            told.append(f"was truncated at recipe.max_new_tokens={self.stopped_at}")
         told += [f"says {each}, which is not in the brief" for each in self.invented_numbers]
         return told + [f"names {each}, which is not in the brief" for each in self.invented_names]
 

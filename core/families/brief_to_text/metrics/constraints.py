@@ -25,7 +25,7 @@ CHANNELS: dict[str, Limits] = {
     "ad_description": Limits(90, None, Counting.double_width, "Google Ads refuses longer descriptions of search ads"),
     "tweet": Limits(280, None, Counting.x, "X refuses longer posts of accounts that do not pay"),
     # Nothing refuses a longer subject (RFC 5322 folds it); mail programs cut it off.
-    "email_subject": Limits(60, None, Counting.plain, "Mailchimp's advice; programs cut longer subjects off"),
+    "email_subject": Limits(60, None, Counting.plain, "Mailchimp's advice; mail programs truncate longer subjects"),
     "product_page": Limits(source="a page has no limit"),
 }
 _ALSO = {"twitter": "tweet", "x": "tweet", "x_post": "tweet", "subject_line": "email_subject"}

@@ -30,7 +30,7 @@ def self_bleu(candidates: Candidates, lowercase: bool = False, tokenize: str = "
     texts = [text for row in candidates for text in row]
     reason = _ALONE if not any(count for _, count in rows) else None
     if tokenize in ("13a", "intl") and mostly_unspaced(texts):
-        reason = f"the tokenizer {tokenize} finds words by spaces, and these texts have none"
+        reason = f"the tokenizer {tokenize} splits words at spaces, and these texts have none"
     sums = np.array(rows, dtype=np.float64).reshape(-1, 2)
     signature = str(metric.get_signature()) if sums[:, 1].any() else ""
     return RowSums("self_bleu", sums, most=100.0, higher_is_better=False, signature=signature, reason=reason)

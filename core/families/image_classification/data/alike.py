@@ -20,9 +20,9 @@ from tunebook.data.duplicates import Duplicates
 from tunebook.families.image_classification.data.fingerprints import SIDE, spectra
 
 SIMILAR = 0.993
-"""Similarity from which two pictures are taken for one."""
+"""Similarity from which two pictures count as the same."""
 AXES = 64
-"""Frequencies, those that vary most between the pictures, by which pairs are ruled out."""
+"""Number of frequencies (the most variable ones) that rule out pairs."""
 ROWS, COLUMNS = 512, 2048
 """Pictures compared at once: a product of 4 MB, which stays in the cache."""
 CHUNK = 1024

@@ -37,8 +37,7 @@ class ImageContent:
     adds = (PIXELS,)
     line = ""
     ungrouped = (
-        "no data.group is given: where a patient has several images they may lie on two sides of a split, "
-        "and the scores may be too good"
+        "no data.group is given: images of one patient may fall into different splits, and the scores may be too high"
     )
 
     def __init__(
@@ -86,9 +85,9 @@ class ImageContent:
             return {}
         found = {}
         for position in np.flatnonzero(np.isnan(store.peaks) & (store.maxima > self.full)).tolist():
-            reason = f"has values up to {store.maxima[position]}, over the {self.full} that is full brightness here"
+            reason = f"has values up to {store.maxima[position]}, above full brightness, which is {self.full} here"
             if not self.full:
-                reason = "has 16 bits, and the model has seen none such: save it as 8 bits, or train with recipe.bits"
+                reason = "has 16 bits, but training used 8-bit images: save it as 8 bits, or train with recipe.bits"
             found[int(store.rows[position])] = reason
         return found
 

@@ -1,6 +1,6 @@
 """Image files and arrays as pixels, in their own depth; what is damaged or doubtful is refused with a reason.
 
-Nothing is repaired: a file that is cut short, or holds several pictures, would otherwise become a picture
+Nothing is repaired: a file that is truncated, or holds several pictures, would otherwise become a picture
 that nobody has looked at.
 """
 
@@ -143,7 +143,7 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except OSError as error:
-        raise UnusableImage(f"cannot be opened: {error.strerror or 'error of the system'}") from None
+        raise UnusableImage(f"cannot be opened: {error.strerror or 'operating system error'}") from None
     if not head:
         raise UnusableImage("is empty (0 bytes)")
     return head
@@ -189,13 +189,13 @@ def _refuse(image: Any, kind: str, head: bytes, decoding: Decoding) -> None:
     ):
         raise UnusableImage(f"is {image.mode}: convert it to RGB")
     if image.mode == "F":
-        raise UnusableImage("holds floating-point values: save them as 8 or 16 bits")
+        raise UnusableImage("has floating-point values: save them as 8 or 16 bits")
     # Pillow gives these without a word with half of their bits, or without their sign.
     bits = image.tag_v2.get(BITSPERSAMPLE, (1,)) if kind == "TIFF" else (8,)
     if (kind == "PNG" and head[24] == 16 and head[25] != 0) or (len(bits) > 1 and max(bits) > 8):
         raise UnusableImage("has 16 bits in each of several channels: save it as 8-bit colour or as 16-bit grey")
     if kind == "TIFF" and 2 in image.tag_v2.get(SAMPLEFORMAT, (1,)) and max(bits) <= 8:
-        raise UnusableImage("holds 8-bit values with a sign: save them without")
+        raise UnusableImage("has signed 8-bit values: save them unsigned")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -226,7 +226,7 @@ def _deep_pixels(image: Image.Image) -> NDArray[Any]:
     pixels = np.asarray(image)
     low, high = int(pixels.min()), int(pixels.max())
     if low < 0 or high > 65535:
-        raise UnusableImage(f"holds values from {low} to {high}, outside of 0 to 65535")
+        raise UnusableImage(f"has values from {low} to {high}, outside 0 to 65535")
     if (pixels == image.info.get("transparency", -1)).any():
         raise UnusableImage("has transparent parts")
     return pixels.astype(np.uint16)
@@ -236,5 +236,5 @@ def _told(error: Exception) -> str:
     """What Pillow said, as a reason; never where the file lies, which is what str() of the system's errors names."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     if re.search(r"truncated|unexpected end|not enough data|EOF", text, re.IGNORECASE):
-        return "is cut short"
+        return "is truncated"
     return f"cannot be read: {text[:160]}"

@@ -54,11 +54,11 @@ class DecodedImage:
 def refuse_large(width: int, height: int, decoding: Decoding) -> None:
     """Refuse a picture of more pixels than are decoded."""
     if width * height > decoding.max_pixels:
-        raise UnusableImage(f"claims {width} x {height} pixels, more than {decoding.max_pixels}")
+        raise UnusableImage(f"declares {width} x {height} pixels, more than {decoding.max_pixels}")
 
 
 def refuse_constant(pixels: NDArray[Any], when: str = "") -> None:
     """Refuse a picture without anything in it; ``when`` says under which conditions that is so."""
     # a few pixels tell almost every picture apart, at a fraction of the time
     if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
-        raise UnusableImage("is the same value everywhere" + when)
+        raise UnusableImage("has the same value everywhere" + when)

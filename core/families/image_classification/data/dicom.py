@@ -101,7 +101,7 @@ def _decoded(path: Path, decoding: Decoding) -> NDArray[Any]:
         _refuse(header, stream.read(4) in _PIXEL_DATA, decoding)
     file = dcmread(path, specific_tags=[*_LAYOUT, *_MEANING, "PixelData"])
     if "PixelData" not in file:
-        raise UnusableImage("is cut short")
+        raise UnusableImage("is truncated")
     stored = _stored(file, syntax)
     refuse_constant(stored)
     order = "<" if syntax.is_little_endian else ">"
@@ -110,7 +110,7 @@ def _decoded(path: Path, decoding: Decoding) -> NDArray[Any]:
     if file.PhotometricInterpretation == "PALETTE COLOR":
         return _palette_colours(stored, file, order)
     shown = _shown(stored, file, order, decoding)
-    refuse_constant(shown, " once its values are seen through the window")
+    refuse_constant(shown, " after the window is applied")
     return shown
 
 
@@ -125,13 +125,13 @@ def _readable_syntax(path: Path) -> Any:
     except InvalidDicomError:
         raise UnusableImage("is not a DICOM file") from None
     if not syntax:
-        raise UnusableImage("does not say its transfer syntax")
+        raise UnusableImage("has no transfer syntax")
     if syntax.is_deflated:  # its whole content would be unpacked, whatever its size, before anything is known
         raise UnusableImage(f"is packed as {syntax.name}: save it unpacked")
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError:
-        raise UnusableImage(f"is compressed as {syntax.name}, which is not read: save it uncompressed") from None
+        raise UnusableImage(f"is compressed as {syntax.name}, which is not supported: save it uncompressed") from None
     if not available:
         raise UnusableImage(f"is compressed as {syntax.name}; to decode it: {_decoder_packages(syntax)}")
     return syntax
@@ -145,7 +145,7 @@ def _decoder_packages(syntax: Any) -> str:
 def _refuse(header: Any, has_pixels: bool, decoding: Decoding) -> None:
     """Refuse by the header alone, before the pixels are read."""
     if not has_pixels or "Rows" not in header or "Columns" not in header:
-        raise UnusableImage("holds no pixels, or is cut short before them")
+        raise UnusableImage("has no pixel data, or is truncated before it")
     refuse_large(int(header.Columns), int(header.Rows), decoding)
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
@@ -157,7 +157,7 @@ def _refuse(header: Any, has_pixels: bool, decoding: Decoding) -> None:
         raise UnusableImage(f"is {kind} of {samples} samples a pixel: convert it to MONOCHROME2 or RGB")
     stored = int(header.BitsStored)
     if not 1 <= stored <= (8 if kind in _COLOUR else 16) or (kind in _COLOUR and int(header.BitsAllocated) != 8):
-        raise UnusableImage(f"has {stored} bits a {'channel' if samples > 1 else 'pixel'}, more than are read")
+        raise UnusableImage(f"has {stored} bits a {'channel' if samples > 1 else 'pixel'}, more than is supported")
     if int(header.get("HighBit", stored - 1)) != stored - 1:
         raise UnusableImage("keeps its values in the middle of their bytes (HighBit is not BitsStored - 1)")
 
@@ -171,7 +171,7 @@ def _stored(file: Any, syntax: Any) -> NDArray[Any]:
     except Exception as error:
         text = str(error)
         if any(words in text for words in ("less than expected", "truncated", "end of file", "No frame")):
-            raise UnusableImage("is cut short") from None
+            raise UnusableImage("is truncated") from None
         if syntax.is_compressed:
             raise UnusableImage(
                 f"is compressed as {syntax.name} and could not be decoded: it is damaged, or needs another decoder: "
@@ -237,5 +237,5 @@ def _number(file: Any, keyword: str, otherwise: float = np.nan) -> float:
         return otherwise
     number = float(value if isinstance(value, (str, float, int)) else value[0])
     if not np.isfinite(number):
-        raise UnusableImage(f"has a {keyword} that is no number")
+        raise UnusableImage(f"has a {keyword} that is not a number")
     return number

@@ -46,7 +46,7 @@ def image_path(value: str, folder: Path | None) -> tuple[str, str]:
             return (reference_to(full, *within[1:]) if within else full), ""
         missing = "a folder, not a file" if path.is_dir() else f"there is no such file in {folder}"
     except OSError as error:  # a name that is too long, a folder that may not be entered
-        missing = error.strerror or "it cannot be looked for"
+        missing = error.strerror or "it cannot be accessed"
     return value, f"is {value!r}: {missing}"
 
 
@@ -76,7 +76,7 @@ def _split_folders(path: Path) -> dict[str, str]:
     others = set(folders.values()) - {each[0] for each in found.values() if each}
     if others and (found["validation"] or found["test"]):
         raise UserError(
-            f"{path.name} holds splits and other folders: {', '.join(sorted(folder.name for folder in others))}",
+            f"{path.name} contains splits and other folders: {', '.join(sorted(folder.name for folder in others))}",
             code="data.several-splits",
             where=str(path),
             fix=f"name the splits: data.train={found['train'][0]} data.test=...",
@@ -108,7 +108,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
     for column in columns:
         if column.kind not in kinds and column.required:
             raise UserError(
-                f"the source {path.name} holds images and no column {column.name!r}",
+                f"the source {path.name} contains images and no column {column.name!r}",
                 code="data.missing-column",
                 where=column.key,
                 fix="list the images in a CSV or Parquet file with a column for each of these, "
@@ -122,7 +122,7 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
     splits = _split_folders(path) if wanted else {}
     if len(splits) > 1:
         raise UserError(
-            f"{path.name} holds splits, not classes: {', '.join(splits)}",
+            f"{path.name} contains splits, not classes: {', '.join(splits)}",
             code="data.several-splits",
             where=str(path),
             fix=f"name one: {next(iter(splits.values()))}",
@@ -132,10 +132,10 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
         loose = [file for file in files if file.parent == path and is_image_file(file)]
         if loose:
             raise UserError(
-                f"{loose[0].name} lies in no sub-folder: its class is not known",
+                f"{loose[0].name} is not in a sub-folder, so its class is unknown",
                 code="data.no-class",
                 where=str(path),
-                fix="one sub-folder a class, named like it, or a CSV file with the columns path and label",
+                fix="one sub-folder per class with its name, or a CSV file with the columns path and label",
             )
     images = [file for file in files if not wanted or file.parent != path]
     if not any(map(is_image_file, images)):
@@ -143,7 +143,7 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
             f"there is no image in {path}",
             code="data.no-images",
             where=str(path),
-            fix="name the folder that holds them",
+            fix="name the folder that contains them",
         )
     chunk = Chunk.empty(columns)
     for line, file in enumerate(images, start=1):
@@ -208,7 +208,7 @@ def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[C
 def _no_such_label(path: Path, column: Column, labels: int) -> UserError:
     fix = "list the images in a CSV file with such a column"
     if labels > 1:
-        fix = f"its {labels} findings are called 0 to {labels - 1}: recipe.findings=[0,1]"
+        fix = f"its {labels} findings are named 0 to {labels - 1}: recipe.findings=[0,1]"
     return UserError(
         f"{path.name} has no column {column.name!r}", code="data.missing-column", where=column.key, fix=fix
     )

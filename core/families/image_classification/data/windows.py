@@ -24,7 +24,7 @@ def windowed(values: NDArray[np.float64], center: float, width: float, function:
         UnusableImage: The function is another, or there is no such window.
     """
     if not (width >= 1 if function == "LINEAR" else width > 0) or not np.isfinite([center, width]).all():
-        raise UnusableImage(f"has an impossible window (centre {center:g}, width {width:g})")
+        raise UnusableImage(f"has an invalid window (centre {center:g}, width {width:g})")
     if function == "LINEAR" and width == 1:
         return np.asarray(values > center - 0.5, dtype=np.float64)
     if function == "LINEAR":
@@ -34,7 +34,7 @@ def windowed(values: NDArray[np.float64], center: float, width: float, function:
     if function == "SIGMOID":
         # 1 / (1 + exp(-4 x)) = (1 + tanh(2 x)) / 2, which never overflows
         return np.asarray((1 + np.tanh(2 * (values - center) / width)) / 2)
-    raise UnusableImage("has a window of a function that DICOM does not define")
+    raise UnusableImage("has a window with a function that DICOM does not define")
 
 
 def looked_up(
@@ -59,7 +59,7 @@ def looked_up(
         table = np.atleast_1d(np.asarray(data))
     table = table[:entries].astype(np.int64)
     if len(table) < entries:
-        raise UnusableImage(f"has a lookup table that is cut short: {len(table)} of {entries} entries")
+        raise UnusableImage(f"has a truncated lookup table: {len(table)} of {entries} entries")
     if not 1 <= bits <= 16 or table.max() >= 1 << bits:
         raise UnusableImage(f"has a lookup table whose entries do not fit its {bits} bits")
     return table[np.clip(values - first, 0, entries - 1)], bits

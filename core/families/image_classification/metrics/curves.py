@@ -18,7 +18,7 @@ from tunebook.statistics.ranking_scores import absent_class
 
 LINES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P")
 WHISKERS_UP_TO = 3
-"""Findings whose intervals can be told apart in one panel."""
+"""Most findings whose intervals are distinguishable in one panel."""
 EDGE = 0.02
 
 
@@ -81,7 +81,7 @@ def reliability_figure(predictions: FindingPredictions) -> str:
     few = len(predictions.findings) <= WHISKERS_UP_TO
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="as often as said")
+        axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="perfect calibration")
         for i, style in _drawn(predictions, both_classes=False):
             bins = [row for row in finding_reliability(predictions, predictions.findings[i]) if row.n]
             places, shares = [row.probability for row in bins], [row.share for row in bins]

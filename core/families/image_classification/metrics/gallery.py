@@ -49,7 +49,7 @@ def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> bytes:
     from PIL import Image
 
     if heat.shape != pixels.shape[:2]:
-        raise ValueError(f"a heat map {heat.shape} does not lie on a picture {pixels.shape[:2]}")
+        raise ValueError(f"a heat map {heat.shape} does not fit a picture {pixels.shape[:2]}")
     height, width = heat.shape
     scale = SIDE / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)

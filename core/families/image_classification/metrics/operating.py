@@ -135,7 +135,7 @@ def _choose(rule: OperatingRule, predictions: FindingPredictions, column: int) -
         note = f"{problem}: threshold {FALLBACK:g} instead of {rule.text}"
     elif low > high:
         high = low
-        note = "the two thresholds cross: one keeps both shares, and nothing is left without an answer"
+        note = "the two thresholds cross: a single one reaches both rates, so the model never abstains"
     return OperatingPoint(
         name=rule.name,
         rule=rule.text,

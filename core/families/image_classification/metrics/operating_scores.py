@@ -32,9 +32,9 @@ class PointScores:
 
     point: OperatingPoint
     sensitivity: Score
-    """Share of the rows with the finding that were answered positive."""
+    """True positive rate: the share of the rows with the finding that were predicted positive."""
     specificity: Score
-    """Share of the rows without it that were answered negative."""
+    """True negative rate: the share of the rows without it that were predicted negative."""
     ppv: Score
     """Share of the positive answers that are right: it holds for as many rows with the finding as here."""
     npv: Score

@@ -20,7 +20,7 @@ from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 
 FEW = 20
-"""Validation rows with a finding, or without, from which its thresholds can be trusted a little."""
+"""Fewest validation rows with a finding, or without it, for its thresholds to be trusted at all."""
 _SUBGROUP_SCORES = ("auroc", "sensitivity", "specificity")
 
 
@@ -95,7 +95,11 @@ def findings_report(
         sections += [
             Figure("ROC curves", roc_figure(found, points), "Marks are the operating points, on these test rows."),
             Figure("Precision and recall", pr_figure(found), "Recall is the sensitivity; precision falls with rarity."),
-            Figure("Reliability", reliability_figure(found), "On the dashed line a finding is there as often as told."),
+            Figure(
+                "Reliability",
+                reliability_figure(found),
+                "On the dashed line probabilities match frequencies.",
+            ),
         ]
     if evidence.answers is not None:
         confusion = figures.confusion_matrix(evidence.answers.confusion(), evidence.answers.labels)
@@ -104,8 +108,8 @@ def findings_report(
         sections.append(_subgroup_table(evidence.subgroups))
     if evidence.gallery:
         note = (
-            "The surest of the wrong answers, beside where the model looked for the finding named (Grad-CAM, Selvaraju "
-            "et al., 2017): a hint, not an explanation."
+            "The most confident wrong answers, with Grad-CAM heat maps of the finding named (Selvaraju et al., 2017): "
+            "a hint, not an explanation."
         )
         sections.append(Gallery("Worst mistakes", evidence.gallery, note))
     if history:
@@ -172,8 +176,8 @@ def _points_table(at_points: Sequence[PointScores]) -> Table:
         f"{s.name}: {s.reason}." for p in at_points for s in (p.sensitivity, p.specificity, p.ppv, p.npv) if s.reason
     )
     note = (
-        "Thresholds were chosen on the validation rows; what they give on the test rows is told here. Predictive "
-        "values hold where the findings are as common as in these rows."
+        "Thresholds were chosen on the validation rows; these are their results on the test rows. "
+        "Predictive values hold at the prevalence of these rows."
     )
     columns = ["point", "finding", "threshold", "sensitivity", "specificity", "PPV", "NPV", "answered"]
     return Table("Operating points", columns, rows, " ".join([note, *notes, *reasons]))
@@ -195,11 +199,11 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
             ]
         )
     note = (
-        f"Cells of fewer than {LEAST} rows are hidden: they say little, and much of few people. Intervals that overlap "
-        "show no difference between groups; many comparisons find one by chance."
+        f"Cells of fewer than {LEAST} rows are hidden: imprecise, and perhaps identifying. Overlapping "
+        "intervals show no difference between groups; many comparisons find one by chance."
     )
     if len(shown) < len(subgroups):
-        note += f" {len(subgroups) - len(shown)} lines that hold nothing else are left out."
+        note += f" {len(subgroups) - len(shown)} lines with hidden cells only are left out."
     columns = ["column", "value", "finding", "rows", "with it", "AUROC", "sensitivity", "specificity"]
     return Table("Subgroups", columns, rows, note)
 

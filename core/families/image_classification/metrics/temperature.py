@@ -52,11 +52,14 @@ def fit_temperature(logits: NDArray[np.float64], target: NDArray[Any], multilabe
     hits = truth.astype(np.float64) if multilabel else np.eye(wide.shape[1])[truth]
     at_low, at_high = (_slope(wide, hits, 1 / bound, multilabel) for bound in (LOWEST, HIGHEST))
     if at_low == at_high == 0:
-        return Temperature(1.0, "the logits are alike: every temperature is as good as any other")
+        return Temperature(1.0, "all logits are equal: every temperature gives the same likelihood")
     if at_low <= 0:  # the slope rises with 1 / temperature, and has not reached 0 where that is largest
         return Temperature(LOWEST, f"every row is right: the likelihood rises to the bound {LOWEST:g} and beyond")
     if at_high >= 0:
-        return Temperature(HIGHEST, f"the logits mislead: the likelihood rises to the bound {HIGHEST:g} and beyond")
+        return Temperature(
+            HIGHEST,
+            f"the logits mislead: the likelihood rises to the bound {HIGHEST:g} and beyond",
+        )
     root = brentq(lambda log: _slope(wide, hits, math.exp(-log), multilabel), math.log(LOWEST), math.log(HIGHEST))
     return Temperature(math.exp(root))
 
@@ -76,7 +79,7 @@ def fit_head_temperature(head: Head, logits: NDArray[np.float64], target: NDArra
         losses = np.array([_surprise(head, logits, target, math.exp(point)) for point in grid])
         best = int(losses.argmin())
         if not turn and losses.max() - losses.min() < 1e-12:
-            return Temperature(1.0, "the probabilities are alike: every temperature is as good as any other")
+            return Temperature(1.0, "all probabilities are equal: every temperature gives the same likelihood")
         low, high = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
     found = math.exp((low + high) / 2)
     for end in (LOWEST, HIGHEST):

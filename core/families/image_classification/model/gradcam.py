@@ -46,7 +46,7 @@ def grad_cam(model: nn.Module, pixels: Tensor, output: int | Callable[[Tensor], 
         leaf = pixels.detach().clone().requires_grad_()
         features, outputs = _run(model, leaf)
         if not isinstance(features, Tensor) or features.ndim not in (3, 4):
-            raise ValueError(f"{type(model).__name__} has no one feature map")
+            raise ValueError(f"{type(model).__name__} has no single feature map")
         (gradient,) = torch.autograd.grad(output(outputs)[0] if callable(output) else outputs[0, output], features)
         features, gradient = (_as_map(model, each.detach().float(), pixels) for each in (features, gradient))
     weights = gradient.mean(dim=(2, 3), keepdim=True)
@@ -103,7 +103,7 @@ def _torchvision_layer(model: Any) -> nn.Module:
         layer = getattr(model, name, None)
         if isinstance(layer, nn.Module):
             return layer
-    raise ValueError(f"{type(model).__name__} has no feature map that is known")
+    raise ValueError(f"{type(model).__name__} has no known feature map")
 
 
 def _as_map(model: Any, features: Tensor, pixels: Tensor) -> Tensor:

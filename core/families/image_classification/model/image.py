@@ -127,8 +127,8 @@ def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> No
     needed, there = 4 * _outputs_on_shapes(source, pre) * batch_size, _memory()
     if there and needed > there:
         raise UserError(
-            f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for what "
-            f"the layers put out, and this machine has {there / 2**30:.0f}.",
+            f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for "
+            f"activations, and this machine has {there / 2**30:.0f}.",
             code="training.too-little-memory",
             where="recipe.size, data.batch_size",
             fix="a smaller recipe.size, or data.batch_size="
@@ -252,7 +252,7 @@ def final_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     found = dict(model.named_modules()).get(names[0]) if len(names) == 1 else None
     if not isinstance(found, (nn.Linear, nn.Conv2d)):
         raise UserError(
-            f"{type(model).__name__} has no single final layer that could be made anew.",
+            f"{type(model).__name__} has no single final layer that could be replaced.",
             code="model.no-final-layer",
             where="model.name",
             fix="choose another model; of distilled ones, the one without a second head",

@@ -112,7 +112,7 @@ def _check_filled(model: nn.Module, other: nn.Module, source: ModelSource) -> No
 
 def _check_share(filled: int, total: int, source: ModelSource) -> None:
     if filled < _ENOUGH * total:
-        raise _unfit(source, f"it holds {100 * filled / max(total, 1):.0f} % of the backbone's weights")
+        raise _unfit(source, f"it has {100 * filled / max(total, 1):.0f} % of the backbone's weights")
 
 
 def _unfit(source: ModelSource, reason: str) -> UserError:

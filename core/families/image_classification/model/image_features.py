@@ -108,7 +108,7 @@ def _check_outputs(expected: Tensor, head: HeadOnFeatures, features: Tensor) -> 
 
 def _goes_on() -> UserError:
     return UserError(
-        "adapt=head needs a model whose final layer comes last, and this one goes on computing after it.",
+        "adapt=head needs a model that ends with its final layer, but this one computes more after it.",
         code="model.no-final-layer",
         where="adapt.method",
         fix="adapt=full, or another model",

@@ -44,7 +44,7 @@ def find_image_model(node: ModelConfig, weights: bool = True) -> ModelSource:
         return _from_timm(config, weights)
     if config.weights is not None and weights:
         raise UserError(
-            f"model.weights needs the name of an architecture, and '{name}' is none of timm's.",
+            f"model.weights needs the name of an architecture, and '{name}' is not one of timm's.",
             code="model.not-an-architecture",
             where="model.weights",
             fix="model.name=resnet18, or another name that timm lists; a folder brings its own weights",
@@ -73,7 +73,7 @@ def _check_bare_name(name: str) -> None:
 
     starters = [folder.name for folder in STARTERS.iterdir()]
     raise UserError(
-        f"There is no image model '{name}': no folder, no starter and no architecture of timm's is called that.",
+        f"There is no image model '{name}': no folder, no starter and no timm architecture has that name.",
         code="model.not-found",
         where="model.name",
         fix=_nearest(name.partition(".")[0], [*timm.list_models(), *starters]),
@@ -82,7 +82,7 @@ def _check_bare_name(name: str) -> None:
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else "the library's list_models() names all there are"
+    return f"did you mean {', '.join(near)}?" if near else "list_models() of the library lists all"
 
 
 def _from_timm(config: ImageModel, weights: bool) -> ModelSource:

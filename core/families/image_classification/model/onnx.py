@@ -86,7 +86,7 @@ def export_onnx(
     _describe(proto, pre, labels)
     if proto.ByteSize() > _LARGEST:
         raise UserError(
-            "The model is over 2 GB, which is more than one ONNX file can hold.",
+            "The model is over 2 GB, the limit of a single ONNX file.",
             code="export.too-large",
             where=str(file),
         )

@@ -48,7 +48,7 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
         ) from reason
     try:
         if sys.stdin.isatty() and sys.stdout.isatty():
-            print(f"{manifest.recipe}: {folder}\n/help shows what you can do; Ctrl-D leaves")
+            print(f"{manifest.recipe}: {folder}\n/help shows the commands; Ctrl-D exits")
             _talk(chat)
         else:
             _answer_lines(chat)
@@ -112,7 +112,7 @@ def _say(chat: Chat, pieces: Iterator[str]) -> None:
     _write(pieces)
     if len(chat.turns) > before and chat.cut[-1]:
         longest = chat.model.generation.max_new_tokens
-        _tell(f"note: this answer stops at {longest} tokens, unfinished; --max-new-tokens allows more")
+        _tell(f"note: this answer was truncated at {longest} tokens; raise --max-new-tokens")
 
 
 def _write(pieces: Iterator[str]) -> None:
@@ -145,7 +145,7 @@ def _answer_lines(chat: Chat) -> None:
             ) from reason
     if not number:
         raise UserError(
-            "There is no line on standard input.",
+            "Standard input is empty.",
             code="command.no-input",
             where="stdin",
             fix="pipe one turn a line, or type them",
@@ -190,7 +190,7 @@ def _exchange(chat: Chat, text: str) -> None:
         # Half an answer is no example of a good one, neither for the model to go on from nor to be saved.
         del chat.turns[before:], chat.cut[before // 2 :]
         print()
-        _tell("stopped; question and answer are taken back")
+        _tell("stopped; question and answer were removed")
 
 
 def _obey(chat: Chat, name: str, text: str) -> None:
@@ -206,11 +206,11 @@ def _obey(chat: Chat, name: str, text: str) -> None:
             _tell("a new conversation, " + ("under this system prompt" if text else "without a system prompt"))
         elif name == "/undo":
             taken = chat.undo()
-            _tell(f"taken back: {taken}" if taken is not None else "there is nothing to take back")
+            _tell(f"removed: {taken}" if taken is not None else "there is nothing to undo")
         elif name == "/save":
             _tell(chat.saved(saving_place(text)) if chat.turns else "there is nothing to save yet")
         else:
-            _tell(f"there is no command {name}; /help shows all, and //... says what begins with a slash")
+            _tell(f"there is no command {name}; /help shows all, and // sends text that begins with a slash")
     except UnusableConversation as reason:
         _tell(f"the model cannot take this system prompt: {reason}")
     except UserError as error:

@@ -91,7 +91,7 @@ class Chat:
         self.model.generation = replace(generation, seed=generation.seed + 1)
         shortened = self.model.truncated > before
         if shortened and not self.shortened:
-            self.tell("note: earlier turns no longer fit and are left out")
+            self.tell("note: earlier turns no longer fit and were dropped")
         self.shortened = shortened
         return self._kept(question, pieces)
 
@@ -140,7 +140,7 @@ class Chat:
             self.turns += [question, Message("assistant", _normal(answer))]
             self.cut.append(self.model.unfinished > before)
         else:  # a turn without words can neither be learned from nor asked after
-            self.tell("note: the model says nothing to this; the question is taken back")
+            self.tell("note: the model gave an empty answer; the question was removed")
 
 
 def _normal(text: str) -> str:
@@ -178,7 +178,7 @@ def saving_place(name: str) -> Path:
     for number, line in enumerate(content.splitlines(), 1):
         if line.strip() and not _is_conversation(line):
             raise UserError(
-                "This file holds something else than conversations, and is left as it is.",
+                "This file does not contain conversations, and was left unchanged.",
                 code="file.exists",
                 where=f"{file}:{number}",
                 fix="save under another name",

@@ -87,11 +87,11 @@ class Answers:
         header = self.rendering.text(turns[:position], prompt=True)
         if not text.startswith(header):
             raise Unsupervisable(
-                f"up to turn {position + 1} the template writes the conversation otherwise than as a prompt"
+                f"up to turn {position + 1} the template renders the conversation differently than as a prompt"
             )
         start, end = self._closed(text, (len(header), len(text)))
         if not self.rendering.text(turns[: position + 1]).startswith(text[:end]):
-            raise Unsupervisable(f"the template writes turn {position + 1} otherwise once later turns follow")
+            raise Unsupervisable(f"the template renders turn {position + 1} differently once later turns follow")
         if turns[position]["content"].strip() not in text[start:end]:
             raise Unsupervisable(f"the template leaves out or changes what the assistant says in turn {position + 1}")
         return start, end
@@ -101,7 +101,7 @@ class Answers:
         start, end = span
         closes = text.find(self.end_of_turn, start, end)
         if closes < 0:
-            raise Unsupervisable(f"the end of turn {self.end_of_turn} is not part of what would be learned")
+            raise Unsupervisable(f"the end of turn {self.end_of_turn} would not be supervised")
         return start, closes + len(self.end_of_turn)
 
     def supervise(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> Supervised:

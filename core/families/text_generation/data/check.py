@@ -42,19 +42,19 @@ def check(messages: Sequence[Message], answered: bool = True) -> None:
     if not answered:
         if last not in ("user", "tool"):
             raise UnusableConversation(
-                f"turn {len(messages)}, the last, is by the {last}, and nothing is left to answer"
+                f"turn {len(messages)}, the last, is by the {last}, so there is nothing to answer"
             )
     elif last != "assistant":
-        raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn, which nothing answers")
+        raise UnusableConversation(f"turn {len(messages)}, the last, is a {last} turn without an answer")
 
 
 def _check_content(content: str, number: int) -> None:
     if not content.strip():
         raise UnusableConversation(f"turn {number} is {'only white space' if content else 'empty'}")
     if "\0" in content:
-        raise UnusableConversation(f"turn {number} holds a NUL character")
+        raise UnusableConversation(f"turn {number} contains a NUL character")
     if SURROGATE.search(content):
-        raise UnusableConversation(f"turn {number} holds half of a surrogate pair (\\ud800-\\udfff)")
+        raise UnusableConversation(f"turn {number} contains half of a surrogate pair (\\ud800-\\udfff)")
 
 
 def _misplaced(role: Role, last: Role | None) -> str:

@@ -108,7 +108,7 @@ class ConversationContent:
                 check(messages, self.answered)
             except UnusableConversation as reason:
                 file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
-                rejects.add(file, line, self.column, f"is no usable conversation: {reason}", row[0] or "")
+                rejects.add(file, line, self.column, f"is not a usable conversation: {reason}", row[0] or "")
                 continue
             try:
                 parse_facts(facts[i] or "" if facts else "")

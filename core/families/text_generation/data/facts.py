@@ -24,5 +24,5 @@ def parse_facts(value: str) -> list[str]:
     except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, list) or not all(isinstance(fact, str) for fact in facts):
-        raise ValueError("the facts that an answer must state are no list of texts")
+        raise ValueError("the facts that an answer must state are not a list of texts")
     return [fact.strip() for fact in facts if fact.strip()]

@@ -107,7 +107,7 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
     for path, formats in fitting.items():
         if not formats:
             listing = ", ".join(columns[path])
-            what = f"{path.name} holds conversations in no form that is known; its columns: {listing}"
+            what = f"{path.name} has conversations in an unknown format; its columns: {listing}"
             if parted_otherwise(columns[path]):
                 raise UserError(what, code="data.wrong-separator", where=str(path), fix=PARTED)
             fix = f"rename its columns: {_needs()}"
@@ -116,19 +116,19 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
         forms = [format for format in SHAPES if format in common]
         path = next(iter(columns))
         raise UserError(
-            f"the columns of {path.name} fit more than one form: {', '.join(columns[path])}",
+            f"the columns of {path.name} fit more than one format: {', '.join(columns[path])}",
             code="conversation.ambiguous-format",
             where=KEY,
-            fix=f"say which one is meant: {' or '.join(f'{KEY}={form.name}' for form in forms)}",
+            fix=f"set one of: {' or '.join(f'{KEY}={form.name}' for form in forms)}",
         )
     one, *others = fitting
     odd = next(path for path in others if fitting[path] != fitting[one])
     raise UserError(
-        f"{one.name} and {odd.name} hold conversations in different forms: {_listed(fitting[one])} and "
+        f"{one.name} and {odd.name} have conversations in different formats: {_listed(fitting[one])} and "
         f"{_listed(fitting[odd])}",
         code="conversation.mixed-formats",
         where=KEY,
-        fix="bring all files to one form",
+        fix="convert all files to one format",
     )
 
 

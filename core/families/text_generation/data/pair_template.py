@@ -22,7 +22,7 @@ class PairTemplate:
     """
 
     tokenizer: Any
-    no_system: str = "the model reads one prompt, and no conversation"
+    no_system: str = "the model reads a single prompt, not a conversation"
 
     @property
     def key(self) -> str:
@@ -47,4 +47,4 @@ class PairTemplate:
 
     def facts(self) -> dict[str, str]:
         """What a report says of it."""
-        return {"end of text": f"{self.tokenizer.eos_token}, learned"}
+        return {"end of text": f"{self.tokenizer.eos_token}, supervised"}

@@ -129,7 +129,7 @@ def _ended(target: Sequence[int], tokenizer: Any) -> tuple[list[int], int]:
 def _reason(source: int, target: int, ends: int, tokenizer: Any, max_source: int, max_target: int) -> str:
     """Why a row cannot be learned from; empty if it can."""
     if ends > 1:
-        return f"the copy holds {tokenizer.eos_token}, which ends a text, in its middle"
+        return f"the copy has the end-of-text token {tokenizer.eos_token} in its middle"
     if source > max_source:
         return f"the prompt has {source:,} tokens, over {max_source:,}"
     if target > max_target:

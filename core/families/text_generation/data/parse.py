@@ -32,7 +32,7 @@ NAMES: Mapping[str, Role] = {
     "function_response": "tool",
     "observation": "tool",
 }
-"""What people call the roles: OpenAI, ShareGPT and its readers."""
+"""Common names of the roles: OpenAI, ShareGPT and its readers."""
 KINDS = {
     dict: "an object",
     list: "a list",
@@ -118,10 +118,10 @@ def _side(value: str | None, role: Role, first: int) -> list[Message]:
 def _history(value: str | None) -> list[tuple[str, str]]:
     pairs = _json(value) if value and value.strip() else []
     if not isinstance(pairs, list):
-        raise UnusableConversation(f"the history is no list but {_kind(pairs)}")
+        raise UnusableConversation(f"the history is not a list but {_kind(pairs)}")
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
-            raise UnusableConversation("the history is no list of pairs: [[question, answer], ...]")
+            raise UnusableConversation("the history is not a list of pairs: [[question, answer], ...]")
     return [(question, answer) for question, answer in pairs]
 
 
@@ -129,7 +129,7 @@ def _listed(value: str | None) -> list[Any]:
     """The items of a JSON list."""
     items = _json(value) if value and value.strip() else []
     if not isinstance(items, list):
-        raise UnusableConversation(f"no list of turns but {_kind(items)}")
+        raise UnusableConversation(f"not a list of turns but {_kind(items)}")
     if not items:
         raise UnusableConversation("no turns")
     return items
@@ -151,7 +151,7 @@ def _turn(item: Any, number: int) -> Message:
     if role is None:
         raise UnusableConversation(f"unknown role {name!r} in turn {number} ({', '.join(ROLES)})")
     if item.get("weight") not in (None, 1):
-        raise UnusableConversation(f"turn {number} has the weight {item['weight']}, and all answers are learned alike")
+        raise UnusableConversation(f"turn {number} has the weight {item['weight']}, but answers have equal weights")
     parts = [_content(item.get("content" if named == "role" else "value"), number), *_calls(item, number)]
     return _message(role, "\n".join(part for part in parts if part))
 
@@ -169,7 +169,7 @@ def _part(part: Any, number: int) -> str:
     if kind == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     what = f"a part of type {kind!r}" if isinstance(kind, str) and kind != "text" else "a part without text"
-    raise UnusableConversation(f"turn {number} holds {what}: only text can be learned")
+    raise UnusableConversation(f"turn {number} holds {what}: only text is supported")
 
 
 def _calls(item: dict[str, Any], number: int) -> list[str]:
@@ -198,7 +198,7 @@ def _json(text: str) -> Any:
         hint = " (Python wrote it: use json.dumps, not str)" if text.lstrip().startswith(("[{'", "{'")) else ""
         raise UnusableConversation(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}{hint}") from None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else "holds a number of too many digits"
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "has a number with too many digits"
         raise UnusableConversation(reason) from None
 
 
@@ -207,12 +207,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise UnusableConversation(f"the key {twice!r} stands more than once in an object")
+        raise UnusableConversation(f"the key {twice!r} occurs more than once in an object")
     return record
 
 
 def _no_constant(name: str) -> None:
-    raise UnusableConversation(f"holds {name}, which is not JSON")
+    raise UnusableConversation(f"contains {name}, which is not JSON")
 
 
 def _kind(value: Any) -> str:

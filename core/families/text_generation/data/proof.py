@@ -86,7 +86,7 @@ def prove(rendering: Rendering) -> Proof:
 
 def _refused(rendering: Rendering, reason: str) -> UserError:
     return UserError(
-        f"Nothing can safely be learned with {rendering.name}: {reason}",
+        f"No answer can safely be supervised with {rendering.name}: {reason}",
         code="template.unsupervisable",
         where=KEY,
         fix=FIX,
@@ -109,7 +109,7 @@ def end_of_turn(rendering: Rendering, control: frozenset[str]) -> str:
     if len(found) == 1 and (token := found.pop()):
         return token
     told = ", ".join(sorted(token or "plain text or nothing" for token in found))
-    raise Unsupervisable(f"no control token ends every answer ({told or 'nothing'} follows), so none could be learned")
+    raise Unsupervisable(f"no control token ends every answer ({told or 'nothing'} follows), so none is supervised")
 
 
 def _in_order(text: str, turns: Turns) -> Iterator[tuple[int, int]]:
@@ -145,7 +145,7 @@ def _check_text(answers: Answers, turns: Turns) -> None:
     stands = list(_in_order(text, turns))
     for position, (start, end) in spans.items():
         if not start <= stands[position][0] <= stands[position][1] <= end:
-            raise Unsupervisable(f"what the assistant says in turn {position + 1} is not what would be learned")
+            raise Unsupervisable(f"what the assistant says in turn {position + 1} is not what would be supervised")
 
 
 def _check_tokens(answers: Answers, turns: Turns) -> None:
@@ -155,16 +155,16 @@ def _check_tokens(answers: Answers, turns: Turns) -> None:
     rows = answers.supervise(turns)
     theirs = rendering.tokenizer.apply_chat_template(list(turns), chat_template=rendering.template, return_dict=False)
     if not np.array_equal(rows.ids, theirs):
-        raise Unsupervisable("the tokenizer encodes the conversation otherwise than its backend")
+        raise Unsupervisable("the tokenizer encodes the conversation differently than its backend")
     bos = rendering.tokenizer.bos_token_id
     if bos is not None and (rows.ids[:2] == bos).sum() == 2:
-        raise Unsupervisable("the beginning of text is written twice")
+        raise Unsupervisable("the beginning-of-text token occurs twice")
     closing = rendering.id_of(answers.end_of_turn)
     if (rows.ids[rows.supervised] == closing).sum() != len(spans):
-        raise Unsupervisable(f"not every end of turn {answers.end_of_turn} would be learned")
+        raise Unsupervisable(f"not every end of turn {answers.end_of_turn} would be supervised")
     header = rendering.text(turns[:-1], prompt=True)
     if not text.startswith(header) or spans[len(turns) - 1][0] != len(header):
-        raise Unsupervisable("what would be learned does not begin where a prompt ends")
+        raise Unsupervisable("what would be supervised does not begin where a prompt ends")
     before = rendering.encode(header).ids
     if not np.array_equal(rows.ids[: len(before)], before) or not rows.supervised[len(before)]:
         raise Unsupervisable("the tokens of a prompt are not those before the answer")

@@ -124,7 +124,7 @@ class Rendering:
                 **self.tokenizer.special_tokens_map,
             )
         except Exception as error:  # a template is a stranger's program and may raise anything
-            raise Unsupervisable(f"the chat template refuses it: {error}") from error
+            raise Unsupervisable(f"the chat template rejects it: {error}") from error
         return texts[0], spans[0] if marked else []
 
     def encode(self, text: str) -> Encoded:
@@ -166,7 +166,7 @@ def _from_tokenizer(tokenizer: Any) -> tuple[str, str]:
     model = Path(tokenizer.name_or_path).name
     if isinstance(templates, str) and templates.strip():
         return f"the template of {model}", templates
-    fix = f"{KEY}=plain is one that ships, {KEY}=<file.jinja> your own; a model tuned for chats brings its own"
+    fix = f"{KEY}=plain is built in, {KEY}=<file.jinja> is your own; a chat model brings its own"
     if not templates:
         raise UserError(f"The tokenizer of {model} has no chat template.", code="template.missing", where=KEY, fix=fix)
     if "default" in templates:
@@ -183,7 +183,7 @@ def _exact_encoder(tokenizer: Any) -> Tokenizer:
     """A copy of a tokenizer's backend that cuts and pads nothing and leaves no white space out of the offsets."""
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(
-            "This tokenizer does not tell which characters a token covers.",
+            "This tokenizer does not report which characters a token covers.",
             code="model.no-fast-tokenizer",
             where="model.name",
             fix="take a model with a tokenizer.json",

@@ -81,7 +81,7 @@ def fit(
                 f"A conversation {told}.",
                 code="data.too-long",
                 where=where,
-                fix="data.overlength=split_turns makes several rows of it, data.overlength=reject drops it, "
+                fix="data.overlength=split_turns splits it into several rows, data.overlength=reject drops it, "
                 "data.max_length=... allows more",
             )
         if policy is Overlength.reject:
@@ -150,8 +150,8 @@ class SupervisionAudit:
         return {
             "supervised tokens": f"{self.supervised:,} of {self.tokens:,}{share} in {self.rows:,} rows",
             "rows without loss": f"{self.nothing_learnt:,}",
-            "rows over the length": f"{self.over:,}, of which {self.cut:,} would lose part of an answer if cut",
-            "end of turn": f"learned in {self.answers - self.unended:,} of {self.answers:,} answers",
+            "rows over the length": f"{self.over:,}, of which {self.cut:,} would lose part of an answer if truncated",
+            "end of turn": f"supervised in {self.answers - self.unended:,} of {self.answers:,} answers",
         }
 
 

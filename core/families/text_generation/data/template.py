@@ -15,7 +15,7 @@ from tunebook.families.text_generation.data.proof import FIX, Proof, prove
 from tunebook.families.text_generation.data.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
 
 TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
-"""Templates that ship, by the name that ``model.chat_template`` takes them by."""
+"""Built-in templates, by the name that ``model.chat_template`` takes them by."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ class ChatTemplate:
         shipped = {str(file): f"{name}, which ships" for name, file in TEMPLATES.items()}
         facts = {
             "chat template": shipped.get(self.rendering.name, self.rendering.name),
-            "answers found by": f"{self.method.value}, proved on conversations made for it",
-            "end of turn": f"{self.end_of_turn}, learned{elsewhere}",
+            "answers found by": f"{self.method.value}, verified on test conversations",
+            "end of turn": f"{self.end_of_turn}, supervised{elsewhere}",
         }
         if self.no_system:
             facts["system prompt"] = f"not possible: {self.no_system}"
         if "strftime_now" in self.text:
-            facts["date"] = "the template may write the day's date, so tokens may differ from day to day"
+            facts["date"] = "the template may insert the current date, so tokens may differ from day to day"
         return facts
 
     def check_roles(self, roles: set[str]) -> None:
@@ -103,8 +103,8 @@ class ChatTemplate:
         """
         if self.no_system and "system" in roles:
             raise UserError(
-                f"There are system prompts, and with them nothing can safely be learned with {self.rendering.name}: "
-                f"{self.no_system}.",
+                f"There are system prompts, and with them no answer can safely be supervised "
+                f"with {self.rendering.name}: {self.no_system}.",
                 code="template.unsupervisable",
                 where=KEY,
                 fix=f"{FIX}; or leave the system turns out",
@@ -141,5 +141,5 @@ class ChatTemplate:
         for number, turn in enumerate(turns, 1):
             found = [token for token in self.proof.control_tokens if token in turn["content"]]
             if found:
-                raise Unsupervisable(f"the control token {min(found)} stands in what is said in turn {number}")
+                raise Unsupervisable(f"the control token {min(found)} occurs in the text of turn {number}")
         return turns

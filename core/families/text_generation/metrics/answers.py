@@ -15,19 +15,19 @@ class GeneratedAnswers:
     """One written answer a row, with the identity of the row it belongs to."""
 
     prompts: list[str]
-    """What the model was asked, as a person reads it."""
+    """The prompt, as a person reads it."""
     references: list[list[str]]
     """Good answers to each row: one or several."""
     outputs: list[str]
-    """What the model wrote; may be empty."""
+    """The model's answer; may be empty."""
     files: list[str]
     """Source file of each row."""
     lines: list[int]
     """Line (or index) in that file of each row."""
     groups: NDArray[Any] | None = None
-    """Conversation or brief of each row, `[rows]`: turns of one conversation are no independent evidence."""
+    """Conversation or brief of each row, `[rows]`: turns of one conversation are not independent."""
     facts: list[list[str]] | None = None
-    """What the answer to each row has to state; may be empty for any row, None where no row has any."""
+    """Facts that each answer must state; may be empty for a row, None where no row has any."""
 
     def __post_init__(self) -> None:
         rows = len(self.outputs)

@@ -14,12 +14,12 @@ from tunebook.families.text_generation.metrics.overlap import ORDERS, bleu, bleu
 from tunebook.statistics.sums import RowSums
 
 _BLEU = (
-    "BLEU counts runs of one to four words just as they stand, with their punctuation, and takes off for an answer "
-    "shorter than the reference"
+    "BLEU counts n-grams of one to four words exactly, with punctuation, and penalises an answer shorter than the "
+    "reference"
 )
 _ROUGE = (
-    "ROUGE-L counts the words that come in the same order as in the reference, however many others stand between "
-    "them, and reads neither case nor punctuation"
+    "ROUGE-L counts the words in the same order as in the reference, whatever is between them, and ignores case and "
+    "punctuation"
 )
 
 
@@ -53,11 +53,11 @@ class RowDisagreement:
             matches += f" and {self.matches[-1]} of its {self.runs[-1]} runs of four"
         short = ""
         if 0 < self.length < self.reference_length:
-            kept = np.exp(1 - self.reference_length / self.length)
-            short = f" It is {self.length} long, the reference {self.reference_length}: BLEU takes off {1 - kept:.0%}."
+            penalty = np.exp(1 - self.reference_length / self.length)
+            short = f" It is {self.length} long, the reference {self.reference_length}: brevity penalty {penalty:.2f}."
         return [
-            f"Of {self.of} answers BLEU puts this one at place {self.bleu_place:g} ({self.bleu:.1f}), ROUGE-L at "
-            f"place {self.rouge_place:g} ({self.rouge_l:.3f}).",
+            f"Of {self.of} answers BLEU ranks this one {self.bleu_place:g} ({self.bleu:.1f}), ROUGE-L "
+            f"{self.rouge_place:g} ({self.rouge_l:.3f}).",
             f"{_BLEU}: here {matches} are in a reference.{short}",
             f"{_ROUGE}.",
         ]
@@ -68,9 +68,9 @@ class SystemDisagreement:
     """Two systems that BLEU and ROUGE-L put in opposite order."""
 
     by_bleu: str
-    """The system that BLEU has first."""
+    """The system that BLEU ranks first."""
     by_rouge: str
-    """The system that ROUGE-L has first."""
+    """The system that ROUGE-L ranks first."""
     bleu: tuple[float, float]
     """BLEU of the two, 0 to 100, in this order."""
     rouge_l: tuple[float, float]
@@ -81,8 +81,8 @@ class SystemDisagreement:
     def explain(self) -> list[str]:
         """Say in a few sentences what each measure saw."""
         return [
-            f"BLEU has {self.by_bleu} before {self.by_rouge} ({self.bleu[0]:.1f} and {self.bleu[1]:.1f}), ROUGE-L the "
-            f"other way round ({self.rouge_l[0]:.3f} and {self.rouge_l[1]:.3f}).",
+            f"BLEU ranks {self.by_bleu} above {self.by_rouge} ({self.bleu[0]:.1f} and {self.bleu[1]:.1f}), ROUGE-L the "
+            f"reverse ({self.rouge_l[0]:.3f} and {self.rouge_l[1]:.3f}).",
             f"{_BLEU}: the answers of {self.by_bleu} are {self.length_ratio[0]:.2f} times as long as the references, "
             f"those of {self.by_rouge} {self.length_ratio[1]:.2f} times.",
             f"{_ROUGE}.",

@@ -33,7 +33,7 @@ def bleu(answers: GeneratedAnswers, lowercase: bool = False, tokenize: str = "13
     metric = BLEU(lowercase=lowercase, tokenize=tokenize, force=True)
     reason = None
     if tokenize in ("13a", "intl") and mostly_unspaced(_all_references(answers)):
-        reason = f"the tokenizer {tokenize} finds words by spaces, and these texts have none: read chrF"
+        reason = f"the tokenizer {tokenize} splits words at spaces, and these texts have none: use chrF"
     return _by_sacrebleu("bleu", metric, answers, 2 + 2 * ORDERS, bleu_of_sums, reason)
 
 
@@ -98,7 +98,7 @@ def rouge(answers: GeneratedAnswers) -> dict[str, RowSums]:
     """
     reason = "there are no rows" if not len(answers) else None
     if mostly_not_latin(_all_references(answers)):
-        reason = "ROUGE reads the letters a to z and digits alone, and most letters here are others: read chrF"
+        reason = "ROUGE counts only the letters a to z and digits, and most letters here are others: use chrF"
     rows = [best_rouge(output, refs) for output, refs in zip(answers.outputs, answers.references, strict=True)]
     values = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return {

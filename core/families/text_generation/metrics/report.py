@@ -41,22 +41,21 @@ from tunebook.statistics.differences import Difference
 from tunebook.statistics.intervals import Score
 
 BASE = "before tuning"
-"""Name of the same model before: always meant by these words."""
+"""Name of the same model before tuning."""
 SPELLED = {"tuned": "the tuned model", "untuned": "the untuned model", BASE: "the untuned model"}
 EXTREMES, CHANGED = 4, 2
 """Rows shown as best and as worst, as helped and as hurt."""
 UNJUDGED = ("distinct_1", "distinct_2")
-"""More of these is another thing, not a better one: long answers have less of it."""
+"""More of these is different, not better: long answers have less of it."""
 
 _OVERLAP = (
-    "BLEU counts how many of the runs of one to four words in the answers stand in the references, over all answers "
-    "at once. That is a precision, so answers shorter than their references are marked down; a single word put "
-    "elsewhere breaks every run across it. ROUGE-L looks at each answer alone: the longest row of words that it "
-    "shares with its reference in the same order, whatever stands between them, as a share of both (F1).",
-    "Both compare words with words and know neither meaning nor truth. A good answer in other words scores low, and "
-    "one wrong digit in a price hardly shows.",
+    "BLEU is the precision of n-grams of one to four words over all answers together, with a brevity penalty for "
+    "answers shorter than their references; one misplaced word breaks every n-gram across it. ROUGE-L is computed per "
+    "answer: the F1 of the longest common subsequence of words with the reference.",
+    "Both compare words, not meaning or truth: a good paraphrase scores low, and one wrong digit in a price hardly "
+    "changes the score.",
 )
-_FACTS = " Hence fact recall beside them: the share of the required facts that the answers state, word for word."
+_FACTS = " Hence fact recall: the share of the required facts that the answers state word for word."
 
 
 def generation_report(
@@ -173,7 +172,7 @@ def _changes_note(differences: Mapping[str, Difference]) -> str:
         f"{len(differences)} metrics tested."
     )
     unjudged = [show_name(name) for name in differences if name in UNJUDGED]
-    return note + (f" Longer answers have a lower {' and '.join(unjudged)}, good or not." if unjudged else "")
+    return note + (f" Longer answers have a lower {' and '.join(unjudged)}, good or bad." if unjudged else "")
 
 
 def _judgement(name: str, difference: Difference, higher_is_better: bool) -> str:
@@ -230,18 +229,18 @@ def _certainty(opposed: SystemDisagreement, first: str, differences: Differences
 def _extremes(systems: Systems) -> list[Section]:
     tuned, values = systems.answers[systems.first], systems.chrf(systems.first)
     note = (
-        "By chrF of each answer alone (0 to 100): it counts runs of characters, reads any script and is steady on "
-        "short answers, where BLEU is not. It too knows no meaning; read before you judge."
+        "By sentence-level chrF (0 to 100): it counts character n-grams, works for any script and is stable on short "
+        "answers, where BLEU is not. It does not measure meaning either; read the answers before you judge."
     )
     if any(tuned.facts or []):
-        note += " Required facts are counted beside it."
+        note += " Required facts are counted too."
     if tuned.groups is not None:
         note += " No two of these answers are of one group (conversation, brief)."
     best, worst = (
         [systems.dialogue(row, f"chrF {values[row]:.1f}") for row in rows]
         for rows in best_and_worst(values, tuned.groups, EXTREMES)
     )
-    named = (("Best answers", best, note), ("Worst answers", worst, "By chrF of each answer alone, as above."))
+    named = (("Best answers", best, note), ("Worst answers", worst, "By sentence-level chrF, as above."))
     return [Dialogues(title, dialogues, said) for title, dialogues, said in named if dialogues]
 
 
@@ -255,7 +254,7 @@ def _helped(systems: Systems) -> list[Section]:
         for word, rows in zip(("Helped", "Hurt"), sides, strict=True)
         for row in rows
     ]
-    note = "Picked for their difference in chrF, so they overstate it: the tables above say what holds over all rows."
+    note = "Selected by their difference in chrF, so they overstate it: the tables above cover all rows."
     if shown and not sides[1]:
         note += " No answer lost chrF."
     return [Dialogues("Where tuning helped and hurt most", shown, note)] if shown else []

@@ -12,7 +12,7 @@ _UNSPACED = (
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['\u2019][^\W{_UNSPACED}]+)*")
 _UNSPACED_LETTER = re.compile(rf"[{_UNSPACED}]")
 MOST = 0.5
-"""A measure that cannot read this share of the letters is not taken."""
+"""A metric that ignores this share of the letters is not used."""
 
 
 def words(text: str) -> list[str]:

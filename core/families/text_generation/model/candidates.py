@@ -94,7 +94,7 @@ def _check(n: int, settings: Generation) -> None:
         raise UserError(
             what, code="generation.too-many-candidates", where=where, fix=f"num_beams={n}, or fewer candidates"
         )
-    what = f"There is one greedy answer, and {n} candidates are wanted."
+    what = f"Greedy decoding gives one answer, and {n} candidates are wanted."
     raise UserError(
         what,
         code="generation.too-many-candidates",

@@ -92,7 +92,7 @@ def check_quantized(source: ModelSource, config: AdaptConfig) -> None:
         raise UserError("Only causal models can be loaded in 4 bits.", code="config.no-effect", where=where, fix=fix)
     if config.method is not Method.lora:
         raise UserError(
-            "Weights in 4 bits cannot be trained; adapters beside them can.",
+            "4-bit weights cannot be trained, but adapters on top of them can.",
             code="config.no-effect",
             where=where,
             fix="adapt=lora",

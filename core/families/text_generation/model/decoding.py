@@ -134,7 +134,7 @@ class _Batch:
         self.cache = key_values(output)
         if self.cache is None:
             raise UserError(
-                f"{type(self.model).__name__} has no cache of keys and values.",
+                f"{type(self.model).__name__} has no key-value cache.",
                 code="model.no-cache",
                 where="model.name",
                 fix="choose a causal language model with attention",
@@ -142,10 +142,10 @@ class _Batch:
         logits: Tensor = output.logits[:, -1].float()
         if bool(logits.isnan().any()):
             raise UserError(
-                "the model's logits are not numbers.",
+                "the model's logits are NaN or infinite.",
                 code="model.not-finite",
                 where="model.name",
-                fix="compute in float32 or bfloat16; if they still are not, the weights are damaged",
+                fix="compute in float32 or bfloat16; if that does not help, the weights are corrupted",
             )
         return logits
 

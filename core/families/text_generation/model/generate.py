@@ -210,7 +210,7 @@ def _check_apart(model: Any, row: int, tokens: int, new: int) -> None:
         raise UserError(told, code="generation.no-room", where="prompt", fix=f"shorten the prompt, or {fix}")
     first = len(decoder_prefix(model))
     if decoder is not None and first + new > decoder + 1:  # the last token is written, and never read
-        told = f"{new} new tokens behind {first} do not fit: the decoder has {decoder} positions."
+        told = f"{new} new tokens after {first} do not fit: the decoder has {decoder} positions."
         raise UserError(
             told, code="generation.no-room", where="max_new_tokens", fix=f"allow fewer new tokens, or {fix}"
         )

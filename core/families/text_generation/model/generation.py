@@ -40,12 +40,12 @@ class Generation:
             try:  # of numpy's too
                 object.__setattr__(self, name, operator.index(getattr(self, name)))
             except TypeError:
-                raise UnusableGeneration(f"{name} is a whole number, not {getattr(self, name)!r}") from None
+                raise UnusableGeneration(f"{name} must be a whole number, not {getattr(self, name)!r}") from None
         if self.max_new_tokens < 1 or self.num_beams < 1:
-            raise UnusableGeneration("max_new_tokens and num_beams start at 1")
+            raise UnusableGeneration("max_new_tokens and num_beams must be at least 1")
         if not all(isinstance(each, Real) for each in (self.temperature, self.top_p)):
-            raise UnusableGeneration("temperature and top_p are numbers")
+            raise UnusableGeneration("temperature and top_p must be numbers")
         if not (self.temperature > 0 and 0 < self.top_p <= 1):
             raise UnusableGeneration("temperature must be above 0, and top_p above 0 and at most 1")
         if self.do_sample and self.num_beams > 1:
-            raise UnusableGeneration("beams are not drawn: do_sample goes with num_beams=1")
+            raise UnusableGeneration("beam search does not sample: do_sample needs num_beams=1")

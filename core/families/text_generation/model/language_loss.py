@@ -199,7 +199,7 @@ def enable_checkpointing(model: nn.Module) -> None:
     plain = plain_model(model)
     if not plain.supports_gradient_checkpointing:
         raise UserError(
-            f"{type(plain).__name__} cannot compute its activations a second time to save memory.",
+            f"{type(plain).__name__} does not support gradient checkpointing.",
             code="model.no-gradient-checkpointing",
             where="model.name",
         )
@@ -227,7 +227,7 @@ def check_language_head(model: nn.Module) -> None:
         alike = ours.shape == own.shape and _distance(ours, own) <= _tolerance(own)
     if not alike:
         raise UserError(
-            f"The logits of {type(plain).__name__} are more than its final layer makes of the backbone's states.",
+            f"The logits of {type(plain).__name__} are not a plain linear function of the backbone's hidden states.",
             code="model.no-plain-final-layer",
             where="model.name",
             fix="choose a language model with a plain final layer, such as Llama, Qwen, Mistral, Gemma, T5 or BART",

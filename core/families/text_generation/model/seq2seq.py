@@ -66,10 +66,10 @@ def decoder_prefix(model: Any) -> list[int]:
     )
     if start is None:
         raise UserError(
-            f"Nothing says which token the answers of this {type(model).__name__} start from.",
+            f"The start token of this {type(model).__name__}'s decoder is not set.",
             code="model.no-start-token",
             where="config.json",
-            fix='set "decoder_start_token_id" there; T5 takes its pad_token_id, BART its eos_token_id',
+            fix='set "decoder_start_token_id" there; T5 uses its pad_token_id, BART its eos_token_id',
         )
     return [start] if first is None else [start, first]
 

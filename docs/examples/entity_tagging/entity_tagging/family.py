@@ -27,7 +27,7 @@ class SentenceData(DataConfig):
     label: str = "tags"
     """Column that holds the tags, one a word, with spaces between."""
     max_length: int | None = None
-    """Longest sentence in tokens (default: what the model takes, at most 512)."""
+    """Longest sentence in tokens (default: the model's limit, at most 512)."""
 
 
 @dataclass

@@ -35,7 +35,7 @@ from .recipe import EntityTagging
 from .tagger import Tagger, encode_splits
 
 GOLDEN = ["Ada Lind moved from Orlen to Weir Harbour .", "It rained ."]
-"""Sentences that a bundle must answer as it did when it was written."""
+"""Sentences whose predictions are checked when a bundle is opened."""
 
 
 class TaggingStages(Stages[EntityTagging]):

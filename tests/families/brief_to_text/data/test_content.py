@@ -111,12 +111,12 @@ def test_all_that_a_copy_breaks_is_told() -> None:
     assert faults(brief, "b e f g h") == [
         "lacks 'c d', which it must mention",
         "holds 'e', which it must avoid",
-        "has 9 characters, and may have 8",
-        "has 5 words, and may have 3",
+        "has 9 characters (at most 8 are allowed)",
+        "has 5 words (at most 3 are allowed)",
     ]
     with pytest.raises(UnusableBrief) as told:
         check_copies(brief, ["b, c d", "b c d e"])
-    assert str(told.value) == "copy 2 of 2 holds 'e', which it must avoid; it has 4 words, and may have 3"
+    assert str(told.value) == "copy 2 of 2 holds 'e', which it must avoid; it has 4 words (at most 3 are allowed)"
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_bad_rows_are_rejected_with_column_and_reason(tmp_path: Path) -> None:
     assert kept.texts("text") == ["name: Tollgate; features: 21 cm", "name: Tollgate; features: 21 cm; at most 2 words"]
     assert (rejects.read, rejects.count) == (9, 7)
     assert sorted(reasons(rejects)) == [
-        (2, "", "holds no usable brief: it is empty"),
+        (2, "", "has no usable brief: it is empty"),
         (3, "copy", "is only white space"),
-        (4, "copy", "holds no usable copy: copy 2 of 2 is equal to the brief"),
-        (5, "copy", "holds no usable copy: copy 2 of 2 lacks '21 cm', which it must mention"),
-        (6, "copy", "holds no usable copy: it holds 'gourmet', which it must avoid"),
-        (7, "copy", "holds no usable copy: it has 3 words, and may have 2"),
-        (8, "", "holds no usable brief: 'features' is an object, and a field is a text or a list of texts"),
+        (4, "copy", "has no usable copy: copy 2 of 2 is equal to the brief"),
+        (5, "copy", "has no usable copy: copy 2 of 2 lacks '21 cm', which it must mention"),
+        (6, "copy", "has no usable copy: it holds 'gourmet', which it must avoid"),
+        (7, "copy", "has no usable copy: it has 3 words (at most 2 are allowed)"),
+        (8, "", "has no usable brief: 'features' is an object, but a field is a text or a list of texts"),
     ]
 
 
@@ -176,8 +176,8 @@ def test_briefs_in_one_column_are_rejected_by_its_name(tmp_path: Path) -> None:
     kept, rejects = inspected(tmp_path, rows, WHOLE)
     assert kept.texts("brief") == ['{"fields":{"name":"Café Loup","food":"French"}}']
     assert reasons(rejects) == [
-        (2, "ref", "holds no usable copy: it is equal to the brief"),
-        (3, "mr", "holds no usable brief: the '[' at character 5 is never closed"),
+        (2, "ref", "has no usable copy: it is equal to the brief"),
+        (3, "mr", "has no usable brief: the '[' at character 5 is never closed"),
     ]
 
 

@@ -46,7 +46,7 @@ def test_without_such_a_column_the_columns_there_are_are_told(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("fields", "brief", "copy", "constraints", "message"),
     [
-        (["name"], "mr", "copy", None, "the brief is to be the column 'mr', and the columns name too"),
+        (["name"], "mr", "copy", None, "recipe.brief names the column 'mr', and recipe.fields the columns name too"),
         (["name", "name"], None, "copy", None, "the column 'name' is named twice"),
         (["name", "copy"], None, "copy", None, "the column 'copy' is both a field of the brief and the copy"),
         (None, "mr", "mr", None, "the column 'mr' is both the brief and the copy"),

@@ -82,24 +82,36 @@ def test_constraints_stand_before_fields_of_their_name(tmp_path: Path) -> None:
         ("{% for x in features %}{{ x }}", 1, "is not a valid template: Unexpected end of template"),
         ("{{ name | shout }}", 1, "is not a valid template: No filter named 'shout'."),
         ("{{ name | random }}", 1, "is not a valid template: No filter named 'random'."),
-        ("\n{{ name.__class__.__mro__ }}", 2, "does what a template may not: access to attribute '__class__'"),
+        (
+            "\n{{ name.__class__.__mro__ }}",
+            2,
+            "does what templates may not do: access to attribute '__class__'",
+        ),
         (
             "{{ name }}{{ ''.format.__globals__['os'] }}",
             1,
-            "does what a template may not: access to attribute '__globals__'",
+            "does what templates may not do: access to attribute '__globals__'",
         ),
-        ("{{ name }}{{ fields.update({'a': 'b'}) }}", 1, "does what a template may not: access to attribute 'update'"),
-        ("{{ name }}{{ must_mention.append('b') }}", 1, "does what a template may not: access to attribute 'append'"),
+        (
+            "{{ name }}{{ fields.update({'a': 'b'}) }}",
+            1,
+            "does what templates may not do: access to attribute 'update'",
+        ),
+        (
+            "{{ name }}{{ must_mention.append('b') }}",
+            1,
+            "does what templates may not do: access to attribute 'append'",
+        ),
         (
             "{{ name }}{{ '{0.__class__}'.format(name) }}",
             1,
-            "does what a template may not: access to attribute '__class__'",
+            "does what templates may not do: access to attribute '__class__'",
         ),
         ("{% include '/etc/passwd' %}", 1, "fails: no loader for this environment specified"),
         ("{% for i in range(100001) %}{% endfor %}", 1, "fails: Range too big."),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", 1, "fails: maximum recursion depth"),
         ("{{ name + 1 }}", 1, "fails: can only concatenate str"),
-        ("{{ name }}\n\n{{ channel }}", 3, "uses what the brief lacks: what it writes there has no value"),
+        ("{{ name }}\n\n{{ channel }}", 3, "uses a field that the brief lacks: the expression there is undefined"),
     ],
 )
 def test_what_a_template_does_wrong_is_told_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
@@ -110,7 +122,7 @@ def test_what_a_template_does_wrong_is_told_with_its_line(tmp_path: Path, text: 
 
 def test_what_no_brief_has_is_told_with_what_there_is(tmp_path: Path) -> None:
     error = told(tmp_path, "{{ name }}: {{ featurs }}", ["name", "features"])
-    assert error.what.endswith("uses what the brief lacks: 'featurs' is undefined")
+    assert error.what.endswith("uses a field that the brief lacks: 'featurs' is undefined")
     assert "did you mean 'features'? this brief has name, features, and every one fields, must_mention" in str(
         error.fix
     )
@@ -122,12 +134,12 @@ def test_what_no_brief_has_is_told_with_what_there_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["Write an ad.", "", "{{ fields | length }} fields", "{{ fields.keys() | join }}"])
 def test_a_template_that_hears_nothing_of_the_brief_is_refused(tmp_path: Path, text: str) -> None:
-    assert "makes the same prompt of two briefs" in told(tmp_path, text).what
+    assert "makes the same prompt from two different briefs" in told(tmp_path, text).what
 
 
 def test_a_template_that_keeps_no_value_is_refused(tmp_path: Path) -> None:
     text = "{% if 'a' in name[0] %}One{% else %}Two{% endif %}"
-    assert "hold none of a brief's fields" in told(tmp_path, text).what
+    assert "without any of a brief's fields" in told(tmp_path, text).what
 
 
 def test_a_prompt_has_an_end(tmp_path: Path) -> None:

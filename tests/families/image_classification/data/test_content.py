@@ -58,8 +58,8 @@ def test_every_bad_picture_is_counted_and_named_with_its_reason(tmp_path: Path) 
     with user_error("data.rejected-rows") as caught:
         gate(tmp_path, train=table)
     for phrase in (
-        "rows.csv:5 'path' is cut short (p/3.png)",
-        "rows.csv:6 'path' is the same value everywhere (p/4.png)",
+        "rows.csv:5 'path' is truncated (p/3.png)",
+        "rows.csv:6 'path' has the same value everywhere (p/4.png)",
         "rows.csv:7 'path' is a Git LFS pointer",
     ):
         assert phrase in str(caught.value.where)
@@ -166,7 +166,7 @@ def test_a_patient_in_two_given_splits_is_refused(tmp_path: Path) -> None:
 def test_without_groups_the_danger_is_told(tmp_path: Path) -> None:
     table = write_table(tmp_path / "rows.csv", write_patients(tmp_path / "p", 24))
     assert any(
-        "no data.group is given" in note and "may be too good" in note for note in gate(tmp_path, train=table).notes
+        "no data.group is given" in note and "may be too high" in note for note in gate(tmp_path, train=table).notes
     )
 
 

@@ -168,7 +168,7 @@ def test_wide_integers_are_kept_while_sixteen_bits_hold_them(tmp_path: Path) -> 
     assert image.pixels.dtype == np.uint16
     wide[0, 0], wide[0, 1] = -5, 70000
     found = reason(saved(tmp_path / "b.tif", Image.fromarray(wide)))
-    assert found == "holds values from -5 to 70000, outside of 0 to 65535"
+    assert found == "has values from -5 to 70000, outside 0 to 65535"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -256,7 +256,7 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "CMYK JPEG": ("a.jpg", lambda: packed(Image.new("CMYK", (9, 9)), "JPEG"), "is CMYK: convert it to RGB"),
     "CMYK TIFF": ("a.tif", lambda: packed(Image.new("CMYK", (9, 9)), "TIFF"), "is CMYK: convert it to RGB"),
     "LAB TIFF": ("a.tif", lambda: packed(Image.new("LAB", (9, 9)), "TIFF"), "is LAB: convert it to RGB"),
-    "float TIFF": ("a.tif", lambda: packed(Image.new("F", (9, 9)), "TIFF"), "holds floating-point values"),
+    "float TIFF": ("a.tif", lambda: packed(Image.new("F", (9, 9)), "TIFF"), "has floating-point values"),
     "16-bit RGB PNG": (
         "a.png",
         lambda: png(32, 24, 16, 2, scanlines(DEEP_COLOUR.astype(">u2"))),
@@ -268,16 +268,16 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "has 16 bits in each of several channels",
     ),
     "16-bit RGB TIFF": ("a.tif", lambda: tiff(DEEP_COLOUR, 2, 16), "has 16 bits in each of several channels"),
-    "signed TIFF": ("a.tif", lambda: tiff(GREY.view(np.int8), 1, 8, sign=2), "holds 8-bit values with a sign"),
+    "signed TIFF": ("a.tif", lambda: tiff(GREY.view(np.int8), 1, 8, sign=2), "has signed 8-bit values"),
     "animated PNG": ("a.png", several("PNG"), "holds 3 pictures (animated)"),
     "animated WebP": ("a.webp", several("WEBP"), "holds 3 pictures (animated)"),
     "TIFF of pages": ("a.tif", several("TIFF"), "holds 3 pages"),
-    "constant": ("a.png", lambda: packed(Image.new("RGB", (9, 9), (1, 2, 3)), "PNG"), "is the same value everywhere"),
-    "huge PNG": ("a.png", lambda: png(60000, 60000, 8, 0, b"\0"), "claims 60000 x 60000 pixels, more than 89478485"),
+    "constant": ("a.png", lambda: packed(Image.new("RGB", (9, 9), (1, 2, 3)), "PNG"), "has the same value everywhere"),
+    "huge PNG": ("a.png", lambda: png(60000, 60000, 8, 0, b"\0"), "declares 60000 x 60000 pixels, more than 89478485"),
     "large TIFF": (
         "a.tif",
         lambda: tiff(GREY, 1, 8).replace(struct.pack("<I", 32), struct.pack("<I", 9999999), 1),
-        "claims 9999999 x 24 pixels, more than 89478485",
+        "declares 9999999 x 24 pixels, more than 89478485",
     ),
     "bad TIFF": ("a.tif", lambda: tiff(GREY, 77, 8), "cannot be read: unknown pixel mode"),
 }
@@ -291,11 +291,11 @@ def test_what_cannot_be_kept_as_it_is_says_why(tmp_path: Path, case: str) -> Non
 
 def test_a_size_between_pillows_warning_and_its_error_is_ours_to_judge(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", png(10000, 9000, 8, 0, b"\0"))
-    assert reason(path) == "claims 10000 x 9000 pixels, more than 89478485"
+    assert reason(path) == "declares 10000 x 9000 pixels, more than 89478485"
     small = saved(tmp_path / "b.png", Image.fromarray(GREY))
-    assert reason(small, Decoding(max_pixels=767)) == "claims 32 x 24 pixels, more than 767"
+    assert reason(small, Decoding(max_pixels=767)) == "declares 32 x 24 pixels, more than 767"
     assert decode(small, Decoding(max_pixels=768)).pixels.shape == (24, 32)
-    assert reason(path, Decoding(max_pixels=10**9)) == "is cut short"  # Pillow's own limit does not speak
+    assert reason(path, Decoding(max_pixels=10**9)) == "is truncated"  # Pillow's own limit does not speak
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp", "webp"])
@@ -308,7 +308,7 @@ def test_a_file_cut_short_anywhere_is_never_a_picture(
         path = written(tmp_path / f"cut.{ending}", whole[: int(len(whole) * share)])
         assert reason(path)
     if ending in ("png", "jpg", "bmp"):
-        assert reason(path) == "is cut short"
+        assert reason(path) == "is truncated"
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
 
@@ -404,8 +404,8 @@ def test_arrays_are_taken_as_they_are() -> None:
         (GREY[..., None], "is of shape [24, 32, 1], not [height, width] or [height, width, 3]"),
         (COLOUR[None], "is of shape [1, 24, 32, 3], not [height, width] or [height, width, 3]"),
         (GREY[:0], "is of shape [0, 32], not [height, width] or [height, width, 3]"),
-        (GREY * 0 + 7, "is the same value everywhere"),
-        (np.zeros((40, 40), np.uint8), "claims 40 x 40 pixels, more than 1000"),
+        (GREY * 0 + 7, "has the same value everywhere"),
+        (np.zeros((40, 40), np.uint8), "declares 40 x 40 pixels, more than 1000"),
     ],
 )
 def test_arrays_that_are_no_pictures(array: np.ndarray, expected: str) -> None:

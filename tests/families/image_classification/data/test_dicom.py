@@ -182,7 +182,7 @@ def test_lookup_tables_of_values_and_of_brightness(tmp_path: Path) -> None:
 
 
 def test_a_lookup_table_that_is_shorter_than_it_says_is_refused() -> None:
-    with pytest.raises(UnusableImage, match="cut short: 2 of 3 entries"):
+    with pytest.raises(UnusableImage, match="truncated lookup table: 2 of 3 entries"):
         looked_up(np.arange(3), (3, 0, 16), [1, 2])
 
 
@@ -254,25 +254,29 @@ def test_other_files_named_dcm(tmp_path: Path) -> None:
 
 
 BROKEN: dict[str, tuple[np.ndarray | None, dict[str, Any], str]] = {
-    "no pixels": (None, {}, "holds no pixels, or is cut short before them"),
-    "only a size": (None, {"Rows": 20, "Columns": 30}, "holds no pixels, or is cut short before them"),
-    "constant": (GREY * 0 + 3, {}, "is the same value everywhere"),
+    "no pixels": (None, {}, "has no pixel data, or is truncated before it"),
+    "only a size": (None, {"Rows": 20, "Columns": 30}, "has no pixel data, or is truncated before it"),
+    "constant": (GREY * 0 + 3, {}, "has the same value everywhere"),
     "outside": (
         GREY,
         {"WindowCenter": -9000, "WindowWidth": 2},
-        "is the same value everywhere once its values are seen through the window",
+        "has the same value everywhere after the window is applied",
     ),
     "frames": (GREY, {"NumberOfFrames": 12}, "holds 12 frames: split it first"),
     "more frames than said": (GREY, {"Rows": 10}, "holds 2 frames: split it first"),
     "enhanced": (GREY, {"SharedFunctionalGroupsSequence": [Dataset()]}, "is an enhanced DICOM file"),
-    "huge": (GREY, {"Rows": 65535, "Columns": 65535}, "claims 65535 x 65535 pixels, more than 89478485"),
-    "fewer pixels than said": (GREY, {"Rows": 21}, "is cut short"),
-    "16-bit colour": (np.dstack([GREY] * 3), {}, "has 16 bits a channel, more than are read"),
-    "32 bits": (GREY.astype(np.uint32), {}, "has 32 bits a pixel, more than are read"),
+    "huge": (GREY, {"Rows": 65535, "Columns": 65535}, "declares 65535 x 65535 pixels, more than 89478485"),
+    "fewer pixels than said": (GREY, {"Rows": 21}, "is truncated"),
+    "16-bit colour": (np.dstack([GREY] * 3), {}, "has 16 bits a channel, more than is supported"),
+    "32 bits": (GREY.astype(np.uint32), {}, "has 32 bits a pixel, more than is supported"),
     "HSV": (COLOUR, {"PhotometricInterpretation": "HSV"}, "is HSV of 3 samples a pixel: convert it to MONOCHROME2"),
     "high bit": (GREY, {"BitsStored": 12, "HighBit": 15}, "keeps its values in the middle of their bytes"),
-    "no window": (GREY, {"WindowCenter": 40, "WindowWidth": 0}, "has an impossible window (centre 40, width 0)"),
-    "function": (GREY, {"WindowCenter": 4, "WindowWidth": 9, "VOILUTFunction": "CUBIC"}, "has a window of a function"),
+    "no window": (GREY, {"WindowCenter": 40, "WindowWidth": 0}, "has an invalid window (centre 40, width 0)"),
+    "function": (
+        GREY,
+        {"WindowCenter": 4, "WindowWidth": 9, "VOILUTFunction": "CUBIC"},
+        "has a window with a function",
+    ),
     "no kind": (GREY, {"PhotometricInterpretation": None}, "is not a readable DICOM file (AttributeError)"),
 }
 
@@ -294,7 +298,7 @@ def test_a_number_that_is_none_is_refused_without_a_word_of_it(tmp_path: Path) -
     [
         (JPEGLSLossless, "is compressed as JPEG-LS Lossless Image Compression; to decode it: pip install pylibjpeg "),
         (JPEGLosslessSV1, "is compressed as JPEG Lossless, Non-Hierarchical, First-Order Prediction"),
-        (MPEG2MPML, "is compressed as MPEG2 Main Profile / Main Level, which is not read: save it uncompressed"),
+        (MPEG2MPML, "is compressed as MPEG2 Main Profile / Main Level, which is not supported: save it uncompressed"),
         (DeflatedExplicitVRLittleEndian, "is packed as Deflated Explicit VR Little Endian: save it unpacked"),
     ],
 )
@@ -319,7 +323,7 @@ def test_a_file_cut_short_anywhere_is_never_a_picture(tmp_path: Path) -> None:
         for end in (140, 200, start - 20, start, start + 12, start + 30, (start + len(whole)) // 2, len(whole) - 20):
             path.write_bytes(whole[:end])
             told = reason(path)
-            assert end < start + 12 or told == "is cut short", (name, end)
+            assert end < start + 12 or told == "is truncated", (name, end)
 
 
 def test_damaged_bytes_give_a_picture_or_a_reason_and_nothing_else(tmp_path: Path) -> None:

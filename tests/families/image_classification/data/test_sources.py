@@ -125,7 +125,7 @@ def test_a_link_to_nothing_is_a_reject(tmp_path: Path) -> None:
 def test_an_image_beside_the_class_folders_has_no_class(tmp_path: Path) -> None:
     save(tmp_path / "ill" / "a.png", 0)
     save(tmp_path / "loose.png", 1)
-    with user_error("data.no-class", match=r"loose\.png lies in no sub-folder") as caught:
+    with user_error("data.no-class", match=r"loose\.png is not in a sub-folder") as caught:
         read(tmp_path)
     assert caught.value.where == str(tmp_path)
     rows, _ = read(tmp_path, IMAGE)
@@ -189,7 +189,7 @@ def test_folders_beside_the_splits_are_not_left_out_in_silence(tmp_path: Path) -
 def test_a_folder_of_splits_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
     for i, name in enumerate(("train/ill/a.png", "test/ill/b.png")):
         save(tmp_path / name, i)
-    with user_error("data.several-splits", match="holds splits, not classes: train, test"):
+    with user_error("data.several-splits", match="contains splits, not classes: train, test"):
         read(tmp_path)
 
 
@@ -359,7 +359,7 @@ def test_several_findings_of_an_npz_file_are_called_by_number(tmp_path: Path) ->
     assert (rows.texts("finding 0"), rows.texts("finding 1")) == (["1", "1", "0"], ["0", "0", "1"])
     with user_error("data.missing-column", where="data.label") as caught:
         read(tmp_path / "chest.npz")
-    assert "3 findings are called 0 to 2" in str(caught.value.fix)
+    assert "3 findings are named 0 to 2" in str(caught.value.fix)
     with user_error("data.missing-column", where="recipe.findings", match="no column '3'"):
         read(tmp_path / "chest.npz", IMAGE, *flags("3"))
 

@@ -26,7 +26,7 @@ def test_figures_are_self_contained_and_name_what_they_show(make_findings: Make)
     for svg, wanted in (
         (roc_figure(rows, points), {"chance", "screening", "sort", "hollow: rules out below", "sensitivity"}),
         (pr_figure(rows), {"chance, by colour", "precision (PPV)"}),
-        (reliability_figure(rows), {"as often as said", "mean probability"}),
+        (reliability_figure(rows), {"perfect calibration", "mean probability"}),
     ):
         root = ElementTree.fromstring(svg)
         assert root.get("role") == "img"

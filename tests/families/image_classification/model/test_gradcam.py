@@ -122,7 +122,7 @@ def test_a_frozen_network_under_inference_mode_has_a_map() -> None:
 
 
 def test_a_network_of_a_shape_that_is_not_known_is_refused() -> None:
-    with pytest.raises(ValueError, match="Sequential has no feature map"):
+    with pytest.raises(ValueError, match="Sequential has no known feature map"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.zeros(1, 1, 2, 2), 0)
 
 

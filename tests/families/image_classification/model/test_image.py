@@ -517,7 +517,7 @@ def test_a_batch_that_no_machine_could_hold_is_refused_before_it_is_tried(tmp_pa
     pre = own_preprocessing(source, size=64)
     check_memory(source, pre, 8)
     with user_error(
-        "training.too-little-memory", where="recipe.size, data.batch_size", match="GB for what the layers put out"
+        "training.too-little-memory", where="recipe.size, data.batch_size", match="GB for activations"
     ) as told:
         check_memory(source, pre, 10**9)
     assert "data.batch_size=" in str(told.value.fix)

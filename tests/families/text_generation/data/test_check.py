@@ -39,8 +39,8 @@ def test_orders_that_templates_take_are_good(order: str) -> None:
         ("tua", "turn 1 is a tool turn, and no assistant turn that calls it is before it"),
         ("utua", "turn 2 is a tool turn, and no assistant turn that calls it is before it"),
         ("uatua", "turn 4 is a user turn, and the assistant has not answered the tool before it"),
-        ("uau", "turn 3, the last, is a user turn, which nothing answers"),
-        ("uat", "turn 3, the last, is a tool turn, which nothing answers"),
+        ("uau", "turn 3, the last, is a user turn without an answer"),
+        ("uat", "turn 3, the last, is a tool turn without an answer"),
     ],
 )
 def test_orders_that_teach_nothing_or_break_templates_are_told(order: str, reason: str) -> None:
@@ -54,8 +54,8 @@ def test_orders_that_teach_nothing_or_break_templates_are_told(order: str, reaso
     [
         ("", "turn 3 is empty"),
         (" \n\u3000", "turn 3 is only white space"),
-        ("a\0b", "turn 3 holds a NUL character"),
-        ("a\ud83db", r"turn 3 holds half of a surrogate pair (\ud800-\udfff)"),
+        ("a\0b", "turn 3 contains a NUL character"),
+        ("a\ud83db", r"turn 3 contains half of a surrogate pair (\ud800-\udfff)"),
     ],
 )
 def test_contents_that_cannot_be_learned_are_told(content: str, reason: str) -> None:
@@ -72,9 +72,9 @@ ROLES = "(system, user, assistant, tool)"
     [
         ("", "no turns"),
         ("[]", "no turns"),
-        ("{}", "no list of turns but an object"),
-        ('"hello"', "no list of turns but a text"),
-        ("null", "no list of turns but null"),
+        ("{}", "not a list of turns but an object"),
+        ('"hello"', "not a list of turns but a text"),
+        ("null", "not a list of turns but null"),
         ("[1", "not JSON: Expecting ',' delimiter at column 3"),
         (
             "[{'role': 'user'}]",
@@ -82,9 +82,9 @@ ROLES = "(system, user, assistant, tool)"
             "(Python wrote it: use json.dumps, not str)",
         ),
         ("[" * 100_000, "nested too deeply"),
-        (f"[{'1' * 5000}]", "holds a number of too many digits"),
-        ("[NaN]", "holds NaN, which is not JSON"),
-        ('[{"role": "user", "role": "assistant"}]', "the key 'role' stands more than once in an object"),
+        (f"[{'1' * 5000}]", "has a number with too many digits"),
+        ("[NaN]", "contains NaN, which is not JSON"),
+        ('[{"role": "user", "role": "assistant"}]', "the key 'role' occurs more than once in an object"),
         ('["hello"]', "turn 1 is a text, not an object with role and content"),
         ('[{"content": "x"}]', "turn 1 has no role; its keys: content"),
         ('[{"role": "user", "content": "x"}, {"role": "bot"}]', f"unknown role 'bot' in turn 2 {ROLES}"),
@@ -93,7 +93,7 @@ ROLES = "(system, user, assistant, tool)"
         ('[{"role": "user", "content": {"a": 1}}]', "turn 1 holds an object, not text"),
         (
             '[{"role": "assistant", "content": "x", "weight": 0}]',
-            "turn 1 has the weight 0, and all answers are learned alike",
+            "turn 1 has the weight 0, but answers have equal weights",
         ),
     ],
 )
@@ -106,9 +106,9 @@ def test_lists_that_are_no_conversation_are_told(text: str, reason: str) -> None
 @pytest.mark.parametrize(
     ("history", "reason"),
     [
-        ('{"a": "b"}', "the history is no list but an object"),
-        ('[["only a question"]]', "the history is no list of pairs: [[question, answer], ...]"),
-        ('[["a question", 5]]', "the history is no list of pairs: [[question, answer], ...]"),
+        ('{"a": "b"}', "the history is not a list but an object"),
+        ('[["only a question"]]', "the history is not a list of pairs: [[question, answer], ...]"),
+        ('[["a question", 5]]', "the history is not a list of pairs: [[question, answer], ...]"),
     ],
 )
 def test_a_history_is_a_list_of_pairs(history: str, reason: str) -> None:

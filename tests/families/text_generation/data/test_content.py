@@ -94,7 +94,7 @@ def test_bad_conversations_are_rejected_and_every_row_is_accounted_for(tmp_path:
     with user_error("data.rejected-rows") as told:
         gate(tmp_path, config, GROUP)
     assert (
-        "rows.jsonl:8 'messages' is no usable conversation: turn 3, the last, is a user turn, which nothing answers"
+        "rows.jsonl:8 'messages' is not a usable conversation: turn 3, the last, is a user turn without an answer"
         in str(told.value)
     )
     entries = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]

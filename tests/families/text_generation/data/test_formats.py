@@ -66,7 +66,7 @@ FIRST[Form.alpaca] = [SYSTEM, HELLO, HI, Message("user", 'Said "no",\n\nthen lef
 def test_columns_that_are_parted_otherwise_are_told_so(tmp_path: Path) -> None:
     path = tmp_path / "chats.csv"
     path.write_text("id;prompt;completion\n1;Hello;Hi\n")
-    with user_error("data.wrong-separator", match="in no form that is known") as told:
+    with user_error("data.wrong-separator", match="in an unknown format") as told:
         detect_format([path])
     assert told.value.fix == "the columns seem to be separated by another character than the file's extension says"
 
@@ -227,7 +227,7 @@ def test_columns_of_no_form_are_named_with_what_each_form_needs(tmp_path: Path) 
     with user_error("conversation.unknown-format") as told:
         detect_format([path])
     message = str(told.value)
-    assert "dolly.csv holds conversations in no form that is known; its columns: question, response" in message
+    assert "dolly.csv has conversations in an unknown format; its columns: question, response" in message
     for need in (
         "data.format=messages needs messages",
         "data.format=sharegpt needs conversations",
@@ -243,7 +243,7 @@ def test_columns_of_two_forms_want_a_word_from_the_user(tmp_path: Path) -> None:
     with user_error(
         "conversation.ambiguous-format",
         where="data.format",
-        match="fit more than one form: messages, prompt, completion",
+        match="fit more than one format: messages, prompt, completion",
     ) as told:
         detect_format([path])
     assert "data.format=messages or data.format=prompt_completion" in str(told.value)
@@ -270,7 +270,7 @@ def test_all_files_have_one_form(tmp_path: Path) -> None:
     with user_error(
         "conversation.mixed-formats",
         where="data.format",
-        match=r"in different forms: messages or prompt_completion and alpaca",
+        match=r"in different formats: messages or prompt_completion and alpaca",
     ) as told:
         detect_format([paths[0], paths[2]])
     assert "a.jsonl and c.csv" in str(told.value)

@@ -70,7 +70,7 @@ def test_nothing_is_cut() -> None:
     assert len(items) == 1 and items.sources.tolist() == [0]
     assert encode_pairs(PROMPTS, COPIES, tokenizer(T5), 6, 5)[1] == {}
     items, rejected = encode_pairs(["a", "a"], ["b </s> c", "</s>"], tokenizer(BART), 9, 9)
-    assert rejected == dict.fromkeys((0, 1), "the copy holds </s>, which ends a text, in its middle")
+    assert rejected == dict.fromkeys((0, 1), "the copy has the end-of-text token </s> in its middle")
     for nothing in (items, encode_pairs([], [], tokenizer(T5), 9, 9)[0]):
         assert len(nothing) == 0 and nothing.lengths.shape == nothing.units.shape == (0,)
 

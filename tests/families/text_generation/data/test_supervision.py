@@ -126,7 +126,7 @@ def test_what_cannot_be_learnt_is_rejected_with_the_reason(template: ChatTemplat
     assert fit(chat(1)[:2], template, 100).rejected == ("the assistant says nothing",)
     forged = [*chat(1), {"role": "user", "content": "<|end|>"}, {"role": "assistant", "content": "no"}]
     (reason,) = fit(forged, template, 100).rejected
-    assert reason == "the control token <|end|> stands in what is said in turn 4"
+    assert reason == "the control token <|end|> occurs in the text of turn 4"
 
 
 def row(ids: list[int], supervised: list[int]) -> Supervised:
@@ -146,7 +146,7 @@ def test_the_audit_counts_what_the_rows_hold() -> None:
     assert not found.end_of_turn_learnt
     facts = found.facts()
     assert facts["supervised tokens"] == "8 of 28 (28.6%) in 4 rows"
-    assert facts["end of turn"] == "learned in 3 of 4 answers"
+    assert facts["end of turn"] == "supervised in 3 of 4 answers"
     assert not audit([], 7, [END]).end_of_turn_learnt
 
 

@@ -114,7 +114,7 @@ def test_the_row_of_most_disagreement_is_found_and_told(plain_answers: Make) -> 
     assert "place 4" in told and "place 1.5" in told and "in the same order" in told
     short = disagreeing_row(plain_answers(["a b c", "a b c d x x x x"], [["a b c d e f g h i"]] * 2))
     if short is not None:
-        assert "BLEU takes off" in " ".join(short.explain())
+        assert "brevity penalty" in " ".join(short.explain())
 
 
 def test_a_short_answer_is_told_to_be_short(plain_answers: Make) -> None:
@@ -122,7 +122,7 @@ def test_a_short_answer_is_told_to_be_short(plain_answers: Make) -> None:
     outputs = ["a b c d e", "a b x d e x g h x j k x"]
     found = disagreeing_row(plain_answers(outputs, [[reference]] * 2))
     assert found is not None and found.row == 0 and (found.bleu_place, found.rouge_place) == (1, 2)
-    assert "It is 5 long, the reference 12: BLEU takes off 75%." in " ".join(found.explain())  # 1 - exp(1 - 12/5)
+    assert "It is 5 long, the reference 12: brevity penalty 0.25." in " ".join(found.explain())  # exp(1 - 12/5)
     assert "5 of its 5 words and marks and 2 of its 2 runs of four" in " ".join(found.explain())
 
 
@@ -143,6 +143,6 @@ def test_two_systems_in_opposite_order_are_found(plain_answers: Make) -> None:
     assert found is not None and (found.by_bleu, found.by_rouge) == ("blunt", "broken")
     assert found.bleu[0] > found.bleu[1] and found.rouge_l[0] < found.rouge_l[1]
     assert found.length_ratio == pytest.approx((5 / 12, 1.0))
-    assert "the other way round" in found.explain()[0] and "0.42 times" in found.explain()[1]
+    assert "the reverse" in found.explain()[0] and "0.42 times" in found.explain()[1]
     assert disagreeing_systems({name: systems[name] for name in ("blunt", "right")}) is None
     assert disagreeing_systems({}) is None

@@ -117,7 +117,7 @@ def test_only_what_the_rows_show_is_called_a_change(make_answers: Make) -> None:
     perplexity, bleu = ([str(cell).replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in table.rows[:2])
     assert perplexity[1:6] == ["40.0", "400.0", "-360.0", "-380.0 to -340.0", "< 0.001"]
     assert bleu[3:6] == ["+2.000", "-1.000 to +5.000", "0.200"]
-    assert "Longer answers have a lower distinct-1, good or not." in table.note
+    assert "Longer answers have a lower distinct-1, good or bad." in table.note
 
 
 def test_the_verdict_begins_with_what_is_watched_and_claims_no_more_than_is_shown(make_answers: Make) -> None:
@@ -238,10 +238,10 @@ def test_a_contradiction_of_bleu_and_rouge_is_shown_and_told(plain_answers: Make
     broken = replace(tuned, outputs=["a b x d e x g h x j k x"] * 2)
     found = _report(tuned, {"before tuning": broken})
     (row,) = _dialogues(found, "Where BLEU and ROUGE disagree most").dialogues
-    assert row.heading.endswith("rows.jsonl:0") and "BLEU takes off 75%" in row.note
+    assert row.heading.endswith("rows.jsonl:0") and "brevity penalty 0.25" in row.note
     prose = _sections(found)["What BLEU and ROUGE see"]
     assert isinstance(prose, Text)
-    assert "BLEU has the tuned model before the untuned model (" in prose.paragraphs[-1]
+    assert "BLEU ranks the tuned model above the untuned model (" in prose.paragraphs[-1]
     assert prose.paragraphs[-1].endswith("Neither gap is significant.")
     untested = _sections(_report(tuned, {"before tuning": broken}, differences={}))["What BLEU and ROUGE see"]
     assert isinstance(untested, Text) and untested.paragraphs[-1].endswith("not tested for significance.")

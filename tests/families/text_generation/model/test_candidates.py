@@ -165,7 +165,7 @@ def test_the_best_beams_are_those_of_transformers(kind: str) -> None:
 def test_more_candidates_than_there_are_answers_are_refused() -> None:
     model = made("t5")
     with user_error(
-        "generation.too-many-candidates", where="recipe.candidates", match="one greedy answer, and 3 candidates"
+        "generation.too-many-candidates", where="recipe.candidates", match="gives one answer, and 3 candidates"
     ):
         write_candidates(model, Padding(), prompts(), Generation(2), 3, [])
     with user_error(

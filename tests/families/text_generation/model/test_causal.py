@@ -259,7 +259,7 @@ def test_only_adapters_learn_and_the_words_stay(llama: Path) -> None:
 
 @pytest.mark.parametrize("method", ["full", "scratch", "none"])
 def test_weights_in_4_bits_learn_by_adapters_alone(llama: Path, method: str) -> None:
-    with user_error("config.no-effect", match="Weights in 4 bits cannot be trained") as caught:
+    with user_error("config.no-effect", match="4-bit weights cannot be trained") as caught:
         build_causal(source(llama), config(llama, "adapt.quantize=true", f"adapt={method}"))
     assert caught.value.fix == "adapt=lora"
 

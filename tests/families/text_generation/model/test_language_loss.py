@@ -180,7 +180,7 @@ def test_logits_that_are_bent_in_an_unknown_way_are_refused():
     with user_error(
         "model.no-plain-final-layer",
         where="model.name",
-        match="RecurrentGemmaForCausalLM are more than its final layer makes of",
+        match="RecurrentGemmaForCausalLM are not a plain linear function of",
     ):
         check_language_head(AutoModelForCausalLM.from_config(config))
 

@@ -274,7 +274,7 @@ def test_what_does_not_fit_is_told(folders: dict[str, Path]) -> None:
     with user_error(
         "generation.no-room",
         where="max_new_tokens",
-        match="41 new tokens behind 1 do not fit: the decoder has 40 positions",
+        match="41 new tokens after 1 do not fit: the decoder has 40 positions",
     ):
         generate(bart, Padding(), [[5]], Generation(41), [])
     t5.config.n_positions = 20  # as T5's own say; there is no such limit
@@ -284,7 +284,7 @@ def test_what_does_not_fit_is_told(folders: dict[str, Path]) -> None:
     with user_error(
         "model.no-start-token",
         where="config.json",
-        match="which token the answers of this BartForConditionalGeneration start from",
+        match="start token of this BartForConditionalGeneration's decoder is not set",
     ):
         generate(bart, Padding(), [[5]], Generation(2), [])
 
