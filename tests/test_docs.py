@@ -377,9 +377,9 @@ def test_the_methods_that_the_guide_shows_for_answers_do_what_it_says() -> None:
     recipe = known["HelpDesk"](tunebook.TextGenerationConfig(name="help_desk"))
     completions = [[Completion("Thank you!")], [Completion("A refund is on its way.")]]
     assert recipe.measures(None, [0, 1], completions, None)["thanks"].value() == 0.5
-    asked = [[Message("user", "Where is it?")]] * 2
+    prompts = [[Message("user", "Where is it?")]] * 2
     assert recipe.answer_columns == ["prompt", "answer", "promises"]
-    assert [told[2] for told in recipe.answers(None, asked, completions)] == ["no", "yes"]
+    assert [cells[2] for cells in recipe.answers(None, prompts, completions)] == ["no", "yes"]
 
 
 def test_the_training_loop_of_the_guide_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ class Evidence(Protocol):
         """Lines that stand beneath the scores on the terminal."""
         ...
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """The page, with what the caller knows: subtitle, notes, data_facts, config_facts, history, split_counts."""
         ...
 

@@ -64,7 +64,7 @@ class Inputs(Generic[RecipeT]):
 
     def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """The columns that a row to be scored needs: as in training, but for what is renamed."""
-        asked = recipe.columns(self.family.data(group=data.group))
-        renamed = [getattr(data, column.key.removeprefix("data."), None) for column in asked]
-        names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(asked, renamed, strict=True)]
-        return [replace(column, name=name) for column, name in zip(asked, names, strict=True)]
+        expected = recipe.columns(self.family.data(group=data.group))
+        renamed = [getattr(data, column.key.removeprefix("data."), None) for column in expected]
+        names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(expected, renamed, strict=True)]
+        return [replace(column, name=name) for column, name in zip(expected, names, strict=True)]

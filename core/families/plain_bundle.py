@@ -69,7 +69,7 @@ def write_plain_bundle(
         state: What the family needs besides to open it.
     """
     recipe, encoded, family = prepared.recipe, prepared.encoded, prepared.recipe.family
-    told = {
+    data_facts = {
         name: "\n".join(f"- {what}: {value}" for what, value in card[name].items()) for name in ("data", "training")
     }
     scores = "\n".join(f"- {line}" for line in card["scores"]) or "- none"
@@ -89,7 +89,7 @@ def write_plain_bundle(
             state=state or {},
         )
         facts = {"task": family.task, "recipe": recipe.options.name, "backbone": name, "does": family.does}
-        shown = {**facts, **told, "version": __version__, "labels": ", ".join(labels), "scores": scores}
+        shown = {**facts, **data_facts, "version": __version__, "labels": ", ".join(labels), "scores": scores}
         write_text(beside / "README.md", _CARD.format(**shown))
         write_seen(beside, _seen(prepared))
 

@@ -90,10 +90,10 @@ class SumsEvidence(ABC):
     def _difference(self, own: RowSums, other: RowSums) -> Difference:
         return sums_difference(own, other, groups_of(self.rows), **self._settings)
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """The page, with what the caller knows."""
         title, watch = self.recipe.options.name, self.recipe.watch
-        return evidence_page(title, self.models, watch, differences=self.differences, own=self.sections(), **told)
+        return evidence_page(title, self.models, watch, differences=self.differences, own=self.sections(), **details)
 
     def write(self, run: RunFolder, report: Report) -> None:
         """metrics.json and report.html; a family writes its predictions.csv besides."""

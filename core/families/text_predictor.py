@@ -63,12 +63,12 @@ class TextPredictor(ABC):
             part = rows.table.slice(start, CHUNK)
             texts = part.column(TEXT).to_pylist()
             pairs = part.column(PAIR).to_pylist() if self.paired else None
-            asked = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
-            for said, told in zip(asked, self.told(texts, device, advance, pairs), strict=True):
-                yield dict(zip(self.columns, [*said, *told], strict=True))
+            shown = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
+            for inputs, cells in zip(shown, self.cells(texts, device, advance, pairs), strict=True):
+                yield dict(zip(self.columns, [*inputs, *cells], strict=True))
 
     @abstractmethod
-    def told(
+    def cells(
         self,
         texts: Sequence[str],
         device: torch.device | None,

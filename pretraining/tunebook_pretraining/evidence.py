@@ -46,9 +46,9 @@ class PretrainingEvidence:
         """The watched metric."""
         return next(score.value for score in self.scores if score.name == self.recipe.watch)
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """Scores, curve and facts."""
-        return evidence_page(self.recipe.options.name, self.models, self.recipe.watch, counted=self.counted, **told)
+        return evidence_page(self.recipe.options.name, self.models, self.recipe.watch, counted=self.counted, **details)
 
     def write(self, run: RunFolder, report: Report) -> None:
         """metrics.json and report.html; there are no answers to list."""

@@ -239,9 +239,9 @@ def test_the_card_tells_how_a_brief_becomes_copy(runs: dict[str, RunFolder], kin
     code = code.replace("path/to/this/folder", str(run.bundle))
     row = next(row for row in scored(run) if row["must_mention"] and row["must_avoid"])
     fields = {name: row[name] for name in FIELDS}
-    asked = {name: row[name] for name in ("channel", "must_mention", "must_avoid")}
+    constraints = {name: row[name] for name in ("channel", "must_mention", "must_avoid")}
     filled = re.sub(r"^fields = .*$", lambda _: f"fields = {fields!r}", code, flags=re.MULTILINE)
-    filled = re.sub(r"^asked = .*$", lambda _: f"asked = {asked!r}", filled, flags=re.MULTILINE)
+    filled = re.sub(r"^constraints = .*$", lambda _: f"constraints = {constraints!r}", filled, flags=re.MULTILINE)
     scope: dict[str, Any] = {}
     said = io.StringIO()
     with contextlib.redirect_stdout(said):

@@ -79,9 +79,9 @@ class Briefs:
         briefs = briefs_of(rows)
         return [self.checker.ranked(briefs[row], each) for row, each in zip(which, completions, strict=True)]
 
-    def merged(self, rows: Rows, asked: Sequence[list[Message]], wanted: int | None) -> Prompts:
+    def merged(self, rows: Rows, prompts: Sequence[list[Message]], wanted: int | None) -> Prompts:
         """Each different brief once: its prompt, and every copy that people wrote from it."""
-        return merged_prompts(rows, asked, wanted)
+        return merged_prompts(rows, prompts, wanted)
 
     @property
     def answer_columns(self) -> list[str]:
@@ -91,7 +91,7 @@ class Briefs:
     def answers(self, rows: Rows, completions: Sequence[Sequence[Completion]]) -> Iterator[list[str | float]]:
         """The values of `answer_columns` of each row."""
         for brief, several in zip(briefs_of(rows), completions, strict=True):
-            yield self.checker.told(brief, several, self.options.candidates)
+            yield self.checker.checked_row(brief, several, self.options.candidates)
 
     def measures(
         self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None

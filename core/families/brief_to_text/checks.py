@@ -46,7 +46,7 @@ class CopyChecker:
 
     def check(self, brief: Brief, completion: Completion) -> CopyCheck:
         """What is found in a copy."""
-        return check(completion.text, _said(brief), self.constraints(brief), self.ordinary, completion.stopped_at)
+        return check(completion.text, _source(brief), self.constraints(brief), self.ordinary, completion.stopped_at)
 
     def ranked(self, brief: Brief, completions: Sequence[Completion]) -> list[Completion]:
         """Completions, the best first."""
@@ -56,7 +56,7 @@ class CopyChecker:
         )
         return [completions[i] for i in order]
 
-    def told(self, brief: Brief, completions: Sequence[Completion], candidates: int) -> list[str | float]:
+    def checked_row(self, brief: Brief, completions: Sequence[Completion], candidates: int) -> list[str | float]:
         """The brief, then each of its completions with what was found in it; and with each what no copy could meet."""
         never = [f"cannot be met: {each}" for each in impossible(self.constraints(brief))]
         row: list[str | float] = [to_plain(brief)]
@@ -68,7 +68,7 @@ class CopyChecker:
         return row
 
 
-def _said(brief: Brief) -> str:
+def _source(brief: Brief) -> str:
     """All that copy may take from a brief: its values, and what its fields are called."""
     return "\n".join([flat_text(brief), *(name for name, _ in brief.fields)])
 

@@ -55,8 +55,8 @@ class BriefToText(TextGeneration[BriefConfigT]):
 
     def training_conversations(self, rows: Rows) -> Iterator[list[list[Message]]]:
         """The prompt of each brief with each of its copies as the answer."""
-        for asked, copies in zip(self.prompts(rows), rows.texts("copy"), strict=True):
-            yield [[*asked, Message("assistant", copy)] for copy in json.loads(copies)]
+        for messages, copies in zip(self.prompts(rows), rows.texts("copy"), strict=True):
+            yield [[*messages, Message("assistant", copy)] for copy in json.loads(copies)]
 
     @property
     def cache_salt(self) -> str:
@@ -103,7 +103,7 @@ class BriefToText(TextGeneration[BriefConfigT]):
         return self.briefs.answer_columns
 
     def answers(
-        self, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
+        self, rows: Rows, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """Each brief's candidates with their checks."""
         return self.briefs.answers(rows, completions)
@@ -126,6 +126,6 @@ class BriefToText(TextGeneration[BriefConfigT]):
         """The form of the rows, the prompt's template, and words that are no names."""
         return self.briefs.bundle_state(config.data, train)
 
-    def load_bundle_state(self, kept: Mapping[str, Any]) -> None:
+    def load_bundle_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `bundle_state` gave."""
-        self.briefs.load_bundle_state(kept)
+        self.briefs.load_bundle_state(state)

@@ -69,7 +69,7 @@ def briefs_of(rows: Rows) -> list[Brief]:
     return [from_text(text) for text in rows.texts(BRIEF)]
 
 
-def merged_prompts(rows: Rows, asked: Sequence[list[Message]], wanted: int | None) -> Prompts:
+def merged_prompts(rows: Rows, prompts: Sequence[list[Message]], wanted: int | None) -> Prompts:
     """One exchange for each different brief: its prompt, and every copy that people wrote from it."""
     merged = merge_references(rows)
     chosen = drawn([1] * len(merged.first), wanted)
@@ -78,7 +78,7 @@ def merged_prompts(rows: Rows, asked: Sequence[list[Message]], wanted: int | Non
     mentions = [list(brief.must_mention) for brief in briefs_of(rows)]
     groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
     return Prompts(
-        histories=[asked[i] for i in first],
+        histories=[prompts[i] for i in first],
         references=[merged.references[i] for i in chosen],
         rows=first,
         turns=None,

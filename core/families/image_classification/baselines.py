@@ -90,21 +90,21 @@ class ImageComparison:
         """The runs' rankings of findings, or their answers by any metric of the recipe."""
         found = dict(self.recipe.metrics(prepared.labels).items(keep_base=True))[metric]
         if is_mean_ranking(metric, found, _findings(self.recipe, prepared)):
-            return [ranking_outcome(self._believed(run, prepared), metric) for run in runs]
+            return [ranking_outcome(self._predictions(run, prepared), metric) for run in runs]
         return metric_outcomes(found, [self._read(run, prepared) for run in runs])
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """F1 of each label; AUROC of each finding where an image may have several."""
         if self.of_class == "f1":
             return label_outcomes(self._read(run, prepared))
-        seen = self._believed(run, prepared)
+        seen = self._predictions(run, prepared)
         both = {name: _only(seen, i) for i, name in enumerate(seen.findings) if 0 < seen.target[:, i].sum() < len(seen)}
         return {name: ranking_outcome(one, "auroc") for name, one in both.items()}
 
     def _read(self, run: RunFolder, prepared: Prepared[Any]) -> Predictions:
         return read_predictions(run.predictions, _unanswered(prepared), _without_network(self.recipe, prepared).decide)
 
-    def _believed(self, run: RunFolder, prepared: Prepared[Any]) -> FindingPredictions:
+    def _predictions(self, run: RunFolder, prepared: Prepared[Any]) -> FindingPredictions:
         classifier, rows = _without_network(self.recipe, prepared), prepared.encoded.rows["test"]
         probabilities = self._read(run, prepared).probabilities
         return finding_predictions(classifier, rows, _items(prepared, "test"), probabilities, ())

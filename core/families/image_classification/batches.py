@@ -161,7 +161,7 @@ def encode_images(
     splits = {name: Examples(part, np.ones(len(part), dtype=np.int64)) for name, part in items.items()}
     findings = find_findings(checked.labels.names, several, options.negative)
     facts = {
-        "findings": findings.told,
+        "findings": findings.summary,
         "images": f"{pre.size} x {pre.size} pixels ({pre.fit}), {pre.channels} channels",
         "augmentation": in_words(augmentation, preparation.own),
         **({"16-bit images": depth} if depth else {}),

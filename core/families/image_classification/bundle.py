@@ -151,7 +151,7 @@ def read_image_classifier(recipe: ImageClassification[Any], folder: Path, manife
     Raises:
         UserError: Its files contradict each other, or its answers are not those it gave when written.
     """
-    kept = _kept(manifest, folder)
+    state = _image_state(manifest, folder)
     head = recipe.head(manifest.labels)
     check_kind(manifest, head, folder)
     classifier = ImageClassifier(
@@ -159,17 +159,17 @@ def read_image_classifier(recipe: ImageClassification[Any], folder: Path, manife
         head,
         tuple(manifest.labels),
         findings_of(recipe, manifest.labels),
-        ImagePreparation(kept["preprocessing"], kept["full"]),
-        kept["decoding"],
-        kept["temperature"],
-        kept["points"],
-        kept["point"],
+        ImagePreparation(state["preprocessing"], state["full"]),
+        state["decoding"],
+        state["temperature"],
+        state["points"],
+        state["point"],
     )
     check_golden(manifest, ask_patterns(classifier), folder)
     return classifier
 
 
-def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
+def _image_state(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
     """The image part of a manifest as values.
 
     Raises:
@@ -203,6 +203,6 @@ def _kept(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
 
 def bundle_content(manifest: Manifest, cache_dir: Path) -> ImageContent:
     """Pictures made as the bundle's model was trained on them."""
-    kept = _kept(manifest, FILE)
-    square = square_of(kept["preprocessing"])
-    return ImageContent(square, kept["decoding"], cache_dir, manifest.columns["image"], full=kept["full"])
+    state = _image_state(manifest, FILE)
+    square = square_of(state["preprocessing"])
+    return ImageContent(square, state["decoding"], cache_dir, manifest.columns["image"], full=state["full"])

@@ -98,8 +98,8 @@ def torchvision_opening(
     args: Mapping[str, Any] | None = None,
 ) -> Opening:
     """Open a folder with the weights of a torchvision model, built with ``args``; see `timm_opening`."""
-    told = "".join(f", {name}={value!r}" for name, value in (args or {}).items())
-    code = _TORCHVISION.format(architecture=architecture, outputs=outputs, args=told)
+    arguments = "".join(f", {name}={value!r}" for name, value in (args or {}).items())
+    code = _TORCHVISION.format(architecture=architecture, outputs=outputs, args=arguments)
     return Opening("torchvision", code + _picture(pre, activation, temperature))
 
 

@@ -83,11 +83,11 @@ class ImageEvidence:
         """The operating points with their scores."""
         return [scores_in_words(scored) for scored in self.found.at_points]
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
         recipe = self.recipe
         return findings_report(
-            recipe.options.name, self.found, watch=recipe.watch, cautions=recipe.cautions, name=self.name, **told
+            recipe.options.name, self.found, watch=recipe.watch, cautions=recipe.cautions, name=self.name, **details
         )
 
     def write(self, run: RunFolder, report: Report) -> None:

@@ -37,7 +37,7 @@ class Findings:
     note: str = ""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Which labels are findings, for people."""
         none = f" ({self.negative} means none)" if self.negative is not None else ""
         return f"{', '.join(self.names)}{none}" + (f"; {self.note}" if self.note else "")

@@ -63,15 +63,15 @@ def calibrated(prepared: Prepared[ImageClassification[Any]], model: Any) -> tupl
     items: Any = prepared.encoded.splits["validation"].items
     device = choose_accelerator(config.trainer)
     logits = logits_of(classifier, items, "validation rows", device, config.trainer.progress)
-    told = []
+    notes = []
     if options.calibrate:
         fit = fit_head_temperature(classifier.head, logits, items.targets)
         # A bound says more of the few rows than of the model: leave its probabilities as they are.
         classifier.temperature = 1.0 if fit.note else fit.value
-        told.append(f"temperature: {classifier.temperature:.3f}" + (f" ({fit.note})" if fit.note else ""))
+        notes.append(f"temperature: {classifier.temperature:.3f}" + (f" ({fit.note})" if fit.note else ""))
     predictions = finding_predictions(classifier, rows, items, classifier.probabilities(logits), ())
     classifier.points = tuple(choose_points(rules, predictions))
-    return classifier, told
+    return classifier, notes
 
 
 def in_words(points: Sequence[OperatingPoint]) -> list[str]:

@@ -59,7 +59,7 @@ class ImageClassifier:
 
     @property
     def columns(self) -> list[str]:
-        """What `answers` tells of a row."""
+        """Columns of `answers`."""
         at = [f"{point.finding}_at_{point.name}" for point in self.points]
         return [IMAGE, "prediction", *(f"probability_{label}" for label in self.labels), *at]
 
@@ -81,8 +81,8 @@ class ImageClassifier:
         predicted = self.predictions(probabilities)
         flags = [self.sides(point, probabilities) for point in self.points]
         for i, image in enumerate(rows.texts(IMAGE)):
-            told: list[str | float] = [image, predicted[i], *map(float, probabilities[i]), *(flag[i] for flag in flags)]
-            yield dict(zip(self.columns, told, strict=True))
+            row: list[str | float] = [image, predicted[i], *map(float, probabilities[i]), *(flag[i] for flag in flags)]
+            yield dict(zip(self.columns, row, strict=True))
 
     @torch.no_grad()
     def logits(
@@ -145,10 +145,10 @@ class ImageClassifier:
         """The findings of one row ``[findings]`` in words."""
         return "; ".join(name for name, flag in zip(self.labels, flags, strict=True) if flag) or NONE
 
-    def _side(self, said: str) -> str:
-        if said == "abstain":
-            return said
-        return self.findings.names[0] if said == "positive" else str(self.findings.negative)
+    def _side(self, decision: str) -> str:
+        if decision == "abstain":
+            return decision
+        return self.findings.names[0] if decision == "positive" else str(self.findings.negative)
 
     def sides(self, point: OperatingPoint, probabilities: NDArray[np.float64]) -> list[str]:
         """What an operating point says of each row, in words."""

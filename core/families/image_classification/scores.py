@@ -67,7 +67,7 @@ def score_findings(
     if train_targets is not None:
         shares = classifier.findings.flags(train_targets).mean(axis=0)
         alike = replace(predictions, probabilities=np.tile(shares, (len(predictions), 1)))
-        common = _commonest(train_targets, answers)
+        common = _majority(train_targets, answers)
         baselines["shares"] = _overall(metrics, alike, common, settings)
         compared["shares"] = {"auroc": paired_ranking_difference(predictions, alike, **settings)}
         compared["shares"] |= (
@@ -117,7 +117,7 @@ def _answers(
     )
 
 
-def _commonest(train_targets: NDArray[np.int64], answers: Predictions) -> Predictions:
+def _majority(train_targets: NDArray[np.int64], answers: Predictions) -> Predictions:
     """The commonest training label for every row, or the findings that most have; with the training shares."""
     if not answers.multilabel:
         return majority(np.bincount(train_targets, minlength=len(answers.labels)), answers)

@@ -77,8 +77,8 @@ class ImageStages(Stages[ImageClassification[Any]]):
         card: Mapping[str, Any],
     ) -> None:
         """A plain timm or torchvision folder, calibrated, with the operating points."""
-        made, told = calibrated(prepared, model)
-        card = {**card, "scores": [*card["scores"], *(told if card["scores"] else ())]}
+        made, notes = calibrated(prepared, model)
+        card = {**card, "scores": [*card["scores"], *(notes if card["scores"] else ())]}
         write_image_bundle(
             run.bundle,
             made,

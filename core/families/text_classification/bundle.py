@@ -127,8 +127,8 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     _check_head(manifest, head, model, folder)
     paired = PAIR in manifest.columns
     classifier = TextClassifier(model, tokenizer, head, manifest.max_length, paired, labels=tuple(manifest.labels))
-    asked = [g.text for g in manifest.golden]
-    answers, _ = classifier.predict(asked, pairs=golden_pairs(asked) if paired else None)
+    texts = [g.text for g in manifest.golden]
+    answers, _ = classifier.predict(texts, pairs=golden_pairs(texts) if paired else None)
     check_golden(manifest, answers, folder)
     return classifier
 

@@ -108,7 +108,7 @@ class TextEvidence:
         """The watched metric of the tuned model."""
         return next(s.value for s in self.scores if s.name == self.recipe.watch)
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
         return classification_report(
             self.recipe.options.name,
@@ -120,7 +120,7 @@ class TextEvidence:
             per_class=self.per_class,
             seed=self.settings["seed"],
             name=self.name,
-            **told,
+            **details,
         )
 
     def write(self, run: RunFolder, report: Report) -> None:

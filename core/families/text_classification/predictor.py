@@ -28,7 +28,7 @@ class TextClassifier(TextPredictor):
         """What `answers` tells of a row."""
         return [*super().columns, *(f"probability_{label}" for label in self.labels)]
 
-    def told(
+    def cells(
         self,
         texts: Sequence[str],
         device: torch.device | None,

@@ -104,7 +104,7 @@ def _mistakes(predictions: Predictions) -> Section:
     wrong = np.flatnonzero(predictions.predicted != predictions.target)
     if not len(wrong):
         return Text("Worst mistakes", [f"None of the {len(predictions)} test rows was misclassified."])
-    surest = wrong[np.argsort(-predictions.confidence()[wrong], kind="stable")][:MISTAKES]
+    worst = wrong[np.argsort(-predictions.confidence()[wrong], kind="stable")][:MISTAKES]
     rows: list[list[Cell]] = [
         [
             f"{predictions.files[i]}:{predictions.lines[i]}",
@@ -113,7 +113,7 @@ def _mistakes(predictions: Predictions) -> Section:
             predictions.labels[predictions.predicted[i]],
             float(predictions.confidence()[i]),
         ]
-        for i in surest
+        for i in worst
     ]
     note = f"The {len(rows)} of {len(wrong)} most confident wrong answers."
     return Table("Worst mistakes", ["row", "text", "truth", "predicted", "probability"], rows, note)

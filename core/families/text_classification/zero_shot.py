@@ -160,11 +160,11 @@ class LikelihoodClassifier(ZeroShotClassifier):
         read = self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=True, logits_to_keep=1)
         memory = key_values(read)
         memory.batch_repeat_interleave(labels)
-        asked = input_ids[torch.arange(batch), last].repeat_interleave(labels)[:, None]
+        last_token = input_ids[torch.arange(batch), last].repeat_interleave(labels)[:, None]
         continued = self.descriptions.repeat(batch, 1)
         positions = last.repeat_interleave(labels)[:, None] + torch.arange(width, device=last.device)
         logits = self.backbone(
-            input_ids=torch.cat([asked, continued[:, :-1]], dim=1),
+            input_ids=torch.cat([last_token, continued[:, :-1]], dim=1),
             attention_mask=torch.cat([mask.repeat_interleave(labels, 0), mask.new_ones(batch * labels, width)], dim=1),
             position_ids=positions,
             **{key_values_argument(self.backbone): memory},

@@ -44,8 +44,8 @@ def write_answers(
     columns |= {"answer": answers.outputs}
     columns |= {f"answer_{name.replace(' ', '_')}": other.outputs for name, other in (others or {}).items()}
     if answers.facts is not None:
-        told = [stated(output, facts) for output, facts in zip(answers.outputs, answers.facts, strict=True)]
-        columns |= {"facts_stated": told, "facts_required": [len(facts) for facts in answers.facts]}
+        stated_facts = [stated(output, facts) for output, facts in zip(answers.outputs, answers.facts, strict=True)]
+        columns |= {"facts_stated": stated_facts, "facts_required": [len(facts) for facts in answers.facts]}
     with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

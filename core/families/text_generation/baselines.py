@@ -119,15 +119,15 @@ class GenerationComparison:
         places = {place: i for i, place in enumerate(zip(questions.files, questions.lines, turns, strict=True))}
         with run.predictions.open(encoding="utf-8", newline="") as stream:
             found = list(csv.DictReader(stream))
-        asked = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
-        if None in asked:
+        indices = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
+        if None in indices:
             raise UserError(
                 "These answers are about other rows.",
                 code="run.other-rows",
                 where=str(run.predictions),
                 fix="repeat the run",
             )
-        return questions.take([i for i in asked if i is not None]).answered([line["answer"] for line in found])
+        return questions.take([i for i in indices if i is not None]).answered([line["answer"] for line in found])
 
 
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
@@ -144,14 +144,14 @@ def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
     return HeldOut.of(rows, items, questions, writer)
 
 
-def _from_training(rung: str, known: Prompts, asked: Prompts) -> list[str]:
-    """The commonest training answer to everything, or to each question that of the most similar one."""
+def _from_training(rung: str, known: Prompts, questions: Prompts) -> list[str]:
+    """The most frequent training answer to everything, or to each question that of the most similar one."""
     if rung == "majority":
         counted = Counter(reference for references in known.references for reference in references)
-        return [counted.most_common(1)[0][0]] * len(asked)
-    questions = [history[-1].content for history in known.histories]
-    nearest = NearestCopy(questions, [references[0] for references in known.references])
-    return nearest.write([history[-1].content for history in asked.histories])
+        return [counted.most_common(1)[0][0]] * len(questions)
+    known_questions = [history[-1].content for history in known.histories]
+    nearest = NearestCopy(known_questions, [references[0] for references in known.references])
+    return nearest.write([history[-1].content for history in questions.histories])
 
 
 def _losses(run: RunFolder, rows: Rows) -> RowSums:

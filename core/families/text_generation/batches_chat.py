@@ -77,12 +77,12 @@ def encode_splits(
             partial(training_conversations_of, recipe),
             shaped_by,
         )
-        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _told(found, max_length, data.overlength)
+        facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _overlong(found, max_length, data.overlength)
         facts |= _logged(found, part, rejects)
         if name == "train":
             audited = audit(found.rows, max_length, template.end_of_turn_ids)
             facts |= {f"train {what}": value for what, value in audited.facts().items()}
-        rows[name] = part if len(found.kept) == len(part) else part.take(found.kept)
+        rows[name] = part if len(found.used) == len(part) else part.take(found.used)
         items = _one_each(found)
         splits[name] = Examples(items, items.lengths, items.units)
         identity[name] = f"{part.fingerprint}\n{key}\n{shaped_by}"
@@ -109,11 +109,11 @@ def _roles(checked: ValidatedData) -> set[str]:
 
 def _one_each(found: EncodedConversations) -> PackedItems:
     """Every row by itself; conversations are numbered as those that are kept."""
-    sources = np.searchsorted(found.kept, found.sources)
+    sources = np.searchsorted(found.used, found.sources)
     return PackedItems(found.ids, found.supervised, found.offsets, one_each(len(found)), sources)
 
 
-def _told(found: EncodedConversations, max_length: int, policy: Overlength) -> str:
+def _overlong(found: EncodedConversations, max_length: int, policy: Overlength) -> str:
     long = int((found.lengths > max_length).sum())
     done = {Overlength.reject: "rejected", Overlength.error: "refused"}.get(policy)
     made = int(np.isin(found.sources, np.flatnonzero(found.lengths > max_length)).sum())
@@ -127,7 +127,7 @@ def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict
         more = f" (and {len(reasons) - 1} more answers of it)" if len(reasons) > 1 else ""
         text = rows.column("text")[number].as_py() if "text" in rows.roles else ""
         rejects.add(file, int(line), "", f"cannot be used for training: {reasons[0]}{more}", text)
-    answers = sum(len(reasons) for number, reasons in found.rejected.items() if number in found.kept)
+    answers = sum(len(reasons) for number, reasons in found.rejected.items() if number in found.used)
     return {f"{rows.split} answers without supervision": f"{answers:,}"} if answers else {}
 
 

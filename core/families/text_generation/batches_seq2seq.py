@@ -46,11 +46,11 @@ def encode_splits(
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         items, lost = encode_rows(recipe, part, template, max_length)
-        numbered, kept = _numbered(items)
+        numbered, used = _numbered(items)
         _log(lost, part, rejects, options.overlength)
         if lost:
             facts[f"{name} left out by the encoder"] = f"{len(lost):,} prompts with their answers"
-        rows[name] = part if len(kept) == len(part) else part.take(kept)
+        rows[name] = part if len(used) == len(part) else part.take(used)
         splits[name] = Examples(numbered, numbered.lengths, numbered.units)
         identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{shaped_by}"
     rejects.write()
@@ -90,9 +90,9 @@ def encode_rows(
     """Token rows of prompts and answers, each with the row it is of; and rows with the reason why one is left out."""
     owners, prompts, answers = [], [], []
     for number, conversations in enumerate(training_conversations_of(recipe, rows)):
-        for *asked, answer in conversations:
+        for *prompt, answer in conversations:
             owners.append(number)
-            prompts.append(asked[-1].content)
+            prompts.append(prompt[-1].content)
             answers.append(answer.content)
     items, rejected = encode_pairs(prompts, answers, template.tokenizer, max_length, max_length)
     sources = np.array(owners, dtype=np.int64)[items.sources]
@@ -101,8 +101,8 @@ def encode_rows(
 
 def _numbered(items: PairItems) -> tuple[PairItems, np.ndarray]:
     """Token rows numbered by the rows that are kept, and these."""
-    kept = np.unique(items.sources)
-    return replace(items, sources=np.searchsorted(kept, items.sources)), kept
+    used = np.unique(items.sources)
+    return replace(items, sources=np.searchsorted(used, items.sources)), used
 
 
 def encoded_pairs(
@@ -124,14 +124,14 @@ def encoded_pairs(
             where=rows.where(number),
             fix="give other rows",
         )
-    numbered, kept = _numbered(items)
+    numbered, used = _numbered(items)
     note = f"{len(lost)} answers cannot be scored, such as that of {rows.where(number)}: {reason}"
     print(f"note: {note}")
-    return rows.take(kept), numbered, [note]
+    return rows.take(used), numbered, [note]
 
 
 def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: Overlength) -> None:
-    told: set[int] = set()
+    noted: set[int] = set()
     for number, reason in lost:
         if policy is Overlength.error:
             raise UserError(
@@ -140,10 +140,10 @@ def _log(lost: list[tuple[int, str]], rows: Rows, rejects: RejectLog, policy: Ov
                 where=rows.where(number),
                 fix="data.overlength=reject",
             )
-        if number not in told:
+        if number not in noted:
             file, _, line = rows.where(number).rpartition(":")
             rejects.add(file, int(line), "", f"cannot be used for training: {reason}")
-        told.add(number)
+        noted.add(number)
 
 
 def _pad(template: PairTemplate) -> int:

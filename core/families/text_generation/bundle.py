@@ -50,7 +50,7 @@ def write_generation_bundle(
     folder: Path,
     writer: TextGenerator,
     config: TrainConfig,
-    kept: Mapping[str, Any],
+    state: Mapping[str, Any],
     card: Mapping[str, Any],
     adapter: Path,
     seen: Iterable[str] = (),
@@ -61,7 +61,7 @@ def write_generation_bundle(
         folder: The bundle; must not exist.
         writer: The tuned model.
         config: The run's config.
-        kept: What its recipe needs again besides its options.
+        state: What its recipe needs again besides its options.
         card: Facts for the model card: ``data``, ``training``, ``scores``.
         adapter: Folder of trained adapters, where there are any.
         seen: Conversations that the model was trained or chosen on; kept as hashes.
@@ -74,7 +74,7 @@ def write_generation_bundle(
         writer.tokenizer.save_pretrained(beside)
         if adapter.is_dir():
             shutil.copytree(adapter, beside / ADAPTER)
-        manifest = _manifest(writer, config, kept)
+        manifest = _manifest(writer, config, state)
         write_json(beside / FILE, manifest.to_json())
         write_text(beside / "README.md", generation_card(manifest, config, card, adapter.is_dir(), reads_apart(model)))
         write_seen(beside, seen)
@@ -107,7 +107,7 @@ def _format(data: DataConfig) -> str:
     return data.format.name if isinstance(data, ConversationData) and data.format else ""
 
 
-def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any]) -> Manifest:
+def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, Any]) -> Manifest:
     recipe = writer.recipe
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
@@ -127,7 +127,7 @@ def _manifest(writer: TextGenerator, config: TrainConfig, kept: Mapping[str, Any
             Golden(" ".join(pair), {LOSS: round(float(loss), 6)})
             for pair, loss in zip(_GOLDEN, losses[:, 0], strict=True)
         ],
-        generation={"max_new_tokens": writer.generation.max_new_tokens, "kept": dict(kept)},
+        generation={"max_new_tokens": writer.generation.max_new_tokens, "kept": dict(state)},
     )
 
 
@@ -163,8 +163,8 @@ def read_generator(recipe: TextGeneration[Any], folder: Path, manifest: Manifest
     try:
         generation = generation_of(recipe)
     except ValueError as error:
-        told = f"The bundle's {FILE} is damaged: {error}."
-        raise UserError(told, code="bundle.damaged", where=str(folder), fix="write the bundle again") from error
+        what = f"The bundle's {FILE} is damaged: {error}."
+        raise UserError(what, code="bundle.damaged", where=str(folder), fix="write the bundle again") from error
     source = ModelSource(str(folder), folder)
     template: ChatTemplate | PairTemplate
     if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():
@@ -198,6 +198,6 @@ def write_tuned(
     recipe, rows = prepared.recipe, prepared.encoded.rows
     splits = ("train", "validation") if seen else ()
     keys = (key for split in splits for key in recipe.family.inputs.keys(recipe, rows[split]))
-    kept = bundle_state_of(recipe, prepared.config, rows["train"])
-    write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, kept, card, run.adapter, keys)
+    state = bundle_state_of(recipe, prepared.config, rows["train"])
+    write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, state, card, run.adapter, keys)
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now

@@ -24,10 +24,10 @@ def generation_card(
         adapter: Whether the adapters alone lie in it too.
         reads_apart: Whether the model has an encoder beside its decoder.
     """
-    kept: Mapping[str, Any] = (manifest.generation or {}).get("kept", {})
+    state: Mapping[str, Any] = (manifest.generation or {}).get("kept", {})
     # A recipe that makes prompts of briefs keeps its template and the form of its rows.
-    brief = {"template", "form"} <= kept.keys()
-    named = kept["form"]["fields"] if brief else ()
+    brief = {"template", "form"} <= state.keys()
+    named = state["form"]["fields"] if brief else ()
     fields = {field: "..." for field in named} or {"name": "Tollgate Pepper Mill", "price": "$58"}
     return render_card(
         Path(__file__).with_name("card.md.jinja"),
@@ -37,7 +37,7 @@ def generation_card(
         method=config.adapt.method.name,
         adapter=adapter,
         reads_apart=reads_apart,
-        template=kept["template"] if brief else None,
+        template=state["template"] if brief else None,
         fields=json.dumps(fields, ensure_ascii=False),
         data=facts.get("data", {}),
         training=facts.get("training", {}),

@@ -40,7 +40,7 @@ def conversation_columns(
     return columns
 
 
-def asked_columns(files: Sequence[str], column: str | None) -> list[Column]:
+def prompt_columns(files: Sequence[str], column: str | None) -> list[Column]:
     """The columns of conversations that wait for an answer."""
     if column is not None:
         raise UserError(

@@ -57,18 +57,18 @@ def check_properties(recipe: Writing) -> None:
 def generation_of(recipe: Writing) -> Generation:
     """How a recipe's answers are chosen."""
     made = recipe.generation()
-    asked = "a tunebook.families.text_generation.model.generation.Generation"
-    found: Generation = given(recipe, "generation", made, isinstance(made, Generation), asked)
+    expected = "a tunebook.families.text_generation.model.generation.Generation"
+    found: Generation = given(recipe, "generation", made, isinstance(made, Generation), expected)
     return found
 
 
 def training_conversations_of(recipe: Writing, rows: Rows) -> Iterator[list[list[Message]]]:
     """The conversations to learn from, of each row."""
-    asked = f"for each row a list of conversations, each {_CONVERSATION}"
+    expected = f"for each row a list of conversations, each {_CONVERSATION}"
     for conversations in _one_a_row(recipe, "training_conversations", recipe.training_conversations(rows), len(rows)):
         good = isinstance(conversations, (list, tuple)) and bool(conversations)
         good = good and all(_conversation(each) for each in conversations)
-        yield given(recipe, "training_conversations", conversations, good, asked)
+        yield given(recipe, "training_conversations", conversations, good, expected)
 
 
 def cache_salt(recipe: Writing) -> str:
@@ -90,8 +90,8 @@ def prompts_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
 def evaluation_prompts_of(recipe: Writing, rows: Rows, wanted: int | None) -> Prompts:
     """What a model is asked on held-out rows."""
     made = recipe.evaluation_prompts(rows, wanted)
-    asked = "tunebook.families.text_generation.prompts.Prompts, such as super().evaluation_prompts(rows, wanted)"
-    found: Prompts = given(recipe, "evaluation_prompts", made, isinstance(made, Prompts), asked)
+    expected = "tunebook.families.text_generation.prompts.Prompts, such as super().evaluation_prompts(rows, wanted)"
+    found: Prompts = given(recipe, "evaluation_prompts", made, isinstance(made, Prompts), expected)
     counted = {len(each) for each in (found.references, found.rows, found.files, found.lines, found.groups)}
     if counted != {len(found)}:
         what = f"its `evaluation_prompts` have {len(found)} histories, but other fields of a different length"
@@ -113,11 +113,11 @@ def ranked_of(
 ) -> list[list[Completion]]:
     """The best of several answers first."""
     made = recipe.ranked(rows, which, completions)
-    asked = "the completions of each row, a list of lists"
-    found: list[list[Completion]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), asked)
+    expected = "the completions of each row, a list of lists"
+    found: list[list[Completion]] = given(recipe, "ranked", made, isinstance(made, (list, tuple)), expected)
     if len(found) != len(completions):
         what = f"its `ranked` returned completions of {len(found)} rows instead of {len(completions)}"
-        raise broken(recipe, "ranked", what, f"return {asked}")
+        raise broken(recipe, "ranked", what, f"return {expected}")
     for each in found:
         if not (
             isinstance(each, (list, tuple)) and each and all(isinstance(completion, Completion) for completion in each)
@@ -133,8 +133,8 @@ def measures_of(
     """What a recipe measures of answers."""
     made = recipe.measures(rows, which, completions, train)
     good = isinstance(made, Mapping) and all(isinstance(each, RowSums) for each in made.values())
-    asked = "{name: tunebook.statistics.sums.RowSums}; {} for none"
-    found: Mapping[str, RowSums] = given(recipe, "measures", made, good, asked)
+    expected = "{name: tunebook.statistics.sums.RowSums}; {} for none"
+    found: Mapping[str, RowSums] = given(recipe, "measures", made, good, expected)
     for name, measure in found.items():
         if wrong := _misses(name, measure, len(which)):
             raise broken(recipe, "measures", f"its `measures` returned of '{name}' {wrong[0]}", wrong[1])
@@ -179,30 +179,30 @@ def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows)
 
 
 def answers_of(
-    recipe: Writing, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
+    recipe: Writing, rows: Rows, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
 ) -> Iterator[dict[str, str | float]]:
     """What `predict` tells of each row, by column."""
     columns = recipe.answer_columns
-    for told in _one_a_row(recipe, "answers", recipe.answers(rows, asked, completions), len(rows)):
-        good = isinstance(told, (list, tuple)) and all(isinstance(each, CELL) for each in told)
-        given(recipe, "answers", told, good, f"for each row a text or number for each of: {', '.join(columns)}")
-        if len(told) != len(columns):
-            what = f"its `answers` returned {len(told)} values of a row for the columns {', '.join(columns)}"
+    for cells in _one_a_row(recipe, "answers", recipe.answers(rows, prompts, completions), len(rows)):
+        good = isinstance(cells, (list, tuple)) and all(isinstance(each, CELL) for each in cells)
+        given(recipe, "answers", cells, good, f"for each row a text or number for each of: {', '.join(columns)}")
+        if len(cells) != len(columns):
+            what = f"its `answers` returned {len(cells)} values of a row for the columns {', '.join(columns)}"
             raise broken(recipe, "answers", what, "return a value for each column of `answer_columns`, in that order")
-        plain = (each.item() if isinstance(each, np.generic) else each for each in told)
+        plain = (each.item() if isinstance(each, np.generic) else each for each in cells)
         yield dict(zip(columns, plain, strict=True))
 
 
 def bundle_state_of(recipe: Writing, config: TrainConfig, train: Rows) -> dict[str, Any]:
     """What a bundle keeps for a recipe."""
     made = recipe.bundle_state(config, train)
-    asked = "{name: value} of JSON values; {} for nothing"
-    found: dict[str, Any] = given(recipe, "bundle_state", made, isinstance(made, Mapping), asked)
+    expected = "{name: value} of JSON values; {} for nothing"
+    found: dict[str, Any] = given(recipe, "bundle_state", made, isinstance(made, Mapping), expected)
     try:
         json.dumps(dict(found), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:  # among the latter what no file can hold
         raise broken(
-            recipe, "bundle_state", f"its `bundle_state` returned a value that is not JSON: {error}", f"return {asked}"
+            recipe, "bundle_state", f"its `bundle_state` returned non-JSON values: {error}", f"return {expected}"
         ) from error
     return found
 

@@ -34,14 +34,14 @@ def dry_run(recipe: TextGeneration[Any], encoded: Encoded, config: TrainConfig) 
         recipe = copy.deepcopy(recipe)
     train, rows = _first(encoded.rows["train"], TRAIN), _first(encoded.rows["test"], HELD_OUT)
     bundle_state_of(recipe, config, train)
-    asked = evaluation_prompts_of(recipe, rows, None)
-    which = asked.rows.tolist()
-    completions = [[Completion(good[0], 0.0)] * recipe.candidates for good in asked.references]
+    prompts = evaluation_prompts_of(recipe, rows, None)
+    which = prompts.rows.tolist()
+    completions = [[Completion(good[0], 0.0)] * recipe.candidates for good in prompts.references]
     ranked = ranked_of(recipe, rows, which, completions)
     measures_of(recipe, rows, which, ranked, train)
     baselines_of(recipe, rows, which, train)
     each = rows.take(which)
-    for _ in answers_of(recipe, each, asked.histories, ranked):
+    for _ in answers_of(recipe, each, prompts.histories, ranked):
         pass
 
 

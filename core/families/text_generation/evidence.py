@@ -116,7 +116,7 @@ class GenerationEvidence:
         """The watched metric of the tuned model."""
         return next(s.value for s in self.scores[self.name] if s.name == self.recipe.watch)
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
         histories = [[(turn.role, turn.content) for turn in each] for each in self.held_out.questions.histories]
         return generation_report(
@@ -130,7 +130,7 @@ class GenerationEvidence:
             signatures=signatures(self.tuned.answers, **self.texts),
             name=self.name,
             **self.texts,
-            **told,
+            **details,
         )
 
     def write(self, run: RunFolder, report: Report) -> None:

@@ -53,15 +53,15 @@ class HeldOut:
     @classmethod
     def of(cls, rows: Rows, items: PackedItems | PairItems, questions: Prompts, writer: TextGenerator) -> HeldOut:
         """Encode what is asked."""
-        prompts, kept = [], []
+        prompts, used = [], []
         writer.truncated = 0
         for number, history in enumerate(questions.histories):
             try:
                 prompts.append(writer.encode_prompt(history))
-                kept.append(number)
+                used.append(number)
             except Unsupervisable:
                 continue
-        return cls(rows, items, questions.take(kept), prompts, len(questions) - len(kept), writer.truncated)
+        return cls(rows, items, questions.take(used), prompts, len(questions) - len(used), writer.truncated)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -149,8 +149,8 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         length, supervised = writer.max_length, partial(training_conversations_of, writer.recipe)
         found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), supervised)
-        kept = found.kept
-        if not len(kept):
+        used = found.used
+        if not len(used):
             reason = next(iter(found.rejected.values()))[0]
             raise UserError(
                 f"No conversation can be scored: {reason}.",
@@ -158,17 +158,17 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
                 where=rows.where(0),
                 fix="give other rows",
             )
-        sources = np.searchsorted(kept, found.sources)
+        sources = np.searchsorted(used, found.sources)
         items = PackedItems(
             np.array(found.ids), np.array(found.supervised), found.offsets, one_each(len(found)), sources
         )
     if not found.rejected:
         return rows, items, []
     number, reasons = next(iter(found.rejected.items()))
-    lost = len(rows) - len(kept)
+    lost = len(rows) - len(used)
     note = (
         f"{lost} conversations, and answers of {len(found.rejected) - lost} others, cannot be scored, "
         f"such as {rows.where(number)}: {reasons[0]}"
     )
     print(f"note: {note}")
-    return rows.take(kept), items, [note]
+    return rows.take(used), items, [note]

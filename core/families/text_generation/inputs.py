@@ -14,7 +14,7 @@ from tunebook.data.content import Content
 from tunebook.data.paths import resolve_paths
 from tunebook.families.family import node_as
 from tunebook.families.inputs import Inputs
-from tunebook.families.text_generation.columns import asked_columns, conversation_columns
+from tunebook.families.text_generation.columns import conversation_columns, prompt_columns
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.model.causal import (
     check_causal,
@@ -49,7 +49,7 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
     ) -> Sequence[Column]:
         """Those of the form that the files are in; what waits for its answer has no column for it."""
-        return asked_columns(files, column)
+        return prompt_columns(files, column)
 
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training."""

@@ -137,13 +137,13 @@ class TextGenerator:
         """Answer checked rows in order."""
         for start in range(0, len(rows), CHUNK):
             part = rows.take(np.arange(start, min(start + CHUNK, len(rows))))
-            asked = list(prompts_of(self.recipe, part))
-            prompts = [self._asked(messages, part.where(number)) for number, messages in enumerate(asked)]
+            histories = list(prompts_of(self.recipe, part))
+            prompts = [self._encoded_prompt(messages, part.where(number)) for number, messages in enumerate(histories)]
             best = ranked_of(self.recipe, part, range(len(part)), self.completions(prompts, device, advance))
             self.unfinished += sum(several[0].stopped_at is not None for several in best)
-            yield from answers_of(self.recipe, part, asked, best)
+            yield from answers_of(self.recipe, part, histories, best)
 
-    def _asked(self, messages: Sequence[Message], where: str) -> np.ndarray:
+    def _encoded_prompt(self, messages: Sequence[Message], where: str) -> np.ndarray:
         try:
             return self.encode_prompt(messages)
         except Unsupervisable as error:

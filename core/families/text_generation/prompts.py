@@ -89,8 +89,8 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
         turns = [i for i, message in enumerate(conversations[row]) if message.role == "assistant"]
         left = read_facts(required[row], rows.where(row)) if required else []
         for turn in turns:
-            said = conversations[row][turn].content
-            here = [fact for fact in left if states(said, fact)]
+            answer = conversations[row][turn].content
+            here = [fact for fact in left if states(answer, fact)]
             left = [fact for fact in left if fact not in here]
             found.append((row, turn))
             facts.append(here)
@@ -152,9 +152,9 @@ def check_tokenize(name: str) -> None:
     try:
         BLEU(tokenize=name)
     except Exception as error:  # a missing package, or a model that cannot be downloaded
-        told = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"sacreBLEU's tokenizer '{name}' does not work here: {told}",
+            f"sacreBLEU's tokenizer '{name}' does not work here: {reason}",
             code="package.missing",
             where="recipe.bleu_tokenizer",
             fix=fix,

@@ -125,16 +125,16 @@ class TextGeneration(Recipe[ConfigT]):
         return ["prompt", "answer"]
 
     def answers(
-        self, rows: Rows, asked: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
+        self, rows: Rows, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """The values of `answer_columns` of each row."""
-        for messages, several in zip(asked, completions, strict=True):
+        for messages, several in zip(prompts, completions, strict=True):
             yield messages[-1].content, several[0].text
 
     def bundle_state(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
         """What a bundle keeps for the recipe besides its options, as plain values, for `load_bundle_state`."""
         return {}
 
-    def load_bundle_state(self, kept: Mapping[str, Any]) -> None:
+    def load_bundle_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `bundle_state` gave, in the recipe of a bundle."""
         return None

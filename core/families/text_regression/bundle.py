@@ -96,8 +96,8 @@ def read_text_regressor(recipe: TextRegression[Any], folder: Path, manifest: Man
     check_kind(manifest, head, folder)
     model, tokenizer, paired = load_saved_sequence_model(source), load_tokenizer(source), PAIR in manifest.columns
     regressor = TextRegressor(model, tokenizer, head, manifest.max_length, paired)
-    asked = [golden.text for golden in manifest.golden]
-    answers = regressor.predict(asked, pairs=golden_pairs(asked) if paired else None)
+    texts = [golden.text for golden in manifest.golden]
+    answers = regressor.predict(texts, pairs=golden_pairs(texts) if paired else None)
     # Off by a thousandth of the deviation is off, whatever unit the numbers are in.
     check_golden(manifest, answers[:, None], folder, unit=manifest.number["deviation"])
     return regressor

@@ -83,7 +83,7 @@ class NumberEvidence:
         """The watched metric of the model."""
         return next(score.value for score in self.scores if score.name == self.recipe.watch)
 
-    def report(self, **told: Any) -> Report:
+    def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
         return regression_report(
             self.recipe.options.name,
@@ -91,7 +91,7 @@ class NumberEvidence:
             self.models,
             watch=self.recipe.watch,
             differences=self.differences,
-            **told,
+            **details,
         )
 
     def write(self, run: RunFolder, report: Report) -> None:

@@ -17,7 +17,7 @@ from tunebook.families.text_predictor import TextPredictor
 class TextRegressor(TextPredictor):
     """Texts in, numbers out; a transformers model whose output is in the user's units."""
 
-    def told(
+    def cells(
         self,
         texts: Sequence[str],
         device: torch.device | None,

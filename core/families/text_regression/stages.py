@@ -55,8 +55,8 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
         check_targets(targets_of(data.train))
         encoded = encode_splits(data, source, config, rejects, targets_of)
         label = node_as(config.data, NumberData).label
-        told = {f"{label} of train rows": in_words(train_targets(encoded))}
-        return replace(encoded, facts={**encoded.facts, **told})
+        spread = {f"{label} of train rows": in_words(train_targets(encoded))}
+        return replace(encoded, facts={**encoded.facts, **spread})
 
     def build_model(
         self, recipe: Recipe, source: ModelSource, labels: Sequence[str], config: TrainConfig, encoded: Encoded

@@ -63,8 +63,8 @@ _QUOTED = re.compile(r'"([^"]{2,300})"')
 
 def dialogues(passage: str) -> Iterator[str]:
     """What people in a passage say to each other, as turns of a conversation."""
-    said = [s.strip().rstrip(",") for s in _QUOTED.findall(passage)]
-    turns = [s for s in said if len(s) > 8]
+    quotes = [s.strip().rstrip(",") for s in _QUOTED.findall(passage)]
+    turns = [s for s in quotes if len(s) > 8]
     for start in range(0, len(turns) - 3, 6):
         part = turns[start : start + 6]
         part = part[: len(part) - len(part) % 2]
@@ -105,13 +105,13 @@ def _write(path: Path, texts: Sequence[str]) -> None:
 
 
 def _up_to(texts: Sequence[str], characters: int) -> list[str]:
-    kept, size = [], 0
+    chosen, size = [], 0
     for text in texts:
-        kept.append(text)
+        chosen.append(text)
         size += len(text)
         if size >= characters:
             break
-    return kept
+    return chosen
 
 
 def main() -> None:
@@ -133,9 +133,9 @@ def main() -> None:
     talk = _up_to([d for passage in prose for d in dialogues(passage)], DIALOGUE_CHARACTERS)
     prose = _up_to(prose, NOVEL_CHARACTERS)
     rows = [row for row in _read(reviews / "train.csv") if int(row["review_id"]) % HELD_OUT]
-    asked = _read(queries / "train.csv")
+    queries_read = _read(queries / "train.csv")
     held = rows[-300:]
-    reviewed, queried = list(review_texts(rows[:-300])), list(query_texts(asked))
+    reviewed, queried = list(review_texts(rows[:-300])), list(query_texts(queries_read))
     train = prose + talk + reviewed + queried
     draw.shuffle(train)
     held_prose = list(passages((novels / "valid.txt").read_text(encoding="utf-8").splitlines()))

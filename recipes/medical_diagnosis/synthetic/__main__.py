@@ -28,10 +28,10 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--prevalence", type=float, default=0.4, metavar="0..1", help="share of patients with a finding")
     add("--bits", type=int, default=8, metavar="8|16", help="16: an X-ray with a 12-bit detector's depth")
     add("--seed", type=int, default=0, metavar="N", help="another seed, other patients")
-    said = vars(parser.parse_args(words))
-    folder = said.pop("folder")
+    options = vars(parser.parse_args(words))
+    folder = options.pop("folder")
     try:
-        count = write(folder, said.pop("kind"), said.pop("patients"), **said)
+        count = write(folder, options.pop("kind"), options.pop("patients"), **options)
     except UserError as error:
         print(f"{error.kind}{error.message()}", file=sys.stderr)
         return error.exit_code

@@ -57,15 +57,15 @@ class Slide:
             )
         # The middle first: every picture shows it, and there must be red cells for parasites to be in.
         places = np.concatenate([draw.uniform(-0.6, 0.6, (40, 2)), draw.uniform(-1.7, 1.7, (380, 2))])
-        kept = _apart(places, radius * draw.uniform(1.5, 1.8), [(u, v, cell.radius) for u, v, cell in white], radius)
-        kept = kept[: int(crowd * len(kept))]
+        placed = _apart(places, radius * draw.uniform(1.5, 1.8), [(u, v, cell.radius) for u, v, cell in white], radius)
+        placed = placed[: int(crowd * len(placed))]
         shape = np.stack(
             [
-                radius * draw.normal(1, 0.055, len(kept)),
-                1 + 0.07 * draw.random(len(kept)) ** 2,
-                draw.uniform(0, math.pi, len(kept)),
-                draw.uniform(0.62, 0.85) * draw.uniform(0.75, 1.15, len(kept)),
-                draw.normal(1, 0.07, len(kept)),
+                radius * draw.normal(1, 0.055, len(placed)),
+                1 + 0.07 * draw.random(len(placed)) ** 2,
+                draw.uniform(0, math.pi, len(placed)),
+                draw.uniform(0.62, 0.85) * draw.uniform(0.75, 1.15, len(placed)),
+                draw.normal(1, 0.07, len(placed)),
             ],
             axis=1,
         )
@@ -78,7 +78,7 @@ class Slide:
             ],
             axis=1,
         )
-        return cls(np.concatenate([kept, shape], axis=1), tuple(white), platelets, draw.uniform(0.7, 1.25))
+        return cls(np.concatenate([placed, shape], axis=1), tuple(white), platelets, draw.uniform(0.7, 1.25))
 
 
 def _apart(
@@ -92,12 +92,12 @@ def _apart(
     places, u, v = places[free], u[free], v[free]
     across, down = u[:, None] - u, v[:, None] - v
     close = across * across + down * down < distance**2
-    free, kept = np.ones(len(places), dtype=bool), []
+    free, placed = np.ones(len(places), dtype=bool), []
     for i in range(len(places)):
         if free[i]:
-            kept.append(i)
+            placed.append(i)
             free &= ~close[i]
-    return places[kept]
+    return places[placed]
 
 
 def draw_smear(order: Order, who: Patient, number: int) -> tuple[npt.NDArray[Any], tuple[Finding, ...]]:

@@ -39,9 +39,9 @@ def test_each_planted_mistake_is_told_alone_and_a_clean_copy_is_clean() -> None:
         "21 cm of walnut by Peugeot": "names Peugeot, which is not in the brief",
     }
     checker = CopyChecker()
-    assert checker.told(MILL, [Completion(CLEAN)], 1)[1:] == [CLEAN, "yes", "", ""]
+    assert checker.checked_row(MILL, [Completion(CLEAN)], 1)[1:] == [CLEAN, "yes", "", ""]
     for copy, problem in planted.items():
-        assert checker.told(MILL, [Completion(copy)], 1)[1:] == [copy, "no", problem, ""]
+        assert checker.checked_row(MILL, [Completion(copy)], 1)[1:] == [copy, "no", problem, ""]
     every = "Gourmet walnut pepper mill by Peugeot for $49"
     assert len(checker.check(MILL, Completion(every)).problems) == len(planted)
 
@@ -50,7 +50,7 @@ def test_a_copy_that_was_cut_off_is_not_clean_and_stands_behind_whole_ones() -> 
     checker = CopyChecker()
     half = Completion("21 cm of walnut, six set", -0.1, stopped_at=40)
     problem = "was truncated at recipe.max_new_tokens=40"
-    assert checker.told(MILL, [half], 1)[1:] == [half.text, "no", problem, ""]
+    assert checker.checked_row(MILL, [half], 1)[1:] == [half.text, "no", problem, ""]
     assert checker.ranked(MILL, [half, Completion(CLEAN, -0.9)]) == [Completion(CLEAN, -0.9), half]
     found = copy_measures(checker, [MILL, MILL], [[half], [Completion(CLEAN)]], None, BriefOptions())
     assert found["clean_share"].value() == 0.5 and found["must_mention_recall"].value() == 1
@@ -66,7 +66,7 @@ def test_candidates_are_told_in_order_with_their_scores() -> None:
     checker = CopyChecker()
     best = checker.ranked(MILL, completions)
     assert [completion.score for completion in best] == [-0.5, -0.9, -0.1, -0.01]
-    row = dict(zip(["brief", *candidate_columns(4)], checker.told(MILL, best, 4), strict=True))
+    row = dict(zip(["brief", *candidate_columns(4)], checker.checked_row(MILL, best, 4), strict=True))
     assert row["brief"] == (
         "name: Tollgate Pepper Mill; features: turned walnut, 21 cm, six settings; price: $58; channel: ad_headline; "
         "must mention: 21 cm; must avoid: gourmet"
@@ -90,7 +90,7 @@ def test_the_limits_of_the_brief_go_before_those_given_and_these_before_the_chan
 
 def test_what_no_copy_can_meet_is_told_with_every_copy() -> None:
     brief = Brief(FIELDS, must_mention=("hand-turned walnut",), must_avoid=("walnut",), max_words=1)
-    _, _, clean, problems, _ = CopyChecker().told(brief, [Completion("Hand-turned walnut")], 1)
+    _, _, clean, problems, _ = CopyChecker().checked_row(brief, [Completion("Hand-turned walnut")], 1)
     assert clean == "no"
     assert 'cannot be met: has to say "hand-turned walnut" but not "walnut"' in str(problems)
     assert "cannot be met: what has to be said is 2 words long, and 1 are allowed" in str(problems)
@@ -179,9 +179,9 @@ def test_prompts_and_copy_that_are_too_long_are_rejected_or_stop_the_run(tmp_pat
     with user_error("data.rejected-rows", match="2"):
         read(tmp_path, *more)
     made = read(tmp_path, *more, "data.max_rejects=2")
-    told = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["line"] for row in told] == [31, 32]
-    assert "the prompt has" in told[0]["reason"] and "the copy has" in told[1]["reason"]
+    checked_row = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["line"] for row in checked_row] == [31, 32]
+    assert "the prompt has" in checked_row[0]["reason"] and "the copy has" in checked_row[1]["reason"]
     recipe: Any = made.recipe
     copies = [
         m[-1].content
@@ -199,5 +199,5 @@ def test_briefs_are_not_told_of_as_conversations(tmp_path: Path) -> None:
     assert str(made.recipe.family.stages.preview(made.recipe, made.encoded)[0]).startswith(
         "three prompts with their answers as the model reads"
     )
-    told = " ".join(made.encoded.facts)
-    assert "train prompts with their answers over" in told and "conversations" not in told
+    checked_row = " ".join(made.encoded.facts)
+    assert "train prompts with their answers over" in checked_row and "conversations" not in checked_row

@@ -32,7 +32,7 @@ def test_findings_of_single_labels(
     assert tuple(labels[i] for i in found.columns) == names
     assert bool(found.note) == is_told, "a guess is told"
     if negative is not None:
-        assert negative in found.told
+        assert negative in found.summary
 
 
 def test_flags_of_single_labels_are_one_column_a_finding() -> None:

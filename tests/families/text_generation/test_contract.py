@@ -96,7 +96,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("generation", lambda self: Generation(max_new_tokens=5000), "`generation` requests 5000 tokens"),
     (
         "answers",
-        lambda self, rows, asked, completions: [("one", "two", "three")] * len(rows),
+        lambda self, rows, prompts, completions: [("one", "two", "three")] * len(rows),
         "`answers` returned 3 values",
     ),
     ("evaluation_prompts", without_references, "have an empty history, or references that are not text"),
@@ -113,7 +113,7 @@ CASES: list[tuple[str, Any, str]] = [
     (
         "bundle_state",
         lambda self, config, train: {"name": "\ud800"},
-        "`bundle_state` returned a value that is not JSON",
+        "`bundle_state` returned non-JSON values",
     ),
     ("evaluation_prompts", lambda self, rows, wanted: [], "`evaluation_prompts` returned a list"),
     (
@@ -125,7 +125,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("measures", a_row_less_measured, "rows for"),
     ("baselines", lambda self, rows, which, train: {"silence": "..."}, "`baselines` returned a dict"),
     ("baselines", lambda self, rows, which, train: {"silence": ["..."]}, "returned 1 texts of 'silence' for"),
-    ("bundle_state", lambda self, config, train: {"seen": {1, 2}}, "`bundle_state` returned a value that is not JSON"),
+    ("bundle_state", lambda self, config, train: {"seen": {1, 2}}, "`bundle_state` returned non-JSON values"),
     ("bundle_state", lambda self, config, train: ["seen"], "`bundle_state` returned a list of str"),
 ]
 IN_PREDICT: list[tuple[str, Any, str]] = [
@@ -133,7 +133,7 @@ IN_PREDICT: list[tuple[str, Any, str]] = [
     ("prompts", lambda self, rows: iter(()), "`prompts` gave 0 of 2 rows"),
     (
         "answers",
-        lambda self, rows, asked, completions: [each[0] for each in completions],
+        lambda self, rows, prompts, completions: [each[0] for each in completions],
         "`answers` returned a Completion",
     ),
 ]
@@ -170,7 +170,7 @@ def test_what_numpy_and_other_mappings_give_is_taken(rows: list[str], tmp_path: 
         "measures": lambda self, *given: MappingProxyType(measured([1.0, 2.0])(self, *given)),
         "baselines": lambda self, rows, which, train: MappingProxyType({"silence": ("...",) * len(which)}),
         "answer_columns": property(lambda self: ("answer", "polite", "length")),
-        "answers": lambda self, rows, asked, completions: (
+        "answers": lambda self, rows, prompts, completions: (
             (each[0].text, np.bool_(True), np.int64(3)) for each in completions
         ),
     }

@@ -34,7 +34,7 @@ from tunebook.cli.predict import predict_command
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.families.text_generation.columns import asked_columns
+from tunebook.families.text_generation.columns import prompt_columns
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
@@ -73,7 +73,7 @@ def questions(folder: Path, chats: Sequence[Sequence[dict[str, str]]]) -> Rows:
     """ValidatedData conversations that wait for an answer."""
     file = write_jsonl(folder / "waiting.jsonl", [{"messages": list(turns)} for turns in chats])
     rejects = RejectLog(folder / "rejects.jsonl", 0)
-    rows = read_rows([str(file)], "files", asked_columns([str(file)], None), rejects, split="rows")
+    rows = read_rows([str(file)], "files", prompt_columns([str(file)], None), rejects, split="rows")
     return ConversationContent(answered=False).inspect(rows, rejects)
 
 

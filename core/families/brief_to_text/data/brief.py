@@ -40,8 +40,8 @@ class Brief:
 
 def to_text(brief: Brief) -> str:
     """Write a brief as JSON, equal for equal briefs; constraints that it does not have are left out."""
-    asked = {name: getattr(brief, name) for name in CONSTRAINTS}
-    return _json({"fields": dict(brief.fields), **{name: value for name, value in asked.items() if value}})
+    constraints = {name: getattr(brief, name) for name in CONSTRAINTS}
+    return _json({"fields": dict(brief.fields), **{name: value for name, value in constraints.items() if value}})
 
 
 def from_text(text: str) -> Brief:

@@ -34,9 +34,9 @@ def check_copies(brief: Brief, copies: Sequence[str], source: str = "") -> None:
     """
     bare = Brief(brief.fields)
     shown = (to_plain(brief), to_plain(bare), flat_text(brief), "\n".join(values(bare)), source)
-    said = {_words(text) for text in shown}
+    known = {_words(text) for text in shown}
     for number, copy in enumerate(copies, start=1):
-        problem = "is equal to the brief" if _words(copy) in said else "; it ".join(faults(brief, copy))
+        problem = "is equal to the brief" if _words(copy) in known else "; it ".join(faults(brief, copy))
         if problem:
             raise UnusableBrief(f"copy {number} of {len(copies)} {problem}" if len(copies) > 1 else f"it {problem}")
 

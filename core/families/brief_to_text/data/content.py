@@ -61,9 +61,9 @@ class BriefContent:
         schema = row_schema([*others, *made])
         writer = RowWriter(schema, rows.split)
         for batch in rows.table.to_batches():
-            kept, values = self._checked(batch, sources, rejects)
-            if kept:
-                good = batch.take(pa.array(kept, pa.int64()))
+            usable, values = self._checked(batch, sources, rejects)
+            if usable:
+                good = batch.take(pa.array(usable, pa.int64()))
                 arrays = [*map(good.column, others), *(pa.array(values[role], pa.string()) for role in made)]
                 writer.add_batch(pa.record_batch([*arrays, good.column(FILE), good.column(LINE)], schema=schema))
         return writer.finish()
@@ -97,7 +97,7 @@ class BriefContent:
         self, batch: pa.RecordBatch, sources: Sequence[str], rejects: RejectLog
     ) -> tuple[list[int], dict[str, list[str]]]:
         """The positions of good rows, and what is made of them, by role."""
-        kept: list[int] = []
+        usable: list[int] = []
         made: dict[str, list[str]] = {BRIEF: [], COPY: [], TEXT: []}
         columns = [batch.column(role).to_pylist() for role in sources]
         for i, values in enumerate(zip(*columns, strict=True)):
@@ -108,11 +108,11 @@ class BriefContent:
                 rejects.add(file, line, read.field, read.reason, read.text)
                 continue
             brief, copies = read
-            kept.append(i)
+            usable.append(i)
             made[BRIEF].append(to_text(brief))
             made[COPY].append(json.dumps(copies, ensure_ascii=False))
             made[TEXT].append(to_plain(brief))
-        return kept, made
+        return usable, made
 
     def _read(self, row: Row) -> tuple[Brief, tuple[str, ...]] | _Fault:
         """The brief of a row and its copies, or what is wrong with it."""

@@ -102,13 +102,13 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
     ]
     whole = [Column(SOURCE, form.brief, "recipe.brief" if answered else "--text", "any")] if form.brief else []
     usual, fixed = Constraints(), None if answered else ""
-    asked = [
+    constrained = [
         Column(role, name, f"recipe.{role}", "any", required=name != getattr(usual, role), gaps=True, choice=fixed)
         for role, name in form.constraints.named().items()
     ]
     copy = [Column(COPY, form.copy, "recipe.target_column", "any")] if answered else []
     grouped = [Column("group", group, "data.group", "any")] if group else []
-    return [*parts, *whole, *asked, *copy, *grouped]
+    return [*parts, *whole, *constrained, *copy, *grouped]
 
 
 def _with_field(fields: Sequence[str], number: int) -> str:

@@ -39,22 +39,22 @@ def read_brief(row: Row, form: BriefForm) -> Brief:
     found: dict[str, Any] = {name: _cell(row.get(FIELD + name), name) for name in form.fields}
     if form.brief:
         found = _whole(row.get(SOURCE) or "")
-    asked: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for role, name in form.constraints.named().items():
         value, inside = _cell(row.get(role), name), found.pop(name, ())
         if value and inside:
             raise UnusableBrief(f"{name!r} is in the brief and in a column of its own")
-        asked[role] = value or inside
+        limits[role] = value or inside
     fields = tuple((name, value) for name, value in found.items() if value)
     if not fields:
         raise UnusableBrief("it is empty")
     return Brief(
         fields,
-        must_mention=_phrases(asked.get("must_mention", ())),
-        must_avoid=_phrases(asked.get("must_avoid", ())),
-        channel=_channel(asked.get("channel", ())),
-        max_characters=_limit(asked.get("max_characters", ()), "max_characters"),
-        max_words=_limit(asked.get("max_words", ()), "max_words"),
+        must_mention=_phrases(limits.get("must_mention", ())),
+        must_avoid=_phrases(limits.get("must_avoid", ())),
+        channel=_channel(limits.get("channel", ())),
+        max_characters=_limit(limits.get("max_characters", ()), "max_characters"),
+        max_words=_limit(limits.get("max_words", ()), "max_words"),
     )
 
 

@@ -107,14 +107,14 @@ class PromptTemplate:
                 errors.append(error)
                 continue
             if one == other:
-                errors.append(self._deaf("makes the same prompt from two different briefs"))
+                errors.append(self._ignores_brief("makes the same prompt from two different briefs"))
             elif "alder" not in one.casefold() or "birch" not in other.casefold():
-                errors.append(self._deaf("makes prompts without any of a brief's fields"))
+                errors.append(self._ignores_brief("makes prompts without any of a brief's fields"))
             else:
                 return
         raise errors[0]
 
-    def _deaf(self, what: str) -> UserError:
+    def _ignores_brief(self, what: str) -> UserError:
         loop = "{% for name, value in fields.items() %}{{ name }}: {{ value }}{% endfor %}"
         return UserError(
             f"{self.name} {what}",
@@ -161,9 +161,9 @@ def _written(value: Any) -> Any:
 
 def _variables(brief: Brief) -> dict[str, Any]:
     fields = {name: value if isinstance(value, str) else list(value) for name, value in brief.fields}
-    asked = {name: getattr(brief, name) for name in CONSTRAINTS}
-    asked = {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items()}
-    return {**fields, "fields": fields, **asked}
+    constraints = {name: getattr(brief, name) for name in CONSTRAINTS}
+    constraints = {name: list(value) if isinstance(value, tuple) else value for name, value in constraints.items()}
+    return {**fields, "fields": fields, **constraints}
 
 
 def _names(tree: jinja2.nodes.Template, environment: jinja2.Environment) -> list[str]:
@@ -200,8 +200,8 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
         )
     fields = list(variables["fields"])
     others = [other for other in variables if other not in fields]
-    asked = str(error).split("'")[-2] if "'" in str(error) else ""
-    near = difflib.get_close_matches(asked, [*fields, *others], n=1)
+    missing = str(error).split("'")[-2] if "'" in str(error) else ""
+    near = difflib.get_close_matches(missing, [*fields, *others], n=1)
     return UserError(
         f"{name} uses a field that the brief lacks: {error}",
         code="template.unknown-field",

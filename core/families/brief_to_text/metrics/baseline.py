@@ -7,9 +7,9 @@ from tunebook.families.brief_to_text.metrics.measures import Fields
 
 def fill_template(brief: Fields) -> str:
     """Read a brief out, a sentence a field: `Name: The Vaults. Features: warm, dry.`; empty fields are left out."""
-    told = []
+    sentences = []
     for name, value in brief.items():
         values = [each.strip() for each in ([value] if isinstance(value, str) else value) if each.strip()]
         if values:
-            told.append(f"{name[:1].upper()}{name[1:]}: {', '.join(values)}".rstrip(".") + ".")
-    return " ".join(told)
+            sentences.append(f"{name[:1].upper()}{name[1:]}: {', '.join(values)}".rstrip(".") + ".")
+    return " ".join(sentences)

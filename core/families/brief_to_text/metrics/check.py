@@ -71,14 +71,14 @@ class CopyCheck:
     @property
     def problems(self) -> list[str]:
         """What was found, one sentence each without its subject: `says £9.99, which is not in the brief`."""
-        told = ["says nothing"] if self.says_nothing else []
-        told += [f'does not say "{each}"' for each in self.missing]
-        told += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
-        told += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
+        problems = ["says nothing"] if self.says_nothing else []
+        problems += [f'does not say "{each}"' for each in self.missing]
+        problems += [f'uses "{each}", which the brief forbids' for each in self.forbidden]
+        problems += [f"has {each.has} {each.what}, and {each.allowed} are allowed" for each in self.too_long]
         if self.stopped_at is not None:
-            told.append(f"was truncated at recipe.max_new_tokens={self.stopped_at}")
-        told += [f"says {each}, which is not in the brief" for each in self.invented_numbers]
-        return told + [f"names {each}, which is not in the brief" for each in self.invented_names]
+            problems.append(f"was truncated at recipe.max_new_tokens={self.stopped_at}")
+        problems += [f"says {each}, which is not in the brief" for each in self.invented_numbers]
+        return problems + [f"names {each}, which is not in the brief" for each in self.invented_names]
 
 
 def check(
@@ -98,8 +98,8 @@ def check(
             that are written with a capital ("near the Park") are taken for names.
         stopped_at: Tokens after which its writing was cut off; None where it ended by itself.
     """
-    seen, said = visible(copy), visible("\n".join([source, *constraints.must_mention]))
-    names = invented_names(seen, said, ordinary)
+    seen, given = visible(copy), visible("\n".join([source, *constraints.must_mention]))
+    names = invented_names(seen, given, ordinary)
     sizes = (
         ("characters", constraints.max_characters, lambda: count_characters(copy, constraints.counting)),
         ("words", constraints.max_words, lambda: count_words(copy)),
@@ -110,7 +110,7 @@ def check(
         tuple(each for each in constraints.must_mention if not says(copy, each)),
         tuple(each for each in constraints.must_avoid if each.strip() and says(copy, each)),
         tuple(each for each in lengths if each.has > each.allowed),
-        invented_numbers(seen, said),
+        invented_numbers(seen, given),
         names.invented,
         names.unchecked,
         stopped_at,

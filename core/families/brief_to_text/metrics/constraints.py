@@ -86,9 +86,9 @@ class Constraints:
 
 def impossible(constraints: Constraints) -> list[str]:
     """Say which constraints no copy can meet; empty where none contradict each other."""
-    told = []
+    conflicts = []
     for word in filter(str.strip, constraints.must_avoid):
-        told += [f'has to say "{m}" but not "{word}"' for m in constraints.must_mention if says(m, word)]
+        conflicts += [f'has to say "{m}" but not "{word}"' for m in constraints.must_mention if says(m, word)]
     # Of mentions that overlap the longer one holds the shorter, so that each is not counted for itself
     separate = [
         each
@@ -104,9 +104,9 @@ def impossible(constraints: Constraints) -> list[str]:
         ("characters", count_characters(together, constraints.counting), constraints.max_characters),
         ("words", count_words(together), constraints.max_words),
     )
-    told += [
+    conflicts += [
         f"what has to be said is {has} {what} long, and {allowed} are allowed"
         for what, has, allowed in sizes
         if allowed is not None and has > allowed
     ]
-    return told
+    return conflicts

@@ -72,11 +72,11 @@ def _rate(
     name: str,
     checks: Sequence[CopyCheck],
     counts: Callable[[CopyCheck], bool],
-    asked: Sequence[bool],
+    applies: Sequence[bool],
     nowhere: str = "there are no rows",
     higher_is_better: bool = False,
 ) -> RowSums:
-    rows = [(counts(each) and one, one) for each, one in zip(checks, asked, strict=True)]
+    rows = [(counts(each) and one, one) for each, one in zip(checks, applies, strict=True)]
     return RowSums(name, _sums(rows), share=True, higher_is_better=higher_is_better, reason=_none(rows, nowhere))
 
 

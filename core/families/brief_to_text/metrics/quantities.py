@@ -85,8 +85,8 @@ def invented_numbers(copy: str, source: str) -> tuple[str, ...]:
     tags (#2026) and of numbered lists do not count, nor those in codes such as X200, which are names.
     """
     offered = _offered(source)
-    told = [each.text for each in quantities(copy) if not each.wanted & offered]
-    return tuple(dict.fromkeys(told))
+    invented = [each.text for each in quantities(copy) if not each.wanted & offered]
+    return tuple(dict.fromkeys(invented))
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -173,10 +173,10 @@ def _clock(found: re.Match[str]) -> Quantity:
     if found["half"]:
         hours = {hour % 12 + (12 if found["half"].casefold() == "p" else 0)}
     times = {("time", Decimal(60 * each + minute)) for each in hours}
-    said = hour + Decimal(minute) / 100
+    time = hour + Decimal(minute) / 100
     spoken = {(hour + 11) % 12 + 1, *hours}
     free = {(_ANY, Decimal(each)) for each in spoken | {minute}}
-    return Quantity(found[0].strip(), frozenset(times | {(_BARE, said)}), frozenset(times | free))
+    return Quantity(found[0].strip(), frozenset(times | {(_BARE, time)}), frozenset(times | free))
 
 
 def _date(found: re.Match[str]) -> Quantity:

@@ -117,9 +117,9 @@ def _partners(
         i, j, similarity = i[alike], j[alike], similarity[alike]
         rank = np.arange(len(i)) - np.searchsorted(i, i) + partners[i]
         partners += np.bincount(i, minlength=len(partners))
-        kept = rank < PARTNERS
-        complete &= bool(kept.all())
-        found.append((j[kept] + low, i[kept] + start, similarity[kept]))
+        close = rank < PARTNERS
+        complete &= bool(close.all())
+        found.append((j[close] + low, i[close] + start, similarity[close]))
     left, right, similarity = (np.concatenate(values) for values in zip(*found, strict=True))
     return left, right, similarity, complete
 

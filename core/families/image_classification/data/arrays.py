@@ -104,9 +104,9 @@ def _label(value: Any) -> str | None:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    told = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
-        f"{path.name} is not a readable .npz file: {told}",
+        f"{path.name} is not a readable .npz file: {reason}",
         code="data.damaged-file",
         where=str(path),
         fix="fetch it again",

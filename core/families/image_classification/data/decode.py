@@ -116,7 +116,7 @@ def decode(path: Path, decoding: Decoding) -> DecodedImage:
     except UnusableImage:
         raise
     except Exception as error:  # Pillow raises anything on broken bytes
-        raise UnusableImage(_told(error)) from None
+        raise UnusableImage(_reason(error)) from None
     refuse_constant(pixels)
     return DecodedImage(pixels, 255 if pixels.dtype == np.uint8 else None)
 
@@ -232,7 +232,7 @@ def _deep_pixels(image: Image.Image) -> NDArray[Any]:
     return pixels.astype(np.uint16)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What Pillow said, as a reason; never where the file lies, which is what str() of the system's errors names."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     if re.search(r"truncated|unexpected end|not enough data|EOF", text, re.IGNORECASE):

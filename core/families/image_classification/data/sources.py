@@ -187,8 +187,8 @@ def _npz_chunk(path: Path, name: str, arrays: Sequence[str], columns: Sequence[C
     """The rows of one array; ``before`` are in the arrays before it."""
     count = array_length(path, name)
     labels_name = name.removesuffix("images") + "labels"
-    asked = any(column.kind in ("label", "flag") for column in columns)
-    labels = read_labels(path, labels_name, count) if asked and labels_name in arrays else []
+    labelled = any(column.kind in ("label", "flag") for column in columns)
+    labels = read_labels(path, labels_name, count) if labelled and labels_name in arrays else []
     chunk = Chunk({}, list(range(before + 1, before + count + 1)))
     for column in columns:
         if column.kind == "file":

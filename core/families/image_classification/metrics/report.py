@@ -117,8 +117,8 @@ def findings_report(
     if split_counts:
         sections.append(counts_table("Rows of each label", "label", split_counts))
     sections += facts_tables(data_facts, config_facts)
-    said = verdict(evidence.scores, evidence.baselines, evidence.differences, watch)
-    return Report(title, subtitle, [*said, *cautions[:1]], sections)
+    summary = verdict(evidence.scores, evidence.baselines, evidence.differences, watch)
+    return Report(title, subtitle, [*summary, *cautions[:1]], sections)
 
 
 def _scores_table(evidence: FindingEvidence, name: str) -> Table:
@@ -154,12 +154,12 @@ def point_in_words(point: OperatingPoint) -> str:
 def scores_in_words(scored: PointScores) -> str:
     """What an operating point gives on the test rows, in a line."""
     point = scored.point
-    told = [scored.sensitivity, scored.specificity] + ([scored.answered] if point.low < point.high else [])
+    reported = [scored.sensitivity, scored.specificity] + ([scored.answered] if point.low < point.high else [])
     shares = [
         f"{show_name(s.name)} {s.value:.3f} ({s.low:.3f} to {s.high:.3f}, n = {s.n})"
         if s.defined
         else f"{show_name(s.name)} undefined ({s.reason})"
-        for s in told
+        for s in reported
     ]
     return f"{point.name} ({point.finding}, {point.rule}): {', '.join(shares)}"
 
@@ -210,14 +210,14 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
 
 def subgroups_to_json(subgroups: Sequence[SubgroupRow]) -> list[dict[str, Any]]:
     """Scores of subgroups as plain values; counts of few rows are None, as the report hides them."""
-    told = []
+    cells = []
     for row in subgroups:
         plain = asdict(row)
         for counted, key in ((plain, "n"), (plain, "positives"), *((plain[s] or {}, "n") for s in _SUBGROUP_SCORES)):
             if counted.get(key, LEAST) < LEAST:
                 counted[key] = None
-        told.append(plain)
-    return told
+        cells.append(plain)
+    return cells
 
 
 def _hidden(count: int) -> Cell:

@@ -91,8 +91,8 @@ def fit_head_temperature(head: Head, logits: NDArray[np.float64], target: NDArra
 def _surprise(head: Head, logits: NDArray[np.float64], target: NDArray[Any], temperature: float) -> float:
     """Mean negative log-likelihood of the truth under a head's probabilities at a temperature."""
     probabilities = head.probabilities(torch.from_numpy(scaled(logits, temperature))).double().numpy()
-    told = np.where(target == 1, probabilities, 1 - probabilities) if head.multilabel else probabilities
-    right = told if head.multilabel else told[np.arange(len(target)), target]
+    likelihood = np.where(target == 1, probabilities, 1 - probabilities) if head.multilabel else probabilities
+    right = likelihood if head.multilabel else likelihood[np.arange(len(target)), target]
     return float(-np.log(right.clip(TINY)).mean())
 
 

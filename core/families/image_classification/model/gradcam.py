@@ -78,13 +78,13 @@ def _run(model: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
         features = model.forward_features(pixels)
         return features, model.forward_head(features)
     layer = layer or _torchvision_layer(model)
-    kept: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda _module, _inputs, result: kept.append(result))
+    captured: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _module, _inputs, result: captured.append(result))
     try:
         outputs = model(pixels)
     finally:
         handle.remove()
-    return kept[-1], outputs
+    return captured[-1], outputs
 
 
 def _attention_norm(model: Any) -> nn.Module | None:

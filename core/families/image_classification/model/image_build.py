@@ -138,8 +138,8 @@ def filled(source: ModelSource, build_it: Callable[[], nn.Module]) -> nn.Module:
 def reason(error: Exception) -> str:
     """The line of a library's error that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = lines[1] if len(lines) > 1 and lines[0].endswith(":") else (lines or [type(error).__name__])[0]
-    return told.rstrip(".")
+    reason = lines[1] if len(lines) > 1 and lines[0].endswith(":") else (lines or [type(error).__name__])[0]
+    return reason.rstrip(".")
 
 
 def _build_torchvision(

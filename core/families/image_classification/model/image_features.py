@@ -77,7 +77,7 @@ def features_of(
         UserError: The final layer gives other outputs on the features than the model on the pictures.
     """
     if clips_outputs(model):
-        raise _goes_on()
+        raise _head_not_last()
     was_training = model.training
     model.eval().to(device)
     head = HeadOnFeatures(model).eval()
@@ -103,10 +103,10 @@ def _check_outputs(expected: Tensor, head: HeadOnFeatures, features: Tensor) -> 
     except RuntimeError:  # shapes that do not fit
         same = False
     if not same:
-        raise _goes_on()
+        raise _head_not_last()
 
 
-def _goes_on() -> UserError:
+def _head_not_last() -> UserError:
     return UserError(
         "adapt=head needs a model that ends with its final layer, but this one computes more after it.",
         code="model.no-final-layer",

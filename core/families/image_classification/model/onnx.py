@@ -128,13 +128,13 @@ def _exported(whole: nn.Module, pre: Preprocessing) -> Any:
 
 
 def _describe(proto: Any, pre: Preprocessing, labels: Sequence[str]) -> None:
-    told = {
+    descriptions = {
         "labels": json.dumps(list(labels), ensure_ascii=False),
         "preprocessing": json.dumps(pre.to_json()),
         "pixels": "float32 [batch, channels, size, size], 0 to 1; normalised inside",
         "probabilities": "float32 [batch, labels], calibrated",
     }
-    for key, value in told.items():
+    for key, value in descriptions.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value
 

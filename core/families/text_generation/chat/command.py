@@ -36,7 +36,7 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
         model, device = _open(folder, options)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a model may write what an old terminal has no letters for
-    chat = Chat(model, device, _tell, save, help=options.commands)
+    chat = Chat(model, device, _notify, save, help=options.commands)
     try:
         chat.begin(options.system)
     except UnusableConversation as reason:
@@ -97,7 +97,7 @@ def _status(what: str) -> AbstractContextManager[object]:
     return Console(stderr=True).status(what)
 
 
-def _tell(text: str) -> None:
+def _notify(text: str) -> None:
     """Say what is no answer beside the answers; a note dimly, where that shows."""
     sys.stdout.flush()
     if text.startswith("note:") and sys.stderr.isatty():
@@ -112,7 +112,7 @@ def _say(chat: Chat, pieces: Iterator[str]) -> None:
     _write(pieces)
     if len(chat.turns) > before and chat.cut[-1]:
         longest = chat.model.generation.max_new_tokens
-        _tell(f"note: this answer was truncated at {longest} tokens; raise --max-new-tokens")
+        _notify(f"note: this answer was truncated at {longest} tokens; raise --max-new-tokens")
 
 
 def _write(pieces: Iterator[str]) -> None:
@@ -124,7 +124,7 @@ def _write(pieces: Iterator[str]) -> None:
 def _answer_lines(chat: Chat) -> None:
     """Answer each line of standard input; what cannot be answered ends it."""
     if sys.stdin.isatty():
-        _tell("one turn a line; end with Ctrl-D")
+        _notify("one turn a line; end with Ctrl-D")
     number = 0
     for number, line in enumerate(sys.stdin.buffer, 1):
         where = f"standard input, line {number}"
@@ -167,7 +167,7 @@ def _talk(chat: Chat) -> None:
             print()
             raise
         except UnicodeError:
-            _tell("this line is not UTF-8, and was not sent")
+            _notify("this line is not UTF-8, and was not sent")
             continue
         if line.startswith("/") and not line.startswith("//"):
             name, *text = line.split(maxsplit=1)
@@ -185,12 +185,12 @@ def _exchange(chat: Chat, text: str) -> None:
         print("assistant> ", end="", flush=True)
         _say(chat, pieces)
     except UnusableConversation as reason:
-        _tell(f"this turn was not sent: {reason}")
+        _notify(f"this turn was not sent: {reason}")
     except KeyboardInterrupt:
         # Half an answer is no example of a good one, neither for the model to go on from nor to be saved.
         del chat.turns[before:], chat.cut[before // 2 :]
         print()
-        _tell("stopped; question and answer were removed")
+        _notify("stopped; question and answer were removed")
 
 
 def _obey(chat: Chat, name: str, text: str) -> None:
@@ -200,18 +200,18 @@ def _obey(chat: Chat, name: str, text: str) -> None:
             print(chat.help, end="")
         elif name == "/new":
             chat.begin(chat.system)
-            _tell("a new conversation")
+            _notify("a new conversation")
         elif name == "/system":
             chat.begin(text)
-            _tell("a new conversation, " + ("under this system prompt" if text else "without a system prompt"))
+            _notify("a new conversation, " + ("under this system prompt" if text else "without a system prompt"))
         elif name == "/undo":
             taken = chat.undo()
-            _tell(f"removed: {taken}" if taken is not None else "there is nothing to undo")
+            _notify(f"removed: {taken}" if taken is not None else "there is nothing to undo")
         elif name == "/save":
-            _tell(chat.saved(saving_place(text)) if chat.turns else "there is nothing to save yet")
+            _notify(chat.saved(saving_place(text)) if chat.turns else "there is nothing to save yet")
         else:
-            _tell(f"there is no command {name}; /help shows all, and // sends text that begins with a slash")
+            _notify(f"there is no command {name}; /help shows all, and // sends text that begins with a slash")
     except UnusableConversation as reason:
-        _tell(f"the model cannot take this system prompt: {reason}")
+        _notify(f"the model cannot take this system prompt: {reason}")
     except UserError as error:
-        _tell(f"{error.message().splitlines()[0]} ({error.where}; {error.fix})")
+        _notify(f"{error.message().splitlines()[0]} ({error.where}; {error.fix})")

@@ -23,7 +23,7 @@ class Chat:
     Attributes:
         model: Set to choose its words as asked.
         device: Where it computes.
-        tell: Takes a line for the person.
+        notify: Takes a line for the person.
         save: File that every conversation is appended to when it ends; None keeps none.
         system: The system prompt; "" is none.
         turns: Questions and their whole answers, in turn.
@@ -34,7 +34,7 @@ class Chat:
 
     model: TextGenerator
     device: str
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
     save: Path | None = None
     system: str = ""
     help: str = ""
@@ -62,7 +62,7 @@ class Chat:
     def end(self) -> None:
         """Forget the conversation; save it first where that is wanted."""
         if self.save and self.turns:
-            self.tell(self.saved(self.save))
+            self.notify(self.saved(self.save))
         self.turns.clear()
         self.cut.clear()
 
@@ -91,9 +91,9 @@ class Chat:
         self.model.generation = replace(generation, seed=generation.seed + 1)
         shortened = self.model.truncated > before
         if shortened and not self.shortened:
-            self.tell("note: earlier turns no longer fit and were dropped")
+            self.notify("note: earlier turns no longer fit and were dropped")
         self.shortened = shortened
-        return self._kept(question, pieces)
+        return self._recorded(question, pieces)
 
     def saved(self, file: Path) -> str:
         """Append the conversation to a file, and tell so; half an answer is no example of a good one, and counted.
@@ -101,12 +101,12 @@ class Chat:
         Raises:
             UserError: The file cannot be written.
         """
-        told = f"saved: {self.append_to(file)}"
+        note = f"saved: {self.append_to(file)}"
         if any(self.cut):
             one = sum(self.cut) == 1
-            told += f"; {sum(self.cut)} of its {len(self.cut)} answers {'is' if one else 'are'} unfinished: "
-            told += f"fix {'it' if one else 'them'} before you train on {'it' if one else 'them'}"
-        return told
+            note += f"; {sum(self.cut)} of its {len(self.cut)} answers {'is' if one else 'are'} unfinished: "
+            note += f"fix {'it' if one else 'them'} before you train on {'it' if one else 'them'}"
+        return note
 
     def append_to(self, file: Path) -> Path:
         """Append the conversation as a line of ``{"messages": [...]}``.
@@ -131,7 +131,7 @@ class Chat:
         except Unsupervisable as error:
             raise UnusableConversation(str(error)) from error
 
-    def _kept(self, question: Message, pieces: Iterator[str]) -> Iterator[str]:
+    def _recorded(self, question: Message, pieces: Iterator[str]) -> Iterator[str]:
         answer, before = "", self.model.unfinished
         for piece in pieces:
             answer += piece
@@ -140,7 +140,7 @@ class Chat:
             self.turns += [question, Message("assistant", _normal(answer))]
             self.cut.append(self.model.unfinished > before)
         else:  # a turn without words can neither be learned from nor asked after
-            self.tell("note: the model gave an empty answer; the question was removed")
+            self.notify("note: the model gave an empty answer; the question was removed")
 
 
 def _normal(text: str) -> str:

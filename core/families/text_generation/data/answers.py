@@ -73,14 +73,14 @@ class Answers:
         Raises:
             Unsupervisable: They cannot be told for certain.
         """
-        said = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
+        indices = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
         if self.method is Method.prefixes:
             text = self.rendering.text(turns)
-            return text, {position: self._by_prefix(text, turns, position) for position in said if position >= first}
+            return text, {position: self._by_prefix(text, turns, position) for position in indices if position >= first}
         text, marked = self.rendering.marked(turns)
-        if len(marked) != len(said):
-            raise Unsupervisable(f"the template marks {len(marked)} answers and the assistant has {len(said)} turns")
-        found = zip(said, marked, strict=True)
+        if len(marked) != len(indices):
+            raise Unsupervisable(f"the template marks {len(marked)} answers and the assistant has {len(indices)} turns")
+        found = zip(indices, marked, strict=True)
         return text, {position: self._closed(text, span) for position, span in found if position >= first}
 
     def _by_prefix(self, text: str, turns: Sequence[Mapping[str, str]], position: int) -> Span:

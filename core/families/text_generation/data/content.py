@@ -59,9 +59,9 @@ class ConversationContent:
         schema = row_schema([*others, CONVERSATION, TEXT])
         writer = RowWriter(schema, rows.split)
         for batch in rows.table.to_batches():
-            kept, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects)
-            if kept:
-                good = batch.take(pa.array(kept, pa.int64()))
+            usable, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects)
+            if usable:
+                good = batch.take(pa.array(usable, pa.int64()))
                 columns = [
                     *map(good.column, others),
                     pa.array(conversations, pa.string()),
@@ -97,7 +97,7 @@ class ConversationContent:
         self, batch: pa.RecordBatch, format: ConversationFormat, sources: Sequence[str], rejects: RejectLog
     ) -> tuple[list[int], list[str], list[str]]:
         """The positions of good rows, and their conversations as JSON and as plain text."""
-        kept, conversations, texts = [], [], []
+        usable, conversations, texts = [], [], []
         values = [batch.column(role).to_pylist() for role in sources]
         facts = batch.column(FACTS).to_pylist() if FACTS in batch.schema.names else None
         for i, row in enumerate(zip(*values, strict=True)):
@@ -116,10 +116,10 @@ class ConversationContent:
                 file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
                 rejects.add(file, line, "", f"cannot be used: {reason}; {HOW}", facts[i] if facts else "")
                 continue
-            kept.append(i)
+            usable.append(i)
             conversations.append(to_text(messages))
             texts.append(to_plain(messages))
-        return kept, conversations, texts
+        return usable, conversations, texts
 
 
 def _with_short_system(messages: list[Message]) -> list[Message]:

@@ -50,7 +50,7 @@ class EncodedConversations:
         return len(self.sources)
 
     @property
-    def kept(self) -> np.ndarray:
+    def used(self) -> np.ndarray:
         """The conversations that have a row, ``[kept]``."""
         return np.unique(self.sources)
 
@@ -153,7 +153,7 @@ def _read(folder: Path) -> EncodedConversations | None:
     except (OSError, ValueError):
         return None
     whole = len(ids) == len(supervised) == offsets[-1] and len(sources) == len(offsets) - 1
-    reasons = {int(number): tuple(told) for number, told in rejected.items()}
+    reasons = {int(number): tuple(texts) for number, texts in rejected.items()}
     return EncodedConversations(ids, supervised, offsets, sources, lengths, reasons) if whole else None
 
 

@@ -101,7 +101,7 @@ def encode_pairs(
         return PairItems.of([]), {}
     read = tokenizer(list(prompts), truncation=False, verbose=False)["input_ids"]
     written = tokenizer(text_target=list(copies), truncation=False, verbose=False)["input_ids"]
-    kept: list[Pair] = []
+    encoded: list[Pair] = []
     rejected: dict[int, str] = {}
     for row, (source, target) in enumerate(zip(read, written, strict=True)):
         body, ends = _ended(target, tokenizer)
@@ -109,8 +109,8 @@ def encode_pairs(
         if reason:
             rejected[row] = reason
         else:
-            kept.append(Pair(np.array(source, dtype=np.int32), np.array(body, dtype=np.int32), row))
-    return PairItems.of(kept), rejected
+            encoded.append(Pair(np.array(source, dtype=np.int32), np.array(body, dtype=np.int32), row))
+    return PairItems.of(encoded), rejected
 
 
 def _ended(target: Sequence[int], tokenizer: Any) -> tuple[list[int], int]:

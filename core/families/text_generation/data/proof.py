@@ -108,8 +108,8 @@ def end_of_turn(rendering: Rendering, control: frozenset[str]) -> str:
                 found.add(max((token for token in control if rest.startswith(token)), key=len, default=""))
     if len(found) == 1 and (token := found.pop()):
         return token
-    told = ", ".join(sorted(token or "plain text or nothing" for token in found))
-    raise Unsupervisable(f"no control token ends every answer ({told or 'nothing'} follows), so none is supervised")
+    after = ", ".join(sorted(token or "plain text or nothing" for token in found))
+    raise Unsupervisable(f"no control token ends every answer ({after or 'nothing'} follows), so none is supervised")
 
 
 def _in_order(text: str, turns: Turns) -> Iterator[tuple[int, int]]:

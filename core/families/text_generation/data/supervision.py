@@ -75,17 +75,17 @@ def fit(
         whole = template.supervise(turns)
         if len(whole) <= max_length:
             return Fitted((whole,), tokens=len(whole))
-        told = f"has {len(whole)} tokens, over data.max_length={max_length}"
+        reason = f"has {len(whole)} tokens, over data.max_length={max_length}"
         if policy is Overlength.error:
             raise UserError(
-                f"A conversation {told}.",
+                f"A conversation {reason}.",
                 code="data.too-long",
                 where=where,
                 fix="data.overlength=split_turns splits it into several rows, data.overlength=reject drops it, "
                 "data.max_length=... allows more",
             )
         if policy is Overlength.reject:
-            return Fitted(rejected=(told,), tokens=len(whole))
+            return Fitted(rejected=(reason,), tokens=len(whole))
         rows, rejected = _split(turns, answers, template, max_length)
     except Unsupervisable as error:
         return Fitted(rejected=(str(error),))
@@ -104,14 +104,14 @@ def _split(
         # The window only moves on: what was too long for an earlier answer is too long for this one.
         questions = [i for i in range(begin, answer) if turns[i]["role"] == "user"] or [begin]
         for begin in questions:
-            kept = [*system, *turns[begin : answer + 1]]
-            row = template.supervise(kept, first=len(kept) - 1)
+            shortened = [*system, *turns[begin : answer + 1]]
+            row = template.supervise(shortened, first=len(shortened) - 1)
             if len(row) <= max_length:
                 rows.append(row)
                 break
         else:
-            told = f"with its question alone it has {len(row)} tokens, over data.max_length={max_length}"
-            rejected.append(f"turn {answer + 1}: {told}")
+            reason = f"with its question alone it has {len(row)} tokens, over data.max_length={max_length}"
+            rejected.append(f"turn {answer + 1}: {reason}")
     return rows, rejected
 
 
@@ -123,7 +123,7 @@ class SupervisionAudit:
         rows: Number of rows.
         tokens: Tokens of all rows.
         supervised: Those that the loss is taken on.
-        nothing_learnt: Rows without any.
+        unsupervised: Rows without any.
         over: Rows over the length.
         cut: Rows that would lose supervised tokens if they were cut at the length.
         answers: Runs of supervised tokens.
@@ -133,14 +133,14 @@ class SupervisionAudit:
     rows: int
     tokens: int
     supervised: int
-    nothing_learnt: int
+    unsupervised: int
     over: int
     cut: int
     answers: int
     unended: int
 
     @property
-    def end_of_turn_learnt(self) -> bool:
+    def end_of_turn_supervised(self) -> bool:
         """Whether every answer ends with the end of turn; a model that never learns it never stops."""
         return self.answers > 0 and self.unended == 0
 
@@ -149,7 +149,7 @@ class SupervisionAudit:
         share = f" ({self.supervised / self.tokens:.1%})" if self.tokens else ""
         return {
             "supervised tokens": f"{self.supervised:,} of {self.tokens:,}{share} in {self.rows:,} rows",
-            "rows without loss": f"{self.nothing_learnt:,}",
+            "rows without loss": f"{self.unsupervised:,}",
             "rows over the length": f"{self.over:,}, of which {self.cut:,} would lose part of an answer if truncated",
             "end of turn": f"supervised in {self.answers - self.unended:,} of {self.answers:,} answers",
         }

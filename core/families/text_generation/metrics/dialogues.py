@@ -53,8 +53,8 @@ class Systems:
         answers = self.answers[model]
         shown = {"bleu": "{:.1f}", "chrf": "{:.1f}", "rouge_l": "{:.3f}"}
         notes = [f"{show_name(name)} {shown[name].format(each[row])}" for name, each in self.by_row[model].items()]
-        told = _facts(answers.outputs[row], answers.facts[row] if answers.facts else [])
-        return Answer(model, _cut(answers.outputs[row]), ", ".join([*notes, *told]))
+        stated = _facts(answers.outputs[row], answers.facts[row] if answers.facts else [])
+        return Answer(model, _cut(answers.outputs[row]), ", ".join([*notes, *stated]))
 
 
 def systems_of(

@@ -241,7 +241,7 @@ def _extremes(systems: Systems) -> list[Section]:
         for rows in best_and_worst(values, tuned.groups, EXTREMES)
     )
     named = (("Best answers", best, note), ("Worst answers", worst, "By sentence-level chrF, as above."))
-    return [Dialogues(title, dialogues, said) for title, dialogues, said in named if dialogues]
+    return [Dialogues(title, dialogues, caption) for title, dialogues, caption in named if dialogues]
 
 
 def _helped(systems: Systems) -> list[Section]:

@@ -74,8 +74,8 @@ def write_candidates(
     written = write(model, tokenizer, prompts_ids, settings, stop_ids, together, device, advance, n, scored=not beams)
     if beams:
         answers = [one.ids for several in written for one in several]
-        asked = [prompt for prompt, several in zip(prompts_ids, written, strict=True) for _ in several]
-        scores = iter(score_candidates(model, asked, answers, batch_size, device).tolist())
+        repeated = [prompt for prompt, several in zip(prompts_ids, written, strict=True) for _ in several]
+        scores = iter(score_candidates(model, repeated, answers, batch_size, device).tolist())
     found = []
     for several in written:
         means = [next(scores) if beams else one.log_probability / len(one.ids) for one in several]

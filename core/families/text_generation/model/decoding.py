@@ -86,12 +86,12 @@ def decode(
         closed = torch.isin(chosen, stops)
         yield Step(places, chosen, closed, shares)
         if bool(closed.any()):
-            kept = (~closed).nonzero()[:, 0]
-            if not len(kept):
+            unfinished = (~closed).nonzero()[:, 0]
+            if not len(unfinished):
                 return
             with torch.no_grad():
-                batch.take(kept)
-            places, chosen = places[kept], chosen[kept]
+                batch.take(unfinished)
+            places, chosen = places[unfinished], chosen[unfinished]
         batch.append(chosen)
 
 

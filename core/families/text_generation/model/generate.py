@@ -206,13 +206,13 @@ def _check_apart(model: Any, row: int, tokens: int, new: int) -> None:
     decoder = getattr(model.config, "max_decoder_position_embeddings", both)
     fix = "choose a model with more positions"
     if encoder is not None and tokens > encoder:
-        told = f"prompt {row + 1} has {tokens} tokens, and the encoder has {encoder} positions."
-        raise UserError(told, code="generation.no-room", where="prompt", fix=f"shorten the prompt, or {fix}")
+        what = f"prompt {row + 1} has {tokens} tokens, and the encoder has {encoder} positions."
+        raise UserError(what, code="generation.no-room", where="prompt", fix=f"shorten the prompt, or {fix}")
     first = len(decoder_prefix(model))
     if decoder is not None and first + new > decoder + 1:  # the last token is written, and never read
-        told = f"{new} new tokens after {first} do not fit: the decoder has {decoder} positions."
+        what = f"{new} new tokens after {first} do not fit: the decoder has {decoder} positions."
         raise UserError(
-            told, code="generation.no-room", where="max_new_tokens", fix=f"allow fewer new tokens, or {fix}"
+            what, code="generation.no-room", where="max_new_tokens", fix=f"allow fewer new tokens, or {fix}"
         )
 
 

@@ -221,7 +221,7 @@ def check_language_head(model: nn.Module) -> None:
     if layer is not None and (plain.base_model is not plain or reads_apart(plain)):
         ids = torch.arange(min(8, plain.config.vocab_size), device=plain.device)[None]
         inputs = {"input_ids": ids, "decoder_input_ids": ids} if reads_apart(plain) else {"input_ids": ids}
-        with _asked(plain):
+        with _states_only(plain):
             own = plain(**inputs, use_cache=False).logits
             ours = _FinalLayer.of(plain).logits(backbone_states(plain, inputs))
         alike = ours.shape == own.shape and _distance(ours, own) <= _tolerance(own)
@@ -246,7 +246,7 @@ def supports_packing(model: nn.Module) -> bool:
         return False
     draw = torch.Generator().manual_seed(0)
     first, other, second = (torch.randint(plain.config.vocab_size, (n,), generator=draw).numpy() for n in (7, 7, 5))
-    with _asked(plain):
+    with _states_only(plain):
         try:
             packed, changed, alone, last = (
                 _states(plain, c) for c in ((first, second), (other, second), (first,), (second,))
@@ -270,7 +270,7 @@ def _states(model: nn.Module, conversations: Sequence[np.ndarray]) -> Tensor:
 
 
 @contextmanager
-def _asked(model: nn.Module) -> Iterator[None]:
+def _states_only(model: nn.Module) -> Iterator[None]:
     """Without dropout and gradients; left as it was found."""
     training = model.training
     model.eval()

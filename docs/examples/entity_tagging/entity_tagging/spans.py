@@ -75,7 +75,7 @@ class TagHead(SoftmaxHead):
 
     def counts(self, answers: Tensor, target: Tensor) -> NDArray[Any]:
         """As `counts`, of numbers of tags ``[batch, tokens]``."""
-        kept = target != IGNORE_INDEX
-        sides = [[row[k].tolist() for row, k in zip(side, kept, strict=True)] for side in (target, answers)]
+        labelled = target != IGNORE_INDEX
+        sides = [[row[k].tolist() for row, k in zip(side, labelled, strict=True)] for side in (target, answers)]
         truth, found = ([[self.tags[i] for i in row] for row in side] for side in sides)
         return counts(truth, found)

@@ -71,8 +71,8 @@ class TaggingStages(Stages[EntityTagging]):
         """A plain transformers folder."""
         tags, encoded = prepared.recipe.tags, prepared.encoded
         tagger = Tagger(model, encoded.tokenizer, prepared.recipe.head(tags), encoded.max_length)
-        asked = [golden(text, tags, mean) for text, mean in zip(GOLDEN, tagger.means(GOLDEN), strict=True)]
-        write_plain_bundle(run.bundle, prepared, model, head="tags", labels=tags, card=card, golden=asked)
+        examples = [golden(text, tags, mean) for text, mean in zip(GOLDEN, tagger.means(GOLDEN), strict=True)]
+        write_plain_bundle(run.bundle, prepared, model, head="tags", labels=tags, card=card, golden=examples)
 
     def open_bundle(self, recipe: EntityTagging, folder: Path, manifest: Manifest) -> Tagger:
         """The tagger of a bundle, which must answer as it did when it was written."""
