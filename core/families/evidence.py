@@ -1,4 +1,4 @@
-"""What a family tells of a model on test rows: scores, differences, pictures, files."""
+"""What a family reports of a model on test rows: scores, differences, pictures, files."""
 
 from __future__ import annotations
 

@@ -38,11 +38,11 @@ class Inputs(Generic[RecipeT]):
         return find_model(config, weights)
 
     def content(self, recipe: RecipeT, source: ModelSource, config: TrainConfig) -> Content | None:
-        """What rows hold beside their text and must be looked at; None where they hold nothing else."""
+        """What rows hold besides their text and must be looked at; None where they hold nothing else."""
         return None
 
     def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
-        """What tells rows apart, so that a bundle can know those that it was trained on: their whole texts, say."""
+        """What identifies rows, so that a bundle knows those that it was trained on: their whole texts, say."""
         return whole_texts(rows)
 
     def bundle_content(self, recipe: RecipeT, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:

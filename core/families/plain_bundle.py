@@ -56,7 +56,7 @@ def write_plain_bundle(
     golden: Sequence[Golden] = (),
     state: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write model, tokenizer, manifest and card beside the target, then rename; and the texts seen, as hashes.
+    """Write model, tokenizer, manifest and card next to the target, then rename; and the texts seen, as hashes.
 
     Args:
         folder: The bundle; must not exist.
@@ -74,12 +74,12 @@ def write_plain_bundle(
     }
     scores = "\n".join(f"- {line}" for line in card["scores"]) or "- none"
     name = Path(prepared.source.name).name
-    with folder_written_whole(folder) as beside:
+    with folder_written_whole(folder) as partial:
         with system_refusals(), quiet_transformers():
-            model.save_pretrained(beside)
-        encoded.tokenizer.save_pretrained(beside)
+            model.save_pretrained(partial)
+        encoded.tokenizer.save_pretrained(partial)
         write_manifest(
-            beside,
+            partial,
             recipe,
             head=head,
             max_length=encoded.max_length,
@@ -90,11 +90,11 @@ def write_plain_bundle(
         )
         facts = {"task": family.task, "recipe": recipe.options.name, "backbone": name, "does": family.does}
         shown = {**facts, **data_facts, "version": __version__, "labels": ", ".join(labels), "scores": scores}
-        write_text(beside / "README.md", _CARD.format(**shown))
-        write_seen(beside, _seen(prepared))
+        write_text(partial / "README.md", _CARD.format(**shown))
+        write_seen(partial, _seen(prepared))
 
 
 def _seen(prepared: Prepared[Any]) -> Iterator[str]:
-    """What tells the rows apart that shaped the weights, or chose among them."""
+    """What identifies the rows that shaped the weights, or chose among them."""
     for split in ("train", "validation"):
         yield from prepared.recipe.family.inputs.keys(prepared.recipe, prepared.encoded.rows[split])

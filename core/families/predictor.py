@@ -13,7 +13,7 @@ class Predictor(Protocol):
     """A finished model as `predict` uses it.
 
     Attributes:
-        truncated: Inputs that were cut so far, to be told.
+        truncated: Inputs that were truncated so far, to be reported.
         unfinished: Answers so far that were cut off at the most tokens allowed; 0 of models that label.
     """
 
@@ -22,15 +22,15 @@ class Predictor(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """What `answers` tells of a row, in the order written."""
+        """Columns of `answers`, in the order written."""
         ...
 
     def refused(self, rows: Rows) -> Mapping[int, str]:
-        """The rows that the model cannot be asked, with the reason."""
+        """The rows that the model cannot answer, with the reason."""
         ...
 
     def answers(
         self, rows: Rows, content: Content | None, device: Any, advance: Callable[[int], None]
     ) -> Iterator[Mapping[str, str | float]]:
-        """Answer rows in order, by column; ``content`` is what they hold beside their text."""
+        """Answer rows in order, by column; ``content`` is what they hold besides their text."""
         ...

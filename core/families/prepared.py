@@ -43,5 +43,5 @@ class Prepared(Generic[RecipeT]):
 
 
 def called(config: TrainConfig) -> str:
-    """What a run's model is called beside others."""
+    """Name of a run's model in comparisons."""
     return "untuned" if config.adapt.method is Method.none else "tuned"

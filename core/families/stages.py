@@ -132,7 +132,7 @@ class Stages(ABC, Generic[RecipeT]):
 
     @abstractmethod
     def judge(self, prepared: Prepared[RecipeT], predictor: Any, run: RunFolder) -> Evidence:
-        """Score the bundle's model on the test rows, beside the baselines."""
+        """Score the bundle's model and the baselines on the test rows."""
 
     @abstractmethod
     def judge_new(
@@ -144,7 +144,7 @@ class Stages(ABC, Generic[RecipeT]):
             recipe: The bundle's recipe.
             predictor: Its model.
             rows: Checked rows with their truth.
-            content: What they hold beside their text.
+            content: What they hold besides their text.
             config: Confidence, device and seed.
         """
 

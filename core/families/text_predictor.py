@@ -30,7 +30,7 @@ class TextPredictor(ABC):
         head: Makes answers of the model's outputs.
         max_length: Longest text in tokens; longer ones are cut.
         paired: Whether it reads two texts.
-        truncated: Texts cut so far, to be told.
+        truncated: Texts truncated so far, to be reported.
         unfinished: None of a model that writes nothing.
     """
 
@@ -44,7 +44,7 @@ class TextPredictor(ABC):
 
     @property
     def columns(self) -> list[str]:
-        """What `answers` tells of a row: what it says, and the prediction."""
+        """Columns of `answers`: what it says, and the prediction."""
         return [TEXT, PAIR, "prediction"] if self.paired else [TEXT, "prediction"]
 
     def refused(self, rows: Rows) -> dict[int, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig
     from tunebook.data.columns import Column
 
-# The sample pictures are drawn when they are first asked for. Another number, other pictures.
+# The sample pictures are drawn when first needed. Another number, other pictures.
 _SAMPLES = "chest-1"
 _PATIENTS = 300
 

@@ -56,7 +56,7 @@ class Briefs:
         """How the training rows hold briefs.
 
         Raises:
-            UserError: It cannot be told, or options are wrong that would else come up once the model is trained.
+            UserError: It cannot be determined, or options are wrong that would else come up once the model is trained.
         """
         check_whole(node_as(data, GenerationData).overlength)
         check_decoding(self.options)

@@ -1,4 +1,4 @@
-"""Copy checked against its brief: candidates ranked by it, and told with what was found in them."""
+"""Copy checked against its brief: candidates ranked by it, and reported with their problems."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def copy_measures(
 
     Args:
         checker: Finds what a copy breaks and invents.
-        briefs: What was asked.
+        briefs: The briefs of the rows.
         completions: What was written for each, the best first.
         train: Training rows, to find what was copied from them; None where they are not at hand.
         options: Say how texts are compared.

@@ -65,7 +65,7 @@ _MEANT = {Decoding.greedy: (), Decoding.beam: ("num_beams",), Decoding.sample: (
 
 
 def check_decoding(options: BriefOptions) -> None:
-    """Refuse what another way of choosing copy would read: whoever sets it believes that it does something.
+    """Refuse what another way of choosing copy would read: whoever sets it expects that it does something.
 
     Raises:
         UserError: Such an option is not at its default.

@@ -1,4 +1,4 @@
-"""What a recipe that writes from briefs says: prompts, copy ranked by its brief, what is measured and told."""
+"""What a recipe that writes from briefs says: prompts, copy ranked by its brief, what is measured and reported."""
 
 from __future__ import annotations
 

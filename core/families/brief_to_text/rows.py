@@ -1,4 +1,4 @@
-"""Briefs of rows: how they stand there, what is asked for each, and what people wrote from it."""
+"""Briefs of rows: their form in files, the prompt of each, and what people wrote from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tunebook.families.text_generation.prompts import Prompts, drawn
 
 
 def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:
-    """How rows hold briefs, as the options tell it, or the files themselves.
+    """How rows hold briefs, from the options or the files themselves.
 
     Args:
         options: The recipe's own.

@@ -1,1 +1,1 @@
-"""The family of recipes that tell what is in an image."""
+"""The family of recipes that classify images."""

@@ -101,7 +101,7 @@ def check_trains(config: TrainConfig) -> None:
     """Refuse to ask an image model before it is trained.
 
     Raises:
-        UserError: That is asked for.
+        UserError: That is requested.
     """
     if config.adapt.method is Method.none:
         raise UserError(

@@ -36,7 +36,7 @@ from tunebook.plugins import find_recipes
 from tunebook.training.softmax_head import activation_of, answers_plainly, output_names
 
 _PATTERNS = ("stripes", "disc", "slope")
-"""Test pictures that any image model can be asked, far from the training images and drawn by formula."""
+"""Test pictures for any image model, far from the training images and drawn by formula."""
 
 
 def pattern(name: str, size: int) -> NDArray[np.uint8]:
@@ -62,7 +62,7 @@ def write_image_bundle(
     points: Sequence[str],
     seen: Iterable[str] = (),
 ) -> None:
-    """Write model, manifest and card beside the target, then rename.
+    """Write model, manifest and card next to the target, then rename.
 
     Args:
         folder: The bundle; must not exist.
@@ -77,13 +77,13 @@ def write_image_bundle(
     pre = classifier.preparation.preprocessing
     found = find_recipes().get(recipe.options.name)
     version = found.distribution if found else ""
-    with folder_written_whole(folder) as beside:
+    with folder_written_whole(folder) as partial:
         with system_refusals():
             write_image_model(
-                beside, classifier.model.cpu(), source, pre, output_names(classifier.head, classifier.labels)
+                partial, classifier.model.cpu(), source, pre, output_names(classifier.head, classifier.labels)
             )
-        write_json(beside / FILE, _manifest(classifier, recipe, version, config).to_json())
-        settings = json.loads((beside / "config.json").read_text(encoding="utf-8"))
+        write_json(partial / FILE, _manifest(classifier, recipe, version, config).to_json())
+        settings = json.loads((partial / "config.json").read_text(encoding="utf-8"))
         architecture, activation = str(settings["architecture"]), activation_of(classifier.head)
         if settings.get("library") == "torchvision":
             outputs, args = classifier.head.outputs, settings.get("model_args")
@@ -102,8 +102,8 @@ def write_image_bundle(
             points,
             own_rule=not answers_plainly(classifier.head),
         )
-        write_text(beside / "README.md", text)
-        write_seen(beside, seen)
+        write_text(partial / "README.md", text)
+        write_seen(partial, seen)
 
 
 def _manifest(

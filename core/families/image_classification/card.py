@@ -143,7 +143,7 @@ def image_card(
         facts: ``data`` and ``training`` (what -> value) and ``scores`` (a line each).
         cautions: What must be said of the model's use, a sentence each.
         points: The operating points, a line each.
-        own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
+        own_rule: Whether the recipe's head decides otherwise than by the most probable label.
     """
     return render_card(
         Path(__file__).with_name("card.md.jinja"),

@@ -111,7 +111,7 @@ class ImageEvidence:
 
 
 def judge(prepared: Prepared[ImageClassification[Any]], classifier: ImageClassifier) -> ImageEvidence:
-    """The test images through the bundle's model, beside the labels' shares of the training images."""
+    """The test images through the bundle's model, with the labels' shares of the training images."""
     config, encoded = prepared.config, prepared.encoded
     items: Any = encoded.splits["test"].items
     return _judged(

@@ -27,7 +27,7 @@ class Findings:
         columns: Output of each.
         negative: Label of an image without any; None where there is no such label.
         several: Whether an image may have more than one.
-        note: What a reader must know of how they were told apart.
+        note: What a reader must know of how they were determined.
     """
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Findings:
 
 
 def find_findings(labels: Sequence[str], several: bool, negative: str | None) -> Findings:
-    """Tell findings from the label that means none.
+    """Separate findings from the label that means none.
 
     Args:
         labels: Names of all outputs.

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def gallery(
     classifier: ImageClassifier, predictions: FindingPredictions, items: ImageItems, device: str
 ) -> list[Picture]:
-    """The surest wrong answers: each picture beside itself under a map of what spoke for the finding."""
+    """The most confident wrong answers: each picture, and again under a map of what spoke for the finding."""
     classifier.model.eval().to(device)
     return [
         _picture(classifier, predictions, items, row, column, device)

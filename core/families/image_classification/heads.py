@@ -71,7 +71,7 @@ def training_head(recipe: ImageClassification[Any], labels: Sequence[str], targe
 def _rebalanced(
     head: SoftmaxHead | FindingsHead, options: ImageClassificationConfig, targets: NDArray[np.int64]
 ) -> bool:
-    """Make rare labels, or images that are hard to tell, count more; false where the head's loss takes no notice."""
+    """Make rare labels, or hard images, count more; false where the head's loss takes no notice."""
     head.weights, head.gamma = None, 0.0
     before = _sample_loss(head, targets)
     if options.imbalance.name == "focal":

@@ -36,7 +36,7 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
     def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
         """The pictures at the size that the model sees."""
         check_use(recipe)
-        check_rules(points_of(recipe), recipe.options.point)  # a typo there is told before any image is read
+        check_rules(points_of(recipe), recipe.options.point)  # a typo there is reported before any image is read
         return training_content(recipe.options, source, config)
 
     def keys(self, recipe: Recipe, rows: Rows) -> list[str]:

@@ -1,4 +1,4 @@
-"""The typed options of recipes that tell what is in an image; a string beneath a field is its help."""
+"""The typed options of image classification recipes; a string beneath a field is its help."""
 
 from __future__ import annotations
 

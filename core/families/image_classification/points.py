@@ -46,7 +46,7 @@ def check_rules(points: Mapping[str, str], point: str | None) -> None:
 
 
 def calibrated(prepared: Prepared[ImageClassification[Any]], model: Any) -> tuple[ImageClassifier, list[str]]:
-    """The model with a temperature and operating points from the validation rows, and what to tell of them."""
+    """The model with a temperature and operating points from the validation rows, and notes about them."""
     recipe, config = prepared.recipe, prepared.config
     options, findings = recipe.options, findings_of(recipe, prepared.labels)
     rules = [parse_rule(name, text) for name, text in points_of(recipe).items()]

@@ -26,7 +26,7 @@ from tunebook.statistics.findings import FindingPredictions
 BATCH = 32
 _SAID = {1: "positive", 0: "negative", -1: "abstain"}
 NONE = "none"
-"""What `prediction` says where several findings are asked for and none is there."""
+"""What `prediction` says where there are several findings and none is present."""
 
 
 @dataclass
@@ -163,7 +163,7 @@ def finding_predictions(
     probabilities: NDArray[np.float64],
     subgroups: Sequence[str],
 ) -> FindingPredictions:
-    """What the model believes of each finding, with the identity of each row."""
+    """The model's probability of each finding, with the identity of each row."""
     columns = list(classifier.findings.columns)
     named = {name: subgroup_role(i) for i, name in enumerate(subgroups)}
     return FindingPredictions(

@@ -1,4 +1,4 @@
-"""The family of recipes that tell what is in an image: one label, or any of several findings."""
+"""The family of recipes that classify images: one label, or any of several findings."""
 
 from __future__ import annotations
 

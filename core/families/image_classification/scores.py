@@ -1,4 +1,4 @@
-"""Every score of an image classifier, each with its interval, beside the baseline."""
+"""Every score of an image classifier, each with its interval, and the baseline."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _answers(
 
 
 def _majority(train_targets: NDArray[np.int64], answers: Predictions) -> Predictions:
-    """The commonest training label for every row, or the findings that most have; with the training shares."""
+    """The most frequent training label for every row, or the findings that most have; with the training shares."""
     if not answers.multilabel:
         return majority(np.bincount(train_targets, minlength=len(answers.labels)), answers)
     shares = np.tile(train_targets.mean(axis=0), (len(answers), 1))

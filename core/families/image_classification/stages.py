@@ -95,7 +95,7 @@ class ImageStages(Stages[ImageClassification[Any]]):
         return read_image_classifier(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: ImageClassifier, run: RunFolder) -> ImageEvidence:
-        """Beside the labels' shares."""
+        """The labels' shares, as a baseline."""
         return judge(prepared, predictor)
 
     def judge_new(

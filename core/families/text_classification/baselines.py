@@ -1,4 +1,4 @@
-"""How text classifiers are compared: the commonest label, TF-IDF with logistic regression, and runs read back."""
+"""How text classifiers are compared: the most frequent label, TF-IDF with logistic regression, and runs read back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TextComparison:
         """Nothing is known to fail that would not fail for every rung."""
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
-        """The commonest label; words and characters counted."""
+        """The most frequent label; words and characters counted."""
         return {
             "majority": "the most frequent label for all rows",
             "classical": "TF-IDF and logistic regression",

@@ -36,7 +36,7 @@ from tunebook.plugins.options import typed_recipe_options
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import answers_plainly
 
-# Inputs that any text model can be asked: short, empty of content, and far from the training rows.
+# Inputs for any text model: short, empty of content, and far from the training rows.
 _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
 
 
@@ -48,7 +48,7 @@ def write_text_bundle(
     card: Mapping[str, Any],
     seen: Iterable[str] = (),
 ) -> None:
-    """Write model, tokenizer, manifest and card beside the target, then rename.
+    """Write model, tokenizer, manifest and card next to the target, then rename.
 
     Args:
         folder: The bundle; must not exist.
@@ -58,9 +58,9 @@ def write_text_bundle(
         card: Facts for the model card: ``data``, ``training``.
         seen: Texts that the model was trained or chosen on; kept as hashes.
     """
-    with folder_written_whole(folder) as beside:
-        _write_into(beside, classifier, recipe, config, card)
-        write_seen(beside, seen)
+    with folder_written_whole(folder) as partial:
+        _write_into(partial, classifier, recipe, config, card)
+        write_seen(partial, seen)
 
 
 def _write_into(
@@ -134,7 +134,7 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
 
 
 def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
-    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must tell of one model."""
+    """A plain pipeline reads config.json, `predict` reads tunebook.json: both must describe one model."""
     zero_shot = manifest.head == "zero_shot"
     if not zero_shot:
         check_kind(manifest, head, folder)

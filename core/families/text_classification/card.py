@@ -21,7 +21,7 @@ def text_card(
         manifest: What the bundle says of itself.
         config: The run's config.
         facts: ``data``, ``training`` and ``scores``.
-        own_rule: Whether the recipe's head makes answers otherwise than by the likeliest label.
+        own_rule: Whether the recipe's head decides otherwise than by the most probable label.
         pair_format: Whether the tokenizer has a format of its own for two texts.
     """
     return render_card(

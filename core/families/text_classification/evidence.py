@@ -137,7 +137,7 @@ class TextEvidence:
 
 
 def judge(prepared: Prepared[TextClassification[Any]], classifier: TextClassifier) -> TextEvidence:
-    """The test rows through the bundle's model, beside the commonest label and the untrained backbone."""
+    """The test rows through the bundle's model, with the most frequent label and the untrained backbone."""
     recipe, config = prepared.recipe, prepared.config
     device = torch.device(choose_accelerator(config.trainer))
     rows, progress = prepared.encoded.rows["test"], config.trainer.progress

@@ -25,7 +25,7 @@ class TextClassifier(TextPredictor):
 
     @property
     def columns(self) -> list[str]:
-        """What `answers` tells of a row."""
+        """Columns of `answers`."""
         return [*super().columns, *(f"probability_{label}" for label in self.labels)]
 
     def cells(

@@ -78,7 +78,7 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         return read_text_classifier(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextClassifier, run: RunFolder) -> TextEvidence:
-        """Beside the commonest label and the same backbone without any training."""
+        """The most frequent label and the same backbone without any training."""
         return judge(prepared, predictor)
 
     def judge_new(
@@ -92,5 +92,5 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         return split_counts(prepared)
 
     def comparison(self, recipe: Recipe) -> TextComparison:
-        """The commonest label, TF-IDF, and runs read back."""
+        """The most frequent label, TF-IDF, and runs read back."""
         return TextComparison(recipe)

@@ -27,7 +27,7 @@ class ZeroShotClassifier(nn.Module):
 
     Attributes:
         backbone: The transformers model, as it is saved.
-        described: What each label was told to mean, in the labels' order.
+        described: Description of each label, in the labels' order.
     """
 
     described: Sequence[str]
@@ -140,7 +140,7 @@ class LikelihoodClassifier(ZeroShotClassifier):
         return cls(backbone, padded, real, torch.tensor(empty or [start]))
 
     def longest(self, wanted: int) -> int:
-        """What the model's positions leave beside the longest description."""
+        """What the model's positions leave next to the longest description."""
         config: Any = self.backbone.config
         limit = positions(config.to_dict())
         return wanted if limit is None else min(wanted, limit - self.descriptions.shape[1])
@@ -154,7 +154,7 @@ class LikelihoodClassifier(ZeroShotClassifier):
         labels, width = self.descriptions.shape
         batch = len(input_ids)
         last = attention_mask.sum(1) - 1
-        # The last token is masked in what is remembered and asked again, so that its answer comes with the others.
+        # The last token is masked in the cache and sent again, so that its answer comes with the others.
         mask = attention_mask.clone()
         mask[torch.arange(batch), last] = 0
         read = self.backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=True, logits_to_keep=1)

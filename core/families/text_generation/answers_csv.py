@@ -1,6 +1,6 @@
 """predictions.csv of written answers, and losses.csv: the tables that a model which writes leaves behind.
 
-Each is written beside its place and renamed, so that a file with that name is always whole.
+Each is written next to its place and renamed, so that a file with that name is always whole.
 """
 
 from __future__ import annotations

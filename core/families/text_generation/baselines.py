@@ -56,7 +56,7 @@ class GenerationComparison:
         check_options(self.recipe, prepared.source, config)
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
-        """The recipe's own answers without a model, or the commonest answer and that to the nearest question."""
+        """The recipe's own answers without a model, or the most frequent answer and that to the nearest question."""
         rows, train = prepared.encoded.rows["test"], prepared.encoded.rows["train"]
         own = list(baselines_of(self.recipe, rows, [0], train))
         usual = ["the most frequent training answer", "the nearest question's answer"]
@@ -89,7 +89,7 @@ class GenerationComparison:
         return evidence, {"trained_parameters": 0}
 
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
-        """The runs' losses, or the likeness of their answers to the references."""
+        """The runs' losses, or the similarity of their answers to the references."""
         return [self._outcome(metric, run, prepared) for run in runs]
 
     def _outcome(self, metric: str, run: RunFolder, prepared: Prepared[Any]) -> Outcome | None:
@@ -109,7 +109,7 @@ class GenerationComparison:
         return {}
 
     def _answers(self, run: RunFolder, prepared: Prepared[Any]) -> GeneratedAnswers:
-        """What the run wrote, beside the references and groups of the rows."""
+        """What the run wrote, with the references and groups of the rows."""
         questions = evaluation_prompts_of(
             self.recipe,
             prepared.encoded.rows["test"],
@@ -131,7 +131,7 @@ class GenerationComparison:
 
 
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
-    """The questions that a model can be asked, found without loading it: its config says how long they may be."""
+    """The questions that fit a model, found without loading it: its config says how long they may be."""
     from transformers import AutoConfig
 
     encoded, rows = prepared.encoded, prepared.encoded.rows["test"]

@@ -171,9 +171,9 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
     options = node_as(config.data, GenerationData)
     packed = options.pack and supports_packing(model)
     splits = {name: encoded.splits[name] for name in ("train", "validation")}
-    batch_size, told = options.batch_size, ""
+    batch_size, note = options.batch_size, ""
     if options.pack and not packed:
-        told = f"{type(model).__name__} cannot separate packed conversations, so each gets its own sequence"
+        note = f"{type(model).__name__} cannot separate packed conversations, so each gets its own sequence"
     if packed:
         capacity = _capacity(splits["train"], batch_size, encoded.max_length)
         rows = len(splits["train"])
@@ -184,7 +184,7 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
         packs = splits["train"]
         batch_size = max(world_size, round(batch_size * len(packs) / rows))
         longest = int(packs.lengths.max())
-        told = (
+        note = (
             f"{rows:,} training rows in {len(packs):,} sequences of up to {longest:,} tokens "
             f"({packs.lengths.sum() / (longest * len(packs)):.0%} full), {batch_size} to a batch, "
             f"about {batch_size * rows / len(packs):.0f} rows"
@@ -197,7 +197,7 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
         group_by_length=options.group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=options.num_workers,
-        told=told,
+        told=note,
     )
 
 

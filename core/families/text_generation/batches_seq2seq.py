@@ -65,7 +65,7 @@ def encode_splits(
             )
     counts = splits["train"]
     facts["train supervised tokens"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
-    # Built without the model: what starts the decoder is told by it, and put in by `pair_data`.
+    # Built without the model: it sets what starts the decoder, put in by `pair_data`.
     return Encoded(splits, rows, partial(stack_pairs, pad_id=_pad(template)), template, max_length, facts, identity)
 
 
@@ -108,7 +108,7 @@ def _numbered(items: PairItems) -> tuple[PairItems, np.ndarray]:
 def encoded_pairs(
     recipe: TextGeneration[Any], rows: Rows, template: PairTemplate, max_length: int
 ) -> tuple[Rows, PairItems, list[str]]:
-    """New rows to be scored; what is over the length is left out, and told of.
+    """New rows to be scored; what is over the length is left out, and reported.
 
     Raises:
         UserError: None can be scored.

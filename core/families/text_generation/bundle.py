@@ -38,7 +38,7 @@ from tunebook.plugins import find_recipes
 from tunebook.run_folder import RunFolder
 
 ADAPTER = "adapter"
-# Prompts that any model can be asked, far from the training rows.
+# Prompts for any model, far from the training rows.
 _GOLDEN = (
     ("Hello.", "Hello, how can I help?"),
     ("It broke after two days and nobody answered.", "I am sorry to hear that. May I have the order number?"),
@@ -55,7 +55,7 @@ def write_generation_bundle(
     adapter: Path,
     seen: Iterable[str] = (),
 ) -> None:
-    """Write model, tokenizer with its template, adapters, manifest and card beside the target, then rename.
+    """Write model, tokenizer with its template, adapters, manifest and card next to the target, then rename.
 
     Args:
         folder: The bundle; must not exist.
@@ -66,18 +66,18 @@ def write_generation_bundle(
         adapter: Folder of trained adapters, where there are any.
         seen: Conversations that the model was trained or chosen on; kept as hashes.
     """
-    with folder_written_whole(folder) as beside:
+    with folder_written_whole(folder) as partial:
         model: Any = writer.model.cpu()
         _stop_at_end_of_turn(model, writer)
         with system_refusals(), quiet_transformers():
-            model.save_pretrained(beside)
-        writer.tokenizer.save_pretrained(beside)
+            model.save_pretrained(partial)
+        writer.tokenizer.save_pretrained(partial)
         if adapter.is_dir():
-            shutil.copytree(adapter, beside / ADAPTER)
+            shutil.copytree(adapter, partial / ADAPTER)
         manifest = _manifest(writer, config, state)
-        write_json(beside / FILE, manifest.to_json())
-        write_text(beside / "README.md", generation_card(manifest, config, card, adapter.is_dir(), reads_apart(model)))
-        write_seen(beside, seen)
+        write_json(partial / FILE, manifest.to_json())
+        write_text(partial / "README.md", generation_card(manifest, config, card, adapter.is_dir(), reads_apart(model)))
+        write_seen(partial, seen)
 
 
 def _stop_at_end_of_turn(model: Any, writer: TextGenerator) -> None:
@@ -103,7 +103,7 @@ def _stop_at_end_of_turn(model: Any, writer: TextGenerator) -> None:
 
 
 def _format(data: DataConfig) -> str:
-    """The form that conversations are said to be in; empty where it was told by the columns, or they are none."""
+    """The form that conversations are said to be in; empty where the columns show it, or there are none."""
     return data.format.name if isinstance(data, ConversationData) and data.format else ""
 
 
@@ -111,7 +111,7 @@ def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, An
     recipe = writer.recipe
     options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
     assert isinstance(options, dict)
-    # A file's text is kept, and its folder on this machine is nobody else's business.
+    # A file's text is kept, and its folder on this machine is private.
     options |= {key: Path(options[key]).name for key in ("template",) if options.get(key)}
     found = find_recipes().get(recipe.options.name)
     losses = golden_losses(writer)

@@ -22,7 +22,7 @@ def generation_card(
         config: The run's config.
         facts: ``data``, ``training``, ``scores``.
         adapter: Whether the adapters alone lie in it too.
-        reads_apart: Whether the model has an encoder beside its decoder.
+        reads_apart: Whether the model has an encoder besides its decoder.
     """
     state: Mapping[str, Any] = (manifest.generation or {}).get("kept", {})
     # A recipe that makes prompts of briefs keeps its template and the form of its rows.

@@ -54,7 +54,7 @@ def check_options(recipe: TextGeneration[Any], source: ModelSource, config: Trai
 
 
 def _check_room(max_new_tokens: int, source: ModelSource) -> None:
-    """Refuse answers that the model has no positions for; a decoder beside an encoder has its own."""
+    """Refuse answers that the model has no positions for; a decoder with an encoder has its own."""
     if not is_seq2seq(source):
         room_beside(max_new_tokens, positions(source.settings))
         return

@@ -1,4 +1,4 @@
-"""The columns that rows of conversations have, told from the files themselves."""
+"""The columns that rows of conversations have, detected from the files."""
 
 from __future__ import annotations
 

@@ -82,13 +82,13 @@ def cache_salt(recipe: Writing) -> str:
 
 
 def prompts_of(recipe: Writing, rows: Rows) -> Iterator[list[Message]]:
-    """What a model is asked for each row."""
+    """The prompt of each row."""
     for conversation in _one_a_row(recipe, "prompts", recipe.prompts(rows), len(rows)):
         yield given(recipe, "prompts", conversation, _conversation(conversation), f"for each row {_CONVERSATION}")
 
 
 def evaluation_prompts_of(recipe: Writing, rows: Rows, wanted: int | None) -> Prompts:
-    """What a model is asked on held-out rows."""
+    """The prompts of held-out rows."""
     made = recipe.evaluation_prompts(rows, wanted)
     expected = "tunebook.families.text_generation.prompts.Prompts, such as super().evaluation_prompts(rows, wanted)"
     found: Prompts = given(recipe, "evaluation_prompts", made, isinstance(made, Prompts), expected)
@@ -181,7 +181,7 @@ def baselines_of(recipe: Writing, rows: Rows, which: Sequence[int], train: Rows)
 def answers_of(
     recipe: Writing, rows: Rows, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
 ) -> Iterator[dict[str, str | float]]:
-    """What `predict` tells of each row, by column."""
+    """What `predict` reports of each row, by column."""
     columns = recipe.answer_columns
     for cells in _one_a_row(recipe, "answers", recipe.answers(rows, prompts, completions), len(rows)):
         good = isinstance(cells, (list, tuple)) and all(isinstance(each, CELL) for each in cells)

@@ -147,7 +147,7 @@ class GenerationEvidence:
 
 
 def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> GenerationEvidence:
-    """The test rows through the bundle's model, beside the untuned model and the recipe's baselines."""
+    """The test rows through the bundle's model, with the untuned model and the recipe's baselines."""
     recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
     device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
     rows, train = encoded.rows["test"], encoded.rows["train"]

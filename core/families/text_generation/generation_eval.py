@@ -1,4 +1,4 @@
-"""Held-out conversations: encoded, asked, and what a model does on them."""
+"""Held-out conversations: encoded, generated for, and scored."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class HeldOut:
         rows: The conversations.
         items: Their token rows, one to a pack.
         questions: The turns that are written.
-        prompts: Token ids of what is asked for each.
-        left_out: Turns that cannot be asked, as they are too long.
-        shortened: Turns that are asked without the earliest ones before them.
+        prompts: Token ids of each prompt.
+        left_out: Turns without a prompt, as they are too long.
+        shortened: Prompts without their earliest turns.
     """
 
     rows: Rows
@@ -52,7 +52,7 @@ class HeldOut:
 
     @classmethod
     def of(cls, rows: Rows, items: PackedItems | PairItems, questions: Prompts, writer: TextGenerator) -> HeldOut:
-        """Encode what is asked."""
+        """Encode the prompts."""
         prompts, used = [], []
         writer.truncated = 0
         for number, history in enumerate(questions.histories):
@@ -143,7 +143,7 @@ def written(held_out: HeldOut, completions: list[list[Completion]], losses: RowS
 
 
 def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems | PairItems, list[str]]:
-    """New rows as token rows; those that the model's template cannot write are left out, and told of."""
+    """New rows as token rows; those that the model's template cannot write are left out, and reported."""
     if isinstance(writer.template, PairTemplate):
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:

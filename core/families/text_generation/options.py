@@ -78,7 +78,7 @@ class ConversationData(GenerationData):
     format: ConversationFormat | None = None
     """Format of conversations: messages, sharegpt, alpaca or prompt_completion (default: detected from the columns)."""
     facts: str | None = None
-    """Column with the facts that answers must state, a list of texts: each is asked of the turn whose given answer
+    """Column with the facts that answers must state, a list of texts: each is scored at the turn whose reference
     states it (default: `facts`, where there is such a column)."""
 
 

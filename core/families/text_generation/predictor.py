@@ -23,7 +23,7 @@ from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, stack_pairs
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
-from tunebook.families.text_generation.data.window import ask
+from tunebook.families.text_generation.data.window import fit_prompt
 from tunebook.families.text_generation.model.candidates import write_candidates
 from tunebook.families.text_generation.model.generate import stream, write
 from tunebook.families.text_generation.model.generation import Generation
@@ -39,7 +39,7 @@ LEAST = 8
 
 
 def nothing(done: int) -> None:
-    """Tell nobody how far the work is."""
+    """Report no progress."""
 
 
 def room_beside(max_new_tokens: int, limit: int | None) -> int:
@@ -70,7 +70,7 @@ class TextGenerator:
         generation: How answers are chosen.
         truncated: Conversations whose earliest turns were left out so far.
         unfinished: Answers that `answers` and `stream` gave so far, and that were cut off at the most tokens allowed.
-        recipe: Says what is asked of a row, and what is told of the answers to it.
+        recipe: Gives the prompt of a row, and the columns of its answers.
     """
 
     model: nn.Module
@@ -88,7 +88,7 @@ class TextGenerator:
 
     @property
     def columns(self) -> list[str]:
-        """What `answers` tells of a row."""
+        """Columns of `answers`."""
         return self.recipe.answer_columns
 
     @property
@@ -108,16 +108,16 @@ class TextGenerator:
         """Token ids of a conversation that ends before the assistant's turn, int32 ``[tokens]``.
 
         Raises:
-            Unsupervisable: It cannot be asked.
+            Unsupervisable: It cannot be a prompt.
         """
         if self.template.no_system and messages[0].role == "system":  # no such conversation was learned from
             raise Unsupervisable(f"it has a system prompt: {self.template.no_system}")
-        found = ask(messages, self.template, self.room)
+        found = fit_prompt(messages, self.template, self.room)
         self.truncated += found.left_out > 0
         return found.ids
 
     def refused(self, rows: Rows) -> dict[int, str]:
-        """The rows that the model cannot be asked, with the reason."""
+        """The rows that the model cannot answer, with the reason."""
         found, before = {}, self.truncated
         for number, messages in enumerate(prompts_of(self.recipe, rows)):
             try:
@@ -178,7 +178,7 @@ class TextGenerator:
         """Answer one conversation, piece by piece; the pieces together are the single completion of `completions`.
 
         Raises:
-            Unsupervisable: It cannot be asked; at once, not with the first piece.
+            Unsupervisable: It cannot be a prompt; at once, not with the first piece.
         """
         ids = self.encode_prompt(messages).tolist()
         model = self.model.to(device or "cpu")
@@ -205,7 +205,7 @@ class TextGenerator:
         Args:
             items: Rows, one to a pack.
             device: Where to compute.
-            advance: Told how many more rows are done.
+            advance: Called with how many more rows are done.
         """
         device = torch.device(device or "cpu")
         self.model.eval().to(device)

@@ -1,4 +1,4 @@
-"""What a model is asked on held-out rows, and what a good answer is."""
+"""The prompts of held-out rows, and their reference answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Prompts:
         lines: Line in that file of each.
         groups: What is resampled together for intervals: conversations, or the groups of the data.
         facts: What each answer has to state; None where the data names no facts.
-        unclaimed: Facts of the rows that no given answer states, and so nobody asks for.
+        unclaimed: Facts of the rows that no reference states, and which are not scored.
     """
 
     histories: list[list[Message]]
@@ -75,7 +75,7 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
     """Every turn of the assistant, of whole conversations drawn until there are as many as wanted.
 
     The draw is one for all runs on these rows, so that runs with different seeds are compared on the same turns. A
-    required fact is asked of the first turn whose given answer states it.
+    required fact is scored at the first turn whose reference states it.
     """
     conversations = [from_text(text) for text in rows.texts(CONVERSATION)]
     chosen = drawn([_answers(c) for c in conversations], wanted)

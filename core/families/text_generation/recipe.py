@@ -65,7 +65,7 @@ class TextGeneration(Recipe[ConfigT]):
         return MetricCollection({"perplexity": TokenPerplexity()})
 
     def evaluation_prompts(self, rows: Rows, wanted: int | None) -> Prompts:
-        """What a model is asked on held-out rows, and what a good answer is: every turn of the assistant.
+        """The prompts of held-out rows, and their reference answers: every turn of the assistant.
 
         As many answers as ``wanted`` are enough: whole conversations are drawn, the same for every seed of a run.
         """
@@ -79,11 +79,11 @@ class TextGeneration(Recipe[ConfigT]):
 
     @property
     def cache_salt(self) -> str:
-        """What shapes `training_conversations` besides the rows; another text, and the rows are encoded anew."""
+        """What shapes `training_conversations` besides the rows; another text, and the rows are encoded again."""
         return ""
 
     def prompts(self, rows: Rows) -> Iterator[list[Message]]:
-        """What the model is asked for each row that waits for an answer."""
+        """The prompt of each row without an answer."""
         return (conversation for (conversation,) in self.training_conversations(rows))
 
     def generation(self) -> Generation:
@@ -105,7 +105,7 @@ class TextGeneration(Recipe[ConfigT]):
     def measures(
         self, rows: Rows, which: Sequence[int], completions: Sequence[Sequence[Completion]], train: Rows | None
     ) -> dict[str, RowSums]:
-        """What is measured besides perplexity and likeness to the references.
+        """What is measured besides perplexity and similarity to the references.
 
         Args:
             rows: Held-out rows.
@@ -121,7 +121,7 @@ class TextGeneration(Recipe[ConfigT]):
 
     @property
     def answer_columns(self) -> list[str]:
-        """What `predict` tells of a row."""
+        """What `predict` reports of a row."""
         return ["prompt", "answer"]
 
     def answers(

@@ -106,7 +106,7 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         return read_generator(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
-        """Beside the same model before tuning, and the recipe's baselines."""
+        """The same model before tuning, and the recipe's baselines."""
         return judge(prepared, predictor)
 
     def judge_new(

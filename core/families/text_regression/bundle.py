@@ -31,14 +31,14 @@ from tunebook.models.text import load_tokenizer, quiet_transformers
 from tunebook.models.text_answers import golden_pairs
 from tunebook.plugins import find_recipes
 
-# Inputs that any text model can be asked: short, empty of content, and far from the training rows.
+# Inputs for any text model: short, empty of content, and far from the training rows.
 _GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
 
 
 def write_number_bundle(
     folder: Path, prepared: Prepared[TextRegression[Any]], model: nn.Module, card: Mapping[str, Any]
 ) -> None:
-    """Write model, tokenizer, manifest and card beside the target, then rename.
+    """Write model, tokenizer, manifest and card next to the target, then rename.
 
     Args:
         folder: The bundle; must not exist.
@@ -52,10 +52,10 @@ def write_number_bundle(
     regressor = TextRegressor(model, encoded.tokenizer, recipe.head(()), encoded.max_length, paired)
     answers = regressor.predict(_GOLDEN, pairs=golden_pairs(_GOLDEN) if paired else None)
     plain: Any = model
-    with folder_written_whole(folder) as beside:
+    with folder_written_whole(folder) as partial:
         with system_refusals(), quiet_transformers():
-            plain.save_pretrained(beside)
-        encoded.tokenizer.save_pretrained(beside)
+            plain.save_pretrained(partial)
+        encoded.tokenizer.save_pretrained(partial)
         found = find_recipes().get(recipe.options.name)
         options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
         assert isinstance(options, dict)
@@ -70,9 +70,9 @@ def write_number_bundle(
             golden=[Golden(text, {VALUE: float(answer)}) for text, answer in zip(_GOLDEN, answers, strict=True)],
             number=asdict(scale_of(encoded)),
         )
-        write_json(beside / FILE, manifest.to_json())
-        write_text(beside / "README.md", number_card(manifest, config, card, has_pair_format(encoded.tokenizer)))
-        write_seen(beside, seen_texts(prepared))
+        write_json(partial / FILE, manifest.to_json())
+        write_text(partial / "README.md", number_card(manifest, config, card, has_pair_format(encoded.tokenizer)))
+        write_seen(partial, seen_texts(prepared))
 
 
 def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:

@@ -112,7 +112,7 @@ def predict_rows(
 
 
 def judge(prepared: Prepared[TextRegression[Any]], regressor: TextRegressor) -> NumberEvidence:
-    """The test rows through the bundle's model, beside the mean of the training rows and TF-IDF with ridge."""
+    """The test rows through the bundle's model, with the mean of the training rows and TF-IDF with ridge."""
     recipe, config = prepared.recipe, prepared.config
     device = torch.device(choose_accelerator(config.trainer))
     tuned = predict_rows(regressor, prepared.encoded.rows["test"], "test rows", config.trainer.progress, device)

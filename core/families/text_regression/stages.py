@@ -88,13 +88,13 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
         return read_text_regressor(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextRegressor, run: RunFolder) -> NumberEvidence:
-        """Beside the mean of the training rows, and ridge regression on TF-IDF."""
+        """The mean of the training rows, and ridge regression on TF-IDF."""
         return judge(prepared, predictor)
 
     def judge_new(
         self, recipe: Recipe, predictor: TextRegressor, rows: Rows, content: Content | None, config: EvaluateConfig
     ) -> NumberEvidence:
-        """Beside the mean of the rows that the model was trained on."""
+        """The mean of the rows that the model was trained on."""
         return judge_new(recipe, predictor, rows, config)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ class TicketRoutingConfig(TextClassificationConfig):
 
 
 class TicketRouting(TextClassification[TicketRoutingConfig]):
-    """The queue that a message belongs in; an agent sees the three likeliest."""
+    """The queue that a message belongs in; an agent sees the three most probable."""
 
     Config = TicketRoutingConfig
     contract = 1
@@ -36,7 +36,7 @@ class TicketRouting(TextClassification[TicketRoutingConfig]):
         return [f"This message is about: {label.replace('_', ' ')}." for label in labels]
 
     def metrics(self, labels: Sequence[str]) -> MetricCollection:
-        """Also how often the right queue is among the three likeliest."""
+        """Also how often the right queue is among the three most probable."""
         from torchmetrics.classification import MulticlassAccuracy
 
         metrics = super().metrics(labels)

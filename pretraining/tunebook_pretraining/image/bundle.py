@@ -1,4 +1,4 @@
-"""The finished network: a folder that timm opens, and beside it what is needed to score it once more."""
+"""The finished network: a folder that timm opens, with what is needed to score it again."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CLASSIFIER = "formula_classifier.safetensors"
 def write_image_model(folder: Path, prepared: Prepared[Any], model: Any) -> None:
     """Write backbone, classifier and manifest, whole or not at all."""
     model, size = model.cpu(), prepared.encoded.max_length
-    with folder_written_whole(folder) as beside:
-        write_network(beside, model, prepared.source.settings["architecture"], size)
+    with folder_written_whole(folder) as partial:
+        write_network(partial, model, prepared.source.settings["architecture"], size)
         final = {name: weight.to(torch.float16).contiguous() for name, weight in classifier_of(model).items()}
-        save_file(final, beside / CLASSIFIER)
+        save_file(final, partial / CLASSIFIER)
         write_manifest(
-            beside,
+            partial,
             prepared.recipe,
             head=PictureHead.kind,
             max_length=size,

@@ -61,16 +61,16 @@ def draw_all(rows: Rows, size: int, cache_dir: Path, progress: bool) -> np.ndarr
     shape = (len(rows), size, size, 3)
     if not file.is_file() or file.stat().st_size != int(np.prod(shape)):
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=file.parent)
+        handle, partial = tempfile.mkstemp(dir=file.parent)
         try:
             with os.fdopen(handle, "wb") as stream, counting(f"{rows.split} pictures", len(rows), progress) as advance:
                 for formula in rows.texts("picture"):
                     family, kind, number = formula.split()
                     stream.write(formulas.picture(family, int(kind), int(number), size).tobytes())
                     advance(1)
-            os.replace(beside, file)
+            os.replace(partial, file)
         except BaseException:
-            Path(beside).unlink(missing_ok=True)
+            Path(partial).unlink(missing_ok=True)
             raise
     return np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
 

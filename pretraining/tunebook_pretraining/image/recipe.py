@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PretrainImage(Recipe[ImagePretrainingConfig]):
-    """Tell which formula a picture was made by."""
+    """Classify pictures by the formula that made them."""
 
     family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = ImagePretrainingConfig

@@ -1,4 +1,4 @@
-"""The finished language model: a plain transformers folder in half precision, and Tunebook's manifest beside it."""
+"""The finished language model: a plain transformers folder in half precision, with Tunebook's manifest."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 def write_text_model(folder: Path, prepared: Prepared[Any], model: Any) -> None:
     """Write model, tokenizer and manifest, whole or not at all."""
-    with folder_written_whole(folder) as beside, quiet_transformers():
-        model.to(torch.float16).save_pretrained(beside)
-        prepared.encoded.tokenizer.save_pretrained(beside)
+    with folder_written_whole(folder) as partial, quiet_transformers():
+        model.to(torch.float16).save_pretrained(partial)
+        prepared.encoded.tokenizer.save_pretrained(partial)
         write_manifest(
-            beside,
+            partial,
             prepared.recipe,
             head=NextTokenHead.kind,
             max_length=prepared.encoded.max_length,

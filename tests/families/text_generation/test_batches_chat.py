@@ -37,7 +37,7 @@ from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import Pack
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.template import ChatTemplate
-from tunebook.families.text_generation.data.window import ask
+from tunebook.families.text_generation.data.window import fit_prompt
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import assistant_turns, read_facts
 from tunebook.models.text import load_tokenizer
@@ -403,11 +403,11 @@ def test_the_earliest_rounds_are_left_out_for_room(template: ChatTemplate, syste
     assert all(a > b for a, b in pairwise(lengths))
     for number, suffix in enumerate(suffixes):
         for room in {lengths[number], (lengths[number - 1] if number else 10**4) - 1}:
-            found = ask(turns, template, room)
+            found = fit_prompt(turns, template, room)
             assert found.left_out == 2 * number
             assert found.ids.tolist() == template.prompt(suffix).tolist()
     with pytest.raises(Unsupervisable, match=rf"last question alone has {lengths[-1]} tokens, and there is room for"):
-        ask(turns, template, lengths[-1] - 1)
+        fit_prompt(turns, template, lengths[-1] - 1)
 
 
 def test_a_tool_result_is_not_parted_from_its_question(template: ChatTemplate) -> None:
@@ -418,10 +418,10 @@ def test_a_tool_result_is_not_parted_from_its_question(template: ChatTemplate) -
         Message("tool", "6"),
     ]
     whole, tail = len(template.prompt(turns)), template.prompt(turns[2:])
-    found = ask(turns, template, whole - 1)
+    found = fit_prompt(turns, template, whole - 1)
     assert found.ids.tolist() == tail.tolist() and found.left_out == 2
     with pytest.raises(Unsupervisable):
-        ask(turns, template, len(tail) - 1)
+        fit_prompt(turns, template, len(tail) - 1)
 
 
 # Templates ------------------------------------------------------------------------------------------------------

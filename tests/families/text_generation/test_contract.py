@@ -104,7 +104,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("ranked", lambda self, rows, which, completions: completions[1:], "`ranked` returned completions of"),
     ("measures", measured([1.0]), "`measures` returned of 'warmth' 1 columns"),
     ("measures", measured(lambda n: np.ones(n)), "sums of type ndarray"),
-    ("measures", measured(lambda n: [[1.0, 2.0]] * n), "sums that are a list"),
+    ("measures", measured(lambda n: [[1.0, 2.0]] * n), "sums of type list"),
     ("measures", measured([1.0, np.nan]), "sums that are not finite"),
     ("measures", measured([3.0, 1.0], share=True), "a share outside 0 to 1"),
     ("measures", measured([1.0, 1.0], "bleu"), "one with the name 'bleu'"),

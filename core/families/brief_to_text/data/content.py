@@ -72,7 +72,7 @@ class BriefContent:
         """Which rows of all splits have the same brief, or nearly.
 
         Rows with one brief are the rule: each has another copy for it. They are equal, so that they stay on one side
-        of a split. What makes two briefs equal is told at `content_text`; how nearly alike they are, by their values.
+        of a split. `content_text` documents what makes two briefs equal; how nearly alike they are, by their values.
 
         Args:
             layout: The splits.

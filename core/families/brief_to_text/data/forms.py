@@ -59,7 +59,7 @@ def brief_form(
     constraints: Constraints | None = None,
     paths: Sequence[Path] = (),
 ) -> BriefForm:
-    """Say how rows hold briefs, as the config tells it; or as the columns of the files do, where it does not.
+    """Say how rows hold briefs, as the config sets it; or as the columns of the files do, where it does not.
 
     Args:
         fields: The columns that make up a brief (``recipe.fields``).
@@ -69,7 +69,7 @@ def brief_form(
         paths: The files of all splits: without ``fields`` and ``brief`` each must have one column of `WHOLE`.
 
     Raises:
-        UserError: Both or neither are given and no column tells it, or a column is given twice.
+        UserError: Both or neither are given and no column shows it, or a column is given twice.
     """
     if fields and brief:
         raise UserError(

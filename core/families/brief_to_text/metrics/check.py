@@ -36,7 +36,7 @@ class CopyCheck:
     """What was found in one copy."""
 
     constraints: Constraints
-    """What was asked."""
+    """The constraints of the brief."""
     missing: tuple[str, ...] = ()
     """Must-mentions that it does not state."""
     forbidden: tuple[str, ...] = ()

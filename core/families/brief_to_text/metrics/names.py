@@ -60,7 +60,7 @@ def invented_names(copy: str, source: str, ordinary: Collection[str] = frozenset
     A name is a word with a capital within a sentence, in capitals (BPA), with a capital inside (CamelCase), a code
     with digits (X200), or an address (a link, @handle). It is known if the brief has the word in any case, accent,
     plural or possessive, or a word of at least five letters that one of both begins with (Japan, Japanese). Not
-    counted are days, months, feasts, kin, titles, function words, the commonest words of ads (FREE, NEW), units,
+    counted are days, months, feasts, kin, titles, function words, the most frequent words of ads (FREE, NEW), units,
     tags and single letters.
 
     Not seen: a name whose one capital begins its sentence, and a name made of the brief's words. Capitals say
@@ -164,7 +164,7 @@ def _no_case(copy: str) -> str | None:
 
 
 def _german(copy: str, source: str) -> str | None:
-    """Tell German, whose nouns all have capitals, by its function words."""
+    """Detect German, whose nouns all have capitals, by its function words."""
     words = [word.casefold() for word in _WORD.findall(f"{copy} {source}")]
     german = [word for word in words if word in GERMAN]
     return "German writes every noun with a capital" if len(german) > max(1.0, NOUNS_SHARE * len(words)) else None

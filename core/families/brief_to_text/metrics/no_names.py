@@ -1,4 +1,4 @@
-"""Words that are no names although they have a capital, and words by which German is told."""
+"""Words that are not names despite a capital, and words by which German is detected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORDINARY = _set(
     "try two under up us very visit wait want was we were what when where which while who whose why will win with "
     "within without wow yes you your"
 )
-"""Function words and the commonest words of ads: no names, be they in capitals for stress or after a lost stop."""
+"""Function words and the most frequent words of ads: no names, be they in capitals for stress or after a lost stop."""
 GERMAN = _set(
     "und der das mit für ist nicht auf ein eine einen dem von zum zur im bei auch oder sich wir sie ihr ihre aus nach "
     "ohne wie dein deine"

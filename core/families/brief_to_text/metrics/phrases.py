@@ -21,7 +21,7 @@ def says(copy: str, words: str) -> bool:
 
     They stand there whole and without case, as `facts.states` reads them: "eco" is in "eco-friendly" and not in
     "economy". The plural or possessive of the last word counts ("deals", "deal's" for "deal"), other forms do
-    not: "cheapest" is to be forbidden beside "cheap". A hyphen between words is a space ("best-in-class" is "best in
+    not: "cheapest" is to be forbidden besides "cheap". A hyphen between words is a space ("best-in-class" is "best in
     class"), and what has no width is not there.
     """
     copy, words = _spaced(copy), _spaced(words)

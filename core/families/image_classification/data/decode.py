@@ -50,7 +50,7 @@ _FORMATS = {
     ".dcm": "DICOM",
     ".dicom": "DICOM",
 }
-# The classes themselves: Image.open warns of large pictures before their size can be asked, and takes a phone's JPEG
+# The classes themselves: Image.open warns of large pictures before their size can be read, and takes a phone's JPEG
 # with a second, smaller picture behind the first for another format.
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImageFile,

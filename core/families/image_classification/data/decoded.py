@@ -59,6 +59,6 @@ def refuse_large(width: int, height: int, decoding: Decoding) -> None:
 
 def refuse_constant(pixels: NDArray[Any], when: str = "") -> None:
     """Refuse a picture without anything in it; ``when`` says under which conditions that is so."""
-    # a few pixels tell almost every picture apart, at a fraction of the time
+    # a few pixels distinguish almost all pictures, at a fraction of the time
     if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
         raise UnusableImage("has the same value everywhere" + when)

@@ -18,7 +18,7 @@ _inside = 0
 def quiet_libraries() -> Iterator[None]:
     """Hold back what Pillow and pydicom warn of while any thread is inside; other modules warn as ever.
 
-    What a file is refused for is told as its reason, and the rest (odd metadata) is of no use to the reader of a
+    Why a file is refused is reported as its reason, and the rest (odd metadata) is of no use to the reader of a
     log; in a program that turns warnings into errors they would make usable files unusable.
     `warnings.catch_warnings` cannot do this: it swaps the filters of all threads and forgets those set meanwhile.
     """

@@ -18,7 +18,7 @@ class Square:
 
     Attributes:
         size: Height and width in pixels.
-        fit: pad (nothing is lost: black beside it), stretch (nothing is lost, shapes change) or crop (what lies
+        fit: pad (nothing is lost: black around it), stretch (nothing is lost, shapes change) or crop (what lies
             outside the middle square is lost).
         interpolation: One of `INTERPOLATIONS`; always antialiased when the picture shrinks.
     """

@@ -67,7 +67,7 @@ def _split_folders(path: Path) -> dict[str, str]:
     """The sub-folders train, val, test ... of a folder, by split.
 
     Raises:
-        UserError: There are others beside them, which would be left out in silence.
+        UserError: There are others next to them, which would be left out in silence.
     """
     folders = {e.name.casefold(): e for e in path.iterdir() if e.is_dir() and not e.name.startswith(".")}
     found = {split: [folders[name] for name in names if name in folders] for split, names in _SPLIT_NAMES.items()}

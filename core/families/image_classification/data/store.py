@@ -66,14 +66,14 @@ def open_store(
 ) -> ImageStore:
     """Map the pictures of these files, decoding them first where that was not done before.
 
-    A file counts as the same while its path, size and times are; a changed one is decoded anew.
+    A file counts as the same while its path, size and times are; a changed one is decoded again.
 
     Args:
         references: Paths, or ``file.npz::array::index``.
         square: What each picture becomes.
         decoding: How values become pictures.
         cache_dir: Where stores are kept.
-        advance: Told of each picture.
+        advance: Called with each picture.
 
     Raises:
         UserError: The cache cannot be written.
@@ -84,8 +84,8 @@ def open_store(
     if found is None:
         if was_there:  # and is damaged: folders are written whole
             shutil.rmtree(folder, ignore_errors=True)
-        with filling_cache(folder, "decoded images"), folder_written_whole(folder) as beside:
-            _write(beside, references, square, decoding, advance)
+        with filling_cache(folder, "decoded images"), folder_written_whole(folder) as partial:
+            _write(partial, references, square, decoding, advance)
         found = _read(folder, square)
     assert found is not None
     return found

@@ -76,7 +76,7 @@ def pr_figure(predictions: FindingPredictions) -> str:
 def reliability_figure(predictions: FindingPredictions) -> str:
     """Draw how often each finding is there against its probability as inline SVG, in ten bins.
 
-    Intervals are drawn of up to three findings: of more they could not be told apart.
+    Intervals are drawn of up to three findings: more could not be distinguished.
     """
     few = len(predictions.findings) <= WHISKERS_UP_TO
 
@@ -105,7 +105,7 @@ def _drawn(predictions: FindingPredictions, both_classes: bool = True) -> Iterat
 def _panel(
     title: str, name: str, predictions: FindingPredictions, draw: Callable[[Axes], None], both_classes: bool = True
 ) -> str:
-    """Draw on a square from 0 to 1, with the legend beside it and findings without a curve named."""
+    """Draw on a square from 0 to 1, with the legend next to it and findings without a curve named."""
     drawn = {i for i, _ in _drawn(predictions, both_classes)}
     left_out = [finding for i, finding in enumerate(predictions.findings) if i not in drawn]
     missing = [f"no curve: {short(finding)}" for finding in left_out]

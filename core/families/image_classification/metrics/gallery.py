@@ -1,4 +1,4 @@
-"""The pictures that a model was most wrong about, each beside a map of where the model looked."""
+"""The pictures that a model was most wrong about, each with a map of where the model looked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COVER = 0.65
 
 
 def worst_mistakes(predictions: FindingPredictions, count: int) -> list[tuple[int, int]]:
-    """Find what the model was surest of and wrong about, worst first.
+    """Find the most confident wrong answers, worst first.
 
     A row counts once, with the finding whose probability is furthest from the truth, and only where that is more
     than 0.5 away.
@@ -35,11 +35,11 @@ def worst_mistakes(predictions: FindingPredictions, count: int) -> list[tuple[in
 
 
 def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> bytes:
-    """Draw a picture (left) beside itself under a heat map (right), as a PNG file.
+    """Draw a picture (left) and the same under a heat map (right), as a PNG file.
 
     Both are scaled so that the longer side has `SIDE` pixels. Small pictures are enlarged without smoothing: what
     the model saw is what is shown. The colours ("inferno") grow evenly in lightness with the heat, so that they can
-    be told apart in print and with any colour vision; the hotter, the more they cover.
+    be distinguished in print and with any colour vision; the hotter, the more they cover.
 
     Args:
         pixels: ``[height, width]`` grey or ``[height, width, 3]`` colours.

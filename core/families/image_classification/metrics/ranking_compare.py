@@ -1,4 +1,4 @@
-"""Whether one model ranks the rows of findings better than another, or the rows cannot tell."""
+"""Whether one model ranks the rows of findings better than another, or the rows cannot show it."""
 
 from __future__ import annotations
 

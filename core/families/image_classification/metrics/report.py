@@ -1,4 +1,4 @@
-"""The report of an image classifier: how well each finding is told, at which thresholds, and where it is missed."""
+"""The report of an image classifier: how well each finding is detected, at which thresholds, and where it is missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well findings are told within each site, sex, device ... and where there are too few rows to say."""
+"""How well findings are detected within each site, sex, device ... and where there are too few rows to say."""
 
 from __future__ import annotations
 

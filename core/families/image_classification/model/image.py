@@ -43,7 +43,7 @@ class Preprocessing:
     fit: str = "pad"
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a value cannot be; a file edited by hand must not be half believed."""
+        """Raises ValueError where a value cannot be; a file edited by hand must not be half accepted."""
         for name, value in (("size", self.size), ("channels", self.channels)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1")
@@ -216,7 +216,7 @@ def load_image_model(
         pre: The pictures it is for.
 
     Raises:
-        UserError: The weights do not fit the architecture, or it has an option less than is asked for.
+        UserError: The weights do not fit the architecture, or it lacks a requested option.
     """
     pretrained = method is not Method.scratch
     if config.dropout is not None and not 0 <= config.dropout < 1:

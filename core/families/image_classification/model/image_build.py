@@ -126,7 +126,7 @@ def _unfit(source: ModelSource, reason: str) -> UserError:
 
 
 def filled(source: ModelSource, build_it: Callable[[], nn.Module]) -> nn.Module:
-    """What ``build_it`` gives, with any library's error about the weights told as one of the user's."""
+    """What ``build_it`` gives, with any library's error about the weights raised as a UserError."""
     try:
         return build_it()
     except (UserError, TypeError):  # a TypeError is about an argument of the architecture

@@ -35,12 +35,12 @@ class HeadOnFeatures(nn.Module):
 
 
 def _dropout_before(model: nn.Module) -> float:
-    """The dropout on what the final layer takes: timm's ``drop_rate``, or the one beside it in torchvision's models."""
+    """The dropout on what the final layer takes: timm's ``drop_rate``, or the one before it in torchvision's models."""
     if hasattr(model, "drop_rate"):
         return float(model.drop_rate)  # type: ignore[arg-type]
     parent = model.get_submodule(final_layer(model)[0].rpartition(".")[0])
-    beside = [m.p for m in parent.children() if isinstance(m, nn.Dropout)] if parent is not model else []
-    return beside[-1] if beside else 0.0
+    dropouts = [m.p for m in parent.children() if isinstance(m, nn.Dropout)] if parent is not model else []
+    return dropouts[-1] if dropouts else 0.0
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def features_of(
         batches: Pictures as the model takes them, ``inputs["x"]`` ``[batch, channels, size, size]``.
         rows: How many there are in all.
         device: Where to run.
-        advance: Told of each batch's rows.
+        advance: Called with the rows of each batch.
 
     Raises:
         UserError: The final layer gives other outputs on the features than the model on the pictures.

@@ -19,7 +19,7 @@ from tunebook.models.source import STARTERS, ModelSource, check_safetensors, fin
 
 TORCHVISION = "torchvision/"
 _TIMM = "timm/"
-# What timm and torchvision are told by other options.
+# What other options set for timm and torchvision.
 _OURS = {"num_classes", "in_chans", "img_size", "drop_rate", "dropout", "weights", "features_only"} | {
     *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"),
 }

@@ -71,7 +71,7 @@ def _check_room(longest: int | None, folder: Path) -> None:
 
 
 def _open(folder: Path, options: argparse.Namespace) -> tuple[TextGenerator, str]:
-    """The bundle's model, set to choose its words as asked, and where to compute."""
+    """The bundle's model, with its sampling settings, and where to compute."""
     try:
         device = choose_accelerator(TrainerConfig(accelerator=Accelerator[options.accelerator]))
     except UserError as error:  # it speaks of config keys
@@ -98,7 +98,7 @@ def _status(what: str) -> AbstractContextManager[object]:
 
 
 def _notify(text: str) -> None:
-    """Say what is no answer beside the answers; a note dimly, where that shows."""
+    """Print what is not an answer; a note dimly, where that shows."""
     sys.stdout.flush()
     if text.startswith("note:") and sys.stderr.isatty():
         Console(stderr=True).print(Text(drawn(text), style="dim"), soft_wrap=True)
@@ -107,7 +107,7 @@ def _notify(text: str) -> None:
 
 
 def _say(chat: Chat, pieces: Iterator[str]) -> None:
-    """Write an answer, and tell where it was cut off."""
+    """Write an answer, and note where it was truncated."""
     before = len(chat.turns)
     _write(pieces)
     if len(chat.turns) > before and chat.cut[-1]:

@@ -1,4 +1,4 @@
-"""A conversation between a person and a model: its turns, what the model is asked, and where it is kept."""
+"""A conversation between a person and a model: its turns, the prompts of the model, and where it is saved."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Chat:
     """What was said so far, and the model that answers.
 
     Attributes:
-        model: Set to choose its words as asked.
+        model: With its sampling settings.
         device: Where it computes.
         notify: Takes a line for the person.
         save: File that every conversation is appended to when it ends; None keeps none.
         system: The system prompt; "" is none.
         turns: Questions and their whole answers, in turn.
-        shortened: Whether the last question was asked without the earliest turns.
+        shortened: Whether the last prompt was truncated: without the earliest turns.
         help: What a person can type besides questions.
         cut: Of each exchange, whether its answer was cut off at the most tokens allowed.
     """
@@ -48,7 +48,7 @@ class Chat:
         return [Message("system", self.system)] * bool(self.system) + self.turns
 
     def begin(self, system: str) -> None:
-        """Start anew under a system prompt; where the model refuses it, all stays as it was.
+        """Start over under a system prompt; where the model refuses it, all stays as it was.
 
         Raises:
             UnusableConversation: It does.
@@ -67,7 +67,7 @@ class Chat:
         self.cut.clear()
 
     def undo(self) -> str | None:
-        """Take back the last exchange; tells its question, or None where there is none."""
+        """Remove the last exchange; returns its question, or None where there is none."""
         if not self.turns:
             return None
         question = self.turns[-2].content
@@ -78,7 +78,7 @@ class Chat:
         """Ask, and hand on the answer as it is made; the exchange is kept once the answer is whole.
 
         Raises:
-            UnusableConversation: The model cannot be asked so; at once, not with the first piece.
+            UnusableConversation: The model cannot take this prompt; at once, not with the first piece.
         """
         question = Message("user", _normal(text))
         check([question], answered=False)
@@ -87,7 +87,7 @@ class Chat:
             pieces = self.model.stream([*self.messages, question], self.device)
         except Unsupervisable as error:
             raise UnusableConversation(str(error)) from error
-        # So that a question asked once more may get another answer; the same session still gets the same ones.
+        # So that a repeated question may get another answer; the same session still gets the same ones.
         self.model.generation = replace(generation, seed=generation.seed + 1)
         shortened = self.model.truncated > before
         if shortened and not self.shortened:
@@ -96,7 +96,7 @@ class Chat:
         return self._recorded(question, pieces)
 
     def saved(self, file: Path) -> str:
-        """Append the conversation to a file, and tell so; half an answer is no example of a good one, and counted.
+        """Append the conversation to a file, and say so; half an answer is no example of a good one, and counted.
 
         Raises:
             UserError: The file cannot be written.
@@ -139,7 +139,7 @@ class Chat:
         if answer:
             self.turns += [question, Message("assistant", _normal(answer))]
             self.cut.append(self.model.unfinished > before)
-        else:  # a turn without words can neither be learned from nor asked after
+        else:  # a turn without words can be neither a target nor part of a prompt
             self.notify("note: the model gave an empty answer; the question was removed")
 
 

@@ -71,7 +71,7 @@ class Answers:
         """The rendered text, and the characters of each answer from turn ``first`` on by the position of its turn.
 
         Raises:
-            Unsupervisable: They cannot be told for certain.
+            Unsupervisable: They cannot be determined for certain.
         """
         indices = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
         if self.method is Method.prefixes:
@@ -116,7 +116,7 @@ class Answers:
             first: Position of the first turn that is learned; answers before it are context alone.
 
         Raises:
-            Unsupervisable: It cannot be told for certain what is to be learned.
+            Unsupervisable: It cannot be determined for certain what is supervised.
         """
         text, spans = self.spans(turns, first)
         check_whole(turns, text)

@@ -33,7 +33,7 @@ class ConversationContent:
     """The conversations of rows.
 
     Args:
-        format: The form that the rows hold them in; None: told by their roles.
+        format: The form that the rows hold them in; None: detected from their roles.
         column: The column that messages name; "" for the row as a whole.
         answered: Whether they end with the assistant's answer; else they wait for it.
     """
@@ -89,7 +89,7 @@ class ConversationContent:
         return find_duplicates(writer.finish().column(TEXT), threshold)
 
     def _format_of(self, rows: Rows) -> ConversationFormat:
-        """The form as told, or the one whose columns the rows have."""
+        """The form as set, or the one whose columns the rows have."""
         needed = ((form, shape.needed(self.answered)) for form, shape in SHAPES.items())
         return self.format or next(form for form, names in needed if set(names) <= set(rows.roles))
 

@@ -119,10 +119,10 @@ def _write(
 ) -> None:
     lengths, sources, sizes = [], [], []
     rejected: dict[int, tuple[str, ...]] = {}
-    with folder_written_whole(folder) as beside:
+    with folder_written_whole(folder) as partial:
         with (
-            (beside / "ids.bin").open("wb") as ids,
-            (beside / "supervised.bin").open("wb") as supervised,
+            (partial / "ids.bin").open("wb") as ids,
+            (partial / "supervised.bin").open("wb") as supervised,
             counting(f"tokens of {rows.split} conversations", len(rows)) as advance,
         ):
             for number, conversations in enumerate(training_conversations_of(rows)):
@@ -137,10 +137,10 @@ def _write(
                     rejected[number] = reasons
                 lengths.append(max(each.tokens for each in fitted))
                 advance(1)
-        np.save(beside / "offsets.npy", np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64))
-        np.save(beside / "sources.npy", np.array(sources, dtype=np.int64))
-        np.save(beside / "lengths.npy", np.array(lengths, dtype=np.int64))
-        write_json(beside / "rejected.json", {str(number): reasons for number, reasons in rejected.items()})
+        np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64))
+        np.save(partial / "sources.npy", np.array(sources, dtype=np.int64))
+        np.save(partial / "lengths.npy", np.array(lengths, dtype=np.int64))
+        write_json(partial / "rejected.json", {str(number): reasons for number, reasons in rejected.items()})
 
 
 def _read(folder: Path) -> EncodedConversations | None:

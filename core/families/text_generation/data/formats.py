@@ -1,4 +1,4 @@
-"""The forms that people have conversations in, told apart by the columns of their files."""
+"""The formats of conversations, detected from the columns of their files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Detected:
 
 
 def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = None, answered: bool = True) -> Detected:
-    """Tell from their columns in which form files hold conversations.
+    """Detect the format of conversations from the columns of their files.
 
     Args:
         paths: The files of all splits.

@@ -55,7 +55,7 @@ def pack(lengths: np.ndarray, capacity: int) -> list[np.ndarray]:
 
 
 def pack_evenly(lengths: np.ndarray, capacity: int) -> list[np.ndarray]:
-    """As few packs as ``pack`` finds, none longer than it has to be, so that beside each other they need no padding.
+    """As few packs as ``pack`` finds, none longer than it has to be, so that next to each other they need no padding.
 
     Few rows would else leave the last pack half empty, and it is padded to the length of the others.
 
@@ -100,7 +100,7 @@ class Pack:
 
 @dataclass(frozen=True)
 class PackedItems(Sequence[Any]):
-    """Conversations by pack, cut out of flat arrays when they are asked for.
+    """Conversations by pack, sliced from flat arrays on access.
 
     Attributes:
         ids: Token ids of all rows one after the other, ``[tokens]``.
@@ -152,8 +152,8 @@ class PackedItems(Sequence[Any]):
 def stack_packs(items: Sequence[Pack], pad_id: int) -> Batch:
     """A batch of packs, padded on the right.
 
-    transformers keeps conversations apart by the positions that start anew, if it gets no attention mask and fills
-    no cache; the padding of a pack starts anew too, as one more conversation that nobody looks at.
+    transformers keeps conversations apart by the positions that restart, if it gets no attention mask and fills
+    no cache; the padding of a pack restarts too, as one more conversation, which is ignored.
     """
     positions = [np.concatenate([p.position_ids, np.arange(_width(items) - len(p.ids))]) for p in items]
     batch = _stack(items, pad_id)

@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairItems(Sequence[Any]):
-    """Pairs, cut out of flat arrays when they are asked for.
+    """Pairs, sliced from flat arrays on access.
 
     Attributes:
         source_ids: Sources one after the other, int32 ``[source tokens]``.

@@ -34,7 +34,7 @@ Span = tuple[int, int]
 
 
 class Unsupervisable(ValueError):
-    """A conversation of which it cannot be told for certain what is to be learned; the message says why."""
+    """A conversation of which it cannot be determined for certain what is supervised; the message says why."""
 
 
 def plain(conversation: Conversation) -> list[dict[str, str]]:
@@ -83,7 +83,7 @@ class Rendering:
         """Take the template of a file, or else the tokenizer's own.
 
         Raises:
-            UserError: There is none, it cannot be read, or the tokenizer tells no offsets.
+            UserError: There is none, it cannot be read, or the tokenizer gives no offsets.
         """
         name, template = _from_file(file) if file else _from_tokenizer(tokenizer)
         return cls(name, template, tokenizer, _exact_encoder(tokenizer))
@@ -111,7 +111,7 @@ class Rendering:
 
     def _render(self, turns: Sequence[Mapping[str, str]], prompt: bool, marked: bool) -> tuple[str, list[Span]]:
         # What tokenizer.apply_chat_template renders with, in jinja2's immutable sandbox. Called itself because the
-        # former tells masks of tokens alone, where a token over a boundary cannot be seen any more.
+        # former gives masks of tokens alone, where a token over a boundary cannot be seen any more.
         from transformers.utils.chat_template_utils import render_jinja_template
 
         render: Any = render_jinja_template  # its annotation forgets the spans

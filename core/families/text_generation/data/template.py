@@ -71,7 +71,7 @@ class ChatTemplate:
 
     @property
     def ends_elsewhere(self) -> bool:
-        """Whether the tokenizer's end of text is another token, so that ``generate`` must be told where to stop."""
+        """Whether the tokenizer's end of text is another token, so that ``generate`` needs a stop token."""
         return self.rendering.tokenizer.eos_token_id not in self.end_of_turn_ids
 
     @property
@@ -129,7 +129,7 @@ class ChatTemplate:
             first: Position of the first turn that is learned; answers before it are context alone.
 
         Raises:
-            Unsupervisable: It cannot be told for certain what is to be learned; the message says why.
+            Unsupervisable: It cannot be determined for certain what is supervised; the message says why.
         """
         turns = self._turns(conversation)
         if self.no_system and any(turn["role"] == "system" for turn in turns):

@@ -1,4 +1,4 @@
-"""What of a long conversation a model is asked with: the system turn, and as many of the last turns as have room."""
+"""The part of a long conversation that fits a prompt: the system turn, and as many of the last turns as have room."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunebook.families.text_generation.data.template import ChatTemplate
 
 
 @dataclass(frozen=True)
-class Asked:
+class FittedPrompt:
     """A conversation up to the turn that a model is to write.
 
     Attributes:
@@ -26,7 +26,7 @@ class Asked:
     left_out: int = 0
 
 
-def ask(messages: Sequence[Message], template: ChatTemplate | PairTemplate, room: int) -> Asked:
+def fit_prompt(messages: Sequence[Message], template: ChatTemplate | PairTemplate, room: int) -> FittedPrompt:
     """Encode a conversation that ends before the assistant's turn, in at most ``room`` tokens.
 
     Raises:
@@ -34,7 +34,7 @@ def ask(messages: Sequence[Message], template: ChatTemplate | PairTemplate, room
     """
     ids = template.prompt(messages)
     if len(ids) <= room:
-        return Asked(ids)
+        return FittedPrompt(ids)
     begin = 1 if messages[0].role == "system" else 0
     # As in training, what is kept begins with a question: templates refuse conversations that begin with an answer.
     for start in range(begin + 1, len(messages)):
@@ -42,5 +42,5 @@ def ask(messages: Sequence[Message], template: ChatTemplate | PairTemplate, room
             continue
         ids = template.prompt([*messages[:begin], *messages[start:]])
         if len(ids) <= room:
-            return Asked(ids, start - begin)
+            return FittedPrompt(ids, start - begin)
     raise Unsupervisable(f"the last question alone has {len(ids)} tokens, and there is room for {room}")

@@ -1,4 +1,4 @@
-"""Whether one model writes better answers than another to the same rows, or the rows cannot tell."""
+"""Whether one model writes better answers than another to the same rows, or the rows cannot show it."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def disagreeing_systems(
     """Find two systems that BLEU and ROUGE-L put in opposite order, both by as much as can be.
 
     How much is the smaller of the two gaps, each as a share of the measure's range. Neither gap need be more than
-    chance: `compare.paired_differences` tells. None where the two order all systems alike, or one is undefined.
+    chance: see `compare.paired_differences`. None where the two order all systems alike, or one is undefined.
 
     Args:
         systems: Name -> its answers, all to the same rows.

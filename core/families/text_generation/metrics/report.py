@@ -1,4 +1,4 @@
-"""The report about written answers: what tuning changed, how surely, and the answers themselves beside each other."""
+"""The report about written answers: what tuning changed, how surely, and the answers themselves side by side."""
 
 from __future__ import annotations
 

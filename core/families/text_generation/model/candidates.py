@@ -63,7 +63,7 @@ def write_candidates(
         stop_ids: Tokens that close an answer.
         batch_size: Most answers at once.
         device: Where to compute.
-        advance: Told how many more prompts are done.
+        advance: Called with how many more prompts are done.
 
     Raises:
         UserError: As for `generate`; or several answers are wanted where there is one, or fewer beams than that.
@@ -119,7 +119,7 @@ def score_candidates(
         answers_ids: Token ids of each answer; the token that closes it counts if it is there.
         batch_size: Most answers at once.
         device: Where to compute.
-        advance: Told how many more answers are done.
+        advance: Called with how many more answers are done.
 
     Raises:
         ValueError: A prompt or an answer has no token.

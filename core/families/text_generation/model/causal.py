@@ -160,13 +160,13 @@ def save_adapter(model: nn.Module, source: ModelSource, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     settings = model.peft_config["default"]
     settings.task_type = "SEQ_2_SEQ_LM" if is_seq2seq(source) else "CAUSAL_LM"  # other tools ask for it
-    # What the adapters belong to is told by a name that means something on another machine too.
+    # Adapters name their base model so that the name is valid on another machine too.
     is_folder = Path(source.name).expanduser().is_dir()
     settings.base_model_name_or_path = Path(source.name).name if is_folder else source.name
-    with folder_written_whole(folder) as beside, warnings.catch_warnings():
+    with folder_written_whole(folder) as partial, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft looks for the base model on the hub, to see whether its vocabulary grew
-        model.save_pretrained(str(beside), save_embedding_layers=False)
-        (beside / "README.md").unlink(missing_ok=True)  # a form that nobody filled in
+        model.save_pretrained(str(partial), save_embedding_layers=False)
+        (partial / "README.md").unlink(missing_ok=True)  # a form that nobody filled in
 
 
 def merge_causal(model: nn.Module, source: ModelSource, quantized: bool) -> nn.Module:

@@ -31,7 +31,7 @@ class Step:
         tokens: The tokens, ``[open]``.
         closed: Whether a token closes its answer, bool ``[open]``.
         log_probabilities: Of the tokens under the model as it is, without temperature or top_p, float32 ``[open]``;
-            None where nobody asked.
+            None where not requested.
     """
 
     places: Tensor
@@ -60,7 +60,7 @@ def decode(
         stop_ids: Tokens that close an answer.
         pad: Fills up prompts.
         draws: Answers to each prompt, side by side; of several the first is greedy.
-        scored: Tell the tokens' probabilities too.
+        scored: Return the tokens' probabilities too.
     """
     device = model.device
     places = torch.arange(len(prompts) * draws, device=device)

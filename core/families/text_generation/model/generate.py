@@ -1,4 +1,4 @@
-"""Answers from a language model: many at once, each as if it had been asked alone; or one, piece by piece.
+"""Answers from a language model: many at once, each as if it were the only prompt; or one, piece by piece.
 
 Prompts of like length share a batch. What a batch does is in `decoding`.
 """
@@ -27,7 +27,7 @@ class Written:
     Attributes:
         ids: Its tokens, with the one that closes it.
         finished: Whether there is one that closes it; else it is cut off at `max_new_tokens`.
-        log_probability: Of all its tokens under the model as it is, summed, in nats; nan where it was not asked for,
+        log_probability: Of all its tokens under the model as it is, summed, in nats; nan where not requested,
             and of beams.
     """
 
@@ -65,7 +65,7 @@ def generate(
         stop_ids: Tokens that close an answer; the one that did is left out of it.
         batch_size: Most prompts at once.
         device: Where to compute.
-        advance: Told how many more rows are done.
+        advance: Called with how many more rows are done.
 
     Returns:
         Token ids of each answer, in the order of the prompts.
@@ -89,7 +89,7 @@ def write(
     answers: int = 1,
     scored: bool = False,
 ) -> list[list[Written]]:
-    """Answer every prompt ``answers`` times: the best beams, or the greedy answer and draws 1, 2 ... beside it."""
+    """Answer every prompt ``answers`` times: the best beams, or the greedy answer and draws 1, 2 ... with it."""
     _check(model, prompts_ids, settings)
     pad = tokenizer.pad_token_id or 0  # any id will do: no row sees its padding
     # longest first: if memory is short, the first batch says so

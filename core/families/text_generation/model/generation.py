@@ -20,12 +20,12 @@ class Generation:
 
     Attributes:
         max_new_tokens: Longest answer, in tokens.
-        do_sample: Draw each token instead of taking the likeliest.
+        do_sample: Sample each token instead of taking the most probable.
         temperature: Logits are divided by it before a draw.
-        top_p: Draw from the fewest likeliest tokens that together have at least this probability.
+        top_p: Sample from the fewest most probable tokens that together have at least this probability.
         num_beams: Answers followed side by side (beam search); 1 is none.
         seed: Of the draws. Row `i` has random numbers of its own, made of the seed and `i`: what it answers does
-            not depend on the rows beside it, but for the rounding of their shared matrix products.
+            not depend on the other rows, but for the rounding of their shared matrix products.
     """
 
     max_new_tokens: int = 128

@@ -1,6 +1,6 @@
 """The loss of a language model at the tokens that are supervised, without the logits of all tokens at once.
 
-The final layer of a language model has a row for each of tens of thousands of tokens. It is asked only where
+The final layer of a language model has a row for each of tens of thousands of tokens. It is computed only where
 something is supervised, and for a few hundred positions at a time.
 """
 
@@ -74,7 +74,7 @@ class _FinalLayer:
 
     Attributes:
         layer: Has a row for each token of the vocabulary.
-        bias: Added to the logits: the layer's own, or what BART and Marian keep beside it, which never learns.
+        bias: Added to the logits: the layer's own, or BART's and Marian's extra bias, which is never trained.
         scale: Factor on the logits.
         cap: Where Gemma 2 bends logits, so that none is larger; None where nothing is bent.
     """
@@ -86,8 +86,8 @@ class _FinalLayer:
 
     @classmethod
     def of(cls, model: Any) -> _FinalLayer:
-        layer, beside = model.get_output_embeddings(), getattr(model, "final_logits_bias", None)
-        bias = getattr(layer, "bias", None) if beside is None else beside[0]
+        layer, extra = model.get_output_embeddings(), getattr(model, "final_logits_bias", None)
+        bias = getattr(layer, "bias", None) if extra is None else extra[0]
         return cls(layer, bias, _logit_scale(model.config), getattr(model.config, "final_logit_softcapping", None))
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, factors: Tensor) -> Any:
         gradients, ctx.gradients = ctx.gradients, None  # scaled in place below, so of no use a second time
         alike = len(factors) == 0 or bool((factors == factors[0]).all())
-        if gradients is None or not alike:  # the rows' shares in the layer's gradients cannot be told apart
+        if gradients is None or not alike:  # the rows' shares in the layer's gradients cannot be separated
             hidden, weight, bias, target = ctx.saved_tensors
             gradients = _chunked(hidden, weight, bias, target, ctx.chunk, ctx.wanted, factors)[1]
         elif len(factors):

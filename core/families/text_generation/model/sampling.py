@@ -1,4 +1,4 @@
-"""The next token of an answer: the likeliest, or one drawn with random numbers that are a row's own."""
+"""The next token of an answer: the most probable, or one drawn with random numbers that are a row's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def choose(logits: Tensor, draws: Tensor | None = None, temperature: float = 1.0
 
     Args:
         logits: Of the next token.
-        draws: A random number for each row ``[rows]``; None takes the likeliest token.
+        draws: A random number for each row ``[rows]``; None takes the most probable token.
         temperature: Logits are divided by it.
         top_p: Probability that the tokens drawn from have together, at least.
     """

@@ -46,7 +46,7 @@ def load_seq2seq(source: ModelSource, fresh: bool = False, dropout: float | None
 
 
 def reads_apart(model: Any) -> bool:
-    """Whether a model has an encoder for what it reads, beside the decoder that writes."""
+    """Whether a model has an encoder for its input besides the decoder."""
     return bool(getattr(model.config, "is_encoder_decoder", False))
 
 

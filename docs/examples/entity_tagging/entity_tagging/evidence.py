@@ -1,4 +1,4 @@
-"""What is known of a tagger on test rows, beside answers that need no model; and its part in `compare`."""
+"""What is known of a tagger on test rows, with baselines that need no model; and its part in `compare`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class TaggingStages(Stages[EntityTagging]):
         return tagger
 
     def judge(self, prepared: Prepared[EntityTagging], predictor: Tagger, run: RunFolder) -> TaggingEvidence:
-        """Beside no names at all, and names known from the training rows."""
+        """No names at all, and names known from the training rows."""
         recipe, config, rows = prepared.recipe, prepared.config, prepared.encoded.rows["test"]
         answers = {"tuned": predictor.tag_rows(rows, config.trainer)}
         answers |= {"no names": baseline("majority", prepared), "memorised": baseline("classical", prepared)}
