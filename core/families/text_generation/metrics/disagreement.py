@@ -56,8 +56,8 @@ class RowDisagreement:
             penalty = np.exp(1 - self.reference_length / self.length)
             short = f" It is {self.length} long, the reference {self.reference_length}: brevity penalty {penalty:.2f}."
         return [
-            f"Of {self.of} answers BLEU ranks this one {self.bleu_place:g} ({self.bleu:.1f}), ROUGE-L "
-            f"{self.rouge_place:g} ({self.rouge_l:.3f}).",
+            f"Of {self.of} answers this one has rank {self.bleu_place:g} by BLEU ({self.bleu:.1f}), "
+            f"rank {self.rouge_place:g} by ROUGE-L ({self.rouge_l:.3f}).",
             f"{_BLEU}: here {matches} are in a reference.{short}",
             f"{_ROUGE}.",
         ]

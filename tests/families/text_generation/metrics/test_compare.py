@@ -111,7 +111,7 @@ def test_the_row_of_most_disagreement_is_found_and_told(plain_answers: Make) -> 
     assert (found.bleu_place, found.rouge_place) == (4, 1.5)  # first and second are alike to ROUGE-L
     assert found.rouge_l == 1.0 and found.bleu < 20
     told = " ".join(found.explain())
-    assert "place 4" in told and "place 1.5" in told and "in the same order" in told
+    assert "rank 4" in told and "rank 1.5" in told and "in the same order" in told
     short = disagreeing_row(plain_answers(["a b c", "a b c d x x x x"], [["a b c d e f g h i"]] * 2))
     if short is not None:
         assert "brevity penalty" in " ".join(short.explain())
