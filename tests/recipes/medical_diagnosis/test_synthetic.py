@@ -490,9 +490,9 @@ def test_a_failure_half_way_leaves_nothing(
     ],
 )
 def test_a_value_that_nothing_can_be_drawn_with_is_told_at_once(options: dict[str, Any], says: str) -> None:
-    with user_error("synthetic.out-of-range", match=says) as told:
+    with user_error("synthetic.out-of-range", match=says) as caught:
         pictures(**{"kind": "xray", "patients": 1, **options})  # before the first picture is asked for
-    assert told.value.where and told.value.fix
+    assert caught.value.where and caught.value.fix
 
 
 def test_a_picture_that_a_patient_does_not_have_is_told() -> None:

@@ -114,9 +114,9 @@ def test_all_that_a_copy_breaks_is_told() -> None:
         "has 9 characters (at most 8 are allowed)",
         "has 5 words (at most 3 are allowed)",
     ]
-    with pytest.raises(UnusableBrief) as told:
+    with pytest.raises(UnusableBrief) as caught:
         check_copies(brief, ["b, c d", "b c d e"])
-    assert str(told.value) == "copy 2 of 2 holds 'e', which it must avoid; it has 4 words (at most 3 are allowed)"
+    assert str(caught.value) == "copy 2 of 2 holds 'e', which it must avoid; it has 4 words (at most 3 are allowed)"
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,10 @@ def test_a_column_that_holds_briefs_whole_is_known_by_its_name(tmp_path: Path, n
 
 def test_without_such_a_column_the_columns_there_are_are_told(tmp_path: Path) -> None:
     paths = [csv_file(tmp_path / "train.csv", "mr,ref"), jsonl(tmp_path / "test.jsonl", {"name": "a", "copy": "b"})]
-    with user_error("brief.unknown-columns", where="recipe.fields") as told:
+    with user_error("brief.unknown-columns", where="recipe.fields") as caught:
         brief_form(None, None, paths=paths)
-    assert told.value.where == "recipe.fields"
-    assert "the columns of train.csv: mr, ref; the columns of test.jsonl: name, copy" in str(told.value.fix)
+    assert caught.value.where == "recipe.fields"
+    assert "the columns of train.csv: mr, ref; the columns of test.jsonl: name, copy" in str(caught.value.fix)
     with user_error("brief.unknown-columns", where="recipe.fields"):
         brief_form([], None)
 
@@ -69,9 +69,9 @@ def test_without_such_a_column_the_columns_there_are_are_told(tmp_path: Path) ->
 def test_a_column_is_one_thing(
     fields: list[str] | None, brief: str | None, copy: str, constraints: Constraints | None, message: str
 ) -> None:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         brief_form(fields, brief, copy, constraints)
-    assert (told.value.what, told.value.where) == (message, "recipe.fields")
+    assert (caught.value.what, caught.value.where) == (message, "recipe.fields")
 
 
 def test_a_constraint_that_is_switched_off_is_a_field_like_others() -> None:
@@ -106,9 +106,9 @@ def test_rows_without_copy_are_read_where_it_is_still_to_be_written(tmp_path: Pa
 
 
 def missing(path: Path, form: BriefForm, answered: bool = True) -> UserError:
-    with user_error("data.missing-column") as told:
+    with user_error("data.missing-column") as caught:
         list(read_rows(str(path), "files", brief_columns(form, answered=answered), RejectLog(path, 0)).texts("file"))
-    return told.value
+    return caught.value
 
 
 def test_a_field_that_is_missing_is_renamed_among_the_others(tmp_path: Path) -> None:

@@ -83,9 +83,9 @@ HINT = "neither a JSON object nor name[value], name[value] (is it plain text? th
     ],
 )
 def test_what_is_wrong_with_fields_in_brackets_is_told_with_its_character(text: str, reason: str) -> None:
-    with pytest.raises(UnusableBrief) as told:
+    with pytest.raises(UnusableBrief) as caught:
         read_brief({"source": text}, WHOLE)
-    assert str(told.value) == reason
+    assert str(caught.value) == reason
 
 
 @pytest.mark.skipif(not E2E.is_dir(), reason="the E2E data is not there")
@@ -184,9 +184,9 @@ def test_values_are_kept_as_they_are_written(cell: str, value: Value) -> None:
     ],
 )
 def test_briefs_that_cannot_be_used_are_told(row: dict[str, Any], form: BriefForm, reason: str) -> None:
-    with pytest.raises(UnusableBrief) as told:
+    with pytest.raises(UnusableBrief) as caught:
         read_brief(row, form)
-    assert str(told.value).startswith(reason)
+    assert str(caught.value).startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -219,9 +219,9 @@ def test_copy_is_one_text_or_a_list_of_them(cell: str, copies: tuple[str, ...]) 
     ],
 )
 def test_copy_that_cannot_be_used_is_told(cell: str, reason: str) -> None:
-    with pytest.raises(UnusableBrief) as told:
+    with pytest.raises(UnusableBrief) as caught:
         read_copies({"copy": cell})
-    assert str(told.value) == reason
+    assert str(caught.value) == reason
 
 
 def test_a_brief_is_written_in_one_way_and_read_back() -> None:

@@ -360,9 +360,9 @@ def test_lora_on_a_vit_learns_and_merges_into_a_plain_model():
 def test_adapters_that_a_model_reads_past_are_refused():
     model = add_lora(timm.create_model("eva02_tiny_patch14_224", num_classes=2, img_size=28), AdaptConfig())
     model(torch.zeros(1, 3, 28, 28)).sum().backward()
-    with user_error("model.unused-layers", where="adapt.lora_targets", match="qkv") as told:
+    with user_error("model.unused-layers", where="adapt.lora_targets", match="qkv") as caught:
         check_adapters(model)
-    assert told.value.fix is not None and "proj" in told.value.fix and "qkv" not in told.value.fix
+    assert caught.value.fix is not None and "proj" in caught.value.fix and "qkv" not in caught.value.fix
 
 
 def test_lora_needs_linear_layers_that_are_called():
@@ -518,6 +518,6 @@ def test_a_batch_that_no_machine_could_hold_is_refused_before_it_is_tried(tmp_pa
     check_memory(source, pre, 8)
     with user_error(
         "training.too-little-memory", where="recipe.size, data.batch_size", match="GB for activations"
-    ) as told:
+    ) as caught:
         check_memory(source, pre, 10**9)
-    assert "data.batch_size=" in str(told.value.fix)
+    assert "data.batch_size=" in str(caught.value.fix)

@@ -44,9 +44,9 @@ def test_orders_that_templates_take_are_good(order: str) -> None:
     ],
 )
 def test_orders_that_teach_nothing_or_break_templates_are_told(order: str, reason: str) -> None:
-    with pytest.raises(UnusableConversation) as told:
+    with pytest.raises(UnusableConversation) as caught:
         check(turns(order))
-    assert str(told.value) == reason
+    assert str(caught.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_orders_that_teach_nothing_or_break_templates_are_told(order: str, reaso
     ],
 )
 def test_contents_that_cannot_be_learned_are_told(content: str, reason: str) -> None:
-    with pytest.raises(UnusableConversation) as told:
+    with pytest.raises(UnusableConversation) as caught:
         check([*turns("ua"), Message("user", content), Message("assistant", "fine")])
-    assert str(told.value) == reason
+    assert str(caught.value) == reason
 
 
 ROLES = "(system, user, assistant, tool)"
@@ -98,9 +98,9 @@ ROLES = "(system, user, assistant, tool)"
     ],
 )
 def test_lists_that_are_no_conversation_are_told(text: str, reason: str) -> None:
-    with pytest.raises(UnusableConversation) as told:
+    with pytest.raises(UnusableConversation) as caught:
         parse({"messages": text}, ConversationFormat.messages)
-    assert str(told.value) == reason
+    assert str(caught.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_lists_that_are_no_conversation_are_told(text: str, reason: str) -> None
     ],
 )
 def test_a_history_is_a_list_of_pairs(history: str, reason: str) -> None:
-    with pytest.raises(UnusableConversation) as told:
+    with pytest.raises(UnusableConversation) as caught:
         parse({"instruction": "a", "output": "b", "history": history}, ConversationFormat.alpaca)
-    assert str(told.value) == reason
+    assert str(caught.value) == reason
 
 
 def test_turns_are_counted_over_both_sides_of_a_completion() -> None:

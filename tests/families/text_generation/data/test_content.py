@@ -91,11 +91,11 @@ def test_bad_conversations_are_rejected_and_every_row_is_accounted_for(tmp_path:
     for i, value in bad.items():
         rows[i]["messages"] = value
     config = DataConfig(train=write(tmp_path / "rows.jsonl", rows))
-    with user_error("data.rejected-rows") as told:
+    with user_error("data.rejected-rows") as caught:
         gate(tmp_path, config, GROUP)
     assert (
         "rows.jsonl:8 'messages' is not a usable conversation: turn 3, the last, is a user turn without an answer"
-        in str(told.value)
+        in str(caught.value)
     )
     entries = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [(entry["line"], entry["reason"].split(": ")[1][:10]) for entry in entries] == [

@@ -66,9 +66,9 @@ FIRST[Form.alpaca] = [SYSTEM, HELLO, HI, Message("user", 'Said "no",\n\nthen lef
 def test_columns_that_are_parted_otherwise_are_told_so(tmp_path: Path) -> None:
     path = tmp_path / "chats.csv"
     path.write_text("id;prompt;completion\n1;Hello;Hi\n")
-    with user_error("data.wrong-separator", match="in an unknown format") as told:
+    with user_error("data.wrong-separator", match="in an unknown format") as caught:
         detect_format([path])
-    assert told.value.fix == "the columns seem to be separated by another character than the file's extension says"
+    assert caught.value.fix == "the columns seem to be separated by another character than the file's extension says"
 
 
 def write_jsonl(path: Path, rows: list[Row]) -> Path:
@@ -224,9 +224,9 @@ def test_only_columns_that_files_have_are_asked_for(tmp_path: Path) -> None:
 
 def test_columns_of_no_form_are_named_with_what_each_form_needs(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "dolly.csv", [{"question": "a", "response": "b"}])
-    with user_error("conversation.unknown-format") as told:
+    with user_error("conversation.unknown-format") as caught:
         detect_format([path])
-    message = str(told.value)
+    message = str(caught.value)
     assert "dolly.csv has conversations in an unknown format; its columns: question, response" in message
     for need in (
         "data.format=messages needs messages",
@@ -244,9 +244,9 @@ def test_columns_of_two_forms_want_a_word_from_the_user(tmp_path: Path) -> None:
         "conversation.ambiguous-format",
         where="data.format",
         match="fit more than one format: messages, prompt, completion",
-    ) as told:
+    ) as caught:
         detect_format([path])
-    assert "data.format=messages or data.format=prompt_completion" in str(told.value)
+    assert "data.format=messages or data.format=prompt_completion" in str(caught.value)
     assert detect_format([path], Form.prompt_completion).present == ("prompt", "completion")
     with user_error(
         "data.missing-column", match=r"no column 'instruction' and no column 'output', which data.format=alpaca"
@@ -271,9 +271,9 @@ def test_all_files_have_one_form(tmp_path: Path) -> None:
         "conversation.mixed-formats",
         where="data.format",
         match=r"in different formats: messages or prompt_completion and alpaca",
-    ) as told:
+    ) as caught:
         detect_format([paths[0], paths[2]])
-    assert "a.jsonl and c.csv" in str(told.value)
+    assert "a.jsonl and c.csv" in str(caught.value)
 
 
 @pytest.mark.parametrize(

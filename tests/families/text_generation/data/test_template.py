@@ -202,9 +202,9 @@ def test_a_system_prompt_that_is_refused_or_moved_is_told(name: str, reason: str
     template = ChatTemplate.of(tokenizer_for(name))
     with pytest.raises(Unsupervisable, match=reason):
         template.supervise([SYSTEM, *TURNS])
-    with user_error("template.unsupervisable", where="model.chat_template", match=reason) as told:
+    with user_error("template.unsupervisable", where="model.chat_template", match=reason) as caught:
         template.check_roles({"system", "user"})
-    assert "model.chat_template=<file.jinja>" in str(told.value)
+    assert "model.chat_template=<file.jinja>" in str(caught.value)
     template.check_roles({"user", "assistant"})
     assert "not possible" in template.facts()["system prompt"]
 
@@ -313,10 +313,10 @@ def test_markers_that_leave_out_the_end_of_turn_or_words_or_take_in_the_header_a
     ],
 )
 def test_a_template_that_nothing_can_safely_be_learnt_with_is_refused(file: str, reason: str) -> None:
-    with user_error("template.unsupervisable", where="model.chat_template", match=reason) as told:
+    with user_error("template.unsupervisable", where="model.chat_template", match=reason) as caught:
         with_template(file)
-    assert file in told.value.what
-    assert told.value.where == "model.chat_template" and "<file.jinja>" in (told.value.fix or "")
+    assert file in caught.value.what
+    assert caught.value.where == "model.chat_template" and "<file.jinja>" in (caught.value.fix or "")
 
 
 def test_a_beginning_of_text_that_is_written_twice_is_refused(tmp_path: Path) -> None:
@@ -352,9 +352,9 @@ def test_named_templates() -> None:
 def test_no_template_and_no_file(tmp_path: Path) -> None:
     tokenizer = starter()
     tokenizer.chat_template = None
-    with user_error("template.missing", where="model.chat_template", match="has no chat template") as told:
+    with user_error("template.missing", where="model.chat_template", match="has no chat template") as caught:
         ChatTemplate.of(tokenizer)
-    assert "model.chat_template=<file.jinja>" in str(told.value)
+    assert "model.chat_template=<file.jinja>" in str(caught.value)
     with user_error("template.unreadable", match="cannot be read: No such file"):
         ChatTemplate.of(tokenizer, tmp_path / "none.jinja")
     (tmp_path / "latin.jinja").write_bytes("{{ 'é' }}".encode("latin-1"))
@@ -415,7 +415,7 @@ def test_a_template_that_writes_the_date_is_told(tmp_path: Path) -> None:
 def test_what_a_template_says_itself_ends_in_one_full_stop(tmp_path: Path) -> None:
     file = tmp_path / "tools.jinja"
     file.write_text("{{ raise_exception('Tools are required.') }}", encoding="utf-8")
-    with user_error("template.unsupervisable", where="model.chat_template", match="Tools are required") as told:
+    with user_error("template.unsupervisable", where="model.chat_template", match="Tools are required") as caught:
         ChatTemplate.of(starter(), file)
-    first = told.value.message().splitlines()[0]
+    first = caught.value.message().splitlines()[0]
     assert first.endswith(".") and not first.endswith("..")
