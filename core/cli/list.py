@@ -1,4 +1,4 @@
-"""`tunebook list`: the recipes there are, none of them imported."""
+"""`tunebook list`: all recipes, none of them imported."""
 
 from __future__ import annotations
 

@@ -44,10 +44,10 @@ class Stopped(UserError):
 
     def __init__(self, folder: Path, number: int) -> None:
         super().__init__(
-            f"Stopped by {signal.Signals(number).name}; what is finished stays, and the run at work is saved.",
+            f"Stopped by {signal.Signals(number).name}; finished runs are kept, and the current run is saved.",
             code="compare.interrupted",
             where=str(folder),
-            fix="give the same command again to resume",
+            fix="run the same command again to resume",
         )
         self.exit_code = 128 + number
 
@@ -137,7 +137,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
     if plan.is_file():
         if read_plan(plan).key != key:
             raise UserError(
-                "This folder holds a comparison of something else.",
+                "This folder holds a different comparison.",
                 code="compare.other-comparison",
                 where=str(folder),
                 fix="choose another run_dir=",
@@ -147,7 +147,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
         return folder
     if not made_empty(folder, "folder of the comparison"):
         raise UserError(
-            "The folder of the comparison holds other files already.",
+            "The folder of the comparison already holds other files.",
             code="file.exists",
             where=str(folder),
             fix="choose another run_dir=",
@@ -191,6 +191,6 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
             f"The runs could not be started: {said[-1] if said else f'exit code {process.returncode}'}",
             code="compare.not-started",
             where=str(log),
-            fix="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
+            fix="check the options of hydra/launcher, or leave them out: they then run one after the other",
         )
     return 0

@@ -35,7 +35,7 @@ def resume(run: RunFolder) -> None:
     except UserError as error:
         if error.code != "data.rejected-rows":
             raise
-        raise error.replace(fix="put these rows back as they were, or start a new run") from error
+        raise error.replace(fix="restore these rows, or start a new run") from error
 
 
 def follow(arguments: Sequence[str]) -> None:

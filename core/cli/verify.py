@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="recipe", help="name of a recipe")
     parser.add_argument("--only", metavar="check,check", help="only these checks")
-    parser.add_argument("--list", action="store_true", help="name the checks, and run none")
+    parser.add_argument("--list", action="store_true", help="list the checks without running them")
     return parser
 
 

@@ -181,7 +181,7 @@ def _badly_written(error: Exception, command: Command) -> UserError:
     elif group:
         written = next((o for o in command.overrides if o.startswith(f"+{group}=")), written)
         what, hint = (
-            f"The group '{group}' has its option already",
+            f"The group '{group}' already has an option",
             f"leave out the plus: {written.lstrip('+')}",
         )
     elif unread is not None:

@@ -197,7 +197,7 @@ def _read_all(
             tell=tell,
         )
         if content is not None:
-            show(f"looking at the {content.what}s of {name}")
+            show(f"inspecting the {content.what}s of {name}")
             given[name] = content.inspect(given[name], rejects)
     rejects.write()
     rejects.check()

@@ -161,7 +161,7 @@ def _flag(value: str) -> tuple[str, str]:
     plain = {"1": "1", "1.0": "1", "true": "1", "0": "0", "0.0": "0", "false": "0"}.get(value.strip().casefold())
     if plain:
         return plain, ""
-    unsure = ": what is not known can be neither learned nor measured" if value.strip().startswith("-1") else ""
+    unsure = ": an unknown value can be neither trained nor tested on" if value.strip().startswith("-1") else ""
     return value, f"is {value!r}, neither 1 nor 0{unsure}"
 
 

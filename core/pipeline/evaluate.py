@@ -95,7 +95,7 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     if policy is Leaks.error:
         places = ", ".join(rows.where(int(i)) for i in seen[:3]) + (" ..." if len(seen) > 3 else "")
         raise UserError(
-            f"{told}: its score on them says nothing.",
+            f"{told}: scores on them are not evidence.",
             code="data.seen-rows",
             where=places,
             fix="data.leaks=drop leaves them out, data.leaks=allow scores them anyway",
@@ -104,5 +104,5 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
         return rows, f"{told}; they were scored anyway (data.leaks=allow)."
     for i in seen:
         line = rows.column("line")[int(i)].as_py()
-        rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "the model was trained or chosen on it")
+        rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "already used in training or model selection")
     return rows.take(np.setdiff1d(np.arange(len(rows)), seen)), f"{told}; they were left out (data.leaks=drop)."

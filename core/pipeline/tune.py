@@ -82,11 +82,11 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
     steps = planned_steps(resolved, data, world_size(config))
     if config.adapt.unfreeze_epochs * context.steps_per_epoch >= steps:
         raise UserError(
-            f"The backbone would still be frozen in part at the end: there are {steps} steps, "
+            f"The backbone would still be partly frozen at the end: there are {steps} steps, "
             f"{context.steps_per_epoch} an epoch.",
             code="config.out-of-range",
             where="adapt.unfreeze_epochs",
-            fix=f"at most {steps / context.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
+            fix=f"at most {steps / context.steps_per_epoch / 2:g} leaves as many steps with the whole backbone",
         )
     return resolved
 

@@ -89,7 +89,7 @@ def _misbuilt(recipe_class: type, family: type[Any]) -> tuple[str, str, str] | N
     if not isinstance(own, FunctionType) or _takes(own, family.__init__):
         return None
     written = "__init__(self, options)"
-    what = f"it has {signature('__init__', own)}, and is called as {written}"
+    what = f"it has {signature('__init__', own)}, but is called as {written}"
     fix = f"write def {written} with super().__init__(options) in it, or leave it out"
     return what, fix, place_of(own, recipe_class)
 
@@ -122,7 +122,7 @@ def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
             undo = "take @property away and " if is_ == "property" else ""
             return f"its `{name}` is a {is_} and must be a method", f"{undo}write def {written}"
         if isinstance(own, FunctionType) and not _takes(own, asked):
-            return f"it has {signature(name, own)}, and is called as {written}", f"write def {written}"
+            return f"it has {signature(name, own)}, but is called as {written}", f"write def {written}"
     elif is_ == "method":
         fix = "write @property above it" if must == "property" else f"write {name} = ..."
         return f"its `{name}` is a method and must be a {must}", fix

@@ -59,7 +59,7 @@ def load_family(name: str) -> Family:
         ) from error
     if not isinstance(family, Family) or family.name != name:
         raise UserError(
-            f"The entry point of the family '{name}' is no Family of that name.",
+            f"The entry point of the family '{name}' is not a Family of that name.",
             code="family.broken",
             where=where,
             fix=fix,

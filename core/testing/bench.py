@@ -81,7 +81,7 @@ def examine(
         return {**made, "head": [Status.failed.value, in_a_line(error, home)]}
     except Exception as error:  # a stranger's code may raise anything
         return {**made, "loss": [Status.failed.value, f"there is none: {in_a_line(error, home)}"]}
-    made["head"] = [Status.passed.value, "its loss, probabilities and answers have the form that they must have"]
+    made["head"] = [Status.passed.value, "its loss, probabilities and answers have the right form"]
     made["loss"] = told(lambda: _loss(bench))
     if made["loss"][0] == Status.passed.value:
         made["overfits"] = told(lambda: _overfits(bench))
@@ -92,7 +92,7 @@ def examine(
 def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str], folder: Path, home: str) -> str:
     """The training rows with broken ones among them go through the gate that every run's rows go through."""
     if slices.broken is None:
-        raise NotApplicable("the rows are in no CSV or JSON Lines file that broken ones could be added to")
+        raise NotApplicable("the rows are not in a CSV or JSON Lines file that broken ones could be added to")
     expected, file = {int(line): what for line, what in broken.items()}, folder / "rejects.jsonl"
     given = [o for o in overrides if not o.startswith(("data.train=", "data.max_rejects="))]
     given += ["data.max_rejects=1000", *([] if slices.samples else [f"data.train={json.dumps(slices.broken)}"])]
@@ -129,7 +129,7 @@ def _odd_rows(recipe: Recipe[Any], config: TrainConfig, row: Mapping[str, Any], 
             except BrokenContract as error:
                 raise Failed(in_a_line(error, home)) from error
             except Exception as error:  # a stranger's code may raise anything
-                raise Failed(f"`invalid` has no answer to the {role} {odd[:9]!r}: {in_a_line(error, home)}") from error
+                raise Failed(f"`invalid` failed on the {role} {odd[:9]!r}: {in_a_line(error, home)}") from error
             if reason is not None and not reason.strip():
                 raise Failed(f"`invalid` says {reason!r} of the {role} {odd[:9]!r}: None, or a reason in words")
 
@@ -174,8 +174,8 @@ def _loss(bench: Bench) -> str:
     before = float(losses.detach().sum() / units.sum())
     after = _a_step_down(bench)
     if not after < before:
-        raise Failed(f"a small step along the gradient takes the loss from {before:.6f} to {after:.6f}; it must fall")
-    return f"{before:.3f} at first, finite at logits of {_EXTREME:g}, and falls along its gradient"
+        raise Failed(f"a small step along the gradient changes the loss from {before:.6f} to {after:.6f}, not down")
+    return f"{before:.3f} at first, finite at logits of {_EXTREME:g}, and decreases along its gradient"
 
 
 def _a_step_down(bench: Bench) -> float:

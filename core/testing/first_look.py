@@ -131,7 +131,7 @@ def _lazy(found: Found, listed: Sequence[str]) -> str:
     if _heavy():
         where = found.source or found.module
         raise Failed(f"importing {where} imports {', '.join(_heavy())}; import them inside the methods that need them")
-    return "`list` imports nothing of it; importing it loads none of " + ", ".join(HEAVY)
+    return "`list` imports none of its code; importing it loads none of " + ", ".join(HEAVY)
 
 
 def _composes(found: Found) -> str:
@@ -158,7 +158,7 @@ def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | Non
 def _options(found: Found, overrides: Sequence[str]) -> str:
     config_class = load_recipe_class(found.name).Config
     if not is_dataclass(config_class):
-        raise Failed(f"{config_class.__name__} is no dataclass: put @dataclass above it")
+        raise Failed(f"{config_class.__name__} is not a dataclass: put @dataclass above it")
     node = compose_config([f"recipe={found.name}", *overrides]).recipe
     known, said = {field.name for field in fields(config_class)}, {str(key) for key in node}
     if known != said:

@@ -66,7 +66,7 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
         predictor = _reopened(run, seen, failure, home)
     except Failed as failed:
         return {**made, "save_load": [Status.failed.value, str(failed)]}
-    made["save_load"] = [Status.passed.value, "the same outputs for validation rows, in memory and read back"]
+    made["save_load"] = [Status.passed.value, "the same outputs for validation rows, in memory and after reloading"]
     _write_example(run.parent, predictor, seen)
     if failure:
         return {**made, "metrics": [Status.failed.value, f"the test rows cannot be scored: {failure}"]}
@@ -133,8 +133,8 @@ def _reopened(run: Path, seen: Seen, failure: str, home: str) -> Any:
     if again.shape != seen.outputs.shape or not np.allclose(again, seen.outputs, atol=TOLERANCE):
         off = np.abs(again - seen.outputs).max() if again.shape == seen.outputs.shape else float("nan")
         raise Failed(
-            f"the model that is read back from the bundle answers otherwise than the one in memory (off by {off:.4f}): "
-            "something that it needs is in no weight and in no file"
+            f"the model loaded from the bundle gives other outputs than the one in memory (off by {off:.4f}): "
+            "something that it needs is saved in no weight and no file"
         )
     return predictor
 
@@ -180,7 +180,7 @@ def _same_weights(run: Path, whole: Path) -> str:
     ]
     if different:
         raise Failed(
-            f"killed after step {KILLED_AFTER} and resumed from {checkpoints[-1]}, it ends in other weights "
-            f"({', '.join(different)}): something that shapes training is neither in the weights nor made of the seed"
+            f"killed after step {KILLED_AFTER} and resumed from {checkpoints[-1]}, it ends with other weights "
+            f"({', '.join(different)}): something that shapes training is neither saved nor derived from the seed"
         )
     return f"killed after step {KILLED_AFTER}, resumed from {checkpoints[-1]}: the same weights, bit for bit"

@@ -81,7 +81,7 @@ def verify_recipe(
     home = known[name].home
     with tempfile.TemporaryDirectory(prefix="tunebook-verify-") as scratch:
         folder = Path(scratch)
-        tell("looking at its code and page")
+        tell("checking its code and page")
         made = _first_look(name, overrides, folder)
         if "refused" in made or ("unplanned" in made and wanted - set(FIRST)):
             raise UserError(**(made["refused"] if "refused" in made else made["unplanned"]))
@@ -174,7 +174,7 @@ class _Jobs:
         return self.shop.do(call, {**arguments, "folder": str(self.folder)}, self.folder, self.home, plain)
 
     def _bench(self) -> dict[str, list[str]]:
-        self.tell("a batch: broken rows, loss, learning it by heart")
+        self.tell("a batch: broken rows, loss, overfitting")
         done = self._do("tunebook.testing.bench:examine", **self.run, broken=self.broken, home=str(self.home or ""))
         return done.value or {"loss": [Status.failed.value, done.failure]}
 
@@ -203,7 +203,7 @@ def _offline(folder: Path, home: Path | None) -> list[str]:
         lines = list(dict.fromkeys(record.read_text(encoding="utf-8").splitlines()))
         more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
         return [Status.failed.value, "; ".join(lines[:3]) + more]
-    return [Status.passed.value, "no host was looked up, connected to or listened for in any of these processes"]
+    return [Status.passed.value, "none of these processes looked up a host, connected to one or listened for one"]
 
 
 NEEDS: dict[str, Sequence[str]] = {

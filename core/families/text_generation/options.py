@@ -68,7 +68,7 @@ class GenerationData(DataConfig):
     pack: bool = True
     """Put several conversations into one sequence, none of which sees another, so that little of it is padding."""
     group_by_length: bool = True
-    """Put texts of like length into one batch, so that little of it is padding."""
+    """Batch texts of similar length together, to reduce padding."""
 
 
 @dataclass
