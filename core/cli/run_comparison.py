@@ -33,7 +33,7 @@ from tunebook.run_folder import made_empty
 
 
 class Stopped(UserError):
-    """The comparison was told to stop; its runs are saved.
+    """The comparison was stopped by a signal; its runs are saved.
 
     Args:
         folder: Folder of the comparison.
@@ -53,7 +53,7 @@ class Stopped(UserError):
 
 
 def compare(made: CompareConfig) -> None:
-    """Plan a ladder, do the runs that are not finished, and tell what the test rows show."""
+    """Plan a ladder, do the runs that are not finished, and report what the test rows show."""
     prepared = prepare_rows(made)
     family = prepared.recipe.family.stages.comparison(prepared.recipe)
     metric = _metric(made, family, prepared.labels)
@@ -70,17 +70,17 @@ def compare(made: CompareConfig) -> None:
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
     stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
-    if stopped and not _worth_telling(stopped, steps, plan, folder):
+    if stopped and not _worth_reporting(stopped, steps, plan, folder):
         raise Stopped(folder, stopped)
     finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
-    told = write_comparison(folder, finished, made, prepared)
-    print_comparison(finished, told)
+    summary = write_comparison(folder, finished, made, prepared)
+    print_comparison(finished, summary)
     print(f"report: {folder / 'report.html'}")
     if stopped:
         raise Stopped(folder, stopped)
 
 
-def _worth_telling(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path) -> bool:
+def _worth_reporting(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path) -> bool:
     """Whether who stopped it can be shown what is finished: a person who waits, and at least one rung."""
     rungs = {number for step in steps if step.curve is None for number in plan.members[step.name]}
     return stopped == signal.SIGINT and any(RungRun.of(plan.runs[number], folder).finished for number in rungs)

@@ -45,8 +45,8 @@ def verify_command(arguments: Sequence[str]) -> int:
         print("\n".join(f"{name.ljust(width)}  {what}" for name, what in CHECKS.items()))
         return 0
     name, only = _name(options.names), _only(options.only)
-    with _shown() as tell:
-        outcomes = verify_recipe(name, overrides, only, tell)
+    with _shown() as progress:
+        outcomes = verify_recipe(name, overrides, only, progress)
     print("\n".join(_lines(outcomes)))
     print(_count(outcomes))
     return 0 if all(outcome.good for outcome in outcomes) else 1

@@ -58,8 +58,8 @@ def write_answers(
     if predictor.truncated:
         print(f"note: {predictor.truncated} rows exceed the model's maximum length and were truncated", file=sys.stderr)
     if predictor.unfinished:
-        told = f"{predictor.unfinished} of {len(rows)} answers were truncated at max_new_tokens"
-        print(f"note: {told} (recipe.max_new_tokens in training)", file=sys.stderr)
+        cut = f"{predictor.unfinished} of {len(rows)} answers were truncated at max_new_tokens"
+        print(f"note: {cut} (recipe.max_new_tokens in training)", file=sys.stderr)
 
 
 def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:

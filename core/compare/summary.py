@@ -1,4 +1,4 @@
-"""What a comparison tells: compare.json, the table on the terminal, the page."""
+"""What a comparison reports: compare.json, the table on the terminal, the page."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Augmentations:
     seed: int
 
     @property
-    def told(self) -> str:
+    def names(self) -> str:
         """Their names."""
         return ", ".join(name for name, _ in self.functions)
 

@@ -53,7 +53,7 @@ def read_rows(
     labels: Collection[str] | None = None,
     invalid: Invalid | None = None,
     names: Mapping[Path, str] | None = None,
-    tell: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Rows:
     """Read and check rows, without splitting or comparing them.
 
@@ -69,7 +69,7 @@ def read_rows(
         labels: The only labels allowed.
         invalid: The recipe's own row check.
         names: What messages call each file (default: its name, with as many folders as tell files apart).
-        tell: Called now and then with the number of rows read so far.
+        progress: Called now and then with the number of rows read so far.
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
@@ -86,8 +86,8 @@ def read_rows(
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
             writer.add(good.values, places, good.lines)
-            if tell is not None:
-                tell(rejects.read)
+            if progress is not None:
+                progress(rejects.read)
     return writer.finish()
 
 

@@ -1,4 +1,4 @@
-"""record.json: everything that shaped a run, so that it can be told apart from another, and resumed as itself."""
+"""record.json: everything that shaped a run, to compare it with others and to resume it."""
 
 from __future__ import annotations
 

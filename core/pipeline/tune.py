@@ -31,7 +31,7 @@ def tune(
     Args:
         prepared: The rows.
         run: Takes checkpoints, logs and the resolved config.
-        record: Is told how many weights learn.
+        record: Is given how many weights learn.
         say: Takes a line for whoever waits.
         resumed: Whether to go on from the newest checkpoint.
         main: Whether this is the run's first process.
@@ -93,7 +93,7 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
 
 def _plan_in_words(config: TrainConfig, data: Any, open_rate: bool) -> list[str]:
     steps = planned_steps(config, data, world_size(config))
-    batches = [f"batches: {data.told}"] if data.told else []
+    batches = [f"batches: {data.summary}"] if data.summary else []
     return [
         *batches,
         f"training: adapt={config.adapt.method.name}, {_rate_in_words(config, open_rate)}, "

@@ -68,7 +68,7 @@ class HeadUse:
 
         return counted
 
-    def told(self, recipe: Any, home: str, tested: bool) -> str:
+    def summary(self, recipe: Any, home: str, tested: bool) -> str:
         """What was called; of a language model the loss alone is, whose outputs are no labels.
 
         Args:

@@ -24,7 +24,7 @@ CHECKS: dict[str, str] = {
     "resume": "a run that is killed and resumed ends with the same weights",
     "offline": "no network access is attempted",
 }
-"""Each check and what it shows, in the order told."""
+"""Each check and what it shows, in the order reported."""
 
 
 class Status(Enum):
@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether nothing speaks against the recipe: passed, or it means nothing to the recipe's family."""
+        """Whether nothing speaks against the recipe: passed, or it does not apply to the recipe's family."""
         return self.status in (Status.passed, Status.not_applicable)
 
 
@@ -61,10 +61,10 @@ class Failed(Exception):
 
 
 class NotApplicable(Exception):
-    """A check that means nothing to this recipe, and why."""
+    """A check that does not apply to this recipe, and why."""
 
 
-def told(work: Callable[[], str]) -> list[str]:
+def outcome_of(work: Callable[[], str]) -> list[str]:
     """Run a check in the process of a job: its status and reason, as plain values."""
     try:
         return [Status.passed.value, work()]

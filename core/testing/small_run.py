@@ -21,7 +21,7 @@ from tunebook.plugins import load_recipe_class
 from tunebook.testing.agreement import labels_agree, metrics_agree
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.head_use import BUNDLE, TESTING, HeadUse
-from tunebook.testing.outcome import Failed, Status, told
+from tunebook.testing.outcome import Failed, Status, outcome_of
 from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
 from tunebook.training.checkpoints import step_checkpoints
@@ -61,7 +61,7 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
     prepared = seen.prepared
     assert prepared is not None
     made = {"trains": [Status.passed.value, _steps(run)]}
-    made["head"] = told(lambda: seen.use.told(prepared.recipe, home, tested=not failure))
+    made["head"] = outcome_of(lambda: seen.use.summary(prepared.recipe, home, tested=not failure))
     try:
         predictor = _reopened(run, seen, failure, home)
     except Failed as failed:
@@ -70,8 +70,8 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
     _write_example(run.parent, predictor, seen)
     if failure:
         return {**made, "metrics": [Status.failed.value, f"the test rows cannot be scored: {failure}"]}
-    made["metrics"] = told(lambda: metrics_agree(prepared, run, predictor))
-    made["labels"] = told(lambda: labels_agree(prepared, run, slices.test))
+    made["metrics"] = outcome_of(lambda: metrics_agree(prepared, run, predictor))
+    made["labels"] = outcome_of(lambda: labels_agree(prepared, run, slices.test))
     return made
 
 
@@ -165,7 +165,7 @@ def killed(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder:
 def resumed(name: str, rows: Mapping[str, Any], folder: str) -> list[str]:
     """Go on with the killed run, and compare its weights with those of the run that was never touched."""
     Slices(**rows).take_the_place_of_samples(name)
-    return told(lambda: _same_weights(Path(folder) / "killed", Path(folder) / "run"))
+    return outcome_of(lambda: _same_weights(Path(folder) / "killed", Path(folder) / "run"))
 
 
 def _same_weights(run: Path, whole: Path) -> str:

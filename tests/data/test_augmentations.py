@@ -64,7 +64,7 @@ def test_the_recipes_own_comes_first_and_two_draw_other_numbers():
 
     changes = make_augmentations(["speckle"], own, seed=0)
     made = changes(torch.ones(2, 1, 4, 4), batch([0, 1]))
-    assert changes.told == "recipe, speckle"
+    assert changes.names == "recipe, speckle"
     assert made.max() < 1  # blackened first
     alone = make_augmentations([], own, seed=0)
     alone(torch.ones(2, 1, 4, 4), batch([0, 1]))
