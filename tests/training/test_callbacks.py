@@ -78,7 +78,7 @@ def _name(callback):
 MISTAKES = {
     "unknown": (["learning_rate_moniter"], "no callback named 'learning_rate_moniter'", "learning_rate_monitor?"),
     "option": ([{"timer": {"durations": "1"}}], "no option 'durations'", "did you mean duration?"),
-    "value": ([{"timer": {"duration": "an hour"}}], "'timer' cannot be made", "correct its options: duration"),
+    "value": ([{"timer": {"duration": "an hour"}}], "'timer' cannot be created", "correct its options: duration"),
     "twice": (["timer", {"timer": {}}], "names 'timer' twice", "once"),
     "not offered": (["stochastic_weight_averaging"], "were never validated", "ema_weight_averaging"),
     "our own": (["early_stopping"], "'early_stopping' is not offered", "trainer.early_stop=3"),
