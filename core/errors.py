@@ -36,7 +36,7 @@ class UserError(Exception):
         return same
 
     def parts(self) -> dict[str, str | None]:
-        """The arguments that make this mistake anew, to carry it to another process."""
+        """The arguments that rebuild this error, to carry it to another process."""
         return {"what": self.what, "code": self.code, "where": self.where, "fix": self.fix}
 
     def message(self) -> str:

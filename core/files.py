@@ -102,7 +102,7 @@ def filling_cache(place: Path, what: str) -> Iterator[None]:
                 f"the {what} cannot be saved: {error.strerror or error}",
                 code="file.cache-not-writable",
                 where=str(place.parent),
-                fix="make room there, or choose another folder: data.cache_dir=<folder>",
+                fix="free some space there, or choose another folder: data.cache_dir=<folder>",
             ) from error
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def counting(what: str, total: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar for work that is done in pieces; yields the function that tells of a finished piece."""
+    """A bar for work that is done in pieces; yields the function to call after each piece."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -115,7 +115,7 @@ def make_run_folder(path: str | Path) -> RunFolder:
     folder = Path(path).absolute()
     if not made_empty(folder, "run folder"):
         raise UserError(
-            "The run folder holds files already; a run never writes over another.",
+            "The run folder already holds files; a run never overwrites another.",
             code="file.exists",
             where=str(folder),
             fix=f"choose another one with run_dir=..., or resume that run: tunebook train resume={path}",

@@ -135,7 +135,7 @@ def _check(manifest: Manifest) -> None:
     for golden in manifest.golden:
         numbers = golden.probabilities
         if set(numbers) != set(manifest.outputs) or not all(math.isfinite(p) for p in numbers.values()):
-            raise ValueError("a golden output has not one number for each of its outputs")
+            raise ValueError("a golden answer does not have one number per output")
 
 
 def find_bundle(path: str) -> Path:

@@ -43,7 +43,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
         made.family.stages.load_bundle_state(made, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"The bundle's {FILE} is damaged: what its recipe needs is not there ({error}).",
+            f"The bundle's {FILE} is damaged: a value that its recipe needs is missing ({error}).",
             code="bundle.damaged",
             where=manifest.recipe,
             fix="write the bundle again",

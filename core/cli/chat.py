@@ -10,14 +10,14 @@ from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.errors import UserError
 
 COMMANDS = """\
-/new               forget the conversation and start anew
-/system TEXT       start anew under this system prompt; without a text, under none
-/undo              take back the last question and its answer
+/new               clear the conversation
+/system TEXT       clear the conversation and set this system prompt; without TEXT, none
+/undo              remove the last question and its answer
 /save FILE.jsonl   append the conversation to a file, in a form that training takes
 /help              show these lines
 /quit              leave; so does Ctrl-D
-//...              say what follows the first slash
-Ctrl-C             stops an answer; it and its question are taken back
+//...              send what follows the first slash
+Ctrl-C             stops an answer; it and its question are removed
 """
 _ACCELERATORS = ["auto", "cpu", "gpu", "mps"]
 
@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tunebook chat",
         description="Talk with the model of a bundle. In a pipe each line of standard input is one turn, whatever it\n"
-        "begins with, and the answers alone are written. Nothing is sent anywhere, and nothing is\n"
+        "begins with, and only the answers are written. Nothing is sent anywhere, and nothing is\n"
         "kept on disk unless you say so.",
         epilog="in the terminal:\n" + "".join(f"  {line}\n" for line in COMMANDS.splitlines()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -39,12 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="T",
         type=float,
         default=0.0,
-        help="above 0: draw each token (default: 0, the likeliest)",
+        help="above 0: sample each token (default: 0, greedy)",
     )
     parser.add_argument(
-        "--top-p", metavar="P", type=float, default=1.0, help="draw from the fewest tokens of this probability"
+        "--top-p", metavar="P", type=float, default=1.0, help="sample from the fewest tokens of this total probability"
     )
-    parser.add_argument("--seed", metavar="S", type=int, default=0, help="of the draws (default: 0)")
+    parser.add_argument("--seed", metavar="S", type=int, default=0, help="of the sampling (default: 0)")
     parser.add_argument("--accelerator", choices=_ACCELERATORS, default="auto", help="device")
     parser.add_argument("--save", metavar="FILE.jsonl", help="append every conversation to this file when it ends")
     parser.set_defaults(commands=COMMANDS)
@@ -82,8 +82,8 @@ def _check_values(options: argparse.Namespace) -> None:
             )
     if share < 1 and not temperature:
         raise UserError(
-            "Nothing is drawn without a temperature, so --top-p has no effect.",
+            "--top-p has no effect without --temperature: nothing is sampled.",
             code="command.conflict",
             where=f"--top-p {share}",
-            fix="--temperature 1 draws as the model says",
+            fix="--temperature 1 samples from the model's probabilities",
         )

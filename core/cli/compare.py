@@ -12,7 +12,7 @@ from tunebook.run_folder import remove_empty
 
 
 def compare_command(config: Any, output_dir: str) -> None:
-    """Plan a ladder, do the runs that are not finished, and tell what the test rows show."""
+    """Plan a ladder, do the runs that are not finished, and report what the test rows show."""
     remove_empty(Path(output_dir))  # Hydra's; the comparison's own folder has its key for a name
     made = typed(config)
     assert isinstance(made, CompareConfig)

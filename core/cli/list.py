@@ -1,4 +1,4 @@
-"""`tunebook list`: the recipes there are, none of them imported."""
+"""`tunebook list`: all recipes, none of them imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _one_line(text: str) -> str:
 
 
 def print_recipes(arguments: Sequence[str]) -> None:
-    """`tunebook list`: one line a recipe, with what is wrong with it where that can be told without importing it."""
+    """`tunebook list`: one line a recipe, with what is wrong with it where that is known without importing it."""
     if arguments:
         raise UserError(
             "`list` takes no arguments.", code="command.bad-arguments", where=" ".join(arguments), fix="tunebook list"

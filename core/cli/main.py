@@ -19,18 +19,18 @@ Tunebook: fine-tuning recipes with an honest report.
 
 usage: tunebook <verb> ...
 
-  list                            the recipes there are
+  list                            all recipes
   show <recipe>                   every option of a recipe: type, default, help
-  check recipe=<name> [key=value ...]     look at the rows and the config; train nothing
+  check recipe=<name> [key=value ...]     validate the rows and the config without training
   train recipe=<name> [key=value ...]     tune, score, report, and write a bundle
-  train resume=<run folder>       resume an interrupted run, exactly where it was
-  compare recipe=<name> [key=value ...]     what tuning buys: baselines, few shots, head, LoRA, full, on the same rows
+  train resume=<run folder>       resume an interrupted run exactly where it stopped
+  compare recipe=<name> [key=value ...]     what tuning gains: baselines, few shots, head, LoRA, full, on the same rows
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
-  predict <run or bundle> [files ...]     answer rows of files, images, or lines of standard input
+  predict <run or bundle> [files ...]     predict for rows of files, images, or lines of standard input
   chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
   export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
   new <name> --family <family>    write a recipe to start from: text_classification, image_classification ...
-  verify <recipe> [key=value ...] check that a recipe keeps the contract
+  verify <recipe> [key=value ...] check a recipe against the contract
 
 Hydra's own options work with check, train, compare and evaluate: -m (sweeps), --cfg job, --info ...
 Tab completion: eval "$(tunebook -sc install=bash)"

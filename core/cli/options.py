@@ -109,4 +109,4 @@ def print_verb_help(verb: str) -> None:
         shared = set(known_keys(base))
         own = [o for node, kind in nodes.items() for o in schema_options(kind, f"{node}.") if o.key not in shared]
         if own:
-            print_options(f"options of {name} recipes besides", own)
+            print_options(f"options of {name} recipes only", own)

@@ -1,4 +1,4 @@
-"""`tunebook predict`: answer rows of files, images, or lines of standard input."""
+"""`tunebook predict`: predict for rows of files, images, or lines of standard input."""
 
 from __future__ import annotations
 

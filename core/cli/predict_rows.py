@@ -78,7 +78,7 @@ def _refuse_lines(columns: Sequence[Column]) -> None:
     """Refuse lines of standard input for a model that reads two texts a row."""
     names = ", ".join(column.name for column in columns if column.kind == "text")
     if "," in names:
-        what = f"A row of this model has several texts ({names}), and a line of standard input is one."
+        what = f"A row of this model has several texts ({names}), but a line of standard input is only one."
         raise UserError(what, code="command.no-input", where="stdin", fix=f"give files with the columns {names}")
 
 

@@ -14,7 +14,7 @@ def resume_command(arguments: Sequence[str]) -> None:
     others = [a for a in arguments if not a.startswith("resume=")]
     if others or len(paths) != 1:
         raise UserError(
-            "A resumed run takes its own config; nothing else can be given with resume=.",
+            "A resumed run uses its own config; no other option can be given with resume=.",
             code="command.bad-arguments",
             where=" ".join(others) or "resume",
             fix=f"tunebook train resume={paths[0]}, or start a new run with these options",

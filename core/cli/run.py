@@ -98,8 +98,8 @@ def _with_hydra(command: Command) -> None:
 def _run_task(command: Command, config: Any, records: Path) -> float | None:
     """Hydra's task function: the work, with the folder that Hydra chose for it."""
     settings = HydraConfig.get()
-    told = settings.mode == RunMode.MULTIRUN and command.verb != "rung"  # of which `compare` tells itself
-    # Not resolved: an interpolation in it may be the very mistake to tell of.
+    recorded = settings.mode == RunMode.MULTIRUN and command.verb != "rung"  # `compare` reports its own
+    # Not resolved: an interpolation in it may be the very mistake to report.
     overrides = OmegaConf.to_container(settings.overrides.task, resolve=False)
     assert isinstance(overrides, list)
     command = replace(command, overrides=overrides)
@@ -107,14 +107,14 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
         if command.verb != "rung":  # which no person types
             check_keys(config, command)
         value: float | None = named(_TASKS[command.verb])(config, settings.runtime.output_dir)
-        if told:
+        if recorded:
             leave_outcome(records, command, config)
         return value
     except Exception as error:
         remove_empty(Path(settings.runtime.output_dir))  # Hydra made it before anything was checked
         if is_config_error(error):
             error = explain(error, command)
-        if told:
+        if recorded:
             leave_outcome(records, command, config, error)
         if settings.mode == RunMode.MULTIRUN:
             raise error  # the sweep decides what one failing job means
@@ -128,7 +128,7 @@ def _bundle_recipe(overrides: Sequence[str]) -> str | None:
     try:
         return read_manifest(find_bundle(bundles[-1])).recipe if bundles else None
     except UserError:
-        return None  # which the command tells of, unless there is a mistake in its config
+        return None  # which the command reports, unless there is a mistake in its config
 
 
 def _is_override(argument: str) -> bool:

@@ -33,7 +33,7 @@ from tunebook.run_folder import made_empty
 
 
 class Stopped(UserError):
-    """The comparison was told to stop; its runs are saved.
+    """The comparison was stopped by a signal; its runs are saved.
 
     Args:
         folder: Folder of the comparison.
@@ -44,16 +44,16 @@ class Stopped(UserError):
 
     def __init__(self, folder: Path, number: int) -> None:
         super().__init__(
-            f"Stopped by {signal.Signals(number).name}; what is finished stays, and the run at work is saved.",
+            f"Stopped by {signal.Signals(number).name}; finished runs are kept, and the current run is saved.",
             code="compare.interrupted",
             where=str(folder),
-            fix="give the same command again to resume",
+            fix="run the same command again to resume",
         )
         self.exit_code = 128 + number
 
 
 def compare(made: CompareConfig) -> None:
-    """Plan a ladder, do the runs that are not finished, and tell what the test rows show."""
+    """Plan a ladder, do the runs that are not finished, and report what the test rows show."""
     prepared = prepare_rows(made)
     family = prepared.recipe.family.stages.comparison(prepared.recipe)
     metric = _metric(made, family, prepared.labels)
@@ -70,17 +70,17 @@ def compare(made: CompareConfig) -> None:
     folder = comparison_folder(made.run_dir, plan.key)
     plan.write(folder / "plan.json")
     stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
-    if stopped and not _worth_telling(stopped, steps, plan, folder):
+    if stopped and not _worth_reporting(stopped, steps, plan, folder):
         raise Stopped(folder, stopped)
     finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
-    told = write_comparison(folder, finished, made, prepared)
-    print_comparison(finished, told)
+    summary = write_comparison(folder, finished, made, prepared)
+    print_comparison(finished, summary)
     print(f"report: {folder / 'report.html'}")
     if stopped:
         raise Stopped(folder, stopped)
 
 
-def _worth_telling(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path) -> bool:
+def _worth_reporting(stopped: int, steps: Sequence[Step], plan: Plan, folder: Path) -> bool:
     """Whether who stopped it can be shown what is finished: a person who waits, and at least one rung."""
     rungs = {number for step in steps if step.curve is None for number in plan.members[step.name]}
     return stopped == signal.SIGINT and any(RungRun.of(plan.runs[number], folder).finished for number in rungs)
@@ -137,7 +137,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
     if plan.is_file():
         if read_plan(plan).key != key:
             raise UserError(
-                "This folder holds a comparison of something else.",
+                "This folder holds a different comparison.",
                 code="compare.other-comparison",
                 where=str(folder),
                 fix="choose another run_dir=",
@@ -147,7 +147,7 @@ def comparison_folder(run_dir: str, key: str) -> Path:
         return folder
     if not made_empty(folder, "folder of the comparison"):
         raise UserError(
-            "The folder of the comparison holds other files already.",
+            "The folder of the comparison already holds other files.",
             code="file.exists",
             where=str(folder),
             fix="choose another run_dir=",
@@ -191,6 +191,6 @@ def _run_all(plan: Plan, folder: Path, metric: str, shown: bool, launcher: Seque
             f"The runs could not be started: {said[-1] if said else f'exit code {process.returncode}'}",
             code="compare.not-started",
             where=str(log),
-            fix="check the options of hydra/launcher, or leave them out: the runs then go one after the other",
+            fix="check the options of hydra/launcher, or leave them out: they then run one after the other",
         )
     return 0

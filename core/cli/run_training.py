@@ -29,13 +29,13 @@ def start(config: TrainConfig, run_dir: str) -> float | None:
 def resume(run: RunFolder) -> None:
     """Resume the run in a folder."""
     announce(str(run.path))
-    run.rejects.unlink(missing_ok=True)  # written anew where there still are any
+    run.rejects.unlink(missing_ok=True)  # written again where there still are any
     try:
         train_in(read_config(run), run, resumed=True)
     except UserError as error:
         if error.code != "data.rejected-rows":
             raise
-        raise error.replace(fix="put these rows back as they were, or start a new run") from error
+        raise error.replace(fix="restore these rows, or start a new run") from error
 
 
 def follow(arguments: Sequence[str]) -> None:

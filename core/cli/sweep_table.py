@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def print_table(runs: Sequence[SweptRun]) -> None:
-    """One line a run: what tells it from the others, the watched metric with its interval, and its folder."""
+    """One line a run: what distinguishes it from the others, the watched metric with its interval, and its folder."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("run", "overrides", "result", "folder"):
         table.add_column(name, overflow="fold", justify="right" if name == "run" else "left")

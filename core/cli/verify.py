@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="recipe", help="name of a recipe")
     parser.add_argument("--only", metavar="check,check", help="only these checks")
-    parser.add_argument("--list", action="store_true", help="name the checks, and run none")
+    parser.add_argument("--list", action="store_true", help="list the checks without running them")
     return parser
 
 
@@ -45,8 +45,8 @@ def verify_command(arguments: Sequence[str]) -> int:
         print("\n".join(f"{name.ljust(width)}  {what}" for name, what in CHECKS.items()))
         return 0
     name, only = _name(options.names), _only(options.only)
-    with _shown() as tell:
-        outcomes = verify_recipe(name, overrides, only, tell)
+    with _shown() as progress:
+        outcomes = verify_recipe(name, overrides, only, progress)
     print("\n".join(_lines(outcomes)))
     print(_count(outcomes))
     return 0 if all(outcome.good for outcome in outcomes) else 1

@@ -56,10 +56,10 @@ def write_answers(
     if rejects.count:
         print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
     if predictor.truncated:
-        print(f"note: {predictor.truncated} rows are over the model's length and were cut", file=sys.stderr)
+        print(f"note: {predictor.truncated} rows exceed the model's maximum length and were truncated", file=sys.stderr)
     if predictor.unfinished:
-        told = f"{predictor.unfinished} of {len(rows)} answers stop at the most tokens allowed, unfinished"
-        print(f"note: {told} (recipe.max_new_tokens in training)", file=sys.stderr)
+        cut = f"{predictor.unfinished} of {len(rows)} answers were truncated at max_new_tokens"
+        print(f"note: {cut} (recipe.max_new_tokens in training)", file=sys.stderr)
 
 
 def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:

@@ -48,7 +48,7 @@ def rung_command(planned: Any, output_dir: str) -> None:
         run.fail(_reason(code, run.log.read_bytes()[before:].decode("utf-8", "replace")))
 
 
-def _in_process(asked: str, log: Path) -> tuple[int, int]:
+def _in_process(member: str, log: Path) -> tuple[int, int]:
     """Run the member and wait. SIGTERM and Ctrl-C are passed on once.
 
     Returns:
@@ -57,7 +57,7 @@ def _in_process(asked: str, log: Path) -> tuple[int, int]:
     environment = {**os.environ, PARENT: str(os.getpid())}
     with log.open("ab") as said:
         child = subprocess.Popen(
-            [sys.executable, "-m", "tunebook", "_member", asked],
+            [sys.executable, "-m", "tunebook", "_member", member],
             stdout=said,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

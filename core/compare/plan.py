@@ -74,7 +74,7 @@ def read_plan(path: Path) -> Plan:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        fix = "remove that file and give the command again: finished runs are found by their keys"
+        fix = "remove that file and run the command again: finished runs are found by their keys"
         raise UserError(
             "The plan of the comparison is damaged.", code="compare.damaged-folder", where=str(path), fix=fix
         ) from error

@@ -115,7 +115,7 @@ def read_finished(
             f"No rung has a result.\n{why}",
             code="compare.no-results",
             where=str(folder),
-            fix="look into the rung.log files there",
+            fix="see the rung.log files there",
         )
     return Finished(
         metric,
@@ -158,7 +158,7 @@ def check_same_rows(runs: Sequence[RungRun]) -> str:
             "Runs of this comparison were scored on different test rows.",
             code="compare.different-rows",
             where=f"{one.run.record} and {other.run.record}",
-            fix="remove the folder of the one that is wrong, and give the command again",
+            fix="remove the folder of the one that is wrong, and run the command again",
         )
     return next(iter(found), "")
 

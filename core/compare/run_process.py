@@ -29,9 +29,9 @@ Explain = Callable[[BaseException, str], UserError | None]
 """What an error means to a person, given the folder of the run; None where it is none of theirs."""
 
 
-def member_command(asked: str, explain: Explain) -> None:
+def member_command(member: str, explain: Explain) -> None:
     """Do the run ``<plan.json>#<number>``, or resume it where its folder says how far it is."""
-    path, _, number = asked.rpartition("#")
+    path, _, number = member.rpartition("#")
     plan = Path(path)
     run = RungRun.of(read_plan(plan).runs[int(number)], plan.parent)
     end_with_parent()
@@ -99,7 +99,7 @@ def _train(run: RungRun) -> None:
     """As `tunebook train resume=<folder>` does it; the folder of a new run holds its config alone."""
     if run.run.report.is_file() and (run.run.bundle / "tunebook.json").is_file():
         return  # all but its time was written
-    run.run.rejects.unlink(missing_ok=True)  # written anew where there still are any
+    run.run.rejects.unlink(missing_ok=True)  # written again where there still are any
     train(read_config(run.run), run.run, print, lambda prepared: None, resumed=True)
 
 

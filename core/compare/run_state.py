@@ -77,7 +77,7 @@ class RungRun:
             "A file of a finished run is gone or damaged.",
             code="compare.damaged-folder",
             where=str(file),
-            fix=f"remove the folder {self.run.path} and give the command again: only that run is repeated",
+            fix=f"remove the folder {self.run.path} and run the command again: only that run is repeated",
         )
 
     @property

@@ -111,7 +111,7 @@ def check_ladder(config: CompareConfig) -> None:
         )
     if bad_share := [s for s in wanted.curve if not 0 < s <= 1]:
         raise UserError(
-            f"A share of the training rows lies above 0 and up to 1, and {bad_share[0]:g} does not.",
+            f"A share of the training rows must be above 0 and at most 1, not {bad_share[0]:g} does not.",
             code="config.out-of-range",
             where="compare.curve",
             fix="compare.curve=[0.1,0.25,0.5,1.0]",
@@ -125,7 +125,7 @@ def check_ladder(config: CompareConfig) -> None:
         )
     if config.resume is not None:
         raise UserError(
-            "A comparison resumes by itself: give the same command again.",
+            "A comparison resumes by itself: run the same command again.",
             code="config.conflict",
             where="resume",
             fix="leave resume= out",

@@ -1,4 +1,4 @@
-"""What a comparison tells: compare.json, the table on the terminal, the page."""
+"""What a comparison reports: compare.json, the table on the terminal, the page."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def summarize(finished: Finished, made: CompareConfig, rows: int) -> Summary:
     counted = "test rows" if finished.rungs[0].score.n == rows else "answers"
     verdict = [*ladder_verdict(finished.rungs, comparison, counted), *_of_one_run(finished)]
     if finished.failed:
-        verdict.append(f"Not compared, as runs failed or are not finished: {', '.join(finished.failed)}.")
+        verdict.append(f"Not compared, because runs failed or are unfinished: {', '.join(finished.failed)}.")
     if budget is not None:
         verdict.append(f"Learning curve of {made.compare.curve_rung.name}: {budget.words}")
     return Summary(comparison, added, budget, verdict, counted)

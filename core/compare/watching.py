@@ -65,6 +65,6 @@ def _status(runs: Sequence[RungRun], done: int, elapsed: float) -> str:
     at_work = [run for run in runs if run.begun and not run.finished and not run.failure]
     names = ", ".join(f"{run.planned.step} seed {run.planned.seed}" for run in at_work) or "starting"
     if done == len(runs):
-        return f"all {done} runs are done; putting them together"
+        return f"all {done} runs are done; comparing them"
     rest = f", about {show_time(elapsed / done * (len(runs) - done))} left" if done else ""
     return f"{done} of {len(runs)} runs; now {names} ({show_time(elapsed)} so far{rest})"

@@ -137,7 +137,7 @@ def _page(found: Found) -> str:
     try:
         return found.yaml.read_text(encoding="utf-8") if found.yaml else ""
     except (OSError, ValueError):
-        return ""  # which is told where the page is looked at
+        return ""  # which is reported where the page is checked
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Hydra's errors, told in one message: the key, the nearest known one, and how to see all."""
+"""Hydra's errors, in one message: the key, the nearest known one, and how to see all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tunebook.errors import UserError
 from tunebook.plugins import Found, unknown_recipe
 from tunebook.plugins.listed import listed_options
 
-# What other tools call the same thing, spelt too differently to be found by likeness.
+# What other tools call the same thing, spelt too differently to be found by similarity.
 ELSEWHERE = {
     "learning_rate": "optim.lr",
     "epochs": "trainer.max_epochs",
@@ -181,7 +181,7 @@ def _badly_written(error: Exception, command: Command) -> UserError:
     elif group:
         written = next((o for o in command.overrides if o.startswith(f"+{group}=")), written)
         what, hint = (
-            f"The group '{group}' has its option already",
+            f"The group '{group}' already has an option",
             f"leave out the plus: {written.lstrip('+')}",
         )
     elif unread is not None:

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, its page among it, as far as it can be told without importing it."""
+"""What is wrong with a recipe, its page among it, as far as it can be seen without importing it."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def _page_trouble(page: Path, found: Found) -> Trouble | None:
     except Exception as error:
         if not is_config_error(error):
             raise
-        told = explain(error, command)
+        message = explain(error, command)
         # A syntax error has its place; all others name a key.
-        place = told.where or page if isinstance(error, YAMLError) else f"{page}:{line_of(text, str(told.where))}"
-        return Trouble(_in_a_row(told.what), told.fix or "correct it there", str(place))
+        place = message.where or page if isinstance(error, YAMLError) else f"{page}:{line_of(text, str(message.where))}"
+        return Trouble(_in_a_row(message.what), message.fix or "correct it there", str(place))
     node = plain.get("recipe") if isinstance(plain, dict) else None
     said = node.get("name") if isinstance(node, dict) else None
     if said != found.name:

@@ -23,7 +23,7 @@ CALLBACKS: dict[str, Collection[str]] = {
 
 NOT_OFFERED: Mapping[str, tuple[str, str]] = {
     "stochastic_weight_averaging": (
-        "it averages after the last validation, so that no validation has seen the weights that are kept",
+        "it averages after the last validation, so the weights that are saved were never validated",
         "ema_weight_averaging validates what it averages",
     ),
     "early_stopping": ("the run does that itself", "trainer.early_stop=3"),

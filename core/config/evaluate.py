@@ -18,9 +18,9 @@ class EvaluateDataConfig:
     test: Any = MISSING
     """Rows to score: a file, a glob, a list of them or a `datasets` folder."""
     group: str | None = None
-    """Column whose rows are no independent evidence (customer, patient ...): intervals resample whole groups."""
+    """Column whose equal values mark dependent rows (customer, patient ...): intervals resample whole groups."""
     leaks: Leaks = Leaks.error
-    """Rows that the model was trained or chosen on: error, drop or allow."""
+    """Rows already used in training or model selection: error, drop or allow."""
     max_rejects: int = 0
     """Stop when more rows than this are rejected."""
 

@@ -34,11 +34,11 @@ class OptimConfig:
     nesterov: bool | None = None
     """Nesterov's momentum (sgd, muon; default: sgd false, muon true)."""
     args: Any = None
-    """What the optimizer takes besides, by its own names: {dampening: 0.1}."""
+    """Other arguments of the optimizer, by its own names: {dampening: 0.1}."""
     schedule: str = "linear"
     """Learning rate after the warm-up: linear, cosine, constant, polynomial, cosine_restarts, one_cycle, inverse_sqrt,
     wsd, or the name of one that an installed package offers."""
     schedule_args: Any = None
-    """What the schedule takes: {power: 2.0}."""
+    """Arguments of the schedule: {power: 2.0}."""
     warmup: float = 0.1
     """Share of all steps in which the learning rate rises from zero to its peak."""

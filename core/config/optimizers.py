@@ -96,7 +96,7 @@ def check_optim(optim: OptimConfig) -> None:
     for key, value in (("optim.args", optim.args), ("optim.schedule_args", optim.schedule_args)):
         if value is not None and not isinstance(value, dict):
             raise UserError(
-                f"{key} must be names with values.", code="config.wrong-type", where=key, fix=f"'{key}={{name: value}}'"
+                f"{key} must be a mapping.", code="config.wrong-type", where=key, fix=f"'{key}={{name: value}}'"
             )
     known = OPTIMIZERS.get(optim.name)
     _check_keys(optim, known)
@@ -135,7 +135,7 @@ def _check_keys(optim: OptimConfig, known: OptimizerEntry | None) -> None:
         )
     if optim.nesterov and (optim.args or {}).get("dampening"):
         raise UserError(
-            "Nesterov goes without dampening.", code="config.conflict", where="optim.args", fix="leave dampening out"
+            "Nesterov excludes dampening.", code="config.conflict", where="optim.args", fix="leave dampening out"
         )
 
 

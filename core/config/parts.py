@@ -79,7 +79,7 @@ def named_parts(given: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
         pairs = list(entry.items()) if isinstance(entry, dict) else [(entry, {})]
         if len(pairs) != 1 or not isinstance(pairs[0][0], str) or not isinstance(pairs[0][1] or {}, dict):
             raise UserError(
-                f"{where} is a list of names, each perhaps with its options.",
+                f"{where} must be a list of names, each optionally with options.",
                 code="config.wrong-type",
                 where=where,
                 fix=f"'{where}=[one,{{another:{{option: 1}}}}]'",

@@ -18,9 +18,9 @@ RENAMED = {
 
 
 @cache
-def tell_of_new_name(old: str, new: str) -> None:
-    """Say once what a key is called now."""
-    print(f"note: {old} is called {new} now; the old name goes with the next version", file=sys.stderr)
+def warn_of_new_name(old: str, new: str) -> None:
+    """Print once the new name of a key."""
+    print(f"note: {old} was renamed to {new}; the next version removes the old name", file=sys.stderr)
 
 
 def renamed_override(override: str, known: Collection[str], listed: Collection[str]) -> str:
@@ -37,7 +37,7 @@ def renamed_override(override: str, known: Collection[str], listed: Collection[s
             continue
         page_is_old = old in listed and new not in listed
         if key == old or key.startswith(f"{old}."):
-            tell_of_new_name(old, new)
+            warn_of_new_name(old, new)
             return override if page_is_old else f"{mark}{new}{key[len(old) :]}{value}"
         if page_is_old and (key == new or key.startswith(f"{new}.")):
             return f"{mark}{old}{key[len(new) :]}{value}"
@@ -63,7 +63,7 @@ def renamed_keys(
             value = made.pop(name)
             if own not in made or (usual is not None and made[own] == usual.get(own)):
                 made[own] = value
-            tell_of_new_name(old, new)
+            warn_of_new_name(old, new)
     return made
 
 

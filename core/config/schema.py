@@ -130,7 +130,7 @@ class AugmentedDataConfig(LabelledDataConfig):
     """Rows with a label, whose training batches installed packages can change."""
 
     augmentations: list[Any] = field(default_factory=list)
-    """What changes training rows, by the names that installed packages offer, each perhaps with its options:
+    """Augmentations of training rows, by the names that installed packages offer, each optionally with options:
     [speckle,{word_dropout:{share: 0.1}}] (not with adapt=head)."""
 
 
@@ -199,7 +199,7 @@ class TrainerConfig:
     """Optimizer steps between two checkpoints (default: ten a run, and one at each validation)."""
     callbacks: list[Any] = field(default_factory=list)
     """Lightning callbacks by name, ema_weight_averaging, learning_rate_monitor, model_summary, timer or an installed
-    package's, each perhaps with its options: [learning_rate_monitor,{ema_weight_averaging:{decay: 0.99}}]."""
+    package's, each optionally with options: [learning_rate_monitor,{ema_weight_averaging:{decay: 0.99}}]."""
     threads: int | None = None
     """CPU threads of torch (default: torch's own choice)."""
     progress: bool = True
@@ -236,4 +236,4 @@ class TrainConfig:
     run_dir: str = MISSING
     """Folder that this run writes to; it must not exist yet."""
     resume: str | None = None
-    """Run folder to go on with; it takes that run's own config, so nothing else may be given."""
+    """Run folder to resume; it uses that run's own config, so nothing else may be given."""

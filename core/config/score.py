@@ -1,4 +1,4 @@
-"""The part of the schema that says how surely scores are told; see `tunebook.config.schema`."""
+"""The part of the schema that says how precisely scores are reported; see `tunebook.config.schema`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BASELINE = "baseline"
 
 @dataclass
 class ScoreConfig:
-    """How surely scores are told."""
+    """How precisely scores are reported."""
 
     confidence: float = 0.95
     """Coverage of every interval."""

@@ -29,4 +29,4 @@ class TextDataConfig(DataConfig):
     overlength: Overlength = Overlength.truncate
     """Texts over max_length: truncate (counted and shown), reject or error."""
     group_by_length: bool = True
-    """Put texts of like length into one batch, so that little of it is padding."""
+    """Batch texts of similar length together, to reduce padding."""

@@ -12,7 +12,7 @@ def in_words(message: str) -> str:
     if "is not a ListConfig" in message:
         return "it must be a list, such as [a,b]"
     if "to Dict[" in message or "is not a DictConfig" in message:
-        return "it must be names with values, such as {a: b}"
+        return "it must be a mapping, such as {a: b}"
     return message.rstrip(".")
 
 

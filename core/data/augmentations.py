@@ -33,7 +33,7 @@ class Augmentations:
     seed: int
 
     @property
-    def told(self) -> str:
+    def names(self) -> str:
         """Their names."""
         return ", ".join(name for name, _ in self.functions)
 
@@ -53,10 +53,10 @@ class Augmentations:
             made = function(inputs, Draws(named_seed(self.seed, name), int(batch["epoch"]), rows, first.device))
             if _form(made) != _form(inputs):
                 raise UserError(
-                    f"The augmentation '{name}' gave {_form(made)}, and was given {_form(inputs)}.",
+                    f"The augmentation '{name}' returned {_form(made)}, but was given {_form(inputs)}.",
                     code="part.wrong-output",
                     where=KEY,
-                    fix="return what was given, of the same shape and type",
+                    fix="return inputs of the same shape and type",
                 )
             inputs = made
         return inputs

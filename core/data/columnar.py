@@ -96,7 +96,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[Column]:
-    """The wanted columns that the file has; each one's absence or wrong type is told."""
+    """The wanted columns that the file has; each one's absence or wrong type is reported."""
     present = []
     for column in columns:
         if schema.names.count(column.name) > 1:

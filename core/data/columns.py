@@ -1,4 +1,4 @@
-"""What a recipe needs of a row: its columns, told once and checked everywhere."""
+"""What a recipe needs of a row: its columns, declared once and checked everywhere."""
 
 from __future__ import annotations
 

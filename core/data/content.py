@@ -117,7 +117,7 @@ class Compared:
         if label is not None:
             notes += self._conflicts(label, first, named)
         if not self.found.complete:
-            notes.append(f"many {self.what}s are so much alike that not every pair of them was compared")
+            notes.append(f"many {self.what}s are so similar that not every pair of them was compared")
         return notes
 
     def _conflicts(self, label: str, first: np.ndarray, named: str) -> list[str]:

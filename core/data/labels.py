@@ -156,7 +156,7 @@ def absence_notes(labels: Labels) -> list[str]:
     for split in ("validation", "test"):
         absent = [name for name in labels.names if not labels.counts[split].get(name)]
         if absent:
-            notes.append(f"no {split} row has the label {_listed(absent)}: the scores say nothing of it")
+            notes.append(f"no {split} row has the label {_listed(absent)}: the scores do not cover it")
     return notes
 
 
@@ -210,7 +210,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
         return
     if len(single) == len(train):
         raise UserError(
-            f"every row has a label of its own ({len(single)} labels in {len(single)} rows)",
+            f"every row has a different label ({len(single)} labels in {len(single)} rows)",
             code="data.unique-labels",
             where="data.label",
             fix="is it the right column? data.label=<column>",
@@ -219,7 +219,7 @@ def _refuse_single(train: Mapping[str, int]) -> None:
     near = difflib.get_close_matches(single[0], others, n=1, cutoff=0.8)
     guess = f"is it a misspelt {near[0]!r}? " if near else ""
     raise UserError(
-        f"only one row has the label {_listed(single)}: it cannot be both learned and measured",
+        f"only one row has the label {_listed(single)}: it cannot be used for both training and testing",
         code="data.rare-label",
         where="data.train",
         fix=f"{guess}add rows with it, leave it out of data.labels=[...], or give validation and test rows",

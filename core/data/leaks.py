@@ -80,7 +80,7 @@ def guard(
         return (
             kept,
             leaks,
-            [f"left in, as data.leaks=allow says: {summary}; scores on these rows are too good"],
+            [f"kept (data.leaks=allow): {summary}; scores on these rows are too optimistic"],
         )
     rows = np.array([case.row for case in cases])
     for part, start in zip(layout.parts, layout.starts, strict=False):
@@ -93,7 +93,7 @@ def guard(
                 fix="give other rows; are two splits the same file?",
             )
     _log(cases, leaks, layout, rejects)
-    return kept, leaks, [f"dropped, as data.leaks=drop says: {summary}"]
+    return kept, leaks, [f"dropped (data.leaks=drop): {summary}"]
 
 
 def _find(compared: Compared) -> list[_Case]:

@@ -182,7 +182,7 @@ def _read_all(
     given = {}
     for name, part in paths.items():
 
-        def tell(read: int, name: str = name) -> None:
+        def report(read: int, name: str = name) -> None:
             show(f"reading {name}: {read:,} rows")
 
         given[name] = read_rows(
@@ -194,10 +194,10 @@ def _read_all(
             labels=_named(config),
             invalid=invalid,
             names=names,
-            tell=tell,
+            progress=report,
         )
         if content is not None:
-            show(f"looking at the {content.what}s of {name}")
+            show(f"inspecting the {content.what}s of {name}")
             given[name] = content.inspect(given[name], rejects)
     rejects.write()
     rejects.check()

@@ -64,8 +64,8 @@ class FineTuneData(LightningDataModule):
         accumulate: Batches to an optimizer step.
         num_workers: Processes that prepare batches.
         least: Fewest rows in a training batch of one process.
-        finish: Makes the model's inputs of a batch that is on its device already; told whether to train on it.
-        told: What is to be said of the batches, in a sentence.
+        finish: Makes the model's inputs of a batch that is on its device already; given whether to train on it.
+        summary: What is to be said of the batches, in a sentence.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class FineTuneData(LightningDataModule):
         num_workers: int = 0,
         least: int = 1,
         finish: Callable[[Batch, bool], Batch] | None = None,
-        told: str = "",
+        summary: str = "",
     ) -> None:
         super().__init__()
         self.splits = {
@@ -94,7 +94,7 @@ class FineTuneData(LightningDataModule):
         self.num_workers = num_workers
         self.least = least
         self.finish = finish
-        self.told = told
+        self.summary = summary
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
         """Optimizer steps in an epoch; the last may cover fewer batches than the others."""

@@ -53,7 +53,7 @@ def read_rows(
     labels: Collection[str] | None = None,
     invalid: Invalid | None = None,
     names: Mapping[Path, str] | None = None,
-    tell: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Rows:
     """Read and check rows, without splitting or comparing them.
 
@@ -69,7 +69,7 @@ def read_rows(
         labels: The only labels allowed.
         invalid: The recipe's own row check.
         names: What messages call each file (default: its name, with as many folders as tell files apart).
-        tell: Called now and then with the number of rows read so far.
+        progress: Called now and then with the number of rows read so far.
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
@@ -86,8 +86,8 @@ def read_rows(
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
             writer.add(good.values, places, good.lines)
-            if tell is not None:
-                tell(rejects.read)
+            if progress is not None:
+                progress(rejects.read)
     return writer.finish()
 
 
@@ -161,7 +161,7 @@ def _flag(value: str) -> tuple[str, str]:
     plain = {"1": "1", "1.0": "1", "true": "1", "0": "0", "0.0": "0", "false": "0"}.get(value.strip().casefold())
     if plain:
         return plain, ""
-    unsure = ": what is not known can be neither learned nor measured" if value.strip().startswith("-1") else ""
+    unsure = ": an unknown value can be neither trained nor tested on" if value.strip().startswith("-1") else ""
     return value, f"is {value!r}, neither 1 nor 0{unsure}"
 
 

@@ -84,7 +84,7 @@ class RejectLog:
                 f"the rejected rows cannot be written: {error.strerror}",
                 code="file.not-writable",
                 where=str(self.path),
-                fix="make room there or choose another run_dir",
+                fix="free some space there or choose another run_dir",
             ) from error
 
     def check(self) -> None:
@@ -110,7 +110,7 @@ class RejectLog:
     def _fix(self) -> str:
         hints = "".join(f"{hint}; " for hint in self._hints)
         if self.count >= self.read:
-            return f"{hints}fix the rows: not one of them can be used"
+            return f"{hints}fix the rows: none of them can be used"
         return f"{hints}fix these rows, or leave them out: data.max_rejects={self.count}"
 
 

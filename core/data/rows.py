@@ -147,5 +147,5 @@ class RowWriter:
             f"the checked rows cannot be written: {error}",
             code="file.scratch-not-writable",
             where=self._folder,
-            fix="make room there, or name another folder in the environment variable TMPDIR",
+            fix="free some space there, or name another folder in the environment variable TMPDIR",
         )

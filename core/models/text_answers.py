@@ -38,7 +38,7 @@ def answer_tokens(
         pad_id: The padding token.
         answer: Maps a batch, its inputs on the device, to ``[batch, outputs]``.
         device: Where the model is.
-        advance: Is told how many texts were answered.
+        advance: Called with the number of texts answered.
     """
     items = TextItems(tokens, np.zeros(len(tokens), dtype=np.int64))
     answers = np.zeros((len(tokens), 0))

@@ -119,7 +119,7 @@ def encode_splits(
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))
-        facts[f"{name} texts over {max_length} tokens"] = _told(tokens, max_length, options.overlength)
+        facts[f"{name} texts over {max_length} tokens"] = _overlength_counts(tokens, max_length, options.overlength)
         kept = apply_overlength(part, tokens, options.overlength, max_length, rejects)
         if len(kept) < len(part):
             part = part.take(kept)
@@ -130,7 +130,7 @@ def encode_splits(
     rejects.write()
     rejects.check()
     if augmentations is not None:
-        facts["augmentations of its own"] = augmentations.told
+        facts["augmentations of its own"] = augmentations.names
     return Encoded(
         splits,
         rows,
@@ -154,7 +154,7 @@ class TextPreparation:
         return {**batch, "inputs": self.augmentations(batch["inputs"], batch)} if training else batch
 
 
-def _told(tokens: TokenRows, max_length: int, policy: Overlength) -> str:
+def _overlength_counts(tokens: TokenRows, max_length: int, policy: Overlength) -> str:
     long = int((tokens.full_lengths > max_length).sum())
     done = {Overlength.truncate: "cut", Overlength.reject: "rejected", Overlength.error: "refused"}[policy]
     lost = int((tokens.full_lengths - tokens.lengths).sum())

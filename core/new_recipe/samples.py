@@ -60,7 +60,7 @@ def conversations() -> dict[str, list[dict[str, object]]]:
         "validation": ("ladder", "mirror", "stove"),
         "test": ("blender", "hammock", "suitcase", "armchair"),
     }
-    asked: Sequence[Callable[[str, str], tuple[str, str]]] = (
+    exchanges: Sequence[Callable[[str, str], tuple[str, str]]] = (
         lambda thing, colour: (f"Do you have the {thing} in {colour}?", f"Yes, the {thing} comes in {colour}."),
         lambda thing, colour: (f"Can I return a {colour} {thing}?", f"Any {thing} can be returned within 30 days."),
     )
@@ -68,7 +68,7 @@ def conversations() -> dict[str, list[dict[str, object]]]:
         split: [
             {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
             for i, thing in enumerate(names)
-            for j, ask in enumerate(asked)
+            for j, ask in enumerate(exchanges)
             for question, answer in [ask(thing, _COLOURS[(i + 2 * j) % 4]), ask(thing, _COLOURS[(i + 2 * j + 1) % 4])]
         ]
         for split, names in things.items()
@@ -127,8 +127,8 @@ def _conversation_files() -> dict[str, bytes]:
 
 def number_rows() -> dict[str, list[tuple[str, str]]]:
     """Texts with the hours that something takes, by split; the task and its size make the number."""
-    asked = list(product(range(len(_TASKS)), range(2, 11), range(len(_OPENERS))))
-    picked = [asked[(17 * i) % len(asked)] for i in range(len(asked))]  # shares no factor: each comes once
+    drawn = list(product(range(len(_TASKS)), range(2, 11), range(len(_OPENERS))))
+    picked = [drawn[(17 * i) % len(drawn)] for i in range(len(drawn))]  # shares no factor: each comes once
     rows = []
     for i, (t, count, o) in enumerate(picked):
         task, things, hours = _TASKS[t]

@@ -83,7 +83,7 @@ def evaluate(
 
 
 def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, rejects: RejectLog) -> tuple[Rows, str]:
-    """The rows that the model has not seen, and what to tell of the others.
+    """The rows that the model has not seen, and a note on the others.
 
     Raises:
         UserError: There are such rows, and nobody said what to do with them.
@@ -91,18 +91,18 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     seen = seen_before(folder, recipe.family.inputs.keys(recipe, rows))
     if not len(seen):
         return rows, ""
-    told = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"
+    seen_rows = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"
     if policy is Leaks.error:
         places = ", ".join(rows.where(int(i)) for i in seen[:3]) + (" ..." if len(seen) > 3 else "")
         raise UserError(
-            f"{told}: its score on them says nothing.",
+            f"{seen_rows}: scores on them are not evidence.",
             code="data.seen-rows",
             where=places,
             fix="data.leaks=drop leaves them out, data.leaks=allow scores them anyway",
         )
     if policy is Leaks.allow:
-        return rows, f"{told}; they were scored anyway (data.leaks=allow)."
+        return rows, f"{seen_rows}; they were scored anyway (data.leaks=allow)."
     for i in seen:
         line = rows.column("line")[int(i)].as_py()
-        rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "the model was trained or chosen on it")
-    return rows.take(np.setdiff1d(np.arange(len(rows)), seen)), f"{told}; they were left out (data.leaks=drop)."
+        rejects.drop(rows.column("file")[int(i)].as_py(), line, "", "already used in training or model selection")
+    return rows.take(np.setdiff1d(np.arange(len(rows)), seen)), f"{seen_rows}; they were left out (data.leaks=drop)."

@@ -1,4 +1,4 @@
-"""What a report and a model card tell of a run, whatever its family."""
+"""What a report and a model card say about a run, whatever its family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""record.json: everything that shaped a run, so that it can be told apart from another, and resumed as itself."""
+"""record.json: everything that shaped a run, to compare it with others and to resume it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def check_same(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> li
                 f"This run cannot be resumed: {name} changed since it was interrupted.",
                 code="run.changed",
                 where=str(run_dir / "record.json"),
-                fix="put back what it was, or start a new run",
+                fix="restore it, or start a new run",
             )
     changed = [
         f"{name} {old} -> {now['versions'].get(name)}"

@@ -85,7 +85,7 @@ def read_config(run: RunFolder) -> TrainConfig:
             f"The run's config cannot be read: {str(error).splitlines()[0]}.",
             code="run.damaged-config",
             where=str(run.config),
-            fix="put it back as it was written, or start a new run",
+            fix="restore it, or start a new run",
         ) from error
 
 

@@ -31,7 +31,7 @@ def tune(
     Args:
         prepared: The rows.
         run: Takes checkpoints, logs and the resolved config.
-        record: Is told how many weights learn.
+        record: Is given how many weights learn.
         say: Takes a line for whoever waits.
         resumed: Whether to go on from the newest checkpoint.
         main: Whether this is the run's first process.
@@ -82,18 +82,18 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
     steps = planned_steps(resolved, data, world_size(config))
     if config.adapt.unfreeze_epochs * context.steps_per_epoch >= steps:
         raise UserError(
-            f"The backbone would still be frozen in part at the end: there are {steps} steps, "
+            f"The backbone would still be partly frozen at the end: there are {steps} steps, "
             f"{context.steps_per_epoch} an epoch.",
             code="config.out-of-range",
             where="adapt.unfreeze_epochs",
-            fix=f"at most {steps / context.steps_per_epoch / 2:g} leaves as much time to learn with all of it",
+            fix=f"at most {steps / context.steps_per_epoch / 2:g} leaves as many steps with the whole backbone",
         )
     return resolved
 
 
 def _plan_in_words(config: TrainConfig, data: Any, open_rate: bool) -> list[str]:
     steps = planned_steps(config, data, world_size(config))
-    batches = [f"batches: {data.told}"] if data.told else []
+    batches = [f"batches: {data.summary}"] if data.summary else []
     return [
         *batches,
         f"training: adapt={config.adapt.method.name}, {_rate_in_words(config, open_rate)}, "

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
 
-def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) -> Any:
-    """What a part of a recipe gave, if it is what was asked for.
+def given(recipe: Recipe[Any], part: str, value: Any, good: bool, wanted: str) -> Any:
+    """What a part of a recipe gave, if it is what is wanted.
 
     Args:
         recipe: The recipe.
         part: The name of its method.
         value: What that returned.
         good: Whether that may be so.
-        asked: What it must be, in words.
+        wanted: What it must be, in words.
     """
     if good:
         return value
@@ -34,7 +34,7 @@ def given(recipe: Recipe[Any], part: str, value: Any, good: bool, asked: str) ->
     inner = {type(each).__name__: 0 for each in parts}
     said = f"a {type(value).__name__}{' of ' if inner else ''}{', '.join(inner)}"
     said = repr(value)[:60] if isinstance(value, (str, int, float, type(None))) else said
-    raise broken(recipe, part, f"its `{part}` returned {said}", f"return {asked}")
+    raise broken(recipe, part, f"its `{part}` returned {said}", f"return {wanted}")
 
 
 def are_texts(value: Any) -> bool:
@@ -59,8 +59,8 @@ def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = 
 def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:
     """The sample rows that a recipe brings."""
     made = recipe.samples(Path(cache_dir))
-    asked = "{split: path}, such as {'train': Path('train.csv')}; {} where there are none"
-    found: Mapping[str, Path] = given(recipe, "samples", made, isinstance(made, Mapping), asked)
+    wanted = "{split: path}, such as {'train': Path('train.csv')}; {} where there are none"
+    found: Mapping[str, Path] = given(recipe, "samples", made, isinstance(made, Mapping), wanted)
     return found
 
 
@@ -81,5 +81,5 @@ def texts_of(recipe: Recipe[Any], part: str, texts: Any, labels: Sequence[str]) 
     if isinstance(texts, (list, tuple)) and len(texts) != len(labels):
         what = f"its `{part}` returned {len(texts)} texts for {len(labels)} labels ({', '.join(labels)})"
         raise broken(recipe, part, what, "return a text for each label, in the order of the labels")
-    asked = "a list with a text for each label, in the order of the labels"
-    return list(given(recipe, part, texts, are_texts(texts), asked))
+    wanted = "a list with a text for each label, in the order of the labels"
+    return list(given(recipe, part, texts, are_texts(texts), wanted))

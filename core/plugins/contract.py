@@ -1,4 +1,4 @@
-"""What a recipe's class must look like: told with the recipe's own line where it does not."""
+"""What a recipe's class must look like: reported with the recipe's own line where it does not."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def family_of(recipe_class: type) -> type[Any]:
     return next(c for c in recipe_class.__mro__ if f"{c.__module__}.".startswith(CORE))
 
 
-def overridden(cls: type, asked: type) -> dict[str, Any]:
+def overridden(cls: type, required: type) -> dict[str, Any]:
     """What a class says itself, of that which the class that it derives from says too: name -> its part."""
     own: dict[str, Any] = {}
-    for each in reversed(cls.__mro__[: cls.__mro__.index(asked)]):
+    for each in reversed(cls.__mro__[: cls.__mro__.index(required)]):
         own |= vars(each)
-    return {name: part for name, part in own.items() if not name.startswith("_") and hasattr(asked, name)}
+    return {name: part for name, part in own.items() if not name.startswith("_") and hasattr(required, name)}
 
 
 def shape(part: Any) -> str:
@@ -74,10 +74,10 @@ def check_class(recipe_class: type[Recipe[Any]], name: str, distribution: str) -
         raise BrokenContract(what, where=where, fix="derive it from one of tunebook's families, which have them all")
 
 
-def contract_violation(cls: type, asked: type) -> tuple[str, str, str] | None:
+def contract_violation(cls: type, required: type) -> tuple[str, str, str] | None:
     """The first part of a class that the class it derives from has otherwise: what is wrong, what to write, where."""
-    for name, own in overridden(cls, asked).items():
-        wrong = _misshapen(name, own, inspect.getattr_static(asked, name))
+    for name, own in overridden(cls, required).items():
+        wrong = _misshapen(name, own, inspect.getattr_static(required, name))
         if wrong:
             return *wrong, place_of(own) or _class_place(cls, name)
     return None
@@ -89,7 +89,7 @@ def _misbuilt(recipe_class: type, family: type[Any]) -> tuple[str, str, str] | N
     if not isinstance(own, FunctionType) or _takes(own, family.__init__):
         return None
     written = "__init__(self, options)"
-    what = f"it has {signature('__init__', own)}, and is called as {written}"
+    what = f"it has {signature('__init__', own)}, but is called as {written}"
     fix = f"write def {written} with super().__init__(options) in it, or leave it out"
     return what, fix, place_of(own, recipe_class)
 
@@ -113,16 +113,16 @@ def _unreadable_options(config_class: type) -> tuple[str, str, str] | None:
     return None
 
 
-def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
+def _misshapen(name: str, own: Any, required: Any) -> tuple[str, str] | None:
     """What is wrong with a part, and what to write instead; None where nothing is."""
-    is_, must = shape(own), shape(asked)
+    is_, must = shape(own), shape(required)
     if must == "method":
-        written = signature(name, asked)
+        written = signature(name, required)
         if is_ != "method":
             undo = "take @property away and " if is_ == "property" else ""
             return f"its `{name}` is a {is_} and must be a method", f"{undo}write def {written}"
-        if isinstance(own, FunctionType) and not _takes(own, asked):
-            return f"it has {signature(name, own)}, and is called as {written}", f"write def {written}"
+        if isinstance(own, FunctionType) and not _takes(own, required):
+            return f"it has {signature(name, own)}, but is called as {written}", f"write def {written}"
     elif is_ == "method":
         fix = "write @property above it" if must == "property" else f"write {name} = ..."
         return f"its `{name}` is a method and must be a {must}", fix
@@ -133,9 +133,9 @@ def _misshapen(name: str, own: Any, asked: Any) -> tuple[str, str] | None:
     return None
 
 
-def _takes(own: FunctionType, asked: FunctionType) -> bool:
+def _takes(own: FunctionType, required: FunctionType) -> bool:
     """Whether a method can be called as its family's is."""
-    parameters = inspect.signature(asked).parameters.values()
+    parameters = inspect.signature(required).parameters.values()
     given = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     try:
         inspect.signature(own).bind(*given, **{p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY})

@@ -1,4 +1,4 @@
-"""An exception that a recipe's own code raised, told with its own line."""
+"""An exception that a recipe's own code raised, reported with its own line."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def load_family(name: str) -> Family:
         ) from error
     if not isinstance(family, Family) or family.name != name:
         raise UserError(
-            f"The entry point of the family '{name}' is no Family of that name.",
+            f"The entry point of the family '{name}' is not a Family of that name.",
             code="family.broken",
             where=where,
             fix=fix,
@@ -79,14 +79,14 @@ def family_conf(name: str) -> Path | None:
 
 
 def family_name(found: Found) -> str | None:
-    """The family that a recipe's page takes in, or else that its class derives from; None where neither tells."""
+    """The family that a recipe's page takes in, or else that its class derives from; None where neither says."""
     try:
         named = FAMILY_ON_PAGE.search(found.yaml.read_text(encoding="utf-8")) if found.yaml else None
         if named:
             return named.group(1)
         bases = base_names(parsed(found.source), found.attribute) if found.source else ()
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return None  # what is wrong with it is told where the recipe is looked at
+        return None  # what is wrong with it is reported where the recipe is checked
     return next((FAMILIES[base] for base in bases if base in FAMILIES), None)
 
 
@@ -109,7 +109,7 @@ def families_with(key: str, evaluate: bool = False) -> Sequence[str]:
 
 
 def all_families() -> dict[str, Family]:
-    """Every family that can be imported, by name; what is wrong with another is told when it is used."""
+    """Every family that can be imported, by name; what is wrong with another is reported when it is used."""
     made = {}
     for name in find_families():
         try:

@@ -41,7 +41,7 @@ def load_recipe_class(name: str) -> type[Recipe[Any]]:
     if wrong:
         raise wrong.error(found)
     try:
-        with _told_when_slow(found), _kept_off_the_output(found):
+        with _noted_when_slow(found), _kept_off_the_output(found):
             module = importlib.import_module(found.module)
             named = reduce(getattr, found.attribute.split("."), module) if found.attribute else None
     except KeyboardInterrupt:
@@ -52,7 +52,7 @@ def load_recipe_class(name: str) -> type[Recipe[Any]]:
 
 
 @contextmanager
-def _told_when_slow(found: Found) -> Iterator[None]:
+def _noted_when_slow(found: Found) -> Iterator[None]:
     """Say on standard error which import it is that takes so long; it goes on."""
     said = f"the recipe '{found.name}' is still being imported ({found.distribution}); Ctrl-C stops it"
     timer = Timer(_PATIENCE, lambda: print(said, file=sys.stderr, flush=True))

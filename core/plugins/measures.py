@@ -73,7 +73,7 @@ def check_watch(recipe: Recipe[Any], metrics: Mapping[str, Metric]) -> None:
     if recipe.watch not in names:
         near = get_close_matches(str(recipe.watch), names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        what = f"it watches '{recipe.watch}', which is none of its metrics"
+        what = f"it watches '{recipe.watch}', which is not one of its metrics"
         raise broken(recipe, "watch", what, f"{hint}the metrics are: {', '.join(names)}")
     watched = metrics.get(recipe.watch)
     if watched is None:

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe's name or code, as far as it can be told without importing it."""
+"""What is wrong with a recipe's name or code, as far as it can be seen without importing it."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def confidence(predictions: Predictions) -> str:
         )
         left.set(title="How sure", xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
         left.legend(loc="upper left")
-        diagram.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="as sure as right")
+        diagram.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="perfect calibration")
         middle, share = [row.confidence for row in table], [row.accuracy for row in table]
         whiskers = [
             [row.accuracy - row.low for row in table],

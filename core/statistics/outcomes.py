@@ -98,7 +98,7 @@ class ConfusionOutcome:
 
     @property
     def evidence(self) -> int:
-        """All units, unless told otherwise."""
+        """All units, by default."""
         return self.units if self.of is None else self.of
 
     def scores(self, counts: Draws) -> Values:

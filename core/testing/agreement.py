@@ -65,7 +65,7 @@ def _labelled_again(prepared: Prepared[Any], rows: Rows) -> dict[str, float]:
     labels = list(prepared.labels)
     unknown = {row["prediction"] for row in rows if _several(row["prediction"], labels) is None}
     if unknown:
-        raise Failed(f"predictions.csv answers {min(unknown)!r}, which is no label of the training rows")
+        raise Failed(f"predictions.csv has the answer {min(unknown)!r}, which is not a label of the training rows")
     probabilities = np.array([[float(row[f"probability_{label}"]) for label in labels] for row in rows])
     target, answers = (
         np.array([_several(row[column], labels) for row in rows], dtype=np.int64) for column in ("truth", "prediction")
@@ -126,7 +126,7 @@ def _keep_their_promise(prepared: Prepared[Any], labels: int) -> None:
             if abs(value - BY_HAND[name](target, answers)) > CLOSE:
                 right = BY_HAND[name](target, answers)
                 raise Failed(
-                    f"what the recipe calls {name} is {value:.4f} of made-up answers whose {name} is {right:.4f}"
+                    f"the recipe's metric {name} is {value:.4f} on made-up answers whose {name} is {right:.4f}"
                 )
 
 

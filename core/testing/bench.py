@@ -19,7 +19,7 @@ from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.heads import BrokenHead
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.invariance import metrics_invariant
-from tunebook.testing.outcome import Failed, NotApplicable, Status, told
+from tunebook.testing.outcome import Failed, NotApplicable, Status, outcome_of
 from tunebook.testing.sample_rows import Slices, first_row
 from tunebook.testing.zygote import in_a_line
 from tunebook.training.seeding import seed_of, seed_torch
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ODD_TEXTS = ("?", "0", "N/A", "\U0001f600", "two\nlines", "word " * 2000)
 BATCH = 8
 STEPS = 80
-"""Most optimizer steps to learn a batch by heart."""
+"""Most optimizer steps to overfit a batch."""
 RATE = 1e-3
 _OF_PARTS = 0.95
 """Right answers that are enough where a row has several: a model that reads from left to right cannot know them all."""
@@ -70,7 +70,7 @@ def examine(
     """Check what is rejected, the loss, and whether a batch can be supervised: check -> status and reason."""
     slices = Slices(**rows)
     slices.with_broken().take_the_place_of_samples(name)
-    made = {"bad_rows": told(lambda: _bad_rows(overrides, slices, broken, Path(folder), home))}
+    made = {"bad_rows": outcome_of(lambda: _bad_rows(overrides, slices, broken, Path(folder), home))}
     slices.take_the_place_of_samples(name)
     try:
         config = typed(compose_config([*overrides, f"data.batch_size={BATCH}"]))
@@ -81,18 +81,18 @@ def examine(
         return {**made, "head": [Status.failed.value, in_a_line(error, home)]}
     except Exception as error:  # a stranger's code may raise anything
         return {**made, "loss": [Status.failed.value, f"there is none: {in_a_line(error, home)}"]}
-    made["head"] = [Status.passed.value, "its loss, probabilities and answers have the form that they must have"]
-    made["loss"] = told(lambda: _loss(bench))
+    made["head"] = [Status.passed.value, "its loss, probabilities and answers have the right form"]
+    made["loss"] = outcome_of(lambda: _loss(bench))
     if made["loss"][0] == Status.passed.value:
-        made["overfits"] = told(lambda: _overfits(bench))
-    made["invariance"] = told(lambda: metrics_invariant(prepared.recipe, bench.head, prepared.labels, home))
+        made["overfits"] = outcome_of(lambda: _overfits(bench))
+    made["invariance"] = outcome_of(lambda: metrics_invariant(prepared.recipe, bench.head, prepared.labels, home))
     return made
 
 
 def _bad_rows(overrides: Sequence[str], slices: Slices, broken: Mapping[str, str], folder: Path, home: str) -> str:
     """The training rows with broken ones among them go through the gate that every run's rows go through."""
     if slices.broken is None:
-        raise NotApplicable("the rows are in no CSV or JSON Lines file that broken ones could be added to")
+        raise NotApplicable("the rows are not in a CSV or JSON Lines file that broken ones could be added to")
     expected, file = {int(line): what for line, what in broken.items()}, folder / "rejects.jsonl"
     given = [o for o in overrides if not o.startswith(("data.train=", "data.max_rejects="))]
     given += ["data.max_rejects=1000", *([] if slices.samples else [f"data.train={json.dumps(slices.broken)}"])]
@@ -129,7 +129,7 @@ def _odd_rows(recipe: Recipe[Any], config: TrainConfig, row: Mapping[str, Any], 
             except BrokenContract as error:
                 raise Failed(in_a_line(error, home)) from error
             except Exception as error:  # a stranger's code may raise anything
-                raise Failed(f"`invalid` has no answer to the {role} {odd[:9]!r}: {in_a_line(error, home)}") from error
+                raise Failed(f"`invalid` failed on the {role} {odd[:9]!r}: {in_a_line(error, home)}") from error
             if reason is not None and not reason.strip():
                 raise Failed(f"`invalid` says {reason!r} of the {role} {odd[:9]!r}: None, or a reason in words")
 
@@ -174,8 +174,8 @@ def _loss(bench: Bench) -> str:
     before = float(losses.detach().sum() / units.sum())
     after = _a_step_down(bench)
     if not after < before:
-        raise Failed(f"a small step along the gradient takes the loss from {before:.6f} to {after:.6f}; it must fall")
-    return f"{before:.3f} at first, finite at logits of {_EXTREME:g}, and falls along its gradient"
+        raise Failed(f"a small step along the gradient changes the loss from {before:.6f} to {after:.6f}, not down")
+    return f"{before:.3f} at first, finite at logits of {_EXTREME:g}, and decreases along its gradient"
 
 
 def _a_step_down(bench: Bench) -> float:
@@ -218,12 +218,12 @@ def _overfits(bench: Bench) -> str:
 
 
 def _learnt(bench: Bench) -> tuple[float, float | None]:
-    """The mean loss, and the share of answers that are right, where that can be told."""
+    """The mean loss, and the share of answers that are right, where that is known."""
     with torch.no_grad():
         outputs, losses, units = bench.losses()
         mean = float(losses.sum() / units.sum())
         head = bench.head
-        # Outputs that are losses, or numbers: what is right is not to be told at a glance.
+        # Outputs that are losses, or numbers: right answers cannot be counted.
         if not head.outputs or head.problem_type == "regression":
             return mean, None
         answers, target = head.decide(head.probabilities(outputs)), bench.batch["target"]

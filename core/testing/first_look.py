@@ -30,7 +30,7 @@ from tunebook.plugins.answers import columns_of, samples_of
 from tunebook.plugins.contract import BrokenContract
 from tunebook.plugins.families import family_name, find_families
 from tunebook.plugins.options import typed_recipe_options
-from tunebook.testing.outcome import Failed, NotApplicable, Status, told
+from tunebook.testing.outcome import Failed, NotApplicable, Status, outcome_of
 from tunebook.testing.sample_rows import Slices, write_slices
 from tunebook.testing.zygote import in_a_line, watch_network
 
@@ -60,7 +60,7 @@ def look(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     made: dict[str, Any] = {"outcomes": {}}
 
     def check(which: str, work: Callable[[], str]) -> bool:
-        made["outcomes"][which] = told(work)
+        made["outcomes"][which] = outcome_of(work)
         return bool(made["outcomes"][which][0] == Status.passed.value)
 
     listed = _listed(found)
@@ -92,7 +92,7 @@ def compose_config(overrides: Sequence[str]) -> Any:
     """The config that ``tunebook train`` would have.
 
     Raises:
-        UserError: It cannot be composed, told as the command line tells it.
+        UserError: It cannot be composed, with the message of the command line.
     """
     GlobalHydra.instance().clear()
     overrides = [readable(override) for override in overrides]
@@ -131,7 +131,7 @@ def _lazy(found: Found, listed: Sequence[str]) -> str:
     if _heavy():
         where = found.source or found.module
         raise Failed(f"importing {where} imports {', '.join(_heavy())}; import them inside the methods that need them")
-    return "`list` imports nothing of it; importing it loads none of " + ", ".join(HEAVY)
+    return "`list` imports none of its code; importing it loads none of " + ", ".join(HEAVY)
 
 
 def _composes(found: Found) -> str:
@@ -158,7 +158,7 @@ def _refusal(name: str, overrides: Sequence[str]) -> dict[str, str | None] | Non
 def _options(found: Found, overrides: Sequence[str]) -> str:
     config_class = load_recipe_class(found.name).Config
     if not is_dataclass(config_class):
-        raise Failed(f"{config_class.__name__} is no dataclass: put @dataclass above it")
+        raise Failed(f"{config_class.__name__} is not a dataclass: put @dataclass above it")
     node = compose_config([f"recipe={found.name}", *overrides]).recipe
     known, said = {field.name for field in fields(config_class)}, {str(key) for key in node}
     if known != said:
@@ -197,13 +197,13 @@ def _typo(found: Found, overrides: Sequence[str]) -> str:
                 f"is the option listed in {found.yaml} itself?"
             )
     # The last one is the recipe's own, where it has any: once through the whole command line.
-    code, said = _told_at_the_terminal(["check", *chosen, f"recipe.{_misspelt(options[-1])}=1"])
+    code, said = _message_at_the_terminal(["check", *chosen, f"recipe.{_misspelt(options[-1])}=1"])
     if code != 2 or f"did you mean recipe.{options[-1]}?" not in said:
         raise Failed(f"recipe.{_misspelt(options[-1])}=1 ends with exit code {code} and says: {said.strip()}")
     return f"recipe.{_misspelt(options[-1])} is refused: did you mean recipe.{options[-1]}?"
 
 
-def _told_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
+def _message_at_the_terminal(arguments: Sequence[str]) -> tuple[int, str]:
     GlobalHydra.instance().clear()
     said = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
@@ -247,8 +247,8 @@ def _plan(found: Found, overrides: Sequence[str], folder: Path) -> dict[str, Any
 
 def main() -> None:
     """Answer a question on standard input: the sys.path, the recipe, the overrides and the folder."""
-    asked = json.loads(sys.stdin.readline())
-    watch_network(str(Path(asked["folder"]) / "network"))
+    job = json.loads(sys.stdin.readline())
+    watch_network(str(Path(job["folder"]) / "network"))
     answers, sys.stdout = sys.stdout, sys.stderr
-    made = look(asked["name"], asked["overrides"], Path(asked["folder"]))
+    made = look(job["name"], job["overrides"], Path(job["folder"]))
     print(json.dumps(made), file=answers)

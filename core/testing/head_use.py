@@ -68,7 +68,7 @@ class HeadUse:
 
         return counted
 
-    def told(self, recipe: Any, home: str, tested: bool) -> str:
+    def summary(self, recipe: Any, home: str, tested: bool) -> str:
         """What was called; of a language model the loss alone is, whose outputs are no labels.
 
         Args:
@@ -87,6 +87,6 @@ class HeadUse:
             if not self.calls[stage, part]:
                 kind = type(self.head)
                 what = f"the `{part}` of its head {kind.__name__} is never called in {stage}"
-                fix = f"leave to the head what it is for: {', '.join(PARTS)}"
+                fix = f"let the head itself compute these: {', '.join(PARTS)}"
                 raise Failed(in_a_line(broken(recipe, "head", what, fix, place_of(getattr(kind, part))), home))
         return "; ".join(f"{part} in {stage}: {self.calls[stage, part]} calls" for stage, part in wanted)

@@ -34,7 +34,7 @@ _BATCHES = (7, 16)
 
 _SUMS = "add up sums over rows in `update`, and divide them in `compute`"
 _NAMES = (
-    "look a label up by its name instead of its place; where order is meant, say so in the metric's class: "
+    "look a label up by its name instead of its place; where the order matters, say so in the metric's class: "
     'label_order = "reversible" (stars) or "fixed"'
 )
 _MEASURE = "leave the head's `measure` out, or give each metric what Head.measure gives it"
@@ -59,7 +59,7 @@ def metrics_invariant(recipe: Recipe[Any], head: Head, labels: Sequence[str], ho
             _check_validation(recipe, head, metrics, labels)
     except BrokenContract as error:
         raise Failed(in_a_line(error, home)) from error
-    return f"{', '.join(metrics)}: the same of rows and labels in any order, and of rows in batches"
+    return f"{', '.join(metrics)}: the same for rows and labels in any order, and for rows in batches"
 
 
 def _check_orders(recipe: Recipe[Any], metrics: Mapping[str, Metric], rows: Predictions) -> None:
@@ -67,7 +67,7 @@ def _check_orders(recipe: Recipe[Any], metrics: Mapping[str, Metric], rows: Pred
         value = measure(metric, rows)[0]
         for how, fix, other in _otherwise(recipe, name, metric, rows):
             if not _same(value, other):
-                what = f"its metric '{name}' is {value:.4f} of made-up rows, and {other:.4f} of {how}"
+                what = f"its metric '{name}' is {value:.4f} on made-up rows, but {other:.4f} of {how}"
                 raise broken(recipe, "metrics", what, fix)
 
 

@@ -44,7 +44,7 @@ def numbers_invariant(recipe: Recipe[Any], head: Head, home: str) -> str:
             _check_validation(recipe, head, metrics, target, answers)
     except BrokenContract as error:
         raise Failed(in_a_line(error, home)) from error
-    return f"{', '.join(metrics)}: the same of rows in any order, in batches, and in validation"
+    return f"{', '.join(metrics)}: the same for rows in any order, in batches, and in validation"
 
 
 def _check_order(recipe: Recipe[Any], name: str, metric: Metric, target: Any, answers: Any) -> None:
@@ -59,7 +59,7 @@ def _check_order(recipe: Recipe[Any], name: str, metric: Metric, target: Any, an
         others[f"batches of {size}"] = float(fresh.compute())
     for how, other in others.items():
         if not math.isclose(value, other, rel_tol=CLOSE, abs_tol=CLOSE):
-            what = f"its metric '{name}' is {value:.4f} of made-up rows, and {other:.4f} of the same in {how}"
+            what = f"its metric '{name}' is {value:.4f} on made-up rows, but {other:.4f} of the same in {how}"
             raise broken(recipe, "metrics", what, _SUMS)
 
 

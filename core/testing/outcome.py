@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from enum import Enum
 
 CHECKS: dict[str, str] = {
-    "lazy": "nothing of it is imported by `list`, and importing it loads no torch",
+    "lazy": "`list` imports none of its code, and importing it does not load torch",
     "composes": "its page composes, and its class is imported",
     "options": "every option has help; page and Config have the same options",
-    "typo": "a misspelt option is refused, and the near one is named",
+    "typo": "a misspelt option is rejected, and the closest name suggested",
     "bad_rows": "broken rows are rejected, each with a reason",
-    "head": "the head is what trains and answers, and makes what it must",
-    "loss": "the loss of a batch is finite, and falls along its gradient",
+    "head": "the head computes the loss and the answers, in the right form",
+    "loss": "the loss of a batch is finite and decreases along its gradient",
     "overfits": "a batch can be overfitted",
-    "invariance": "metrics take what they are given, in rows and labels of any order",
-    "trains": "a small run trains up to a tuned model",
-    "save_load": "the bundle answers as the model did in memory",
-    "metrics": "metrics.json says what predictions.csv shows",
-    "labels": "labels keep their order from training to `predict`",
-    "plain": "the bundle opens without Tunebook, and answers the same",
-    "resume": "a run that is killed and resumed ends in the same weights",
+    "invariance": "metrics accept their inputs, with rows and labels in any order",
+    "trains": "a small training run completes",
+    "save_load": "the reloaded bundle gives the same outputs as the model in memory",
+    "metrics": "metrics.json agrees with predictions.csv",
+    "labels": "the label order is the same from training to `predict`",
+    "plain": "the bundle loads without Tunebook and gives the same outputs",
+    "resume": "a run that is killed and resumed ends with the same weights",
     "offline": "no network access is attempted",
 }
-"""Each check and what it shows, in the order told."""
+"""Each check and what it shows, in the order reported."""
 
 
 class Status(Enum):
@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether nothing speaks against the recipe: passed, or it means nothing to the recipe's family."""
+        """Whether nothing speaks against the recipe: passed, or it does not apply to the recipe's family."""
         return self.status in (Status.passed, Status.not_applicable)
 
 
@@ -61,10 +61,10 @@ class Failed(Exception):
 
 
 class NotApplicable(Exception):
-    """A check that means nothing to this recipe, and why."""
+    """A check that does not apply to this recipe, and why."""
 
 
-def told(work: Callable[[], str]) -> list[str]:
+def outcome_of(work: Callable[[], str]) -> list[str]:
     """Run a check in the process of a job: its status and reason, as plain values."""
     try:
         return [Status.passed.value, work()]

@@ -29,8 +29,8 @@ def opened(folder: str) -> str:
     logits = (made if torch.is_tensor(made) else made.logits).float()
     assert logits.shape == expected.shape, f"{how} gives outputs {tuple(logits.shape)}, not {tuple(expected.shape)}"
     off = float((logits - expected).abs().max())
-    assert off < 1e-3, f"{how} answers otherwise than the bundle does in Tunebook (off by {off:.4f})"
-    return f"{how} opens it, and answers the same"
+    assert off < 1e-3, f"{how} gives other outputs than the bundle does in Tunebook (off by {off:.4f})"
+    return f"{how} loads it and gives the same outputs"
 
 
 def _text_model(bundle: Path, config: dict[str, Any]) -> tuple[Any, str]:
@@ -42,7 +42,7 @@ def _text_model(bundle: Path, config: dict[str, Any]) -> tuple[Any, str]:
     if not task or not hasattr(transformers, kind):  # GPT2LMHeadModel and its like
         kind = "AutoModelForCausalLM"
     tokenizer = transformers.AutoTokenizer.from_pretrained(bundle)
-    assert tokenizer("a text")["input_ids"], "its tokenizer makes nothing of a text"
+    assert tokenizer("a text")["input_ids"], "its tokenizer returns no tokens for a text"
     return getattr(transformers, kind).from_pretrained(bundle), f"transformers.{kind}"
 
 

@@ -177,17 +177,17 @@ def _write_broken(table: Table, columns: Sequence[Column], path: Path) -> Broken
         if column.required and not column.gaps and column.name in table.header
     ]
     broken += [
-        (f"'{column.name}' is no picture", line({**first, column.name: str(path)}))
+        (f"'{column.name}' is not an image", line({**first, column.name: str(path)}))
         for column in columns
         if column.kind == "file" and column.name in table.header
     ]
     broken += [
-        (f"'{column.name}' is no number", line({**first, column.name: "seven"}))
+        (f"'{column.name}' is not a number", line({**first, column.name: "seven"}))
         for column in columns
         if column.kind == "number" and column.name in table.header
     ]
     no_row = ",".join(["too many"] * (len(table.header) + 3)) if table.kind == ".csv" else "{no row"
-    broken.append(("it is no row", no_row + "\n"))
+    broken.append(("it is not a row", no_row + "\n"))
     _, lines = _write(table, table.rows, path)
     found, text = {}, path.read_text(encoding="utf-8")
     for what, written in broken:

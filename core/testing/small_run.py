@@ -21,7 +21,7 @@ from tunebook.plugins import load_recipe_class
 from tunebook.testing.agreement import labels_agree, metrics_agree
 from tunebook.testing.first_look import compose_config
 from tunebook.testing.head_use import BUNDLE, TESTING, HeadUse
-from tunebook.testing.outcome import Failed, Status, told
+from tunebook.testing.outcome import Failed, Status, outcome_of
 from tunebook.testing.sample_rows import Slices
 from tunebook.testing.zygote import in_a_line
 from tunebook.training.checkpoints import step_checkpoints
@@ -61,17 +61,17 @@ def train(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder: 
     prepared = seen.prepared
     assert prepared is not None
     made = {"trains": [Status.passed.value, _steps(run)]}
-    made["head"] = told(lambda: seen.use.told(prepared.recipe, home, tested=not failure))
+    made["head"] = outcome_of(lambda: seen.use.summary(prepared.recipe, home, tested=not failure))
     try:
         predictor = _reopened(run, seen, failure, home)
     except Failed as failed:
         return {**made, "save_load": [Status.failed.value, str(failed)]}
-    made["save_load"] = [Status.passed.value, "the same outputs for validation rows, in memory and read back"]
+    made["save_load"] = [Status.passed.value, "the same outputs for validation rows, in memory and after reloading"]
     _write_example(run.parent, predictor, seen)
     if failure:
         return {**made, "metrics": [Status.failed.value, f"the test rows cannot be scored: {failure}"]}
-    made["metrics"] = told(lambda: metrics_agree(prepared, run, predictor))
-    made["labels"] = told(lambda: labels_agree(prepared, run, slices.test))
+    made["metrics"] = outcome_of(lambda: metrics_agree(prepared, run, predictor))
+    made["labels"] = outcome_of(lambda: labels_agree(prepared, run, slices.test))
     return made
 
 
@@ -133,8 +133,8 @@ def _reopened(run: Path, seen: Seen, failure: str, home: str) -> Any:
     if again.shape != seen.outputs.shape or not np.allclose(again, seen.outputs, atol=TOLERANCE):
         off = np.abs(again - seen.outputs).max() if again.shape == seen.outputs.shape else float("nan")
         raise Failed(
-            f"the model that is read back from the bundle answers otherwise than the one in memory (off by {off:.4f}): "
-            "something that it needs is in no weight and in no file"
+            f"the model loaded from the bundle gives other outputs than the one in memory (off by {off:.4f}): "
+            "something that it needs is saved in no weight and no file"
         )
     return predictor
 
@@ -165,7 +165,7 @@ def killed(name: str, overrides: Sequence[str], rows: Mapping[str, Any], folder:
 def resumed(name: str, rows: Mapping[str, Any], folder: str) -> list[str]:
     """Go on with the killed run, and compare its weights with those of the run that was never touched."""
     Slices(**rows).take_the_place_of_samples(name)
-    return told(lambda: _same_weights(Path(folder) / "killed", Path(folder) / "run"))
+    return outcome_of(lambda: _same_weights(Path(folder) / "killed", Path(folder) / "run"))
 
 
 def _same_weights(run: Path, whole: Path) -> str:
@@ -180,7 +180,7 @@ def _same_weights(run: Path, whole: Path) -> str:
     ]
     if different:
         raise Failed(
-            f"killed after step {KILLED_AFTER} and resumed from {checkpoints[-1]}, it ends in other weights "
-            f"({', '.join(different)}): something that shapes training is neither in the weights nor made of the seed"
+            f"killed after step {KILLED_AFTER} and resumed from {checkpoints[-1]}, it ends with other weights "
+            f"({', '.join(different)}): something that shapes training is neither saved nor derived from the seed"
         )
     return f"killed after step {KILLED_AFTER}, resumed from {checkpoints[-1]}: the same weights, bit for bit"

@@ -24,7 +24,7 @@ RUN = ("head", "trains", "save_load", "metrics", "labels")
 FIRST = ("lazy", "composes", "options", "typo")
 _FIRST_SECONDS = 60.0
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def check_recipe(
@@ -55,7 +55,7 @@ def verify_recipe(
     name: str,
     overrides: Sequence[str] = (),
     only: Collection[str] = (),
-    tell: Tell = lambda what: None,
+    progress: Progress = lambda what: None,
     workshop: Workshop | None = None,
 ) -> list[Outcome]:
     """Run the checks of a recipe, and say what came of each.
@@ -64,7 +64,7 @@ def verify_recipe(
         name: The recipe.
         overrides: Config overrides.
         only: Names of `CHECKS`; all by default.
-        tell: Is told what is being done.
+        progress: Called with what is being done.
         workshop: One that is open already.
 
     Raises:
@@ -81,16 +81,16 @@ def verify_recipe(
     home = known[name].home
     with tempfile.TemporaryDirectory(prefix="tunebook-verify-") as scratch:
         folder = Path(scratch)
-        tell("looking at its code and page")
+        progress("checking its code and page")
         made = _first_look(name, overrides, folder)
         if "refused" in made or ("unplanned" in made and wanted - set(FIRST)):
             raise UserError(**(made["refused"] if "refused" in made else made["unplanned"]))
-        told: dict[str, list[str]] = dict(made["outcomes"])
+        outcomes: dict[str, list[str]] = dict(made["outcomes"])
         if "plan" in made and wanted - set(FIRST):
             with nullcontext(workshop) if workshop else open_workshop() as shop:
-                told |= _Jobs(shop, name, folder, home, made["plan"], wanted, tell).all()
-        told["offline"] = _offline(folder, home)
-    return [_outcome(check, told) for check in CHECKS if check in wanted]
+                outcomes |= _Jobs(shop, name, folder, home, made["plan"], wanted, progress).all()
+        outcomes["offline"] = _offline(folder, home)
+    return [_outcome(check, outcomes) for check in CHECKS if check in wanted]
 
 
 def _wanted(only: Collection[str]) -> set[str]:
@@ -111,8 +111,8 @@ def _first_look(name: str, overrides: Sequence[str], folder: Path) -> dict[str, 
     """The checks without torch, in a process that has imported nothing yet."""
     code = "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
     code += "from tunebook.testing.first_look import main; main()"
-    asked = {"name": name, "overrides": list(overrides), "folder": str(folder)}
-    lines = f"{json.dumps(sys.path)}\n{json.dumps(asked)}\n"
+    job = {"name": name, "overrides": list(overrides), "folder": str(folder)}
+    lines = f"{json.dumps(sys.path)}\n{json.dumps(job)}\n"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -147,49 +147,49 @@ class _Jobs:
         home: Path | None,
         plan: Mapping[str, Any],
         wanted: set[str],
-        tell: Tell,
+        progress: Progress,
     ) -> None:
         self.shop, self.folder, self.home = shop, folder, home
         self.rows = {"name": name, "rows": plan["rows"]}
         self.run = {**self.rows, "overrides": plan["overrides"]}
-        self.broken, self.wanted, self.tell = plan["broken"], wanted, tell
+        self.broken, self.wanted, self.progress = plan["broken"], wanted, progress
 
     def all(self) -> dict[str, list[str]]:
-        told: dict[str, list[str]] = {}
+        outcomes: dict[str, list[str]] = {}
         everything = {"offline"} & self.wanted  # must see all that the recipe does
         if self.wanted & {*BENCH, *everything}:
-            told |= self._bench()
-        if any(told.get(check, [""])[0] == Status.failed.value for check in ("head", "invariance")):  # no run could end
-            return told
+            outcomes |= self._bench()
+        if any(outcomes.get(check, [""])[0] == Status.failed.value for check in ("head", "invariance")):  # no run ends
+            return outcomes
         if self.wanted & {*RUN, "plain", "resume", *everything}:
-            told |= self._run()
-            passed = {check for check, (status, _) in told.items() if status == Status.passed.value}
+            outcomes |= self._run()
+            passed = {check for check, (status, _) in outcomes.items() if status == Status.passed.value}
             if "plain" in self.wanted and "save_load" in passed:
-                told["plain"] = self._plain()
+                outcomes["plain"] = self._plain()
             if self.wanted & {"resume", *everything} and "save_load" in passed:
-                told["resume"] = self._resume()
-        return told
+                outcomes["resume"] = self._resume()
+        return outcomes
 
     def _do(self, call: str, plain: bool = False, **arguments: Any) -> Any:
         return self.shop.do(call, {**arguments, "folder": str(self.folder)}, self.folder, self.home, plain)
 
     def _bench(self) -> dict[str, list[str]]:
-        self.tell("a batch: broken rows, loss, learning it by heart")
+        self.progress("a batch: broken rows, loss, overfitting")
         done = self._do("tunebook.testing.bench:examine", **self.run, broken=self.broken, home=str(self.home or ""))
         return done.value or {"loss": [Status.failed.value, done.failure]}
 
     def _run(self) -> dict[str, list[str]]:
-        self.tell("a small run: training, bundle, scores")
+        self.progress("a small run: training, bundle, scores")
         done = self._do("tunebook.testing.small_run:train", **self.run, home=str(self.home or ""))
         return done.value or {"trains": [Status.failed.value, done.failure]}
 
     def _plain(self) -> list[str]:
-        self.tell("the bundle without Tunebook")
+        self.progress("the bundle without Tunebook")
         done = self._do(f"{Path(__file__).with_name('plain.py')}:opened", plain=True)
         return [Status.passed.value, done.value] if done.value else [Status.failed.value, done.failure]
 
     def _resume(self) -> list[str]:
-        self.tell("the same run, killed and resumed")
+        self.progress("the same run, killed and resumed")
         killed = self._do("tunebook.testing.small_run:killed", **self.run)
         if killed.status != -9:
             return [Status.failed.value, killed.failure or "training ended before it could be killed"]
@@ -203,7 +203,7 @@ def _offline(folder: Path, home: Path | None) -> list[str]:
         lines = list(dict.fromkeys(record.read_text(encoding="utf-8").splitlines()))
         more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
         return [Status.failed.value, "; ".join(lines[:3]) + more]
-    return [Status.passed.value, "no host was looked up, connected to or listened for in any of these processes"]
+    return [Status.passed.value, "none of these processes looked up a host, connected to one or listened for one"]
 
 
 NEEDS: dict[str, Sequence[str]] = {
@@ -224,18 +224,18 @@ NEEDS: dict[str, Sequence[str]] = {
 """What a check needs to be reached, the nearest last."""
 
 
-def _outcome(check: str, told: Mapping[str, Sequence[str]]) -> Outcome:
-    if check == "offline" and "trains" not in told and told[check][0] == Status.passed.value:
-        return Outcome(check, Status.not_reached, f"it needs {_root('trains', told)}")
-    if check in told:
-        status, reason = told[check]
+def _outcome(check: str, outcomes: Mapping[str, Sequence[str]]) -> Outcome:
+    if check == "offline" and "trains" not in outcomes and outcomes[check][0] == Status.passed.value:
+        return Outcome(check, Status.not_reached, f"it needs {_root('trains', outcomes)}")
+    if check in outcomes:
+        status, reason = outcomes[check]
         return Outcome(check, Status(status), reason)
-    return Outcome(check, Status.not_reached, f"it needs {_root(check, told)}")
+    return Outcome(check, Status.not_reached, f"it needs {_root(check, outcomes)}")
 
 
-def _root(check: str, told: Mapping[str, Sequence[str]]) -> str:
+def _root(check: str, outcomes: Mapping[str, Sequence[str]]) -> str:
     """The failed check that keeps another from being reached: the nearest of those that it needs."""
     for need in NEEDS.get(check, ("composes",)):
-        if told.get(need, [Status.passed.value])[0] == Status.failed.value:
+        if outcomes.get(need, [Status.passed.value])[0] == Status.failed.value:
             return need
-    return _root(NEEDS[check][-1], told) if check in NEEDS else "composes"
+    return _root(NEEDS[check][-1], outcomes) if check in NEEDS else "composes"

@@ -65,7 +65,7 @@ class Workshop:
         Args:
             call: The function; arguments and value are plain values.
             arguments: Its arguments.
-            folder: Where it works; `network` in it takes down who asked for a network.
+            folder: Where it works; `network` in it records who tried to reach a network.
             home: Folder of the recipe, to name the place of an error in it.
             plain: Without Tunebook.
         """

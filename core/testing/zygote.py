@@ -40,21 +40,21 @@ def _preload() -> None:
 
 
 def watch_network(record: str) -> None:
-    """Refuse every socket to a network, and write down who asked; a library may swallow the refusal."""
+    """Refuse every socket to a network, and record who tried; a library may swallow the refusal."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        asked = ""
+        attempt = ""
         if event in ("socket.getaddrinfo", "socket.gethostbyname"):
-            asked = f"looks up {arguments[0]}"
+            attempt = f"looks up {arguments[0]}"
         elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
-            asked = f"connects to {arguments[1][0]}"
+            attempt = f"connects to {arguments[1][0]}"
         elif event == "socket.bind" and isinstance(arguments[1], tuple):
-            asked = f"listens on {arguments[1][0]}"
-        if asked:
+            attempt = f"listens on {arguments[1][0]}"
+        if attempt:
             who = _caller()
             with open(record, "a", encoding="utf-8") as stream:
-                stream.write(f"{asked} ({who})\n")
-            raise PermissionError(f"no network while a recipe is verified: {who} {asked}")
+                stream.write(f"{attempt} ({who})\n")
+            raise PermissionError(f"no network while a recipe is verified: {who} {attempt}")
 
     sys.addaudithook(hook)
 

@@ -80,7 +80,7 @@ def _made(name: str, options: Mapping[str, Any]) -> Callback:
         made = make(**options)
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(
-            f"The callback '{name}' cannot be made: {' '.join(str(error).split())}",
+            f"The callback '{name}' cannot be created: {' '.join(str(error).split())}",
             code="config.bad-options",
             where=KEY,
             fix=f"correct its options: {', '.join(options) or 'none are given'}",

@@ -38,5 +38,5 @@ def check_finite(losses: Tensor, rows: Tensor, norm: Tensor | None, step: int, w
         code="training.not-finite",
         where=f"rows {named}{more}",
         fix="look at these rows; lower optim.lr, lengthen optim.warmup, or set trainer.precision=float32; "
-        "the last good checkpoint is as it was",
+        "the last good checkpoint is unchanged",
     )

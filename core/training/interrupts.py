@@ -15,7 +15,7 @@ from tunebook.training.checkpoints import Checkpoints, at_step_boundary, validat
 
 
 class Interrupted(UserError):
-    """The run was told to stop; everything up to the last step is saved.
+    """The run was stopped by a signal; everything up to the last step is saved.
 
     Args:
         run_dir: Folder of the run.
@@ -95,5 +95,5 @@ class StopOnSignal(Callback):
         if self.checkpoints.saved_step != trainer.global_step:
             self.checkpoints.save(trainer)
         if not trainer.is_global_zero:
-            raise SystemExit(0)  # the main process tells; a failing one would have Lightning kill the others
+            raise SystemExit(0)  # the main process reports; a failing one would have Lightning kill the others
         raise Interrupted(self.run_dir, trainer.global_step, number)

@@ -46,7 +46,7 @@ class MuonWithAdamW(Optimizer):
     ) -> None:
         if not any(group.get("muon") for group in groups):
             raise UserError(
-                "This model has no matrices inside numbered layers that learn, which Muon is for.",
+                "Muon needs trainable matrices in numbered layers, and this model has none.",
                 code="config.no-effect",
                 where="optim.name=muon",
                 fix="optim.name=adamw",

@@ -23,10 +23,10 @@ def check_plain(checkpoint: Mapping[str, Any]) -> None:
     """
     for path, kind in _foreign(checkpoint, ""):
         raise UserError(
-            f"The state of this run holds a {kind}, which no checkpoint can hold.",
+            f"The state of this run holds a {kind}, which cannot be saved in a checkpoint.",
             code="training.unsaveable-state",
             where=f"checkpoint{path}",
-            fix="have state_dict() return tensors, numbers and texts, and lists and dicts of these",
+            fix="have state_dict() return tensors, numbers and strings, and lists and dicts of these",
         )
 
 

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 
 class ValidationLines(Callback):
-    """Prints one line after each validation, so that logs of unattended runs tell the story too."""
+    """Prints one line after each validation, so that logs of unattended runs show progress too."""
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Epoch, step and all validation scores."""
@@ -17,8 +17,8 @@ class ValidationLines(Callback):
             return
         epochs = trainer.global_step / max(1, trainer.num_training_batches / trainer.accumulate_grad_batches)
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
-        told = "  ".join(f"{k.removeprefix('validation/')} {v:.4f}" for k, v in sorted(scores.items()))
-        print(f"epoch {epochs:.1f}  step {trainer.global_step}  validation: {told}", file=sys.stderr)
+        scored = "  ".join(f"{k.removeprefix('validation/')} {v:.4f}" for k, v in sorted(scores.items()))
+        print(f"epoch {epochs:.1f}  step {trainer.global_step}  validation: {scored}", file=sys.stderr)
 
 
 class Bar(RichProgressBar):

@@ -325,7 +325,7 @@ def test_wrong_calls_are_one_message_before_anything_heavy_is_imported(bundle: P
         (str(bundle), "--temperature", "-1"): "--temperature is 0 or above",
         (str(bundle), "--temperature", "nan"): "--temperature is 0 or above",
         (str(bundle), "--temperature", "1", "--top-p", "0"): "--top-p is above 0",
-        (str(bundle), "--top-p", "0.9"): "Nothing is drawn without a temperature",
+        (str(bundle), "--top-p", "0.9"): "nothing is sampled",
         (str(bundle), "--seed", "-1"): "--seed is 0 or above",
         (str(bundle), "--save", "chat.txt"): "saved as .jsonl",
         (str(labels),): "This bundle's model labels texts and does not talk.",

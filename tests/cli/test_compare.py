@@ -187,7 +187,7 @@ def test_ctrl_c_and_sigterm_end_the_run_at_work_too(tmp_path: Path, rows: Path, 
         os.kill(process.pid, number)
         said, _ = process.communicate(timeout=60)
         assert process.returncode == status, said
-        assert "give the same command again to resume" in said and "Traceback" not in said
+        assert "run the same command again to resume" in said and "Traceback" not in said
         (run,) = folder.glob("full/*")
         assert f"Stopped by {signal.SIGTERM.name} after step" in (run / "rung.log").read_text().splitlines()[-3]
         attempt = json.loads((run / "cost.json").read_text())[-1]
@@ -236,7 +236,7 @@ def test_runs_of_other_test_rows_make_no_table(
 def test_a_folder_of_another_comparison_is_refused(untouched: tuple[Path, str], rows: Path, cache_folder: Path) -> None:
     before = times(untouched[0])
     said, code = ended([*ladder_of_reviews(rows), "optim.lr=1e-4"], untouched[0].parent, cache_folder)
-    assert code == 2 and "holds a comparison of something else" in said
+    assert code == 2 and "holds a different comparison" in said
     assert times(untouched[0]) == before
 
 

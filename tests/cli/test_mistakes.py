@@ -207,7 +207,7 @@ def test_a_run_folder_that_is_in_use_stays_as_it_is(tmp_path: Path, tunebook: Tu
     (tmp_path / "work" / "mine").mkdir()
     (tmp_path / "work" / "mine" / "thesis.txt").write_text("years of work")
     done = tunebook(*TRAIN, f"data.train={rows}", "run_dir=mine")
-    refused(done, "holds files already", "mine")
+    refused(done, "already holds files", "mine")
     assert left_over(tmp_path / "work") == {"mine", "thesis.txt"}
 
 

@@ -178,7 +178,7 @@ def test_texts_that_are_cut_are_counted(run: RunFolder, tmp_path: Path, capsys: 
     rows = tmp_path / "long.csv"
     rows.write_text("text\n" + "love it " * 50 + "\nfine\n")
     predict_command([str(run.path), str(rows)])
-    assert "note: 1 rows are over the model's length and were cut" in capsys.readouterr().err
+    assert "note: 1 rows exceed the model's maximum length and were truncated" in capsys.readouterr().err
 
 
 def test_evaluate_knows_the_rows_that_the_model_was_trained_on(run: RunFolder, tunebook: Tunebook, tmp_path: Path):

@@ -91,7 +91,7 @@ MISTAKES = {  # override -> code, and phrases: the key, the hint, words that no 
     "~optim": ["config.deleted-key", "'optim' cannot be deleted"],
     "+adapt=lora": [
         "config.bad-override",
-        "The group 'adapt' has its option already.",
+        "The group 'adapt' already has an option.",
         "where: +adapt=lora",
         "leave out the plus: adapt=lora",
     ],

@@ -12,7 +12,7 @@ from tests.composing.test_schemas import composed, install
 from tests.conftest import Tunebook
 from tunebook.composing.command import Command
 from tunebook.composing.own import stored_config
-from tunebook.config.renamed import RENAMED, renamed_keys, renamed_override, tell_of_new_name
+from tunebook.config.renamed import RENAMED, renamed_keys, renamed_override, warn_of_new_name
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.image_classification.options import ImageClassificationConfig
@@ -26,12 +26,12 @@ OLD = ["data.too_long", "evaluation.answers", "recipe.copy", "recipe.points", "r
 @pytest.fixture(autouse=True)
 def told_anew() -> None:
     """What was told in an earlier test is told again."""
-    tell_of_new_name.cache_clear()
+    warn_of_new_name.cache_clear()
     GlobalHydra.instance().clear()
 
 
 def note(old: str) -> str:
-    return f"note: {old} is called {RENAMED[old]} now; the old name goes with the next version\n"
+    return f"note: {old} was renamed to {RENAMED[old]}; the next version removes the old name\n"
 
 
 def test_each_new_name_is_a_key_and_no_old_one_is():

@@ -64,7 +64,7 @@ def test_the_recipes_own_comes_first_and_two_draw_other_numbers():
 
     changes = make_augmentations(["speckle"], own, seed=0)
     made = changes(torch.ones(2, 1, 4, 4), batch([0, 1]))
-    assert changes.told == "recipe, speckle"
+    assert changes.names == "recipe, speckle"
     assert made.max() < 1  # blackened first
     alone = make_augmentations([], own, seed=0)
     alone(torch.ones(2, 1, 4, 4), batch([0, 1]))
@@ -73,7 +73,7 @@ def test_the_recipes_own_comes_first_and_two_draw_other_numbers():
 
 
 def test_what_has_another_form_is_refused():
-    with pytest.raises(UserError, match=r"'halved' gave torch.float32 \[2, 1, 4, 4\], and was given .*\[2, 3, 4, 4\]"):
+    with pytest.raises(UserError, match=r"'halved' returned torch.float32 .*, but was given .*\[2, 3, 4, 4\]"):
         make_augmentations(["halved"], None, seed=0)(torch.ones(2, 3, 4, 4), batch([0, 1]))
 
 
@@ -82,7 +82,7 @@ def test_what_has_another_form_is_refused():
     [
         (["speckl"], "There is no augmentation named 'speckl'"),
         ([{"speckle": {"sise": 1}}], "There is no option 'sise'"),
-        ("speckle", "is a list of names"),
+        ("speckle", "must be a list of names"),
         (["speckle", "speckle"], "names 'speckle' twice"),
     ],
 )

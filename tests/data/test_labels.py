@@ -64,10 +64,10 @@ def test_a_single_row_of_a_class_cannot_be_split() -> None:
 
 
 def test_a_column_of_unique_values_is_not_taken_for_labels() -> None:
-    with user_error("data.unique-labels", where="data.label", match="every row has a label of its own"):
+    with user_error("data.unique-labels", where="data.label", match="every row has a different label"):
         find_labels({"train": {"x1": 1, "x2": 1, "x3": 1}}, None, will_split=True)
 
 
 def test_labels_absent_from_a_split_are_noted() -> None:
     counts = {"train": {"a": 3, "b": 3}, "validation": {"a": 1, "b": 1}, "test": {"a": 1}}
-    assert absence_notes(Labels(("a", "b"), counts)) == ["no test row has the label 'b': the scores say nothing of it"]
+    assert absence_notes(Labels(("a", "b"), counts)) == ["no test row has the label 'b': the scores do not cover it"]

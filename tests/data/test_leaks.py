@@ -85,7 +85,7 @@ def test_allow_keeps_all_and_says_so(tmp_path: Path) -> None:
     found = compared(tmp_path, {"train": ["same|a", "else|b"], "test": ["same|a"]})
     kept, leaks, notes = guard(found, Leaks.allow, RejectLog(tmp_path / "rejects.jsonl", 0))
     assert (len(kept["train"]), len(leaks)) == (2, 1)
-    assert notes[0].startswith("left in, as data.leaks=allow says: 1 train row")
+    assert notes[0].startswith("kept (data.leaks=allow): 1 train row")
 
 
 def test_a_split_that_is_all_leak_is_refused(tmp_path: Path) -> None:

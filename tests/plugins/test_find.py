@@ -192,7 +192,7 @@ def test_a_plugin_that_cannot_be_loaded_is_named(code: str, phrases: list[str], 
         ("@property\n    def columns(self):\n        return []", ["`columns` is a property and must be a method"]),
         ("columns = ()", ["`columns` is a value and must be a method", "def columns(self, data)"]),
         ("def check_labels(self, labels):\n        pass", ["check_labels(self, labels)", "(self, labels, data)"]),
-        ("def invalid(row):\n        pass", ["it has invalid(row), and is called as invalid(self, row)"]),
+        ("def invalid(row):\n        pass", ["it has invalid(row), but is called as invalid(self, row)"]),
         ("def watch(self):\n        return 'accuracy'", ["`watch` is a method and must be a value"]),
         ("watch_mode = 'highest'", ["`watch_mode` is 'highest'", 'write "max" or "min"']),
         ("class Config:\n        name = 1", ["`Config` is not a dataclass", "@dataclass"]),
@@ -250,7 +250,7 @@ def test_what_methods_return_is_looked_at(here: Plugin):
             "`verdicts` returned a list of str, NoneType",
         ),
         (lambda: samples_of(recipe, ""), 9, "`samples` returned a list of str"),
-        (lambda: check_metrics(recipe, labels), 2, "it watches 'macro_f', which is none of its metrics"),
+        (lambda: check_metrics(recipe, labels), 2, "it watches 'macro_f', which is not one of its metrics"),
     ):
         with pytest.raises(BrokenContract) as caught:
             work()
@@ -272,7 +272,7 @@ def test_the_methods_of_an_own_head_are_looked_at(here: Plugin):
     here(code=RECIPE + own)
     recipe = load_recipe_class("legal_triage")(TextClassificationConfig(name="legal_triage"))
     with pytest.raises(
-        BrokenContract, match=r"of its head Bent: it has loss\(self, logits\), and is called as"
+        BrokenContract, match=r"of its head Bent: it has loss\(self, logits\), but is called as"
     ) as caught:
         check_head(recipe, ("civil", "criminal"))
     assert f"__init__.py:{len(RECIPE.splitlines()) + 6}" in str(caught.value.where)

@@ -667,7 +667,7 @@ MISTAKES = {  # overrides, code, place, words that no other test looks at, fix
         ["adapt.unfreeze_epochs=5"],
         "config.out-of-range",
         "adapt.unfreeze_epochs",
-        "still be frozen in part",
+        "still be partly frozen",
         "at most 0.5",
     ),
     "unfreeze head": (

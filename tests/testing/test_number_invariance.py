@@ -47,7 +47,7 @@ class Shifted(RegressionHead):
 
 def test_metrics_of_numbers_are_the_same_in_any_order() -> None:
     recipe = Hours(TextRegressionConfig(name="hours"))
-    assert "rmse: the same of rows in any order" in numbers_invariant(recipe, recipe.head(()), "")
+    assert "rmse: the same for rows in any order" in numbers_invariant(recipe, recipe.head(()), "")
 
 
 def test_a_metric_that_looks_at_the_last_row_fails() -> None:

@@ -78,9 +78,9 @@ def _name(callback):
 MISTAKES = {
     "unknown": (["learning_rate_moniter"], "no callback named 'learning_rate_moniter'", "learning_rate_monitor?"),
     "option": ([{"timer": {"durations": "1"}}], "no option 'durations'", "did you mean duration?"),
-    "value": ([{"timer": {"duration": "an hour"}}], "'timer' cannot be made", "correct its options: duration"),
+    "value": ([{"timer": {"duration": "an hour"}}], "'timer' cannot be created", "correct its options: duration"),
     "twice": (["timer", {"timer": {}}], "names 'timer' twice", "once"),
-    "not offered": (["stochastic_weight_averaging"], "no validation has seen the weights", "ema_weight_averaging"),
+    "not offered": (["stochastic_weight_averaging"], "were never validated", "ema_weight_averaging"),
     "our own": (["early_stopping"], "'early_stopping' is not offered", "trainer.early_stop=3"),
     "a class": ([{"_target_": "os.system"}], "a list of names", "trainer.callbacks=[one"),
     "code": (["os.system"], "There is no callback named 'os.system'", "the callbacks are:"),
@@ -128,7 +128,7 @@ def test_a_state_that_could_not_be_read_back_is_refused_before_it_is_written(tmp
         """An object of a class of one's own."""
 
     state = {"callbacks": {"Mine": {"seen": [1, Counter()]}}}
-    with pytest.raises(UserError, match=r"holds a .*Counter, which no checkpoint can hold") as caught:
+    with pytest.raises(UserError, match=r"holds a .*Counter, which cannot be saved in a checkpoint") as caught:
         AtomicCheckpointIO().save_checkpoint(state, tmp_path / "step-1.ckpt")
     assert caught.value.where == "checkpoint['callbacks']['Mine']['seen'][1]"
     assert not (tmp_path / "step-1.ckpt").exists()

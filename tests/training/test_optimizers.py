@@ -121,7 +121,7 @@ def test_muon_goes_on_from_its_state_and_follows_the_schedule():
 
 
 def test_muon_needs_matrices_inside_layers():
-    with pytest.raises(UserError, match="no matrices inside numbered layers"):
+    with pytest.raises(UserError, match="trainable matrices in numbered layers"):
         make_optimizer(nn.Linear(3, 3), OptimConfig(name="muon", lr=0.1))
 
 
@@ -153,9 +153,9 @@ MISTAKES = {
     "option": (OptimConfig(name="sgd", args={"dampning": 0.1}), "no option 'dampning'", "did you mean dampening?"),
     "range": (OptimConfig(name="sgd", args={"dampening": 2}), "from 0 to 1, not 2", "dampening: 0"),
     "text": (OptimConfig(name="rmsprop", args={"centered": "yes"}), "must be true or false", "centered: true"),
-    "list": (OptimConfig(args=["amsgrad"]), "optim.args must be names with values", "optim.args={"),
+    "list": (OptimConfig(args=["amsgrad"]), "optim.args must be a mapping", "optim.args={"),
     "nesterov": (OptimConfig(name="sgd", momentum=0.0, nesterov=True), "Nesterov needs momentum", "momentum=0.9"),
-    "dampened": (OptimConfig(name="sgd", nesterov=True, args={"dampening": 0.1}), "without dampening", "leave"),
+    "dampened": (OptimConfig(name="sgd", nesterov=True, args={"dampening": 0.1}), "excludes dampening", "leave"),
     "cycles": (OptimConfig(schedule="cosine_restarts", schedule_args={"cycles": 1.5}), "a whole number", "cycles: 3"),
     "power": (OptimConfig(schedule="linear", schedule_args={"power": 2}), "no option 'power'", "options are: end"),
 }

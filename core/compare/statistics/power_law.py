@@ -153,8 +153,8 @@ def draw_noise(sizes: Values, scores: Sequence[Sequence[float]]) -> Values:
     x, weights = np.log(sizes / sizes.max()), np.where(known, free, 0.0)
     x = x - np.average(x, weights=weights)
     logs = np.log(np.where(known, squares, 1.0))
-    told, usual = float(weights @ x**2) / 2, 1 / USUAL_SPREAD**2  # the variance of a log variance is 2 / freedom
-    fall = (-float(weights @ (x * logs)) / 2 + usual * USUAL_FALL) / (told + usual)
+    information, usual = float(weights @ x**2) / 2, 1 / USUAL_SPREAD**2  # the variance of a log variance is 2 / freedom
+    fall = (-float(weights @ (x * logs)) / 2 + usual * USUAL_FALL) / (information + usual)
     shape = (sizes / sizes.max()) ** -min(max(fall, 0.0), 2.0)
     counted = free > 0
     pooled = float(free[counted] @ (squares[counted] / shape[counted]) / free[counted].sum())

@@ -42,4 +42,4 @@ def in_words(a: Augmentation | None, own: Augmentations | None) -> str:
     """What training images are changed by, for the report; "none" where nothing does."""
     turned = f"flip {a.flip}, rotate {a.rotate:g} degrees, shift {a.shift:g}, zoom {a.zoom:g}" if a else ""
     toned = f"brightness {a.brightness:g}, contrast {a.contrast:g}" if a else ""
-    return ", ".join(part for part in (turned, toned, own.told if own else "") if part) or "none"
+    return ", ".join(part for part in (turned, toned, own.names if own else "") if part) or "none"

@@ -197,7 +197,7 @@ def conversation_data(model: nn.Module, encoded: Encoded, config: TrainConfig) -
         group_by_length=options.group_by_length,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=options.num_workers,
-        told=note,
+        summary=note,
     )
 
 

@@ -68,7 +68,7 @@ class GenerationData(DataConfig):
     pack: bool = True
     """Pack several conversations into one sequence, with attention kept within each, to reduce padding."""
     group_by_length: bool = True
-    """Batch texts of similar length to reduce padding."""
+    """Batch texts of similar length together, to reduce padding."""
 
 
 @dataclass

@@ -291,7 +291,7 @@ def test_predict_tells_of_conversations_whose_beginning_was_left_out(
     predict_command([str(run.path), str(write_jsonl(tmp_path / "waiting.jsonl", chats))])
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 5
-    assert "note: 2 rows are over the model's length" in said.err
+    assert "note: 2 rows exceed the model's maximum length" in said.err
 
 
 def test_unfinished_answers_are_counted_by_predict_and_the_report(
@@ -305,7 +305,7 @@ def test_unfinished_answers_are_counted_by_predict_and_the_report(
         prompt = words.apply_chat_template(row["messages"], add_generation_prompt=True, return_dict=False)
         ids = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)))[0].tolist()
         cut += ids[-1] not in np.atleast_1d(model.generation_config.eos_token_id)
-    told = f"note: {cut} of 6 answers stop at the most tokens allowed, unfinished (recipe.max_new_tokens in training)"
+    told = f"note: {cut} of 6 answers were truncated at max_new_tokens (recipe.max_new_tokens in training)"
     assert cut and told in capsys.readouterr().err
     scores = json.loads(run.metrics.read_text(encoding="utf-8"))
     found = scores["test"]["unfinished"]

@@ -166,7 +166,7 @@ def _args(config: ImageModel) -> dict[str, Any]:
     """Arguments of the architecture, without those that other options set."""
     if config.args is not None and not isinstance(config.args, Mapping):
         raise UserError(
-            f"model.args must be names with values, not {config.args!r}.",
+            f"model.args must be a mapping, not {config.args!r}.",
             code="config.wrong-type",
             where="model.args",
             fix="model.args={pad_type: same}",
