@@ -60,6 +60,7 @@ def chat_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
+    recipe.family.inputs.check_chat(recipe, folder, manifest, options)
     recipe.family.stages.chat(recipe, folder, manifest, options)
 
 

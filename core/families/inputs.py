@@ -14,6 +14,7 @@ from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.pairs import whole_texts
 from tunebook.data.rows import Rows
+from tunebook.errors import UserError
 from tunebook.families.family import Family
 from tunebook.models.source import ModelSource, find_model
 from tunebook.recipe import Recipe
@@ -68,3 +69,16 @@ class Inputs(Generic[RecipeT]):
         renamed = [getattr(data, column.key.removeprefix("data."), None) for column in expected]
         names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(expected, renamed, strict=True)]
         return [replace(column, name=name) for column, name in zip(expected, names, strict=True)]
+
+    def check_chat(self, recipe: RecipeT, folder: Path, manifest: Manifest, options: Any) -> None:
+        """Refuse a chat before the model is loaded; ``options`` are those of `tunebook chat`.
+
+        Raises:
+            UserError: The model does not chat, or not with these options.
+        """
+        raise UserError(
+            f"This bundle's model {self.family.does} and does not talk.",
+            code="chat.not-a-chat-model",
+            where=str(folder),
+            fix=f"ask it with: tunebook predict {folder}",
+        )

@@ -178,13 +178,8 @@ class Stages(ABC, Generic[RecipeT]):
     # What only some families do.
 
     def chat(self, recipe: RecipeT, folder: Path, manifest: Manifest, options: Any) -> None:
-        """Talk with a bundle's model; ``options`` are those of `tunebook chat`."""
-        raise UserError(
-            f"This bundle's model {self.family.does} and does not talk.",
-            code="chat.not-a-chat-model",
-            where=str(folder),
-            fix=f"ask it with: tunebook predict {folder}",
-        )
+        """Chat with a bundle's model, once `Inputs.check_chat` allows it; ``options`` are those of `tunebook chat`."""
+        raise NotImplementedError(f"{self.family.name} allows chats and has none")
 
     def export(self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path) -> str:
         """Write a bundle's model as an ONNX file; returns what it takes and gives, in words."""

@@ -19,9 +19,9 @@ from tunebook.report.files import write_metrics
 from tunebook.report.page import evidence_page
 from tunebook.report.report import Report, Section, render
 from tunebook.run_folder import RunFolder
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
-from tunebook.statistics.scores import LabelScores
+from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference
 

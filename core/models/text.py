@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from tunebook.errors import UserError
+from tunebook.models.positions import positions
 from tunebook.models.source import ModelSource
 
 _USUAL_LENGTH = 512
@@ -88,14 +89,6 @@ def tokenizer_key(tokenizer: Any) -> str:
 def _is_timm(source: ModelSource) -> bool:
     """Whether a folder's config is one that timm writes."""
     return "architecture" in source.settings
-
-
-def positions(settings: Mapping[str, Any]) -> int | None:
-    """How many tokens a model's config has positions for; None where it does not say."""
-    limits = [n for n in (settings.get("max_position_embeddings"), settings.get("n_positions")) if n]
-    # RoBERTa and its kin number positions from pad_token_id + 1.
-    offset = 2 if settings.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
-    return min((n - offset for n in limits), default=None)
 
 
 def longest(source: ModelSource, tokenizer: Any, wanted: int | None, usual: int = _USUAL_LENGTH) -> int:

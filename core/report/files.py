@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from tunebook.errors import UserError
 from tunebook.files import written_whole
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.scores import LabelScores
 
 Decide = Callable[[NDArray[np.float64]], NDArray[np.int64]]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tunebook.report.report import show_hint, show_name, show_number
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
 Differences = Mapping[str, Mapping[str, Difference]]

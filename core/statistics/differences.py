@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,26 +10,11 @@ from numpy.typing import NDArray
 from torchmetrics import Metric, MetricCollection
 
 from tunebook.statistics.confusion import STATISTICS, Statistic
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import ROW_RESAMPLES, UNDEFINED, bootstrap_rows, percentile
 from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.resampling import Units, units_of
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The score of a model minus that of another on the same rows."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    distinguishable: bool
-    """Whether the rows show a difference: the interval leaves out 0 and `p_value` is below 1 - confidence."""
-    p_value: float
-    """How often swapping the two models' answers at random makes a difference as large."""
-    confidence: float = 0.95
-    method: str = "paired bootstrap"
 
 
 def judged(value: float, low: float, high: float, n: int, p_value: float, confidence: float, method: str) -> Difference:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunebook.statistics.differences import Difference, judged
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import judged
 from tunebook.statistics.intervals import UNDEFINED, Score, percentile
 from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.paired import observed, resampled, swap_test

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,10 @@ from tunebook.statistics.intervals import (
     percentile,
     wilson,
 )
+from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.measure import confusion_statistic, looked_at, measure
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.resampling import units_of
-
-
-@dataclass(frozen=True)
-class LabelScores:
-    """How one label is told from the others."""
-
-    label: str
-    n: int
-    """Rows whose truth it is."""
-    precision: Score
-    recall: Score
-    f1: Score
 
 
 def score_predictions(

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.statistics.differences import Difference, judged
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import judged
 from tunebook.statistics.intervals import UNDEFINED, percentile
 from tunebook.statistics.outcomes import SumsOutcome
 from tunebook.statistics.paired import resampled, swap_test

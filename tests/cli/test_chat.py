@@ -25,8 +25,9 @@ from tests.conftest import Tunebook
 from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.chat import chat_command
+from tunebook.families.text_generation.chat.checks import saving_place
 from tunebook.families.text_generation.chat.command import _obey, _write
-from tunebook.families.text_generation.chat.session import Chat, saving_place
+from tunebook.families.text_generation.chat.session import Chat
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 from tunebook.families.text_generation.data.parse import parse

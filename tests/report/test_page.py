@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunebook.report.page import evidence_page
 from tunebook.report.report import Table, render
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
 OWN = Score("span_f1", 0.7, 0.6, 0.8, 40)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tunebook.compare.statistics.differences import difference_of
 from tunebook.compare.statistics.results import RungResult
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.paired import resampled
 
 POWER = 0.8

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tunebook.compare.statistics.results import RungResult
 from tunebook.compare.statistics.rung_score import FEWEST_UNITS, rests_at_a_limit
-from tunebook.statistics.differences import Difference, judged
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import judged
 from tunebook.statistics.intervals import UNDEFINED, Interval
 from tunebook.statistics.paired import swap_test
 from tunebook.statistics.quantiles import student

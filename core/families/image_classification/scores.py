@@ -23,7 +23,8 @@ from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.report.report import Picture
 from tunebook.statistics.calibration import calibration_score
-from tunebook.statistics.differences import Difference, differences
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import differences
 from tunebook.statistics.finding_metrics import FindingAUROC, FindingAveragePrecision
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score

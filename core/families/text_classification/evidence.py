@@ -28,7 +28,8 @@ from tunebook.recipe import Recipe
 from tunebook.report.files import write_metrics, write_predictions
 from tunebook.report.report import Report, render
 from tunebook.run_folder import RunFolder
-from tunebook.statistics.differences import Difference, differences
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import differences
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority, per_class, score_predictions

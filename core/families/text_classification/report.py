@@ -13,8 +13,8 @@ from tunebook.report.tables import facts_tables, scores_table
 from tunebook.report.verdicts import Differences, verdict, with_interval
 from tunebook.statistics.calibration import calibration_score
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.scores import LabelScores
 
 Baselines = Mapping[str, tuple[Sequence[Score], Predictions]]
 MISTAKES, EXCERPT = 15, 300

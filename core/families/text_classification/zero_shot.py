@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.language_model import load_language_model
+from tunebook.models.positions import positions
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_backbone, positions
+from tunebook.models.text import load_backbone
 
 # What sentence-transformers multiplies cosines by in its losses: a difference of 0.1 is odds of 7 to 1.
 SCALE = 20.0

@@ -26,7 +26,8 @@ from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
 from tunebook.families.text_generation.data.template import ChatTemplate
-from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq, reads_apart
+from tunebook.families.text_generation.model.kinds import is_seq2seq
+from tunebook.families.text_generation.model.seq2seq import decoder_prefix, load_seq2seq, reads_apart
 from tunebook.families.text_generation.options import ConversationData
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration

@@ -9,12 +9,12 @@ from tunebook.errors import UserError
 from tunebook.families.text_generation.contract import check_properties, generation_of
 from tunebook.families.text_generation.model.causal import check_quantized
 from tunebook.families.text_generation.model.generation import Generation, UnusableGeneration
-from tunebook.families.text_generation.model.seq2seq import is_seq2seq
+from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.predictor import room_beside
 from tunebook.families.text_generation.prompts import check_tokenize
 from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.models.positions import positions
 from tunebook.models.source import ModelSource
-from tunebook.models.text import positions
 from tunebook.plugins.contract import broken
 
 

@@ -30,7 +30,7 @@ from tunebook.files import write_text
 from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render
 from tunebook.run_folder import RunFolder
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference

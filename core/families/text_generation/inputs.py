@@ -14,12 +14,10 @@ from tunebook.data.content import Content
 from tunebook.data.paths import resolve_paths
 from tunebook.families.family import node_as
 from tunebook.families.inputs import Inputs
+from tunebook.families.text_generation.chat.checks import check_room, saving_place
 from tunebook.families.text_generation.columns import conversation_columns, prompt_columns
 from tunebook.families.text_generation.data.content import ConversationContent
-from tunebook.families.text_generation.model.causal import (
-    check_causal,
-)
-from tunebook.families.text_generation.model.seq2seq import is_seq2seq
+from tunebook.families.text_generation.model.kinds import check_causal, is_seq2seq
 from tunebook.families.text_generation.options import NewConversationData
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
@@ -55,3 +53,11 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         """As in training."""
         own = node_as(data, NewConversationData)
         return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
+
+    def check_chat(self, recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options: Any) -> None:
+        """The recipe's models must talk, leave room for a question, and save where it is possible."""
+        if not recipe.talks:
+            super().check_chat(recipe, folder, manifest, options)
+        check_room(options.max_new_tokens, folder)
+        if options.save is not None:
+            saving_place(options.save)

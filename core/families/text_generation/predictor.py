@@ -30,7 +30,7 @@ from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.families.text_generation.recipe import TextGeneration
-from tunebook.models.text import positions
+from tunebook.models.positions import positions
 
 # Answers written together. Rows are sorted by length, and leave their batch when they are done.
 CHUNK, BATCH, SCORED = 512, 32, 16

@@ -30,13 +30,8 @@ from tunebook.families.text_generation.checks import check_options
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.dry_run import dry_run
 from tunebook.families.text_generation.evidence import GenerationEvidence, judge, judge_new, split_counts
-from tunebook.families.text_generation.model.causal import (
-    adapt_causal,
-    build_causal,
-    merge_causal,
-    save_adapter,
-)
-from tunebook.families.text_generation.model.seq2seq import is_seq2seq
+from tunebook.families.text_generation.model.causal import adapt_causal, build_causal, merge_causal, save_adapter
+from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.options import GenerationAdapt
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
@@ -124,8 +119,5 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         return GenerationComparison(recipe)
 
     def chat(self, recipe: Recipe, folder: Path, manifest: Manifest, options: Any) -> None:
-        """Turn by turn, where the recipe's models talk."""
-        if not recipe.talks:
-            super().chat(recipe, folder, manifest, options)
-
+        """Turn by turn."""
         talk(recipe, folder, manifest, options)

@@ -27,7 +27,7 @@ from tunebook.progress import counting
 from tunebook.report.files import write_metrics
 from tunebook.report.report import Report, render, show_number
 from tunebook.run_folder import RunFolder
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import ROW_RESAMPLES, Score
 from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, answering, number_outcomes
 from tunebook.statistics.outcome_scores import outcome_difference, outcome_score

@@ -11,7 +11,8 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from tunebook.families.text_classification.report import classification_report
 from tunebook.report.report import Report, Table, Text, render
 from tunebook.report.verdicts import verdict
-from tunebook.statistics.differences import Difference, differences
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import differences
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority, per_class, score_predictions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunebook.statistics.differences import Difference, judged
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import judged
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Interval, percentile
 from tunebook.statistics.paired import observed, resampled, swap_test

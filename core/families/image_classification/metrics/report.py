@@ -14,7 +14,7 @@ from tunebook.report import figures
 from tunebook.report.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
 from tunebook.report.tables import counts_table, facts_tables, scores_table
 from tunebook.report.verdicts import verdict
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions

@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torch import hub
-
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
@@ -234,6 +232,8 @@ def torchvision_weights(named: str) -> Any:
 
 def _download(url: str, name: str) -> Path:
     """A file of weights in torch's own cache, fetched there if it is missing; the name's hash is checked."""
+    from torch import hub  # no name of timm's needs it
+
     file = Path(hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if file.is_file():
         return file

@@ -18,12 +18,11 @@ from tunebook.bundle.manifest import Manifest
 from tunebook.bundle.read import open_bundle
 from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.errors import UserError
-from tunebook.families.text_generation.chat.session import Chat, saving_place
+from tunebook.families.text_generation.chat.checks import saving_place
+from tunebook.families.text_generation.chat.session import Chat
 from tunebook.families.text_generation.data.message import UnusableConversation
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
-from tunebook.models.source import ModelSource, check_folder
-from tunebook.models.text import positions
 from tunebook.terminal import drawn
 from tunebook.training.devices import choose_accelerator
 
@@ -31,7 +30,6 @@ from tunebook.training.devices import choose_accelerator
 def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options: argparse.Namespace) -> None:
     """Open the bundle, and talk until the other side leaves."""
     save = saving_place(options.save) if options.save is not None else None
-    _check_room(options.max_new_tokens, folder)
     with _status("loading the model"):
         model, device = _open(folder, options)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -54,20 +52,6 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
             _answer_lines(chat)
     finally:
         chat.end()
-
-
-def _check_room(longest: int | None, folder: Path) -> None:
-    """Refuse answers so long that no question fits before them."""
-    check_folder(folder)
-    settings = ModelSource(str(folder), folder).settings
-    limit = positions(settings.get("text_config") or settings)
-    if longest and limit and longest > limit - 8:
-        raise UserError(
-            f"Answers of {longest} tokens leave no room for a question: the model has {limit} positions.",
-            code="chat.no-room",
-            where=f"--max-new-tokens {longest}",
-            fix=f"--max-new-tokens {max(1, limit // 4)}",
-        )
 
 
 def _open(folder: Path, options: argparse.Namespace) -> tuple[TextGenerator, str]:

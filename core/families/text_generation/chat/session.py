@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tunebook.errors import UserError
+from tunebook.families.text_generation.chat.checks import not_writable
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.message import Message, UnusableConversation
 from tunebook.families.text_generation.data.rendering import Unsupervisable
@@ -121,7 +120,7 @@ class Chat:
             with file.open("ab") as stream:
                 stream.write(b"\n" * bool(unended) + line.encode("utf-8"))
         except OSError as error:
-            raise _cannot(file, error.strerror) from error
+            raise not_writable(file, error.strerror) from error
         return file
 
     def _check(self, messages: list[Message]) -> None:
@@ -146,58 +145,3 @@ class Chat:
 def _normal(text: str) -> str:
     """In Unicode normal form C, as all that was trained on."""
     return unicodedata.normalize("NFC", text)
-
-
-def saving_place(name: str) -> Path:
-    """A file that conversations can be appended to.
-
-    Raises:
-        UserError: It would be no .jsonl, it holds something else, or it cannot be written.
-    """
-    file = Path(name).expanduser().absolute()
-    if file.suffix != ".jsonl":
-        raise UserError(
-            "Conversations are saved as .jsonl.",
-            code="command.wrong-extension",
-            where=name or "no name",
-            fix="give a name that ends in .jsonl",
-        )
-    if not file.parent.is_dir():
-        raise UserError(
-            "The folder to save in is missing.",
-            code="file.missing-folder",
-            where=str(file.parent),
-            fix="create it first",
-        )
-    try:
-        content = file.read_bytes() if file.exists() else b""
-    except OSError as error:
-        raise _cannot(file, error.strerror) from error
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise _cannot(file, "there is no permission to write")
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip() and not _is_conversation(line):
-            raise UserError(
-                "This file does not contain conversations, and was left unchanged.",
-                code="file.exists",
-                where=f"{file}:{number}",
-                fix="save under another name",
-            )
-    return file
-
-
-def _is_conversation(line: bytes) -> bool:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and isinstance(record.get("messages"), list)
-
-
-def _cannot(file: Path, reason: str | None) -> UserError:
-    return UserError(
-        f"Conversations cannot be saved here: {reason}.",
-        code="file.not-writable",
-        where=str(file),
-        fix="save elsewhere",
-    )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.distinct import DistinctNgrams, jackknife_error
 from tunebook.families.text_generation.metrics.measures import measures
-from tunebook.statistics.differences import Difference, judged
+from tunebook.statistics.difference import Difference
+from tunebook.statistics.differences import judged
 from tunebook.statistics.paired import ROUNDING, random_swaps
 from tunebook.statistics.sums import RowSums
 from tunebook.statistics.sums_difference import sums_difference

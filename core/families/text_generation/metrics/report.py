@@ -37,7 +37,7 @@ from tunebook.report.report import (
 )
 from tunebook.report.tables import counts_table, facts_tables, scores_table
 from tunebook.report.verdicts import Differences, verdict
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
 BASE = "before tuning"

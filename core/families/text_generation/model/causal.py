@@ -14,8 +14,9 @@ from torch import nn
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
+from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
-from tunebook.families.text_generation.model.seq2seq import is_seq2seq, load_seq2seq
+from tunebook.families.text_generation.model.seq2seq import load_seq2seq
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationTrainer
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
@@ -23,38 +24,6 @@ from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import quiet_transformers
 from tunebook.training.devices import choose_accelerator
-
-
-def check_causal(source: ModelSource) -> None:
-    """Refuse a model that writes nothing, by its config alone.
-
-    Raises:
-        UserError: It is an image model, an encoder, or has an encoder before its decoder.
-    """
-    settings = source.settings
-    kind = settings.get("model_type")
-    if kind is None:
-        raise UserError(
-            f"'{source.name}' is not a language model.",
-            code="model.wrong-kind",
-            where="model.name",
-            fix="choose one: model=starter_text",
-        )
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    if settings.get("is_encoder_decoder") or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or _reads_only(settings):
-        raise UserError(
-            f"'{source.name}' ({kind}) is not a causal language model.",
-            code="model.wrong-kind",
-            where="model.name",
-            fix="choose a causal language model, such as Llama, Qwen, Gemma or GPT-2: model=starter_text",
-        )
-
-
-def _reads_only(settings: dict[str, Any]) -> bool:
-    """BERT and its kin have a class that writes, for those few that were trained to."""
-    writes = any("CausalLM" in name or "LMHead" in name for name in settings.get("architectures") or ["CausalLM"])
-    return not (writes or settings.get("is_decoder"))
 
 
 def build_causal(source: ModelSource, config: TrainConfig) -> nn.Module:

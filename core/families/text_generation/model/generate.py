@@ -17,7 +17,7 @@ from tunebook.families.text_generation.model.decoding import beams, decode
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
 from tunebook.models.layers import plain_model
-from tunebook.models.text import positions
+from tunebook.models.positions import positions
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,6 @@ from tunebook.models.language_model import load_writing_model
 from tunebook.models.source import ModelSource
 
 
-def is_seq2seq(source: ModelSource) -> bool:
-    """Whether a model reads with an encoder and writes with a decoder, by its config alone.
-
-    BART's decoder saved by itself is a causal model, and says so.
-    """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
-
-    settings = source.settings if source.has_config else {}
-    known = settings.get("model_type") in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
-    return known and bool(settings.get("is_encoder_decoder"))
-
-
 def load_seq2seq(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
     """An encoder-decoder in float32; ``fresh`` takes the architecture alone.
 

@@ -15,7 +15,7 @@ from tunebook.families.sums_evidence import SumsEvidence
 from tunebook.files import written_whole
 from tunebook.report import figures
 from tunebook.report.report import Cell, Figure, Report, Section, Table
-from tunebook.statistics.scores import LabelScores
+from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.sums import RowSums
 
 from .spans import Tags, measures, spans

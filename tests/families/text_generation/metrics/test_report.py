@@ -14,7 +14,7 @@ from tunebook.families.text_generation.metrics.differences import paired_differe
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.report.report import Dialogues, Report, Section, Table, Text, render
-from tunebook.statistics.differences import Difference
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
 Make = Callable[..., GeneratedAnswers]

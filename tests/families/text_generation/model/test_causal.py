@@ -17,13 +17,8 @@ from safetensors.torch import load_file, save_file
 from tests.chatted import STARTER, STORIES, byte_gpt2, composed, tiny_llama
 from tests.user_error import user_error
 from tunebook.config.schema import Method, ModelConfig, TrainConfig
-from tunebook.families.text_generation.model.causal import (
-    adapt_causal,
-    build_causal,
-    check_causal,
-    merge_causal,
-    save_adapter,
-)
+from tunebook.families.text_generation.model.causal import adapt_causal, build_causal, merge_causal, save_adapter
+from tunebook.families.text_generation.model.kinds import check_causal
 from tunebook.families.text_generation.model.language_loss import supervised_losses
 from tunebook.families.text_generation.options import GenerationAdapt
 from tunebook.models.source import STARTERS, ModelSource, find_model

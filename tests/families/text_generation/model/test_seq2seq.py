@@ -23,13 +23,14 @@ from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
 from tunebook.families.text_generation.model.generate import generate, stream
 from tunebook.families.text_generation.model.generation import Generation
+from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.model.language_loss import (
     check_language_head,
     enable_checkpointing,
     supervised_losses,
     supports_packing,
 )
-from tunebook.families.text_generation.model.seq2seq import decoder_prefix, is_seq2seq, load_seq2seq
+from tunebook.families.text_generation.model.seq2seq import decoder_prefix, load_seq2seq
 from tunebook.models.adapt import adapt, backbone_linears, check_adapters, merge
 from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource

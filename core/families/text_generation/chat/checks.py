@@ -1,0 +1,81 @@
+"""What no chat can take, refused before a model is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from tunebook.errors import UserError
+from tunebook.models.positions import positions
+from tunebook.models.source import ModelSource, check_folder
+
+
+def check_room(longest: int | None, folder: Path) -> None:
+    """Refuse answers so long that no question fits before them."""
+    check_folder(folder)
+    settings = ModelSource(str(folder), folder).settings
+    limit = positions(settings.get("text_config") or settings)
+    if longest and limit and longest > limit - 8:
+        raise UserError(
+            f"Answers of {longest} tokens leave no room for a question: the model has {limit} positions.",
+            code="chat.no-room",
+            where=f"--max-new-tokens {longest}",
+            fix=f"--max-new-tokens {max(1, limit // 4)}",
+        )
+
+
+def saving_place(name: str) -> Path:
+    """A file that conversations can be appended to.
+
+    Raises:
+        UserError: It would be no .jsonl, it holds something else, or it cannot be written.
+    """
+    file = Path(name).expanduser().absolute()
+    if file.suffix != ".jsonl":
+        raise UserError(
+            "Conversations are saved as .jsonl.",
+            code="command.wrong-extension",
+            where=name or "no name",
+            fix="give a name that ends in .jsonl",
+        )
+    if not file.parent.is_dir():
+        raise UserError(
+            "The folder to save in is missing.",
+            code="file.missing-folder",
+            where=str(file.parent),
+            fix="create it first",
+        )
+    try:
+        content = file.read_bytes() if file.exists() else b""
+    except OSError as error:
+        raise not_writable(file, error.strerror) from error
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise not_writable(file, "there is no permission to write")
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip() and not _is_conversation(line):
+            raise UserError(
+                "This file does not contain conversations, and was left unchanged.",
+                code="file.exists",
+                where=f"{file}:{number}",
+                fix="save under another name",
+            )
+    return file
+
+
+def _is_conversation(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and isinstance(record.get("messages"), list)
+
+
+def not_writable(file: Path, reason: str | None) -> UserError:
+    """The error for a file that conversations cannot be saved in."""
+    return UserError(
+        f"Conversations cannot be saved here: {reason}.",
+        code="file.not-writable",
+        where=str(file),
+        fix="save elsewhere",
+    )
