@@ -40,7 +40,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
     options = typed_recipe_options(manifest.options, recipe_class.Config, manifest.recipe)
     made = new_recipe(recipe_class, options)
     try:
-        made.family.stages.load_bundle_state(made, manifest)
+        made.family.inputs.load_bundle_state(made, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"The bundle's {FILE} is damaged: a value that its recipe needs is missing ({error}).",

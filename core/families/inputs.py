@@ -46,6 +46,10 @@ class Inputs(Generic[RecipeT]):
         """What identifies rows, so that a bundle knows those that it was trained on: their whole texts, say."""
         return whole_texts(rows)
 
+    def load_bundle_state(self, recipe: RecipeT, manifest: Manifest) -> None:
+        """Give the recipe back what a bundle holds for it besides its options."""
+        return None
+
     def bundle_content(self, recipe: RecipeT, manifest: Manifest, cache_dir: Path, answered: bool) -> Content | None:
         """As ``content``, for the model of a bundle; ``answered`` where rows hold their truth too."""
         return None

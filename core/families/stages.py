@@ -120,10 +120,6 @@ class Stages(ABC, Generic[RecipeT]):
             card: Facts for the model card: ``data``, ``training``, ``scores``.
         """
 
-    def load_bundle_state(self, recipe: RecipeT, manifest: Manifest) -> None:
-        """Give the recipe back what a bundle holds for it besides its options."""
-        return None
-
     @abstractmethod
     def open_bundle(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> Predictor:
         """The model of a bundle, ready to answer."""

@@ -61,7 +61,9 @@ def judge(
         }
         stages.write_bundle(prepared, model, fitted, run, card)
     manifest = read_manifest(run.bundle)
-    stages.load_bundle_state(recipe, manifest)  # of a bundle that an earlier process wrote, it knows nothing yet
+    recipe.family.inputs.load_bundle_state(
+        recipe, manifest
+    )  # of a bundle that an earlier process wrote, it knows nothing yet
     evidence = stages.judge(prepared, stages.open_bundle(recipe, run.bundle, manifest), run)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",

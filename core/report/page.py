@@ -46,7 +46,7 @@ def evidence_page(
     name, *others = models
     sections: list[Section] = [scores_table(models, what=counted)]
     if any(score.defined for score in models[name]):
-        shown = "Scores beside the baselines" if others else "Scores"
+        shown = "Scores compared with baselines" if others else "Scores"
         sections.append(Figure(shown, figures.scores_with_intervals(models)))
     if notes:
         sections.append(Text("Notes", notes))

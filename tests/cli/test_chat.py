@@ -278,7 +278,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     for content in ("text,label\n", '{"prompt": "a", "completion": "b"}\n', '{"messages": []}\n[1]\n', "\udcff"):
         other.write_bytes(content.encode("utf-8", "surrogateescape"))
-        with user_error("file.exists", match="something else"):
+        with user_error("file.exists", match="does not contain conversations"):
             saving_place(str(other))
         assert other.read_bytes() == content.encode("utf-8", "surrogateescape")
     (tmp_path / "folder.jsonl").mkdir()
@@ -307,7 +307,7 @@ def test_a_pipe_stops_at_what_cannot_be_answered_and_saves_what_was(
             piped(monkeypatch, capsys, b"Hello.\n" + second + b"\n", bundle, "--max-new-tokens", 4, "--save", kept)
         assert "line 2" in str(caught.value.where)
     assert [len(json.loads(line)["messages"]) for line in kept.read_text().splitlines()] == [2, 2]
-    with user_error("command.no-input", where="stdin", match="no line on standard input"):
+    with user_error("command.no-input", where="stdin", match="Standard input is empty"):
         piped(monkeypatch, capsys, b"", bundle)
     with user_error("chat.bad-system-prompt", where="--system", match="cannot take this system prompt"):
         piped(monkeypatch, capsys, b"Hello.\n", bundle, "--system", "<|end|>")

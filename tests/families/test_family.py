@@ -35,8 +35,8 @@ def test_its_code_is_made_once_and_knows_its_family():
         ("nowhere.stages:Stages", "ModuleNotFoundError"),
         ("tunebook.families.stages:Nothing", "AttributeError"),
         ("no name at all", "ValueError"),
-        ("tunebook.families.family:Family", "no class of Stages"),
-        ("tunebook.families.family:node_as", "no class of Stages"),
+        ("tunebook.families.family:Family", "not a class of Stages"),
+        ("tunebook.families.family:node_as", "not a class of Stages"),
     ],
 )
 def test_code_that_is_none_is_named(code: str, reason: str):

@@ -39,6 +39,10 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         """The conversations."""
         return ConversationContent()
 
+    def load_bundle_state(self, recipe: TextGeneration[Any], manifest: Manifest) -> None:
+        """Give the recipe back what its `bundle_state` gave."""
+        recipe.load_bundle_state((manifest.generation or {}).get("kept", {}))
+
     def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Conversations in any form."""
         return ConversationContent(answered=answered)

@@ -92,10 +92,6 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         """A plain transformers folder with its template, and the adapters alone."""
         write_tuned(prepared, model, run, card, seen=fitted is not None)
 
-    def load_bundle_state(self, recipe: Recipe, manifest: Manifest) -> None:
-        """Give the recipe back what its `bundle_state` gave."""
-        recipe.load_bundle_state((manifest.generation or {}).get("kept", {}))
-
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextGenerator:
         """The language model with its template."""
         return read_generator(recipe, folder, manifest)
