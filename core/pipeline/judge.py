@@ -61,9 +61,8 @@ def judge(
         }
         stages.write_bundle(prepared, model, fitted, run, card)
     manifest = read_manifest(run.bundle)
-    recipe.family.inputs.load_bundle_state(
-        recipe, manifest
-    )  # of a bundle that an earlier process wrote, it knows nothing yet
+    # The recipe knows nothing yet of a bundle that an earlier process wrote.
+    recipe.family.inputs.load_bundle_state(recipe, manifest)
     evidence = stages.judge(prepared, stages.open_bundle(recipe, run.bundle, manifest), run)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
