@@ -353,7 +353,7 @@ def test_a_broken_file_is_a_reject_with_its_name(
     with user_error("data.rejected-rows") as caught:
         predicted(capsys, run, folder)
     told = caught.value.message()
-    assert "new/cut.png" in told and "cut short" in told and "new/black.png" in told and "--max-rejects 2" in told
+    assert "new/cut.png" in told and "is truncated" in told and "new/black.png" in told and "--max-rejects 2" in told
     (row,) = predicted(capsys, run, folder, "--max-rejects", 2)
     assert row["image"] == str(folder / "good.png")
 
