@@ -73,7 +73,7 @@ def test_images_have_no_zero_shot_and_convolutions_no_adapters(tmp_path: Path) -
     made, prepared = prepared_for(tmp_path, *usual, "compare.rungs=[zero_shot,few_shot,head,lora]", "compare.shots=[4]")
     steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
     assert [step.name for step in steps] == ["few_shot_4", "head"]
-    assert "no answer before training" in left_out["zero_shot"][1]
+    assert "cannot predict before training" in left_out["zero_shot"][1]
     assert "made of convolutions alone" in left_out["lora"][1]
 
 

@@ -651,7 +651,7 @@ MISTAKES = {  # overrides, code, place, words that no other test looks at, fix
         "37",
         "multiples of its patch",
     ),
-    "adapt": (["adapt=none"], "config.no-effect", "adapt", "no answer before training", "adapt=head"),
+    "adapt": (["adapt=none"], "config.no-effect", "adapt", "cannot predict before training", "adapt=head"),
     "column": (["recipe.findings=[blob,effusion]"], "data.missing-column", "recipe.findings", "'effusion'", "blob"),
     "no finding": (["recipe.findings=[]"], "config.missing-value", "recipe.findings", "is empty", ""),
     "negative too": (

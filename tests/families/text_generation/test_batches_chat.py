@@ -364,7 +364,7 @@ def test_facts_are_read_from_a_list_or_a_text() -> None:
     assert read_facts('["£42", " by Monday ", ""]', "x") == ["£42", "by Monday"]
     assert read_facts(" £42 ", "x") == ["£42"] and read_facts(" ", "x") == []
     for wrong in ("[1, 2]", "[", '[["a"]]'):
-        with user_error("data.bad-facts", where="chats.jsonl:3", match="no list of texts"):
+        with user_error("data.bad-facts", where="chats.jsonl:3", match="not a list of texts"):
             read_facts(wrong, "chats.jsonl:3")
 
 

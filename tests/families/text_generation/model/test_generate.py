@@ -230,7 +230,7 @@ def test_a_decoder_that_starts_from_nothing_is_told(starter: tuple[Any, Any]) ->
 def test_logits_that_are_not_numbers_are_told(starter: tuple[Any, Any]) -> None:
     model = random_model("gpt2")
     model.lm_head.weight.data[3] = float("nan")
-    with user_error("model.not-finite", where="model.name", match="not numbers"):
+    with user_error("model.not-finite", where="model.name", match="NaN or infinite"):
         generate(model, starter[1], [[1, 2]], Generation(2), [])
 
 
