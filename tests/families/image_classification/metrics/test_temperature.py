@@ -109,5 +109,5 @@ def test_a_head_whose_probabilities_say_nothing_of_it_is_told() -> None:
             return torch.full_like(logits, 1 / logits.shape[1])
 
     alike = fit_head_temperature(Deaf(4), logits, logits.argmax(1))
-    assert alike.value == 1.0 and "alike" in str(alike.note)
+    assert alike.value == 1.0 and "are equal" in str(alike.note)
     assert fit_head_temperature(OwnSoftmax(4), np.zeros((0, 4)), np.zeros(0, dtype=int)).value == 1.0
