@@ -25,9 +25,10 @@ def print_recipe(arguments: Sequence[str]) -> None:
     """`tunebook show <recipe>`: its page's header, its own options, then everyone's."""
     if len(arguments) != 1:
         raise UserError(
-            "`show` takes one recipe.",
+            f"`show` takes one recipe, not {len(arguments)} arguments." if arguments else "`show` takes one recipe.",
             code="command.bad-arguments",
-            fix=f"tunebook show {next(iter(find_recipes()), 'NAME')}",
+            where=" ".join(arguments) or None,
+            fix=f"tunebook show {next(iter([*arguments, *find_recipes()]), 'NAME')}",
         )
     name = arguments[0].removeprefix("recipe=")
     known = find_recipes()

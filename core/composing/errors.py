@@ -129,6 +129,10 @@ def _unknown_option(path: str, options: Sequence[str], recipes: Mapping[str, Fou
     )
 
 
+_WANTED = {"bundle": "bundle=<run folder, or the model/ folder in it>", "data.test": "data.test=<rows with labels>"}
+"""What is typed for a key that has no default."""
+
+
 def _first_match(pattern: str, text: str) -> str | None:
     found = re.search(pattern, text)
     return found.group(1) if found else None
@@ -186,6 +190,9 @@ def _badly_written(error: Exception, command: Command) -> UserError:
         )
     elif unread is not None:
         what = f"The override '{unread}' cannot be read"
+        key = "bundle" if command.verb == "evaluate" else "recipe"
+        if "=" not in unread and (key == "bundle" or unread in command.recipes):
+            hint = f"write {key}={unread}"
     return UserError(
         what, code="config.bad-override", where=written or command.verb, fix=f"{hint}; {_see_all(command)}"
     )
@@ -237,9 +244,8 @@ def explain(error: Exception, command: Command) -> UserError:
     if "has missing mandatory value" in text:
         mandatory = _first_match(r"full_key: (\S+)", text)
     if mandatory:
-        return UserError(
-            f"'{mandatory}' has no value.", code="config.missing-value", where=mandatory, fix=f"add {mandatory}=..."
-        )
+        fix = f"add {_WANTED.get(mandatory, f'{mandatory}=...')}"
+        return UserError(f"'{mandatory}' has no value.", code="config.missing-value", where=mandatory, fix=fix)
     return _badly_written(error, command)
 
 

@@ -112,9 +112,9 @@ def _missing(path: Path, key: str) -> UserError:
             f"{path} does not exist: there is no folder {folder}",
             code="data.missing-file",
             where=key,
-            fix=f"{key}=<path>",
+            fix=f"correct the path; a relative one starts at {Path.cwd()}",
         )
     names = sorted(entry.name for entry in folder.iterdir())
     near = difflib.get_close_matches(path.name, names, n=3)
-    fix = f"did you mean {' or '.join(f'{key}={folder / name}' for name in near)}?" if near else f"{key}=<path>"
+    fix = f"did you mean {' or '.join(f'{key}={folder / name}' for name in near)}?" if near else "correct the path"
     return UserError(f"{path} does not exist", code="data.missing-file", where=key, fix=fix)

@@ -39,8 +39,8 @@ def try_head(recipe: Recipe[Any], labels: Sequence[str]) -> None:
     if labels:
         with torch.no_grad():
             _check_answers(recipe, head, _probabilities(recipe, head, labels))
-            _check_loss(recipe, head, labels)
             _check_start(recipe, head, labels)
+        _check_loss(recipe, head, labels)
 
 
 def check_head(recipe: Recipe[Any], labels: Sequence[str]) -> Head:
@@ -97,8 +97,14 @@ def _check_loss(recipe: Recipe[Any], head: Head, labels: Sequence[str]) -> None:
     target = torch.arange(_rows(count)) % count
     if head.multilabel:
         target = torch.nn.functional.one_hot(target, count)
-    losses = head.loss(_outputs(head, count), target)
+    losses = head.loss(_outputs(head, count).requires_grad_(), target)
     _check_tensor(recipe, head, "loss", losses, (_rows(count),), 'one number a row, such as with reduction="none"')
+    if not losses.requires_grad:
+        fix = "compute it from the logits themselves, not from .detach(), .item() or argmax"
+        raise _broken(recipe, head, "loss", "its `loss` has no gradient, so nothing would be learned", fix)
+    if not bool(losses.isfinite().all()):
+        what = f"its `loss` of ordinary outputs is {losses[~losses.isfinite()][0]:g}"
+        raise _broken(recipe, head, "loss", what, "avoid log(0), 0/0 and the like: compute with log_softmax, or clamp")
 
 
 def _check_start(recipe: Recipe[Any], head: Head, labels: Sequence[str]) -> None:
