@@ -51,6 +51,6 @@ def test_what_is_undefined_or_alike_has_a_reason_and_no_interval() -> None:
         return score.value, score.low, score.reason
 
     value, low, reason = scored(perfect)
-    assert value == 1 and np.isnan(low) and reason is not None and "alike" in reason
+    assert value == 1 and np.isnan(low) and reason is not None and "equal" in reason
     value, low, reason = scored(flat)
     assert np.isnan(value) and np.isnan(low) and reason == "the metric is undefined on these rows"
