@@ -186,7 +186,7 @@ def test_weights_of_something_else_are_refused(name: str, tmp_path: Path):
     first = next(key for key in own if key.endswith("conv1.weight") or key == "conv1.0.weight")
     for state, said in (
         (halved, r"it has \d+ % of the backbone's weights"),
-        ({f"model.{key}": tensor for key, tensor in own.items()}, "it holds 0 %"),
+        ({f"model.{key}": tensor for key, tensor in own.items()}, "it has 0 %"),
         ({**own, first: own[first][:-1].contiguous()}, first),
     ):
         save_file(state, file)
