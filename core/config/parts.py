@@ -8,9 +8,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
+from tunebook.config.entries import distribution_of, entries
 from tunebook.errors import UserError
 
 
@@ -22,7 +23,7 @@ def part_group(kind: str) -> str:
 def offered_parts(kind: str) -> dict[str, list[EntryPoint]]:
     """What distributions offer of a kind, by name; distinct ones only."""
     found: dict[str, list[EntryPoint]] = {}
-    for entry in sorted(entry_points(group=part_group(kind)), key=lambda entry: entry.name):
+    for entry in sorted(entries(part_group(kind)), key=lambda entry: entry.name):
         others = found.setdefault(entry.name, [])
         # The same distribution can be listed twice where a checkout shadows its own installed metadata.
         if entry.value not in [other.value for other in others]:
@@ -172,11 +173,6 @@ def check_option_names(options: Mapping[str, Any], known: Collection[str], where
             raise UserError(
                 f"There is no option '{name}'.", code="config.unknown-key", where=where, fix=f"{hint}{listed}"
             )
-
-
-def distribution_of(entry: EntryPoint) -> str:
-    """Who offers an entry point: a distribution with its version."""
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist and entry.dist.name else "unknown distribution"
 
 
 def _article(kind: str) -> str:

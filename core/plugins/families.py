@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from tunebook.config.entries import distribution_name, distribution_of, entries
 from tunebook.errors import UserError
 from tunebook.families.family import Family
 from tunebook.plugins.class_source import FAMILIES, FAMILY_ON_PAGE, base_names, parsed
-from tunebook.plugins.entries import distribution_name, distribution_of, entries
 from tunebook.plugins.find import Found, package_folders, top_package
 
 GROUP = "tunebook.families"

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from tunebook.config.entries import distribution_of, entries
 from tunebook.errors import UserError
-from tunebook.plugins.entries import distribution_of, entries
 from tunebook.plugins.private import PACKAGE, VARIABLE, folder_notes, private_recipes
 
 GROUP = "tunebook.recipes"

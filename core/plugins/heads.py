@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tunebook.recipe import Recipe
-    from tunebook.training.head import Head
 
 _ROUNDING = 1e-3
 
