@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from hypothesis import settings
 from tests.forked import can_fork, run_forked
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.predictions import Predictions
+from tunebook.testing import Workshop, open_workshop
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -64,6 +65,13 @@ def minilm() -> str:
     return str(Path(package.__file__).parent / "model")
 
 
+@pytest.fixture(scope="session")
+def workshop() -> Iterator[Workshop]:
+    """Where recipes are verified; its libraries are imported once."""
+    with open_workshop() as opened:
+        yield opened
+
+
 Tunebook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -76,9 +84,10 @@ def tunebook(tmp_path: Path, cache: Path) -> Tunebook:
     def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
         own: dict[str, str] = options.pop("env", {})  # type: ignore[assignment]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **own}
-        if options.keys() <= {"timeout", "cwd"} and can_fork(environment):
+        if options.keys() <= {"timeout", "cwd", "input", "largest_file"} and can_fork(environment):
             folder, seconds = Path(str(options.get("cwd", work))), float(str(options.get("timeout", 300)))
-            return run_forked(arguments, environment, folder, seconds)
+            more = {"said": options.get("input", ""), "largest_file": options.get("largest_file", 0)}
+            return run_forked(arguments, environment, folder, seconds, **more)
         command = [sys.executable, "-m", "tunebook", *arguments]
         settings: dict[str, object] = {"cwd": work, "capture_output": True, "text": True, "timeout": 300}
         return subprocess.run(command, env=environment, **{**settings, **options})  # type: ignore[call-overload, no-any-return]

@@ -1,22 +1,26 @@
 """The command line in processes forked from one that has imported the heavy libraries, and nothing of Tunebook.
 
 Importing them takes seconds of CPU time, which hundreds of small commands would pay again. Each command is a process
-of its own all the same. Tests of start-up, signals and kills start Python itself.
+of its own all the same, which can be killed. Tests of start-up and of what comes before a command start Python itself.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import multiprocessing
 import os
+import resource
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 HEAVY = [
     *("torch", "torchmetrics.classification", "lightning.pytorch", "transformers", "torchvision", "timm", "peft"),
@@ -27,8 +31,8 @@ READ_AT_IMPORT = (
     *("PYTHON", "LANG", "LC_", "LD_", "XDG_", "http", "HTTP", "no_proxy"),
 )
 """How variables begin that Python or a library may read when it starts; with another value the server is of no use."""
-OTHERWISE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR")
-"""Those that are applied when a command starts, or that torch sets by itself."""
+OTHERWISE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "XDG_CONFIG_HOME")
+"""Those that are applied when a command starts, that torch sets by itself, or that name nothing of a library's."""
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(HEAVY)
@@ -44,35 +48,111 @@ def can_fork(environment: Mapping[str, str]) -> bool:
     return read(environment) == read(_at_start)
 
 
+class Forked:
+    """A command that runs, in a session of its own; with the members of `subprocess.Popen` that tests use."""
+
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, merged: bool, **more: Any
+    ) -> None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the server starts with this process's environment
+        self.arguments = list(arguments)
+        self._scratch = tempfile.TemporaryDirectory(prefix="forked-")
+        self._files = [Path(self._scratch.name) / name for name in ("stdout", "stdout" if merged else "stderr")]
+        self._process = _context.Process(
+            target=_command,
+            args=(self.arguments, dict(environment), str(folder), list(map(str, self._files))),
+            kwargs=more,
+        )
+        self._last: tuple[str, str] | None = None
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, or minus the signal that killed it; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same as `returncode`."""
+        return self.returncode
+
+    def output(self) -> tuple[str, str]:
+        """Standard output and errors so far."""
+        if self._last is not None:
+            return self._last
+        stdout, stderr = (file.read_text(encoding="utf-8") if file.is_file() else "" for file in self._files)
+        return stdout, stderr
+
+    def kill(self) -> None:
+        """Kill it and what it started, and wait."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for its end; returns standard output (errors too, where the two are merged) and errors.
+
+        Raises:
+            TimeoutExpired: It took longer, and was killed.
+        """
+        self._process.join(timeout)
+        late = self.returncode is None
+        if late:
+            self.kill()
+        self._last = self.output()
+        self._scratch.cleanup()
+        if late:
+            raise subprocess.TimeoutExpired(self.arguments, timeout, *self._last)
+        return self._last
+
+
+def start_forked(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> Forked:
+    """Start ``python -m tunebook <arguments>`` in a folder, its errors merged into its output."""
+    assert can_fork(environment), "an environment in which libraries would be imported otherwise"
+    return Forked(arguments, environment, folder, merged=True)
+
+
 def run_forked(
-    arguments: Sequence[str], environment: Mapping[str, str], folder: Path, seconds: float
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path, seconds: float, **more: Any
 ) -> subprocess.CompletedProcess[str]:
     """Do ``python -m tunebook <arguments>`` in a folder, and wait for its end.
+
+    Args:
+        arguments: Of the command line.
+        environment: All its variables.
+        folder: Where it works.
+        seconds: The longest that it may take.
+        more: ``code`` that is run in Tunebook's place, ``said`` on standard input, ``largest_file`` in bytes.
 
     Raises:
         TimeoutExpired: It took longer than ``seconds``, and was killed.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the server starts with this process's environment
-    with tempfile.TemporaryDirectory(prefix="forked-") as scratch:
-        files = [Path(scratch) / "stdout", Path(scratch) / "stderr"]
-        process = _context.Process(
-            target=_command, args=(list(arguments), dict(environment), str(folder), list(map(str, files)))
-        )
-        process.start()
-        process.join(seconds)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(list(arguments), seconds)
-        stdout, stderr = (file.read_text(encoding="utf-8") if file.is_file() else "" for file in files)
-    return subprocess.CompletedProcess(list(arguments), process.exitcode, stdout, stderr)
+    process = Forked(arguments, environment, folder, merged=False, **more)
+    stdout, stderr = process.communicate(seconds)
+    assert process.returncode is not None
+    return subprocess.CompletedProcess(list(arguments), process.returncode, stdout, stderr)
 
 
-def _command(arguments: list[str], environment: dict[str, str], folder: str, files: list[str]) -> None:
-    """What the forked process does: be ``python -m tunebook`` from here to its end."""
+def _command(
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: str,
+    files: list[str],
+    code: str = "",
+    said: str = "",
+    largest_file: int = 0,
+) -> None:
+    """What the forked process does: be ``python -m tunebook``, or ``python -c``, from here to its end."""
+    os.setsid()
     for number, file in enumerate(files, start=1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    typed = Path(files[0]).with_name("stdin")
+    typed.write_text(said, encoding="utf-8")
+    os.dup2(os.open(typed, os.O_RDONLY), 0)
+    if largest_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
@@ -80,14 +160,17 @@ def _command(arguments: list[str], environment: dict[str, str], folder: str, fil
     sys.argv = ["tunebook", *arguments]
     sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     importlib.invalidate_caches()
-    os._exit(_ended())
+    os._exit(_ended(code))
 
 
-def _ended() -> int:
+def _ended(other: str) -> int:
     """Exit code of the command, after all that Python does at the end of a process."""
     code = 0
     try:
-        runpy.run_module("tunebook", run_name="__main__", alter_sys=True)
+        if other:
+            exec(other, {"__name__": "__main__"})
+        else:
+            runpy.run_module("tunebook", run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error.code, str):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
+from tests.forked import run_forked
 from tunebook.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -74,17 +73,17 @@ def test_a_family_can_be_taken_away(family: str, tmp_path: Path) -> None:
     environment = without(gone, tmp_path)
     left = [name for name, of in pages().items() if of not in gone]
 
-    def run(*command: str) -> str:
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    def run(*command: str, code: str = "") -> str:
+        done = run_forked(command, environment, tmp_path, 500, code=code)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    where = run(sys.executable, "-c", "import tunebook; print(tunebook.__file__)")
+    where = run(code="import tunebook; print(tunebook.__file__)")
     assert where.startswith(str(tmp_path)), "the copy is tried, not the checkout"
-    assert int(run(sys.executable, "-c", IMPORT_ALL)) > 200
-    listed = run(sys.executable, "-m", "tunebook", "list")
+    assert int(run(code=IMPORT_ALL)) > 200
+    listed = run("list")
     assert [line.split()[0] for line in listed.splitlines()] == left and "!" not in listed
-    assert "ready to train" in run(sys.executable, "-m", "tunebook", "check", f"recipe={left[0]}")
+    assert "ready to train" in run("check", f"recipe={left[0]}")
 
 
 def test_an_author_meets_twelve_names_at_most() -> None:

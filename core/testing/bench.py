@@ -202,29 +202,28 @@ def _a_step_down(bench: Bench) -> float:
 def _overfits(bench: Bench) -> str:
     parameters = [p for p in bench.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
-    first, known = _learnt(bench)
-    goal = first / (4 if known is None else 2)  # right answers tell more than a loss
     enough = 1.0 if bench.head.units(bench.batch) is None else _OF_PARTS
+    first = goal = math.inf
     for step in range(STEPS + 1):
-        mean, right = _learnt(bench)
+        outputs, losses, units = bench.losses()
+        loss, right = losses.sum() / units.sum().clamp(min=1), _share_right(bench, outputs.detach())
+        mean = float(loss.detach())
+        if step == 0:
+            first, goal = mean, mean / (4 if right is None else 2)  # right answers tell more than a loss
         said = f"loss {mean:.3f}" + ("" if right is None else f", {right:.0%} of the answers right")
         if mean < goal and (right is None or right >= enough):
             return f"{said} after {step} steps (loss at first {first:.3f})"
         optimizer.zero_grad()
-        torch.autograd.backward(bench.mean())
+        torch.autograd.backward(loss)
         optimizer.step()
     rows = len(bench.batch["target"])
     raise Failed(f"{said} after {STEPS} steps on {rows} rows alone (loss at first {first:.3f})")
 
 
-def _learnt(bench: Bench) -> tuple[float, float | None]:
-    """The mean loss, and the share of answers that are right, where that is known."""
-    with torch.no_grad():
-        outputs, losses, units = bench.losses()
-        mean = float(losses.sum() / units.sum())
-        head = bench.head
-        # Outputs that are losses, or numbers: right answers cannot be counted.
-        if not head.outputs or head.problem_type == "regression":
-            return mean, None
-        answers, target = head.decide(head.probabilities(outputs)), bench.batch["target"]
-        return mean, float((answers == target)[target != IGNORE_INDEX].float().mean())
+def _share_right(bench: Bench, outputs: Tensor) -> float | None:
+    """The share of answers that are right; None where outputs are losses or numbers, and none can be counted."""
+    head = bench.head
+    if not head.outputs or head.problem_type == "regression":
+        return None
+    answers, target = head.decide(head.probabilities(outputs)), bench.batch["target"]
+    return float((answers == target)[target != IGNORE_INDEX].float().mean())

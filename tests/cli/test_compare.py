@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 from tests.chatted import write_chats
 from tests.conftest import Tunebook, write_reviews
 from tests.diagnosed import write_patients, write_table
-from tests.forked import run_forked
+from tests.forked import Forked, run_forked, start_forked
 
 QUICK = ["trainer=cpu", "trainer.max_epochs=1", "evaluation.resamples=50", "logger=csv", "run_dir=out"]
 ONCE = ["compare=quick"]
@@ -61,11 +59,8 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def start(arguments: list[str], work: Path, cache: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TUNEBOOK_CACHE": str(cache)}
-    command = [sys.executable, "-m", "tunebook", *arguments]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=work, env=environment, **pipes)
+def start(arguments: list[str], work: Path, cache: Path) -> Forked:
+    return start_forked(arguments, {**os.environ, "OMP_NUM_THREADS": "1", "TUNEBOOK_CACHE": str(cache)}, work)
 
 
 def ended(arguments: list[str], work: Path, cache: Path) -> tuple[str, int]:
@@ -210,10 +205,10 @@ def test_ctrl_c_shows_what_is_finished(tmp_path: Path, rows: Path, cache_folder:
     assert "majority" in said.split("test rows\n")[-1] and (folder / "report.html").is_file()
 
 
-def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_for(ready: Callable[[], bool], process: Forked) -> None:
     deadline = time.monotonic() + 120
     while not ready():
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert process.poll() is None, process.output()[0]
         assert time.monotonic() < deadline, "it does not get there"
         time.sleep(0.02)
 

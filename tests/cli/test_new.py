@@ -15,7 +15,7 @@ from tests.conftest import Tunebook
 from tunebook.errors import UserError
 from tunebook.new_recipe.samples import FILES, SPLITS
 from tunebook.new_recipe.write import FAMILIES, plan_recipe, write_recipe
-from tunebook.testing import check_recipe
+from tunebook.testing import Workshop, check_recipe
 
 ROOT = Path(__file__).parents[2]
 HEADERS = ("text,label", "path,label", "text,hours")
@@ -36,10 +36,12 @@ def test_a_new_package_is_short_and_clean(family: str, tmp_path: Path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_new_folder_is_a_private_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path):
+def test_a_new_folder_is_a_private_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, workshop: Workshop
+):
     write_recipe(plan_recipe("help_desk", "text_generation", private=True, into=tmp_path))
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(tmp_path))
-    assert all(outcome.good for outcome in check_recipe("help_desk"))
+    assert all(outcome.good for outcome in check_recipe("help_desk", workshop=workshop))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

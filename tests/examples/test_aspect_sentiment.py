@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tests.conftest import Tunebook
 from tests.examples.conftest import lines_of_python
-from tunebook.testing import check_recipe
+from tunebook.testing import Workshop, check_recipe
 
 Example = Callable[[str], Path]
 
 
-def test_the_aspect_sentiment_keeps_the_contract_in_at_most_60_lines(example: Example) -> None:
+def test_the_aspect_sentiment_keeps_the_contract_in_at_most_60_lines(example: Example, workshop: Workshop) -> None:
     assert lines_of_python(example("aspect_sentiment")) <= 60
-    assert all(outcome.good for outcome in check_recipe("aspect_sentiment"))
+    assert all(outcome.good for outcome in check_recipe("aspect_sentiment", workshop=workshop))
 
 
 def test_a_short_run_reads_sentence_and_aspect_everywhere(example: Example, tunebook: Tunebook, tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from tests.conftest import Tunebook
 from tests.examples.conftest import lines_of_python
-from tunebook.testing import verify_recipe
+from tunebook.testing import Workshop, verify_recipe
 
 Example = Callable[[str], Path]
 
 
-def test_the_rating_keeps_the_contract_in_at_most_60_lines(example: Example) -> None:
+def test_the_rating_keeps_the_contract_in_at_most_60_lines(example: Example, workshop: Workshop) -> None:
     assert lines_of_python(example("rating")) <= 60
-    assert all(outcome.good for outcome in verify_recipe("rating"))
+    assert all(outcome.good for outcome in verify_recipe("rating", workshop=workshop))
 
 
 def test_a_short_run_answers_on_the_scale_and_refuses_what_is_off_it(

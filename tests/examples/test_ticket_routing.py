@@ -13,14 +13,14 @@ from sklearn.metrics import top_k_accuracy_score
 
 from tests.conftest import Tunebook
 from tests.examples.conftest import lines_of_python
-from tunebook.testing import check_recipe
+from tunebook.testing import Workshop, check_recipe
 
 Example = Callable[[str], Path]
 
 
-def test_ticket_routing_keeps_the_contract_in_at_most_60_lines(example: Example) -> None:
+def test_ticket_routing_keeps_the_contract_in_at_most_60_lines(example: Example, workshop: Workshop) -> None:
     assert lines_of_python(example("ticket_routing")) <= 60
-    assert all(outcome.good for outcome in check_recipe("ticket_routing"))
+    assert all(outcome.good for outcome in check_recipe("ticket_routing", workshop=workshop))
 
 
 def test_top_three_is_what_scikit_learn_says_with_an_interval_and_differences(

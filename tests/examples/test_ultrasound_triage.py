@@ -11,14 +11,14 @@ from safetensors.torch import load_file
 
 from tests.conftest import Tunebook
 from tests.examples.conftest import lines_of_python
-from tunebook.testing import check_recipe
+from tunebook.testing import Workshop, check_recipe
 
 Example = Callable[[str], Path]
 
 
-def test_ultrasound_triage_keeps_the_contract_in_at_most_60_lines(example: Example) -> None:
+def test_ultrasound_triage_keeps_the_contract_in_at_most_60_lines(example: Example, workshop: Workshop) -> None:
     assert lines_of_python(example("ultrasound_triage")) <= 60
-    assert all(outcome.good for outcome in check_recipe("ultrasound_triage"))
+    assert all(outcome.good for outcome in check_recipe("ultrasound_triage", workshop=workshop))
 
 
 def test_another_cost_trains_other_weights_and_decides_otherwise(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 from pathlib import Path
 
@@ -45,10 +44,7 @@ def test_a_file_that_cannot_be_written_whole(part: str, tmp_path: Path, tunebook
     limit, overrides = NO_ROOM[part]
     rows = write_rows(tmp_path / "rows.csv", spelled(60)) if part == "cache" else write_reviews(tmp_path / "r.csv", 60)
 
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    done = tunebook(*SHORT, f"data.train={rows}", "run_dir=run", *overrides, preexec_fn=small_files)
+    done = tunebook(*SHORT, f"data.train={rows}", "run_dir=run", *overrides, largest_file=limit)
     refused(done, {"config": "", "cache": "data.cache_dir="}.get(part, "run_dir=..."))
     files = {p.name for p in (tmp_path / "work").rglob("*") if p.is_file()}
     if part == "bundle":

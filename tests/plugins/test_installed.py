@@ -87,7 +87,6 @@ def test_two_new_packages_work_beside_ours(install: Install, trained: str, verif
         assert f"({name.replace('_', '-')} 0.1.0)" in listed
         assert f"options of {name}" in environment.tunebook("show", name, where=work)
     assert "!" not in listed
-    assert "ready to train" in environment.tunebook("check", f"recipe={trained}", where=work)
     environment.tunebook("train", f"recipe={trained}", *SMALL, "run_dir=run", where=work)
     samples = work / trained.replace("_", "-") / trained / "samples"
     environment.tunebook("predict", "run", str(samples / "test.csv"), "-o", "answers.csv", where=work)

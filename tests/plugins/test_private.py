@@ -15,6 +15,7 @@ import pytest
 from tests.chatted import write_chats
 from tests.cli.test_completion import complete
 from tests.conftest import Tunebook, write_reviews
+from tests.forked import run_forked
 from tunebook.composing.pages import trouble
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, load_recipe_class, offers
@@ -164,9 +165,7 @@ for command in ("train resume=sweep/0", "predict sweep/0 {rows}", scored):
     except SystemExit as end:
         assert end.code == 0
 """
-    done = subprocess.run(
-        [sys.executable, "-c", in_turn], env={**os.environ, **here}, cwd=work, capture_output=True, text=True
-    )
+    done = run_forked([], {**os.environ, **here}, work, 300, code=in_turn)
     assert done.returncode == 0, done.stderr
     assert (run / "model" / "model.safetensors").read_bytes() == weights
     assert len(re.findall(r"^\S*test.csv,\d+,.*,(?:bad|good),", done.stdout, re.MULTILINE)) == 20

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.conftest import THINGS, Tunebook
+from tests.forked import start_forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,13 +88,13 @@ def test_a_killed_pre_training_goes_on_to_the_same_weights(tmp_path: Path, tuneb
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert tunebook("train", *arguments, f"run_dir={whole}", env=plugin).returncode == 0
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **plugin}
-    command = [sys.executable, "-m", "tunebook", "train", *arguments, f"run_dir={cut}"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start_forked(["train", *arguments, f"run_dir={cut}"], environment, tmp_path)
     deadline = time.monotonic() + 120
     while not list(cut.glob("checkpoints/step-*.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL and not (cut / "model").exists()
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL and not (cut / "model").exists()
     resumed = tunebook("train", f"resume={cut}", env=plugin)
     assert resumed.returncode == 0, resumed.stderr
     assert (cut / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()

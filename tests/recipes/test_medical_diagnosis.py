@@ -8,8 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +31,7 @@ from sklearn.metrics import (
 from tests.conftest import Tunebook
 from tests.data.test_augmentations import DROPOUT
 from tests.diagnosed import SMALL, diagnosed, picture, read_table, write_patients, write_table
+from tests.forked import run_forked, start_forked
 from tests.training.offered import write_package
 from tests.user_error import user_error
 from tunebook.cli.evaluate import evaluate_command
@@ -607,20 +606,19 @@ def test_a_run_that_was_killed_ends_in_the_same_weights(patients: Path, tmp_path
     more.append("data.augmentations=[{speckle:{size:0.2}}]")
 
     def command(folder: str) -> list[str]:
-        return [sys.executable, "-m", "tunebook", "train", *SMALL, *more, f"run_dir={tmp_path / folder}"]
+        return ["train", *SMALL, *more, f"run_dir={tmp_path / folder}"]
 
-    untouched = subprocess.run(command("a"), env=environment, capture_output=True, text=True, check=False)
+    untouched = run_forked(command("a"), environment, tmp_path, 240)
     assert untouched.returncode == 0, untouched.stderr
-    process = subprocess.Popen(command("b"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start_forked(command("b"), environment, tmp_path)
     log, deadline = tmp_path / "b" / "logs" / "metrics.csv", time.monotonic() + 120
     while not log.is_file() or max((int(r["step"]) for r in read_table(log) if r.get("step")), default=0) < 10:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
     process.kill()
-    process.wait(timeout=60)
+    process.communicate(timeout=60)
     assert not (tmp_path / "b" / "model").exists(), "it was killed while it learned"
-    resume = [sys.executable, "-m", "tunebook", "train", f"resume={tmp_path / 'b'}"]
-    resumed = subprocess.run(resume, env=environment, capture_output=True, text=True, check=False)
+    resumed = run_forked(["train", f"resume={tmp_path / 'b'}"], environment, tmp_path, 240)
     assert resumed.returncode == 0, resumed.stderr
     for name in ("model/model.safetensors", "predictions.csv", "logs/metrics.csv"):
         assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "a" / name).read_bytes(), name

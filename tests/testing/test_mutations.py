@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tunebook.testing import CHECKS, RecipeFailed, Status, Workshop, check_recipe, open_workshop, verify_recipe
+from tunebook.testing import CHECKS, RecipeFailed, Status, Workshop, check_recipe, verify_recipe
 
 RECIPE = '''
 from dataclasses import dataclass
@@ -221,12 +220,6 @@ def write_recipe(folder: Path, broken: Break) -> Path:
                 state = "open" if i % 3 else "shut"
                 writer.writerow([f"the {split} door number {i} is {state} now", state])
     return folder / "recipes"
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    with open_workshop() as opened:
-        yield opened
 
 
 def test_the_unbroken_recipe_passes(tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch):

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tunebook.testing import CHECKS, Status, Workshop, check_recipe, open_workshop
+from tunebook.testing import CHECKS, Status, Workshop, check_recipe
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = sorted(p.name for p in (ROOT / "recipes").iterdir() if (p / "recipe.py").is_file())
 WRITING = {"customer_chat", "marketing_copy"}
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    with open_workshop() as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("name", OURS)

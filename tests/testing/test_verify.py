@@ -16,7 +16,7 @@ from tests.conftest import Tunebook
 from tests.testing.test_mutations import PAGE, Break, write_recipe
 from tests.user_error import user_error
 from tunebook.cli.verify import _count
-from tunebook.testing import CHECKS, Outcome, RecipeFailed, Status, check_recipe, open_workshop, verify_recipe
+from tunebook.testing import CHECKS, Outcome, RecipeFailed, Status, Workshop, check_recipe, verify_recipe
 
 QUICK = "lazy,composes,options,typo"
 
@@ -78,16 +78,15 @@ def test_a_recipe_that_takes_its_process_along_is_told(
     assert {o.check: o.status for o in caught.value.outcomes}["offline"] is Status.not_reached
 
 
-def test_a_recipe_without_rows_needs_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_recipe_without_rows_needs_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop: Workshop):
     folder = write_recipe(tmp_path, Break())
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(folder))
     rows = folder / "doors" / "samples"
     rows.rename(tmp_path / "elsewhere")
     with user_error("recipe.no-samples", where="recipe=doors", match="no sample rows to be verified with"):
         verify_recipe("doors", only=["bad_rows"])
-    with open_workshop() as workshop:
-        given = [f"data.train={tmp_path / 'elsewhere' / 'train.csv'}"]
-        outcomes = check_recipe("doors", given, only=["bad_rows", "trains"], workshop=workshop)
+    given = [f"data.train={tmp_path / 'elsewhere' / 'train.csv'}"]
+    outcomes = check_recipe("doors", given, only=["bad_rows", "trains"], workshop=workshop)
     assert [outcome.status for outcome in outcomes] == [Status.passed, Status.passed]
 
 

@@ -15,18 +15,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_reviews
+from tests.forked import Forked, start_forked
 from tunebook.training.checkpoints import newest_valid, read_checkpoint
 
-STEPS = 240
+STEPS = 120
 
 
 def command(folder: Path, rows: Path, *more: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "tunebook", "train", "recipe=review_sentiment", f"data.train={rows}"),
+        *("train", "recipe=review_sentiment", f"data.train={rows}"),
         *("data.label=label", "data.batch_size=8", "data.max_length=24", "model.dropout=0.1", "trainer=cpu"),
         *(
             "trainer.threads=1",
-            "trainer.max_epochs=6",
+            "trainer.max_epochs=3",
             "trainer.validate_every=0.5",
             "trainer.checkpoint_every=7",
         ),
@@ -35,27 +36,19 @@ def command(folder: Path, rows: Path, *more: str) -> list[str]:
 
 
 def resume(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "tunebook", "train", f"resume={folder}"]
+    return ["train", f"resume={folder}"]
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        arguments,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+def start(arguments: list[str]) -> Forked:
+    return start_forked(arguments, {**os.environ, "OMP_NUM_THREADS": "1"}, Path.cwd())
 
 
-def wait_killed(process: subprocess.Popen[str]) -> None:
+def wait_killed(process: Forked) -> None:
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
 
 
-def finish(process: subprocess.Popen[str]) -> str:
+def finish(process: Forked) -> str:
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     return output
@@ -74,11 +67,11 @@ def logged_step(folder: Path) -> int:
     return max((int(row["step"]) for row in rows if row.get("step")), default=0)
 
 
-def signal_at(process: subprocess.Popen[str], folder: Path, step: int, number: int) -> None:
+def signal_at(process: Forked, folder: Path, step: int, number: int) -> None:
     """Send a signal to the process and all it started, as soon as the step is in the log."""
     deadline = time.monotonic() + 120
     while logged_step(folder) < step:
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert process.poll() is None, process.output()[0]
         assert time.monotonic() < deadline, "the run does not get there"
         time.sleep(0.01)
     os.killpg(process.pid, number)
@@ -157,5 +150,6 @@ def test_torchrun_starts_the_same_run(tmp_path, rows):
     together = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_steps=20")
     finish(start(command(folder, rows, *together)))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    finish(start([*launcher, *command(other, rows, *together)[2:]]))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launcher, "tunebook", *command(other, rows, *together)], env=environment, check=True, timeout=240)
     assert weights(folder) == weights(other)

@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ def test_a_packed_run_that_is_killed_goes_on_as_itself(tmp_path: Path, cache: Pa
     steps = json.loads(whole.record.read_text(encoding="utf-8"))["steps"]
     at = random.randrange(6, steps // 2)
     folder = tmp_path / "killed"
-    process = start_process([sys.executable, "-m", "tunebook", "train", *given(folder, rows, model, *more)])
+    process = start_process(["train", *given(folder, rows, model, *more)])
     signal_at(process, folder, at, signal.SIGKILL)
     wait_killed(process)
     assert newest_valid(folder / "checkpoints") is not None

@@ -20,7 +20,7 @@ from tunebook.composing.command import register_schemas
 from tunebook.composing.search_path import register_search_path
 from tunebook.plugins.failures import recipe_failure
 from tunebook.run_folder import RunFolder
-from tunebook.testing import Status, check_recipe
+from tunebook.testing import Status, Workshop, check_recipe
 
 RECIPE = '''
 from dataclasses import dataclass
@@ -197,6 +197,6 @@ def test_a_focal_loss_reaches_an_own_loss_that_builds_on_the_familys(folder: Pat
     assert weights(trained(folder, "focal", "recipe.imbalance=focal")) != weights(run)
 
 
-def test_it_passes_every_check(folder: Path) -> None:
-    outcomes = check_recipe("triage", ["recipe.size=32", *rows(folder)])
+def test_it_passes_every_check(folder: Path, workshop: Workshop) -> None:
+    outcomes = check_recipe("triage", ["recipe.size=32", *rows(folder)], workshop=workshop)
     assert {outcome.status for outcome in outcomes} == {Status.passed}
