@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tunebook.families.text_generation.metrics.scripts import words
 
@@ -29,6 +28,8 @@ class NearestCopy:
     """
 
     def __init__(self, sources: Sequence[str], copies: Sequence[str]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer  # a second that `check` need not wait for
+
         if not sources or len(sources) != len(copies):
             raise ValueError("a copy is needed for each of at least one source")
         firsts: dict[str, str] = {}
