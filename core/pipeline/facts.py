@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from tunebook.models.source import licence
 from tunebook.run_folder import RunFolder
-from tunebook.training.loggers import read_history
 from tunebook.training.parameter_groups import count_parameters
+from tunebook.training.run_log import read_history
 
 if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared

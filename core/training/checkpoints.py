@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,14 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from tunebook.errors import UserError
 from tunebook.files import write_atomically
 from tunebook.training.plain_state import check_plain
+from tunebook.training.run_log import Row, rows_after_batch, run_log
 
 _KEEP = 2  # the newest, and the one before in case the newest is on a disk that lies about having written it
+LOG = "tunebook_log"
+"""Where a checkpoint holds the rows of the run's log up to its step."""
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -52,6 +55,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def step_checkpoint(folder: Path, step: int) -> Path:
+    """The file of the checkpoint of a step."""
+    return folder / f"step-{step:08d}.ckpt"
+
+
 def step_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
     found = [(int(m.group(1)), p) for p in folder.glob("step-*.ckpt") if (m := re.match(r"step-(\d+)", p.name))]
@@ -71,6 +79,9 @@ def newest_valid(folder: Path) -> Path | None:
 
 class Checkpoints(Callback):
     """Saves the run, remembers the best validation, and stops early.
+
+    A checkpoint names the step of the best validation so far and holds the run's log: it alone says how the run goes on
+    from there. The files that the newest checkpoints name as best are kept with them.
 
     A checkpoint is only ever taken when no gradient is half accumulated and no validation is due, for those
     are lost with it: after an optimizer step, or after the validation that follows it.
@@ -93,6 +104,8 @@ class Checkpoints(Callback):
         self.best_step = 0
         self.waited = 0
         self.saved_step = 0
+        self._log: list[Row] = []
+        self._saved: list[tuple[int, int]] = []  # steps of the newest checkpoints, and the best that each names
 
     def state_dict(self) -> dict[str, Any]:
         """What early stopping and the choice of the best depend on."""
@@ -105,6 +118,12 @@ class Checkpoints(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """A run that had stopped early before it was killed stays stopped."""
         self.saved_step = trainer.global_step
+        if self.saved_step:
+            self._saved = [(self.saved_step, self.best_step)]
+        if trainer.is_global_zero:  # newer ones could not be read
+            for path in step_checkpoints(self.folder):
+                if path > step_checkpoint(self.folder, self.saved_step):
+                    path.unlink()
         trainer.should_stop = self._out_of_patience()
 
     def on_train_batch_end(
@@ -113,7 +132,7 @@ class Checkpoints(Callback):
         """Save every so many optimizer steps."""
         due = trainer.global_step - self.saved_step >= self.every
         if due and at_step_boundary(trainer, batch_idx) and not validation_due(trainer, batch_idx):
-            self.save(trainer)
+            self.save(trainer, rows_after_batch(trainer))
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Compare with the best so far, and save."""
@@ -128,33 +147,52 @@ class Checkpoints(Callback):
             self.waited += 1
         if self._out_of_patience():
             trainer.should_stop = True
-        self.save(trainer)
+        self.save(trainer, run_log(trainer).rows)
 
     def _out_of_patience(self) -> bool:
         return self.patience is not None and self.waited >= self.patience
 
-    def save(self, trainer: Trainer) -> None:
-        """Write a checkpoint of this step; keep the newest two and the best."""
-        step = trainer.global_step
-        path = self.folder / f"step-{step:08d}.ckpt"
-        trainer.save_checkpoint(path)
-        self.saved_step = step
-        if trainer.is_global_zero:
-            if self.best_step == step:
-                self._mark_best(path)
-            for old in step_checkpoints(self.folder)[:-_KEEP]:
-                old.unlink()
+    def save(self, trainer: Trainer, log: Sequence[Row]) -> None:
+        """Write a checkpoint of this step; keep the newest two, and those that they name as best.
 
-    def _mark_best(self, path: Path) -> None:
-        """Give the file a second name; file systems without links get a copy."""
-        best, beside = self.folder / "best.ckpt", self.folder / ".best.ckpt.new"
-        beside.unlink(missing_ok=True)
-        try:
-            os.link(path, beside)
-        except OSError:
-            write_atomically(best, lambda stream: stream.write(path.read_bytes()))
+        Args:
+            trainer: The trainer.
+            log: The rows of the run's log up to this step.
+        """
+        step = trainer.global_step
+        self._log = list(log)
+        trainer.save_checkpoint(step_checkpoint(self.folder, step))
+        self.saved_step = step
+        self._saved = [*(s for s in self._saved if s[0] != step), (step, self.best_step)][-_KEEP:]
+        if trainer.is_global_zero:
+            kept = {step_checkpoint(self.folder, each) for pair in self._saved for each in pair}
+            for path in step_checkpoints(self.folder):
+                if path not in kept:
+                    path.unlink()
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Have the log saved with the weights."""
+        checkpoint[LOG] = self._log
+
+    def restore_best(self, module: LightningModule) -> None:
+        """Load the weights of the best validation; those of the last step stay where there was none.
+
+        Raises:
+            UserError: Their file is damaged or gone.
+        """
+        if not self.best_step:
             return
-        os.replace(beside, best)
+        path = step_checkpoint(self.folder, self.best_step)
+        try:
+            state = read_checkpoint(path)["state_dict"]
+        except Exception as error:  # a damaged file fails in many ways
+            raise UserError(
+                "The checkpoint with the best weights cannot be read.",
+                code="run.damaged-checkpoint",
+                where=str(path),
+                fix="restore it from a backup, or start a new run",
+            ) from error
+        module.load_state_dict(state, strict=module.strict_loading)
 
 
 def at_step_boundary(trainer: Trainer, batch_idx: int) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -18,7 +19,7 @@ from tunebook.config.schema import TrainConfig
 from tunebook.data.module import FineTuneData
 from tunebook.errors import UserError
 from tunebook.training.callbacks import make_callbacks
-from tunebook.training.checkpoints import AtomicCheckpointIO, Checkpoints, read_checkpoint
+from tunebook.training.checkpoints import LOG, AtomicCheckpointIO, Checkpoints, read_checkpoint
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
 from tunebook.training.finetuner import FineTuner
 from tunebook.training.interrupts import StopOnSignal
@@ -57,7 +58,6 @@ _QUIET = (
     ".*isinstance.treespec, LeafSpec.*",
     ".*lr_scheduler.step.*optimizer.step.*",  # torch, when a resumed schedule is rebuilt
     ".*GPU available but not used.*",
-    ".*Previous log files in this directory.*",  # they are given back: see loggers.py
     ".*bitsandbytes::.*autograd kernel was not registered.*",  # its gradients are exact all the same
     ".*recommended to use .self.log.*sync_dist.*",  # torchmetrics has synchronised these values already
 )
@@ -81,7 +81,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def make_trainer(
-    config: TrainConfig, run_dir: Path, checkpoints: Checkpoints, steps_per_epoch: int, resumed_step: int
+    config: TrainConfig, run_dir: Path, checkpoints: Checkpoints, steps_per_epoch: int, resumed: Mapping[str, Any]
 ) -> Trainer:
     """A Lightning Trainer for this config."""
     trainer = config.trainer
@@ -93,7 +93,8 @@ def make_trainer(
             where="trainer.validate_every",
             fix="a number above 0.0 and up to 1.0",
         )
-    loggers = make_loggers(config.logger, run_dir / "logs", run_dir.name, resumed_step)
+    done, rows = resumed.get("global_step", 0), resumed.get(LOG, ())
+    loggers = make_loggers(config.logger, run_dir / "logs", run_dir.name, done, rows)
     return Trainer(
         accelerator=accelerator,
         devices=trainer.devices,
@@ -160,9 +161,9 @@ def fit(
     per_epoch = data.steps_per_epoch(world_size)
     every = trainer_config.checkpoint_every or max(1, math.ceil(module.total_steps / 10))
     checkpoints = Checkpoints(run_dir / "checkpoints", watch, watch_mode, every, trainer_config.early_stop)
-    resumed_step = int(read_checkpoint(resume_from)["global_step"]) if resume_from else 0
+    resumed = read_checkpoint(resume_from) if resume_from else {}
     with quiet_lightning():
-        trainer = make_trainer(config, run_dir, checkpoints, per_epoch, resumed_step)
+        trainer = make_trainer(config, run_dir, checkpoints, per_epoch, resumed)
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
         finally:
@@ -170,12 +171,5 @@ def fit(
             if torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
     if main:
-        restore_best(module, run_dir)
+        checkpoints.restore_best(module)
     return Fitted(checkpoints.best_step, checkpoints.best, trainer.global_step, main)
-
-
-def restore_best(module: FineTuner, run_dir: Path) -> None:
-    """Load the weights of the best validation."""
-    best = run_dir / "checkpoints" / "best.ckpt"
-    if best.is_file():
-        module.load_state_dict(read_checkpoint(best)["state_dict"], strict=module.strict_loading)

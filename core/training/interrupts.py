@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tunebook.errors import UserError
 from tunebook.training.checkpoints import Checkpoints, at_step_boundary, validation_due
+from tunebook.training.run_log import rows_after_batch
 
 
 class Interrupted(UserError):
@@ -93,7 +94,7 @@ class StopOnSignal(Callback):
 
     def _stop(self, trainer: Trainer, number: int) -> None:
         if self.checkpoints.saved_step != trainer.global_step:
-            self.checkpoints.save(trainer)
+            self.checkpoints.save(trainer, rows_after_batch(trainer))
         if not trainer.is_global_zero:
             raise SystemExit(0)  # the main process reports; a failing one would have Lightning kill the others
         raise Interrupted(self.run_dir, trainer.global_step, number)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib
 
-from tunebook.training.loggers import read_history
+from tunebook.training.run_log import read_history
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from tests.training.offered import offer
 from tunebook.config.callbacks import CALLBACKS
 from tunebook.errors import UserError
 from tunebook.training.callbacks import check_callback_options, make_callbacks
-from tunebook.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from tunebook.training.checkpoints import AtomicCheckpointIO, read_checkpoint, step_checkpoint, step_checkpoints
 
 COOLING = """
 import torch
@@ -110,7 +110,8 @@ def test_a_callback_that_cannot_be_imported_names_its_package(tmp_path, monkeypa
 
 def test_a_run_with_an_average_keeps_the_average(tmp_path, cache):
     run = finished(tmp_path, "trainer.callbacks=[{ema_weight_averaging:{decay:0.5}},learning_rate_monitor]")
-    best = read_checkpoint(run.checkpoints / "best.ckpt")
+    newest = read_checkpoint(step_checkpoints(run.checkpoints)[-1])
+    best = read_checkpoint(step_checkpoint(run.checkpoints, newest["callbacks"]["Checkpoints"]["best_step"]))
     average, moved = best["state_dict"], best["current_model_state"]
     name = next(name for name in average if name.endswith("score.weight"))
     assert not torch.equal(average[name], moved[name])

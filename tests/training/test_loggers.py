@@ -1,4 +1,4 @@
-"""The log of a run that goes on: rows of before stay, whenever it is killed; those of steps done again do not."""
+"""The log of a run: its rows are in the file whenever it is killed, and go on where a run resumes."""
 
 from __future__ import annotations
 
@@ -7,43 +7,47 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tunebook.config.schema import LoggerConfig, LoggerName
-from tunebook.training.loggers import make_loggers, read_history
+import pytest
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from lightning.fabric.loggers.csv_logs import _ExperimentWriter
 from tunebook.config.schema import LoggerConfig, LoggerName
 from tunebook.training.loggers import make_loggers
+from tunebook.training.run_log import Row, read_history
 
-_ExperimentWriter.save = lambda writer: os.kill(os.getpid(), 9)
-make_loggers(LoggerConfig(names=[LoggerName.csv]), Path(sys.argv[1]), "run", step=3)
+BEFORE: list[Row] = [{"step": 1, "train/loss": 0.9}, {"step": 2, "train/loss": 0.8, "validation/f1": 0.5}]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tunebook import files
+from tunebook.training.run_log import RunLog
+
+log = RunLog(Path(sys.argv[1]))
+log.log_metrics({"train/loss": 0.9}, step=1)
+log.save()
+os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+log.log_metrics({"train/loss": 0.8, "validation/f1": 0.5}, step=2)
+log.save()  # a new column: the whole file is written anew
 """
 
 
-def loggers(folder: Path, step: int) -> None:
-    make_loggers(LoggerConfig(names=[LoggerName.csv]), folder, "run", step)
+def begin(folder: Path, step: int, rows: list[Row]) -> None:
+    make_loggers(LoggerConfig(names=[LoggerName.csv]), folder, "run", step, rows)
 
 
-def test_a_kill_while_rows_are_written_again_loses_none(tmp_path: Path) -> None:
-    logs = tmp_path / "run" / "logs"
-    logs.mkdir(parents=True)
-    (logs / "metrics.csv").write_text("step,train/loss,val/f1\n1,0.9,\n2,0.8,0.5\n3,0.7,\n4,0.6,\n")
-    child = subprocess.run([sys.executable, "-c", KILLED, str(logs)], capture_output=True, text=True)
+def test_a_kill_while_a_column_is_added_loses_no_row(tmp_path: Path) -> None:
+    child = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, text=True)
     assert child.returncode == -signal.SIGKILL, child.stderr
-    assert not (logs / "metrics.csv").exists(), "it was killed where the rows are nowhere else"
-    before = [{"step": 1, "train/loss": 0.9}, {"step": 2, "train/loss": 0.8, "val/f1": 0.5}]
-    assert read_history(logs) == before
-    loggers(logs, 3)
-    assert read_history(logs) == before
-    assert (logs / "metrics.csv").read_text() == "step,train/loss,val/f1\n1,0.9,\n2,0.8,0.5\n"
-    assert [p.name for p in (tmp_path / "run").iterdir()] == ["logs"]
+    assert read_history(tmp_path) == BEFORE[:1]
 
 
-def test_rows_of_steps_that_are_done_again_go(tmp_path: Path) -> None:
-    logs = tmp_path / "run" / "logs"
-    logs.mkdir(parents=True)
-    (logs / "metrics.csv").write_text("step,train/loss\n1,0.9\n2,0.8\n")
-    loggers(logs, 1)
+@pytest.mark.parametrize("damage", ["", "step,train/loss\n1,0.9\n2,0.8\n3,0.7\n", None])
+def test_a_resumed_run_has_the_rows_that_its_checkpoint_holds(tmp_path: Path, damage: str | None) -> None:
+    """Whether the file was emptied by a power cut, holds rows of steps that are done again, or is gone."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    if damage is not None:
+        (logs / "metrics.csv").write_text(damage)
+    begin(logs, 3, BEFORE)
+    assert read_history(logs) == BEFORE
+    assert (logs / "metrics.csv").read_text() == "step,train/loss,validation/f1\n1,0.9,\n2,0.8,0.5\n"
+    begin(logs, 0, [])
     assert read_history(logs) == []

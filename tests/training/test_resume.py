@@ -140,7 +140,7 @@ def test_resume_from_a_checkpoint_gives_the_same_run(tmp_path, cache, monkeypatc
         step = int(checkpoint.stem.removeprefix("step-"))
         best = read_checkpoint(checkpoint)["callbacks"]["Checkpoints"]["best_step"]
         if best and best <= step:
-            shutil.copy(whole.checkpoints / f"step-{best:08d}.ckpt", run.checkpoints / "best.ckpt")
+            shutil.copy(whole.checkpoints / f"step-{best:08d}.ckpt", run.checkpoints)
         shutil.copytree(whole.logs, run.logs)  # rows that were logged after the checkpoint must not stay
         torch.manual_seed(random.randrange(10**6))
         train_in(read_config(run), run, resumed=True)

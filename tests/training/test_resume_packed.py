@@ -67,7 +67,7 @@ def at_checkpoint(folder: Path, whole: RunFolder, checkpoint: Path) -> RunFolder
     shutil.copy(checkpoint, run.checkpoints)
     best = read_checkpoint(checkpoint)["callbacks"]["Checkpoints"]["best_step"]
     if best and best <= int(checkpoint.stem.removeprefix("step-")):
-        shutil.copy(whole.checkpoints / f"step-{best:08d}.ckpt", run.checkpoints / "best.ckpt")
+        shutil.copy(whole.checkpoints / f"step-{best:08d}.ckpt", run.checkpoints)
     shutil.copytree(whole.logs, run.logs)
     return run
 
