@@ -25,12 +25,12 @@ from tunebook.families.text_classification.build import (
     own_augmentations,
     zero_shot_model,
 )
-from tunebook.families.text_classification.bundle import read_text_classifier, seen_texts, write_text_bundle
+from tunebook.families.text_classification.bundle import read_text_classifier, write_text_bundle
 from tunebook.families.text_classification.evidence import TextEvidence, judge, judge_new, split_counts
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import worded
-from tunebook.families.text_stages import TextStages
+from tunebook.families.text_stages import TextStages, seen_texts
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
