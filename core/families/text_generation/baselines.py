@@ -84,7 +84,7 @@ class GenerationComparison:
             config.seed,
             train,
             rung,
-            held_out.notes(len(evaluation_prompts_of(self.recipe, rows, None))),
+            notes=held_out.notes(len(evaluation_prompts_of(self.recipe, rows, None))),
         )
         return evidence, {"trained_parameters": 0}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
+from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
@@ -26,9 +28,7 @@ from tunebook.families.text_generation.model.causal import load_writing
 from tunebook.families.text_generation.options import GenerationEvaluation, GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
-from tunebook.files import write_text
-from tunebook.report.files import write_metrics
-from tunebook.report.report import Report, render
+from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
@@ -39,10 +39,11 @@ from tunebook.training.devices import choose_accelerator
 BEFORE = "before tuning"
 
 
-class GenerationEvidence:
+@dataclass(frozen=True)
+class GenerationEvidence(Evidence):
     """Scores of the tuned model and of others on the same conversations.
 
-    Args:
+    Attributes:
         recipe: Names the watched metric and how texts are compared.
         held_out: The conversations.
         tuned: The tuned model's performance.
@@ -51,36 +52,36 @@ class GenerationEvidence:
         seed: Seed of the bootstrap.
         train: The training rows, where they are at hand.
         name: What the tuned model is called.
-        notes: What a reader must know of how it was judged.
     """
 
-    facts: Mapping[str, str] = MappingProxyType({})
-    summary: Sequence[str] = ()
+    recipe: TextGeneration[Any]
+    held_out: HeldOut
+    tuned: Performance
+    others: Mapping[str, Performance]
+    config: ScoreConfig
+    seed: int
+    train: Rows | None = None
+    name: str = "tuned"
 
-    def __init__(
-        self,
-        recipe: TextGeneration[Any],
-        held_out: HeldOut,
-        tuned: Performance,
-        others: Mapping[str, Performance],
-        config: ScoreConfig,
-        seed: int,
-        train: Rows | None = None,
-        name: str = "tuned",
-        notes: Sequence[str] = (),
-    ) -> None:
-        self.recipe, self.held_out, self.tuned, self.others = recipe, held_out, tuned, others
-        self.train, self.name, self.notes = train, name, tuple(notes)
-        self.settings: dict[str, Any] = {
-            "confidence": config.confidence,
-            "resamples": config.resamples,
-            "seed": seed,
-        }
-        self.texts = {"lowercase": recipe.options.lowercase, "tokenize": recipe.options.bleu_tokenizer}
-        self.scores: dict[str, list[Score]] = {
-            name: self._scores(each) for name, each in {self.name: tuned, **others}.items()
-        }
-        self.differences = {name: self._differences(other) for name, other in others.items()}
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How intervals are made."""
+        return resampling(self.config, self.seed)
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """How texts are compared."""
+        return {"lowercase": self.recipe.options.lowercase, "tokenize": self.recipe.options.bleu_tokenizer}
+
+    @cached_property
+    def models(self) -> Mapping[str, Sequence[Score]]:
+        """Scores by model, its own first."""
+        return {name: self._scores(each) for name, each in {self.name: self.tuned, **self.others}.items()}
+
+    @cached_property
+    def differences(self) -> Mapping[str, Mapping[str, Difference]]:
+        """Another model -> metric -> the model minus that one."""
+        return {name: self._differences(other) for name, other in self.others.items()}
 
     def _measures(self, model: Performance) -> dict[str, RowSums]:
         """Whether answers end, and what the recipe measures besides."""
@@ -106,15 +107,9 @@ class GenerationEvidence:
             found[name] = sums_difference(mine[name], theirs[name], self.held_out.questions.groups, **self.settings)
         return found
 
-    @property
-    def models(self) -> Mapping[str, Sequence[Score]]:
-        """Scores by model, its own first."""
-        return self.scores
-
-    @property
-    def watched(self) -> float:
-        """The watched metric of the tuned model."""
-        return next(s.value for s in self.scores[self.name] if s.name == self.recipe.watch)
+    def more(self) -> Mapping[str, Any]:
+        """Settings that give the same numbers elsewhere."""
+        return {"signatures": signatures(self.tuned.answers, **self.texts)}
 
     def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
@@ -122,7 +117,7 @@ class GenerationEvidence:
         return generation_report(
             self.recipe.options.name,
             self.tuned.answers,
-            self.scores,
+            self.models,
             answers={name: each.answers for name, each in self.others.items()},
             differences=self.differences,
             watch=self.recipe.watch,
@@ -135,15 +130,12 @@ class GenerationEvidence:
 
     def write(self, run: RunFolder, report: Report) -> None:
         """metrics.json, predictions.csv and report.html."""
-        others = {name: scores for name, scores in self.scores.items() if name != self.name}
-        more = {"signatures": signatures(self.tuned.answers, **self.texts)}
-        write_metrics(run.metrics, self.scores[self.name], others, differences=self.differences, more=more)
         answers = {name: each.answers for name, each in self.others.items()}
         write_answers(run.predictions, self.tuned.answers, answers, self.held_out.questions.turns)
         if self.tuned.perplexity is not None:
             rows = self.held_out.rows
             write_losses(run.losses, rows.texts("file"), rows.column("line").to_pylist(), self.tuned.perplexity.sums)
-        write_text(run.report, render(report))
+        super().write(run, report)
 
 
 def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> GenerationEvidence:
@@ -166,7 +158,7 @@ def judge(prepared: Prepared[TextGeneration[Any]], writer: TextGenerator) -> Gen
     for name, texts in baselines_of(recipe, rows, held_out.questions.rows.tolist(), train).items():
         others[name] = written(held_out, [[Completion(text)] for text in texts])
     return GenerationEvidence(
-        recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config), notes
+        recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config), notes=notes
     )
 
 
