@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
-from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence
-from tunebook.families.family import node_as
-from tunebook.families.image_classification.batches import targets_of
-from tunebook.families.image_classification.columns import GROUP
-from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.gallery import gallery
 from tunebook.families.image_classification.metrics.report import (
     FindingEvidence,
@@ -26,20 +19,16 @@ from tunebook.families.image_classification.metrics.report import (
     scores_in_words,
     subgroups_to_json,
 )
-from tunebook.families.image_classification.options import NewImageData
-from tunebook.families.image_classification.points import notes_on
 from tunebook.families.image_classification.predictions_csv import write_image_predictions
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.image_classification.scores import score_findings
-from tunebook.families.prepared import Prepared, called
 from tunebook.report.files import by_name
 from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
-from tunebook.training.devices import choose_accelerator
 
 
 @dataclass(frozen=True)
@@ -102,51 +91,7 @@ class ImageEvidence(Evidence):
         super().write(run, report)
 
 
-def judge(prepared: Prepared[ImageClassification[Any]], classifier: ImageClassifier) -> ImageEvidence:
-    """The test images through the bundle's model, with the labels' shares of the training images."""
-    config, encoded = prepared.config, prepared.encoded
-    items: Any = encoded.splits["test"].items
-    return _judged(
-        prepared.recipe,
-        classifier,
-        encoded.rows["test"],
-        items,
-        config.evaluation,
-        config.seed,
-        choose_accelerator(config.trainer),
-        subgroups=prepared.recipe.options.subgroups,
-        train_targets=encoded.splits["train"].targets,
-        progress=config.trainer.progress,
-        name=called(config),
-        notes=notes_on(classifier),
-    )
-
-
-def judge_new(
-    recipe: ImageClassification[Any],
-    classifier: ImageClassifier,
-    rows: Rows,
-    content: Content | None,
-    config: EvaluateConfig,
-) -> ImageEvidence:
-    """New images through a bundle's model."""
-    assert isinstance(content, ImageContent)
-    subgroups = node_as(config.data, NewImageData).subgroups
-    alone = [] if GROUP in rows.roles else [content.ungrouped.replace("fall into different splits", "count twice")]
-    return _judged(
-        recipe,
-        classifier,
-        rows,
-        ImageItems.of(rows, content, targets_of(rows, classifier.labels, classifier.findings.several)),
-        config.evaluation,
-        config.seed,
-        choose_accelerator(TrainerConfig(accelerator=config.accelerator)),
-        subgroups=recipe.options.subgroups if subgroups is None else subgroups,
-        notes=alone,
-    )
-
-
-def _judged(
+def judged(
     recipe: ImageClassification[Any],
     classifier: ImageClassifier,
     rows: Rows,

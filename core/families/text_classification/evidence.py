@@ -8,22 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
-from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import Method, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.columns import TEXT
 from tunebook.data.pairs import joined, pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
-from tunebook.families.family import node_as
-from tunebook.families.prepared import Prepared, called
-from tunebook.families.text_classification.build import classifier as ready
-from tunebook.families.text_classification.build import zero_shot_model
-from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
-from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.report import classification_sections, splits_table
 from tunebook.progress import counting
 from tunebook.report.files import write_predictions
@@ -34,8 +25,7 @@ from tunebook.statistics.differences import differences
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.scores import majority, per_class, score_predictions
-from tunebook.training.devices import choose_accelerator
+from tunebook.statistics.scores import per_class, score_predictions
 
 
 def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:
@@ -107,40 +97,3 @@ class TextEvidence(Evidence):
         """metrics.json, predictions.csv and report.html."""
         write_predictions(run.predictions, self.tuned)
         super().write(run, report)
-
-
-def judge(prepared: Prepared[TextClassification[Any]], classifier: TextClassifier) -> TextEvidence:
-    """The test rows through the bundle's model, with the most frequent label and the untrained backbone."""
-    recipe, config = prepared.recipe, prepared.config
-    device = torch.device(choose_accelerator(config.trainer))
-    rows, progress = prepared.encoded.rows["test"], config.trainer.progress
-    tuned = predict_rows(classifier, rows, "test rows", progress, device)
-    counts = prepared.encoded.splits["train"].targets
-    baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
-    notes = []
-    zero_shot = node_as(config.evaluation, TextEvaluation).zero_shot
-    if zero_shot and config.adapt.method is Method.scratch:
-        notes.append("adapt=scratch uses no pre-trained weights, so there is no zero-shot score")
-    elif zero_shot and config.adapt.method is not Method.none:
-        untrained = zero_shot_model(recipe, prepared.source, prepared.labels, prepared.encoded)
-        other = ready(recipe, untrained, prepared.labels, prepared.encoded)
-        baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
-    return TextEvidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config), notes=notes)
-
-
-def judge_new(
-    recipe: TextClassification[Any], classifier: TextClassifier, rows: Rows, config: EvaluateConfig
-) -> TextEvidence:
-    """New rows through a bundle's model."""
-    device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
-    tuned = predict_rows(classifier, rows, "test rows", True, device)
-    notes, facts = classifier.cut()
-    return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
-
-
-def split_counts(prepared: Prepared[Any]) -> dict[str, list[int]]:
-    """Rows of each label by split, in the labels' order."""
-    return {
-        name: np.bincount(examples.targets, minlength=len(prepared.labels)).tolist()
-        for name, examples in prepared.encoded.splits.items()
-    }

@@ -11,29 +11,23 @@ import numpy as np
 import torch
 from torchmetrics import Metric
 
-from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.columns import TEXT
 from tunebook.data.pairs import pairs_of
 from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
-from tunebook.families.prepared import Prepared, called
-from tunebook.families.text_regression.build import train_targets
 from tunebook.families.text_regression.predictions_csv import write_numbers
 from tunebook.families.text_regression.predictor import TextRegressor
-from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.report import regression_sections, splits_table
-from tunebook.families.text_regression.ridge import fit_ridge, unanswered
+from tunebook.families.text_regression.ridge import unanswered
 from tunebook.progress import counting
 from tunebook.report.report import Report, Section, Table, show_number
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import ROW_RESAMPLES, Score
-from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, answering, number_outcomes
+from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, number_outcomes
 from tunebook.statistics.outcome_scores import outcome_difference, outcome_score
 from tunebook.statistics.outcomes import Outcome
-from tunebook.training.devices import choose_accelerator
 
 
 @dataclass(frozen=True)
@@ -110,38 +104,6 @@ def predict_rows(
     like = unanswered(rows)
     with counting(what, len(rows), progress) as advance:
         return replace(like, predicted=regressor.predict(rows.texts(TEXT), device, advance, pairs_of(rows)))
-
-
-def judge(prepared: Prepared[TextRegression[Any]], regressor: TextRegressor) -> NumberEvidence:
-    """The test rows through the bundle's model, with the mean of the training rows and TF-IDF with ridge."""
-    recipe, config = prepared.recipe, prepared.config
-    device = torch.device(choose_accelerator(config.trainer))
-    tuned = predict_rows(regressor, prepared.encoded.rows["test"], "test rows", config.trainer.progress, device)
-    baselines = {
-        "mean": answering(float(train_targets(prepared.encoded).mean()), tuned),
-        "ridge": fit_ridge(recipe, prepared).answer(tuned),
-    }
-    return NumberEvidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config))
-
-
-def judge_new(
-    recipe: TextRegression[Any], regressor: TextRegressor, rows: Rows, config: EvaluateConfig
-) -> NumberEvidence:
-    """New rows through a bundle's model."""
-    device = torch.device(choose_accelerator(TrainerConfig(accelerator=config.accelerator)))
-    tuned = predict_rows(regressor, rows, "test rows", True, device)
-    notes, facts = regressor.cut()
-    return NumberEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
-
-
-def split_counts(prepared: Prepared[Any]) -> dict[str, dict[str, float]]:
-    """Rows, mean, deviation, least and greatest of the numbers of each split."""
-    found = {}
-    for name, examples in prepared.encoded.splits.items():
-        targets = examples.targets
-        values = {"mean": targets.mean(), "deviation": targets.std(), "least": targets.min(), "greatest": targets.max()}
-        found[name] = {"rows": len(targets), **{what: float(value) for what, value in values.items()}}
-    return found
 
 
 def in_words(targets: np.ndarray) -> str:
