@@ -6,10 +6,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
@@ -45,7 +41,7 @@ class SumsEvidence(Evidence):
 
     def score(self, measure: RowSums) -> Score:
         """A measure with its interval."""
-        return score(measure, groups_of(self.rows), **resampling(self.config, self.seed))
+        return score(measure, self.rows.groups, **resampling(self.config, self.seed))
 
     @cached_property
     def differences(self) -> Mapping[str, Mapping[str, Difference]]:
@@ -57,9 +53,4 @@ class SumsEvidence(Evidence):
         }
 
     def _difference(self, own: RowSums, other: RowSums) -> Difference:
-        return sums_difference(own, other, groups_of(self.rows), **resampling(self.config, self.seed))
-
-
-def groups_of(rows: Rows) -> NDArray[Any] | None:
-    """The group of each row, ``[rows]``; None where rows are independent of each other."""
-    return np.array(rows.texts("group")) if "group" in rows.roles else None
+        return sums_difference(own, other, self.rows.groups, **resampling(self.config, self.seed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from tunebook.config.score import ScoreConfig
 from tunebook.data.columns import TEXT
-from tunebook.data.pairs import joined, pairs_of
+from tunebook.data.pairs import pairs_of, whole_texts
 from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.text_classification.predictor import TextClassifier
@@ -30,19 +30,23 @@ from tunebook.statistics.scores import per_class, score_predictions
 
 def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:
     """Label checked rows that have a truth."""
-    index = {name: i for i, name in enumerate(classifier.labels)}
-    texts, pairs = rows.texts(TEXT), pairs_of(rows)
     with counting(what, len(rows), progress) as advance:
-        probabilities, predicted = classifier.predict(texts, device, advance, pairs)
+        probabilities, predicted = classifier.predict(rows.texts(TEXT), device, advance, pairs_of(rows))
+    return replace(unanswered(rows, classifier.labels), probabilities=probabilities, predicted=predicted)
+
+
+def unanswered(rows: Rows, labels: tuple[str, ...]) -> Predictions:
+    """Rows with their truth, all answered with the first label, to be answered."""
+    index = {name: i for i, name in enumerate(labels)}
     return Predictions(
-        labels=classifier.labels,
+        labels=labels,
         target=np.array([index[label] for label in rows.texts("label")], dtype=np.int64),
-        probabilities=probabilities,
-        predicted=predicted,
+        probabilities=np.full((len(rows), len(labels)), 1 / len(labels)),
+        predicted=np.zeros(len(rows), dtype=np.int64),
         files=rows.texts("file"),
-        lines=[int(line) for line in rows.column("line").to_pylist()],
-        texts=joined(texts, pairs),
-        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
+        lines=rows.lines,
+        texts=whole_texts(rows),
+        groups=rows.groups,
     )
 
 

@@ -120,5 +120,5 @@ class GenerationEvidence(Evidence):
         write_answers(run.predictions, self.tuned.answers, answers, self.held_out.questions.turns)
         if self.tuned.perplexity is not None:
             rows = self.held_out.rows
-            write_losses(run.losses, rows.texts("file"), rows.column("line").to_pylist(), self.tuned.perplexity.sums)
+            write_losses(run.losses, rows.texts("file"), rows.lines, self.tuned.perplexity.sums)
         super().write(run, report)
