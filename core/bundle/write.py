@@ -18,6 +18,33 @@ from tunebook.plugins import find_recipes
 from tunebook.recipe import Recipe
 
 
+def manifest_of(
+    recipe: Recipe[Any],
+    *,
+    head: str,
+    max_length: int,
+    columns: Mapping[str, str],
+    labels: Sequence[str] = (),
+    golden: Sequence[Golden] = (),
+    **own: Any,
+) -> Manifest:
+    """What a bundle says of itself: the recipe with the options of the run, and the family's ``own`` part."""
+    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
+    assert isinstance(options, dict)
+    found = find_recipes().get(recipe.options.name)
+    return Manifest(
+        recipe=recipe.options.name,
+        recipe_version=found.distribution if found else "",
+        options={str(key): value for key, value in options.items()},
+        head=head,
+        labels=list(labels),
+        max_length=max_length,
+        columns=dict(columns),
+        golden=list(golden),
+        **own,
+    )
+
+
 def write_manifest(
     folder: Path,
     recipe: Recipe[Any],
@@ -41,18 +68,13 @@ def write_manifest(
         golden: A few inputs with their outputs.
         state: What the family needs besides to open it; plain values.
     """
-    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
-    assert isinstance(options, dict)
-    found = find_recipes().get(recipe.options.name)
-    manifest = Manifest(
-        recipe=recipe.options.name,
-        recipe_version=found.distribution if found else "",
-        options={str(key): value for key, value in options.items()},
+    manifest = manifest_of(
+        recipe,
         head=head,
-        labels=list(labels),
         max_length=max_length,
-        columns=dict(columns),
-        golden=list(golden),
+        columns=columns,
+        labels=labels,
+        golden=golden,
         state=dict(state) if state is not None else None,
     )
     write_json(folder / FILE, manifest.to_json())

@@ -15,6 +15,7 @@ from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.errors import UserError
 from tunebook.families.comparison import Comparison
+from tunebook.families.evidence import resampling
 from tunebook.families.prepared import Prepared
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.outcomes import Outcome
@@ -85,11 +86,7 @@ def read_finished(
     done = {name: [run for run in each if run.finished] for name, each in members.items()}
     fingerprint = check_same_rows([run for each in done.values() for run in each])
     missing = {**left_out, **_failures(steps, members)}
-    settings = {
-        "confidence": prepared.config.evaluation.confidence,
-        "resamples": prepared.config.evaluation.resamples,
-        "seed": prepared.config.seed,
-    }
+    settings = resampling(prepared.config.evaluation, prepared.config.seed)
     rungs, by_class, curve = [], {}, []
     scored = list({run.run.path: run.run for step in steps for run in done[step.name]}.values())
     for run in [run for each in done.values() for run in each]:

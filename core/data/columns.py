@@ -65,6 +65,11 @@ def text_columns(data: TextDataConfig) -> list[Column]:
     return columns
 
 
+def group_columns(group: str | None) -> list[Column]:
+    """The column whose equal values mark dependent rows, where one is named."""
+    return [] if group is None else [Column("group", group, "data.group", "any")]
+
+
 def text_names(data: TextDataConfig) -> dict[str, str]:
     """Role -> column, of the text and the second text where there is one: what a bundle keeps."""
     return {column.role: column.name for column in text_columns(data)}

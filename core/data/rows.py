@@ -11,9 +11,11 @@ import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tunebook.errors import UserError
 
@@ -52,6 +54,16 @@ class Rows:
     def texts(self, role: str) -> list[str]:
         """One column in memory; a missing value of an optional column is ""."""
         return [value or "" for value in self.column(role).to_pylist()]
+
+    @property
+    def lines(self) -> list[int]:
+        """The line of each row in its file."""
+        return [int(line) for line in self.column(LINE).to_pylist()]
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """The group of each row, ``[rows]``; None where rows are independent of each other."""
+        return np.array(self.texts("group")) if "group" in self.roles else None
 
     def where(self, i: int) -> str:
         """The place of a row, as "reviews.csv:17"."""

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
-from tunebook.report.report import Report
+from tunebook.config.score import ScoreConfig
+from tunebook.files import write_text
+from tunebook.recipe import Recipe
+from tunebook.report.files import write_metrics
+from tunebook.report.page import evidence_page
+from tunebook.report.report import Report, Section, Table, render
+from tunebook.report.tables import counts_table
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.label_scores import LabelScores
 
 
-class Evidence(Protocol):
-    """Scores of a model and of its baselines on the same rows, and how they are shown."""
+@dataclass(frozen=True)
+class Evidence(ABC):
+    """Scores of a model and of its baselines on the same rows, and how they are shown.
+
+    Attributes:
+        recipe: Says what is watched.
+        facts: What was counted while rows were answered, such as texts that were cut.
+        notes: What a reader must know of how it was judged, a sentence each.
+        summary: Lines that stand beneath the scores on the terminal.
+    """
+
+    recipe: Recipe[Any]
+    facts: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    notes: Sequence[str] = field(default=(), kw_only=True)
+    summary: Sequence[str] = field(default=(), kw_only=True)
 
     @property
+    @abstractmethod
     def models(self) -> Mapping[str, Sequence[Score]]:
         """Scores by model, its own first."""
-        ...
+
+    @property
+    def differences(self) -> Mapping[str, Mapping[str, Difference]]:
+        """Baseline -> metric -> the model minus the baseline."""
+        return {}
+
+    def classes(self) -> Sequence[LabelScores]:
+        """Scores of each class, where rows have any."""
+        return ()
+
+    def more(self) -> Mapping[str, Any]:
+        """The family's own keys of metrics.json."""
+        return {}
+
+    def sections(self) -> Sequence[Section]:
+        """What the page shows besides: pictures, tables, mistakes."""
+        return ()
+
+    def split_table(self, counts: Mapping[str, Any]) -> Table:
+        """What `Stages.split_counts` found, as a table."""
+        return counts_table("Splits", "what", counts)
 
     @property
     def watched(self) -> float:
         """The watched metric of the model."""
-        ...
+        return next(s.value for s in next(iter(self.models.values())) if s.name == self.recipe.watch)
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What a reader must know of how it was judged, a sentence each."""
-        ...
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What was counted while rows were answered, such as texts that were cut."""
-        ...
-
-    @property
-    def summary(self) -> Sequence[str]:
-        """Lines that stand beneath the scores on the terminal."""
-        ...
-
-    def report(self, **details: Any) -> Report:
+    def report(self, *, split_counts: Mapping[str, Any] | None = None, **details: Any) -> Report:
         """The page, with what the caller knows: subtitle, notes, data_facts, config_facts, history, split_counts."""
-        ...
+        return evidence_page(
+            self.recipe.options.name,
+            self.models,
+            self.recipe.watch,
+            differences=self.differences,
+            own=self.sections(),
+            splits=self.split_table(split_counts) if split_counts else None,
+            **details,
+        )
 
     def write(self, run: RunFolder, report: Report) -> None:
-        """metrics.json, predictions.csv and report.html."""
-        ...
+        """metrics.json and report.html; a family writes its predictions.csv besides."""
+        (_, own), *others = self.models.items()
+        write_metrics(run.metrics, own, dict(others), self.classes(), self.differences, self.more())
+        write_text(run.report, render(report))
+
+
+def resampling(config: ScoreConfig, seed: int) -> dict[str, Any]:
+    """How intervals are made, as the functions of `tunebook.statistics` take it."""
+    return {"confidence": config.confidence, "resamples": config.resamples, "seed": seed}

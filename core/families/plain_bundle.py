@@ -42,8 +42,6 @@ tunebook predict path/to/this/folder rows.csv
 {scores}
 """
 
-_TOLD = ("data", "training")
-
 
 def write_plain_bundle(
     folder: Path,

@@ -11,7 +11,7 @@ from typing import Any
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.families.sums_evidence import SumsEvidence, groups_of
+from tunebook.families.sums_evidence import SumsEvidence
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
@@ -65,13 +65,13 @@ class SumsComparison(ABC):
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' answers by a metric; None of one whose metric means nothing on its answers."""
         found = [self.measures(_lines(run, prepared), prepared)[metric] for run in runs]
-        groups = groups_of(prepared.encoded.rows["test"])
+        groups = prepared.encoded.rows["test"].groups
         return [sums_outcome(each, groups) if each.rows.any() and not each.reason else None for each in found]
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """The run's answers by class."""
         found = self.class_measures(_lines(run, prepared), prepared)
-        groups = groups_of(prepared.encoded.rows["test"])
+        groups = prepared.encoded.rows["test"].groups
         return {name: sums_outcome(each, groups) for name, each in found.items() if each.rows.any()}
 
 
@@ -85,7 +85,7 @@ def _lines(run: RunFolder, prepared: Prepared[Any]) -> list[dict[str, str]]:
     with run.predictions.open(encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))
     places = [(line["file"], int(line["line"])) for line in lines]
-    if places != list(zip(rows.texts("file"), rows.column("line").to_pylist(), strict=True)):
+    if places != list(zip(rows.texts("file"), rows.lines, strict=True)):
         raise UserError(
             "These predictions are about other rows.",
             code="run.other-rows",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from torch import nn
 
 from tunebook.config.schema import TrainConfig
+from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.encoded import Encoded
 from tunebook.data.module import FineTuneData
+from tunebook.data.pairs import is_paired, whole_column
+from tunebook.families.prepared import Prepared
 from tunebook.families.stages import RecipeT, Stages
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import text_data
@@ -21,3 +27,12 @@ class TextStages(Stages[RecipeT]):
     ) -> tuple[nn.Module, FineTuneData]:
         """The model on token ids, or with ``adapt=head`` its head on stored features."""
         return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
+
+
+def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:
+    """The texts that shaped the weights, or chose among them."""
+    for split in ("train", "validation"):
+        rows = prepared.encoded.rows[split]
+        pair = rows.column(PAIR) if is_paired(rows) else None
+        for chunk in whole_column(rows.column(TEXT), pair).chunks:
+            yield from chunk.to_pylist()

@@ -16,11 +16,6 @@ def has_pair_format(tokenizer: Any) -> bool:
     return any(token != tokenizer.bos_token_id for token in between)
 
 
-def has_types(tokenizer: Any) -> bool:
-    """Whether a model of this tokenizer is told which of two texts a token belongs to, as BERT is."""
-    return "token_type_ids" in tokenizer.model_input_names
-
-
 def encode_pair(text: str, pair: str, tokenizer: Any, max_length: int) -> tuple[list[int], list[int]]:
     """Token ids and token types of two texts, cut to ``max_length``: the longer one loses its end first."""
     if has_pair_format(tokenizer):

@@ -16,11 +16,13 @@ from tunebook.models.tokens import TokenRows
 # Texts answered together. Padding moves the last bits of a float, so that equal rows give equal numbers only
 # where they are batched alike: the size is fixed, and no option.
 CHUNK, BATCH = 2048, 32
+# Golden inputs for any text model: short, empty of content, and far from the training rows.
+GOLDEN_TEXTS = ["I love it.", "It broke after two days and nobody answered.", "?"]
 
 
-def golden_pairs(texts: Sequence[str]) -> list[str]:
+def golden_pairs(texts: Sequence[str], paired: bool) -> list[str] | None:
     """The second texts of the golden inputs of a model that reads two: the same, in reverse order."""
-    return list(reversed(texts))
+    return list(reversed(texts)) if paired else None
 
 
 @torch.no_grad()

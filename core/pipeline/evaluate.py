@@ -12,7 +12,7 @@ import numpy as np
 from tunebook.bundle.read import open_bundle
 from tunebook.bundle.seen import seen_before
 from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import Leaks, TrainerConfig
+from tunebook.config.schema import Leaks
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -36,7 +36,7 @@ def evaluate(
         run_dir: Takes all files.
         say: Takes a line for whoever waits.
     """
-    choose_accelerator(TrainerConfig(accelerator=config.accelerator))
+    choose_accelerator(config)
     run = make_run_folder(run_dir)
     with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunebook.report import figures
-from tunebook.report.report import Figure, Report, Section, Text
-from tunebook.report.tables import counts_table, facts_tables, scores_table
+from tunebook.report.report import Figure, Report, Section, Table, Text
+from tunebook.report.tables import facts_tables, scores_table
 from tunebook.report.verdicts import Differences, verdict
 from tunebook.statistics.intervals import Score
 
@@ -21,7 +21,7 @@ def evidence_page(
     own: Sequence[Section] = (),
     counted: str = "test rows",
     history: Sequence[Mapping[str, Any]] = (),
-    split_counts: Mapping[str, Mapping[str, int]] | None = None,
+    splits: Table | None = None,
     data_facts: Mapping[str, str] | None = None,
     config_facts: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
@@ -37,7 +37,7 @@ def evidence_page(
         own: The family's sections, such as its pictures and the worst mistakes.
         counted: What the n of a score counts.
         history: Rows for `figures.learning_curve`.
-        split_counts: Split -> what -> how many.
+        splits: What each split holds.
         data_facts: Rows read, kept, rejected ...: what -> how many.
         config_facts: Config key -> value.
         notes: Anything a reader must know, one paragraph each.
@@ -53,8 +53,8 @@ def evidence_page(
     sections += own
     if history:
         sections.append(Figure("Learning curve", figures.learning_curve(history)))
-    if split_counts:
-        sections.append(counts_table("Splits", "what", split_counts))
+    if splits:
+        sections.append(splits)
     sections += facts_tables(data_facts, config_facts)
     found = verdict(models[name], {other: models[other] for other in others}, differences or {}, watch)
     return Report(title, subtitle, found, sections)

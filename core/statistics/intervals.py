@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.statistics.confusion import Statistic, accuracy
-from tunebook.statistics.resampling import Units, units_of_confusion
+from tunebook.statistics.resampling import Units
 
 Interval = tuple[float, float]
 UNDEFINED: Interval = (float("nan"), float("nan"))
@@ -77,25 +77,6 @@ def percentile(values: NDArray[np.float64], confidence: float = 0.95) -> Interva
     tail = (1 - confidence) / 2
     low, high = np.quantile(known, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def bootstrap_confusion(
-    confusion: NDArray[Any],
-    statistic: Statistic,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Bound a statistic of a confusion matrix `[labels, labels]` by resampling its rows.
-
-    Args:
-        confusion: Counts, truth first.
-        statistic: Maps counts `[resamples, labels, labels]` to values `[resamples]`.
-        resamples: Number of bootstrap resamples.
-        confidence: Coverage wanted.
-        seed: Seed of the draws.
-    """
-    return bootstrap_units(units_of_confusion(confusion), statistic, resamples, confidence, seed)
 
 
 def bootstrap_units(

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
+from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Accelerator, Precision, Strategy, TrainerConfig
 from tunebook.errors import UserError
 
 
-def choose_accelerator(config: TrainerConfig) -> str:
+def choose_accelerator(config: TrainerConfig | EvaluateConfig) -> str:
     """Choose "cuda", "mps" or "cpu".
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tunebook.report.page import evidence_page
 from tunebook.report.report import Table, render
+from tunebook.report.tables import counts_table
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
@@ -19,7 +20,7 @@ def test_sections_stand_in_one_order_and_the_familys_own_in_the_middle() -> None
         differences={"memorised": {"span_f1": Difference(0.2, 0.1, 0.3, 40, True, 0.001)}},
         own=[Table("Kinds of names", ["kind"], [["PER"]])],
         history=[{"step": 1, "train loss": 2.0}, {"step": 2, "train loss": 1.0}],
-        split_counts={"train": {"rows": 80}, "test": {"rows": 40}},
+        splits=counts_table("Splits", "what", {"train": {"rows": 80}, "test": {"rows": 40}}),
         data_facts={"rows read": "120"},
         config_facts={"seed": "0"},
         notes=["Two sentences were cut."],

@@ -5,14 +5,13 @@ import pytest
 
 from tunebook.statistics import confusion
 from tunebook.statistics.intervals import (
-    bootstrap_confusion,
     bootstrap_rows,
     bootstrap_units,
     percentile,
     rows_of_groups,
     wilson,
 )
-from tunebook.statistics.resampling import CELLS_AT_ONCE, units_of_rows
+from tunebook.statistics.resampling import CELLS_AT_ONCE, units_of_confusion, units_of_rows
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_the_confusion_bootstrap_covers_the_true_macro_f1() -> None:
     covered = 0
     for seed in range(200):
         drawn = random.multinomial(150, cells.ravel()).reshape(2, 2)
-        low, high = bootstrap_confusion(drawn, confusion.macro_f1, resamples=300, seed=seed)
+        low, high = bootstrap_units(units_of_confusion(drawn), confusion.macro_f1, resamples=300, seed=seed)
         covered += low <= truth <= high
     assert 179 <= covered <= 199  # 190 expected, within 3.5 binomial deviations
 
@@ -65,23 +64,23 @@ def test_the_confusion_bootstrap_agrees_with_resampling_rows() -> None:
         np.add.at(resampled, (target[rows], predicted[rows]), 1)
         return float(confusion.macro_f1(resampled))
 
-    fast = bootstrap_confusion(matrix, confusion.macro_f1, 3000, seed=3)
+    fast = bootstrap_units(units_of_confusion(matrix), confusion.macro_f1, 3000, seed=3)
     slow = bootstrap_rows(by_rows, 120, 3000, seed=4)
     assert fast == pytest.approx(slow, abs=0.01)
 
 
 def test_an_interval_depends_on_nothing_but_the_seed() -> None:
     matrix = np.array([[30, 5], [4, 20]])
-    first = bootstrap_confusion(matrix, confusion.macro_f1, 500, seed=7)
-    assert first == bootstrap_confusion(matrix, confusion.macro_f1, 500, seed=7)
-    assert first != bootstrap_confusion(matrix, confusion.macro_f1, 500, seed=8)
+    first = bootstrap_units(units_of_confusion(matrix), confusion.macro_f1, 500, seed=7)
+    assert first == bootstrap_units(units_of_confusion(matrix), confusion.macro_f1, 500, seed=7)
+    assert first != bootstrap_units(units_of_confusion(matrix), confusion.macro_f1, 500, seed=8)
 
 
 def test_a_perfect_score_is_not_certain() -> None:
-    low, high = bootstrap_confusion(np.diag([10, 10]), confusion.macro_f1)
+    low, high = bootstrap_units(units_of_confusion(np.diag([10, 10])), confusion.macro_f1)
     assert high == 1.0
     assert low == pytest.approx(wilson(20, 20)[0], abs=1e-9)  # two equal labels: F1 is the share right
-    low, high = bootstrap_confusion(np.diag([10, 0, 10]), confusion.mean_absolute_error)
+    low, high = bootstrap_units(units_of_confusion(np.diag([10, 0, 10])), confusion.mean_absolute_error)
     assert (low, high) == (0.0, pytest.approx(2 * (1 - wilson(20, 20)[0])))
 
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from tunebook.families.brief_to_text.options import BriefData, BriefOptions
-from tunebook.families.family import Family
-from tunebook.families.text_generation.options import (
-    PLAIN,
-    GenerationAdapt,
-    GenerationEvaluation,
-    GenerationModel,
-    GenerationScore,
-    GenerationTrainer,
-)
+from dataclasses import replace
 
-FAMILY = Family(
+from tunebook.config.evaluate import EvaluateDataConfig
+from tunebook.families.brief_to_text.options import BriefData, BriefOptions
+from tunebook.families.text_generation.family import FAMILY as TEXT_GENERATION
+
+FAMILY = replace(
+    TEXT_GENERATION,
     name="brief_to_text",
     code="tunebook.families.brief_to_text.stages:BriefStages",
     inputs_code="tunebook.families.brief_to_text.inputs:BriefInputs",
     recipe=BriefOptions,
     data=BriefData,
-    model=GenerationModel,
-    adapt=GenerationAdapt,
-    trainer=GenerationTrainer,
-    evaluation=GenerationEvaluation,
-    new_evaluation=GenerationScore,
-    paths={"model.chat_template": (PLAIN,), "recipe.template": ()},
-    does="writes on what a row holds",
-    task="text-generation",
+    new_data=EvaluateDataConfig,
+    paths={**TEXT_GENERATION.paths, "recipe.template": ()},
 )

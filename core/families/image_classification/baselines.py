@@ -153,9 +153,9 @@ def _unanswered(prepared: Prepared[Any]) -> Predictions:
         probabilities=np.zeros((len(rows), len(prepared.labels))),
         predicted=np.zeros_like(targets),
         files=rows.texts("file"),
-        lines=[int(line) for line in rows.column("line").to_pylist()],
+        lines=rows.lines,
         texts=rows.texts("image"),
-        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
+        groups=rows.groups,
     )
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import golden, system_refusals
+from tunebook.bundle.write import golden, manifest_of, system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
@@ -32,7 +31,6 @@ from tunebook.families.image_classification.preprocessing import ImagePreparatio
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.source import ModelSource
-from tunebook.plugins import find_recipes
 from tunebook.training.softmax_head import activation_of, answers_plainly, output_names
 
 _PATTERNS = ("stripes", "disc", "slope")
@@ -75,14 +73,13 @@ def write_image_bundle(
         seen: Digests of the images that the model was trained or chosen on.
     """
     pre = classifier.preparation.preprocessing
-    found = find_recipes().get(recipe.options.name)
-    version = found.distribution if found else ""
     with folder_written_whole(folder) as partial:
         with system_refusals():
             write_image_model(
                 partial, classifier.model.cpu(), source, pre, output_names(classifier.head, classifier.labels)
             )
-        write_json(partial / FILE, _manifest(classifier, recipe, version, config).to_json())
+        manifest = _manifest(classifier, recipe, config)
+        write_json(partial / FILE, manifest.to_json())
         settings = json.loads((partial / "config.json").read_text(encoding="utf-8"))
         architecture, activation = str(settings["architecture"]), activation_of(classifier.head)
         if settings.get("library") == "torchvision":
@@ -91,8 +88,8 @@ def write_image_bundle(
         else:
             opening = timm_opening(architecture, pre, activation, classifier.temperature)
         text = image_card(
-            recipe.options.name,
-            version,
+            manifest.recipe,
+            manifest.recipe_version,
             Path(source.name).name if Path(source.name).exists() else source.name,
             config.adapt.method.name,
             classifier.labels,
@@ -106,22 +103,15 @@ def write_image_bundle(
         write_seen(partial, seen)
 
 
-def _manifest(
-    classifier: ImageClassifier, recipe: ImageClassification[Any], version: str, config: TrainConfig
-) -> Manifest:
-    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
-    assert isinstance(options, dict)
+def _manifest(classifier: ImageClassifier, recipe: ImageClassification[Any], config: TrainConfig) -> Manifest:
     answered = ask_patterns(classifier)
     data = node_as(config.data, ImageData)
-    columns = {"image": data.image, "label": data.label}
-    return Manifest(
-        recipe=recipe.options.name,
-        recipe_version=version,
-        options={str(k): v for k, v in options.items()},
+    return manifest_of(
+        recipe,
         head=classifier.head.kind,
-        labels=list(classifier.labels),
+        labels=classifier.labels,
         max_length=classifier.preparation.preprocessing.size,
-        columns=columns,
+        columns={"image": data.image, "label": data.label},
         golden=[golden(name, classifier.labels, row) for name, row in zip(_PATTERNS, answered, strict=True)],
         image={
             "preprocessing": classifier.preparation.preprocessing.to_json(),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import DataConfig
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, group_columns
 from tunebook.data.labels import Labels
 from tunebook.data.rows import IMAGE
 from tunebook.errors import UserError
@@ -37,9 +37,7 @@ def training_columns(options: ImageClassificationConfig, data: DataConfig) -> li
     """An image, its label or findings, and the group and subgroup columns where they are named."""
     own = node_as(data, ImageData)
     columns = [_image(own.image, "data.image", own.image_root), *_answers(options, own.label)]
-    if data.group is not None:
-        columns.append(Column(GROUP, data.group, "data.group", "any"))
-    return columns + _subgroups(options.subgroups, "recipe.subgroups", required=True)
+    return columns + group_columns(data.group) + _subgroups(options.subgroups, "recipe.subgroups", required=True)
 
 
 def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
@@ -64,8 +62,7 @@ def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, dat
     own = node_as(data, NewImageData)
     columns = [_image(own.image or manifest.columns["image"], "data.image", own.image_root)]
     columns += _answers(options, own.label or manifest.columns.get("label", "label"))
-    if data.group is not None:
-        columns.append(Column(GROUP, data.group, "data.group", "any"))
+    columns += group_columns(data.group)
     if own.subgroups is not None:
         return columns + _subgroups(own.subgroups, "data.subgroups", required=True)
     return columns + _subgroups(options.subgroups, "recipe.subgroups", required=False)  # other rows need not have them

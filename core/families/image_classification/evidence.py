@@ -9,15 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import TrainerConfig
 from tunebook.config.score import ScoreConfig
-from tunebook.data.content import Content
 from tunebook.data.rows import Rows
-from tunebook.families.family import node_as
-from tunebook.families.image_classification.batches import targets_of
-from tunebook.families.image_classification.columns import GROUP
-from tunebook.families.image_classification.data.content import ImageContent
+from tunebook.families.evidence import Evidence
 from tunebook.families.image_classification.gallery import gallery
 from tunebook.families.image_classification.metrics.report import (
     FindingEvidence,
@@ -25,24 +19,20 @@ from tunebook.families.image_classification.metrics.report import (
     scores_in_words,
     subgroups_to_json,
 )
-from tunebook.families.image_classification.options import NewImageData
-from tunebook.families.image_classification.points import notes_on
 from tunebook.families.image_classification.predictions_csv import write_image_predictions
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.image_classification.scores import score_findings
-from tunebook.families.prepared import Prepared, called
-from tunebook.files import write_text
-from tunebook.report.files import by_name, write_metrics
-from tunebook.report.report import Report, render
+from tunebook.report.files import by_name
+from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
-from tunebook.training.devices import choose_accelerator
 
 
 @dataclass(frozen=True)
-class ImageEvidence:
+class ImageEvidence(Evidence):
     """Scores of a model and of the labels' shares on the same images.
 
     Attributes:
@@ -52,7 +42,6 @@ class ImageEvidence:
         items: The images with their truth.
         probabilities: Of all labels, ``[rows, labels]``.
         name: What the model is called.
-        notes: What a reader must know of how it was judged.
     """
 
     recipe: ImageClassification[Any]
@@ -61,12 +50,6 @@ class ImageEvidence:
     items: ImageItems
     probabilities: NDArray[np.float64]
     name: str = "tuned"
-    notes: Sequence[str] = ()
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """Nothing is counted while images are answered."""
-        return {}
 
     @property
     def models(self) -> Mapping[str, Sequence[Score]]:
@@ -74,14 +57,9 @@ class ImageEvidence:
         return {self.name: self.found.scores, **self.found.baselines}
 
     @property
-    def watched(self) -> float:
-        """The watched metric of the model."""
-        return next(score.value for score in self.found.scores if score.name == self.recipe.watch)
-
-    @property
-    def summary(self) -> Sequence[str]:
-        """The operating points with their scores."""
-        return [scores_in_words(scored) for scored in self.found.at_points]
+    def differences(self) -> Mapping[str, Mapping[str, Difference]]:
+        """Baseline -> metric -> the model minus the baseline."""
+        return self.found.differences
 
     def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
@@ -90,10 +68,10 @@ class ImageEvidence:
             recipe.options.name, self.found, watch=recipe.watch, cautions=recipe.cautions, name=self.name, **details
         )
 
-    def write(self, run: RunFolder, report: Report) -> None:
-        """metrics.json, predictions.csv and report.html."""
+    def more(self) -> Mapping[str, Any]:
+        """Scores by finding, operating point and subgroup."""
         found = self.found
-        more = {
+        return {
             "findings": {finding: by_name(scores) for finding, scores in found.by_finding.items()},
             "operating_points": [
                 {
@@ -105,56 +83,15 @@ class ImageEvidence:
             "subgroups": subgroups_to_json(found.subgroups),
             "temperature": self.classifier.temperature,
         }
-        write_metrics(run.metrics, found.scores, found.baselines, (), found.differences, more)
-        write_image_predictions(run.predictions, self.classifier, found.predictions, self.items, self.probabilities)
-        write_text(run.report, render(report))
+
+    def write(self, run: RunFolder, report: Report) -> None:
+        """metrics.json, predictions.csv and report.html."""
+        seen = self.found.predictions
+        write_image_predictions(run.predictions, self.classifier, seen, self.items, self.probabilities)
+        super().write(run, report)
 
 
-def judge(prepared: Prepared[ImageClassification[Any]], classifier: ImageClassifier) -> ImageEvidence:
-    """The test images through the bundle's model, with the labels' shares of the training images."""
-    config, encoded = prepared.config, prepared.encoded
-    items: Any = encoded.splits["test"].items
-    return _judged(
-        prepared.recipe,
-        classifier,
-        encoded.rows["test"],
-        items,
-        config.evaluation,
-        config.seed,
-        choose_accelerator(config.trainer),
-        subgroups=prepared.recipe.options.subgroups,
-        train_targets=encoded.splits["train"].targets,
-        progress=config.trainer.progress,
-        name=called(config),
-        notes=notes_on(classifier),
-    )
-
-
-def judge_new(
-    recipe: ImageClassification[Any],
-    classifier: ImageClassifier,
-    rows: Rows,
-    content: Content | None,
-    config: EvaluateConfig,
-) -> ImageEvidence:
-    """New images through a bundle's model."""
-    assert isinstance(content, ImageContent)
-    subgroups = node_as(config.data, NewImageData).subgroups
-    alone = [] if GROUP in rows.roles else [content.ungrouped.replace("fall into different splits", "count twice")]
-    return _judged(
-        recipe,
-        classifier,
-        rows,
-        ImageItems.of(rows, content, targets_of(rows, classifier.labels, classifier.findings.several)),
-        config.evaluation,
-        config.seed,
-        choose_accelerator(TrainerConfig(accelerator=config.accelerator)),
-        subgroups=recipe.options.subgroups if subgroups is None else subgroups,
-        notes=alone,
-    )
-
-
-def _judged(
+def judged(
     recipe: ImageClassification[Any],
     classifier: ImageClassifier,
     rows: Rows,
@@ -175,4 +112,5 @@ def _judged(
     predictions = finding_predictions(classifier, rows, items, probabilities, subgroups)
     pictures = gallery(classifier, predictions, items, device)
     found = score_findings(recipe, classifier, predictions, items, probabilities, config, seed, train_targets, pictures)
-    return ImageEvidence(recipe, classifier, found, items, probabilities, name, notes)
+    at_points = [scores_in_words(scored) for scored in found.at_points]
+    return ImageEvidence(recipe, classifier, found, items, probabilities, name, notes=notes, summary=at_points)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.data.rows import IMAGE, Rows
-from tunebook.families.image_classification.columns import GROUP, subgroup_role
+from tunebook.families.image_classification.columns import subgroup_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import Findings
@@ -171,9 +171,9 @@ def finding_predictions(
         target=classifier.findings.flags(items.targets),
         probabilities=probabilities[:, columns],
         files=rows.texts("file"),
-        lines=[int(line) for line in rows.column("line").to_pylist()],
+        lines=rows.lines,
         images=rows.texts(IMAGE),
-        groups=np.array(rows.texts(GROUP)) if GROUP in rows.roles else None,
+        groups=rows.groups,
         subgroups={name: np.array(rows.texts(role)) for name, role in named.items() if role in rows.roles},
     )
 

@@ -12,6 +12,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from tunebook.config.score import ScoreConfig
+from tunebook.families.evidence import resampling
 from tunebook.families.image_classification.findings import Findings, findings_of
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
 from tunebook.families.image_classification.metrics.ranking_compare import paired_ranking_difference
@@ -60,7 +61,7 @@ def score_findings(
         train_targets: Of the training rows, for the baseline that always answers their shares; None: no baseline.
         pictures: The worst mistakes, drawn.
     """
-    settings: dict[str, Any] = {"confidence": config.confidence, "resamples": config.resamples, "seed": seed}
+    settings = resampling(config, seed)
     answers = _answers(classifier, predictions, items, probabilities)
     metrics = own_metrics(recipe.metrics(classifier.labels), classifier.findings)
     baselines: dict[str, Sequence[Score]] = {}

@@ -17,25 +17,32 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.families.family import node_as
 from tunebook.families.image_classification.baselines import ImageComparison
 from tunebook.families.image_classification.batches import (
     encode_images,
     feature_data,
     fresh_model,
     pixel_data,
+    targets_of,
 )
 from tunebook.families.image_classification.bundle import read_image_classifier, write_image_bundle
-from tunebook.families.image_classification.evidence import ImageEvidence, judge, judge_new
+from tunebook.families.image_classification.columns import GROUP
+from tunebook.families.image_classification.data.content import ImageContent
+from tunebook.families.image_classification.evidence import ImageEvidence, judged
 from tunebook.families.image_classification.heads import training_head
 from tunebook.families.image_classification.model.onnx import export_classifier
-from tunebook.families.image_classification.points import calibrated, in_words, seen
+from tunebook.families.image_classification.options import NewImageData
+from tunebook.families.image_classification.points import calibrated, in_words, notes_on, seen
 from tunebook.families.image_classification.predictor import ImageClassifier
+from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
-from tunebook.families.prepared import Prepared
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.stages import Stages
 from tunebook.models.source import ModelSource
 from tunebook.recipe import Head
 from tunebook.run_folder import RunFolder
+from tunebook.training.devices import choose_accelerator
 from tunebook.training.fit import Fitted
 
 Recipe = ImageClassification[Any]
@@ -96,13 +103,41 @@ class ImageStages(Stages[ImageClassification[Any]]):
 
     def judge(self, prepared: Prepared[Recipe], predictor: ImageClassifier, run: RunFolder) -> ImageEvidence:
         """The labels' shares, as a baseline."""
-        return judge(prepared, predictor)
+        config, encoded = prepared.config, prepared.encoded
+        items: Any = encoded.splits["test"].items
+        return judged(
+            prepared.recipe,
+            predictor,
+            encoded.rows["test"],
+            items,
+            config.evaluation,
+            config.seed,
+            choose_accelerator(config.trainer),
+            subgroups=prepared.recipe.options.subgroups,
+            train_targets=encoded.splits["train"].targets,
+            progress=config.trainer.progress,
+            name=called(config),
+            notes=notes_on(predictor),
+        )
 
     def judge_new(
         self, recipe: Recipe, predictor: ImageClassifier, rows: Rows, content: Content | None, config: EvaluateConfig
     ) -> ImageEvidence:
         """The model alone."""
-        return judge_new(recipe, predictor, rows, content, config)
+        assert isinstance(content, ImageContent)
+        subgroups = node_as(config.data, NewImageData).subgroups
+        alone = [] if GROUP in rows.roles else [content.ungrouped.replace("fall into different splits", "count twice")]
+        return judged(
+            recipe,
+            predictor,
+            rows,
+            ImageItems.of(rows, content, targets_of(rows, predictor.labels, predictor.findings.several)),
+            config.evaluation,
+            config.seed,
+            choose_accelerator(config),
+            subgroups=recipe.options.subgroups if subgroups is None else subgroups,
+            notes=alone,
+        )
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Images of each label or finding."""

@@ -10,9 +10,8 @@ import numpy as np
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
-from tunebook.data.rows import Rows
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_classification.evidence import TextEvidence
+from tunebook.families.text_classification.evidence import TextEvidence, unanswered
 from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.report.files import read_predictions
@@ -78,19 +77,7 @@ def _targets(prepared: Prepared[Any], split: str) -> Any:
 
 
 def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
-    """The rows with their truth, all answered with the first label, to be answered."""
-    rows: Rows = prepared.encoded.rows[split]
-    target = _targets(prepared, split)
-    return Predictions(
-        labels=prepared.labels,
-        target=target,
-        probabilities=np.full((len(rows), len(prepared.labels)), 1 / len(prepared.labels)),
-        predicted=np.zeros(len(rows), dtype=np.int64),
-        files=rows.texts("file"),
-        lines=[int(line) for line in rows.column("line").to_pylist()],
-        texts=whole_texts(rows),
-        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
-    )
+    return unanswered(prepared.encoded.rows[split], prepared.labels)
 
 
 def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: RunFolder) -> tuple[Predictions, int]:

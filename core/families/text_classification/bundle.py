@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import golden, system_refusals
+from tunebook.bundle.write import golden, manifest_of, system_refusals
 from tunebook.config.schema import TrainConfig
-from tunebook.data.columns import PAIR, TEXT, text_names
-from tunebook.data.pairs import is_paired, whole_column
+from tunebook.data.columns import PAIR, text_names
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
-from tunebook.families.prepared import Prepared
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
 from tunebook.families.text_classification.options import TextData
@@ -30,14 +26,10 @@ from tunebook.models.pairs import has_pair_format
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
-from tunebook.models.text_answers import golden_pairs
-from tunebook.plugins import find_recipes
+from tunebook.models.text_answers import GOLDEN_TEXTS, golden_pairs
 from tunebook.plugins.options import typed_recipe_options
 from tunebook.recipe import Head
 from tunebook.training.softmax_head import answers_plainly
-
-# Inputs for any text model: short, empty of content, and far from the training rows.
-_GOLDEN = ["I love it.", "It broke after two days and nobody answered.", "?"]
 
 
 def write_text_bundle(
@@ -71,41 +63,26 @@ def _write_into(
     card: Mapping[str, Any],
 ) -> None:
     model = classifier.model
-    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
-    assert isinstance(options, dict)
-    plain: Any = model
-    zero_shot = isinstance(model, ZeroShotClassifier)
-    if isinstance(model, ZeroShotClassifier):
-        # What the user or the recipe said at the time, whatever the recipe's defaults become.
-        options["descriptions"] = dict(zip(classifier.labels, model.described, strict=True))
-        plain = model.backbone
+    plain: Any = model.backbone if isinstance(model, ZeroShotClassifier) else model
     with system_refusals(), quiet_transformers():
         plain.save_pretrained(folder)
     classifier.tokenizer.save_pretrained(folder)
-    found, data = find_recipes().get(recipe.options.name), node_as(config.data, TextData)
-    probabilities, _ = classifier.predict(_GOLDEN, pairs=golden_pairs(_GOLDEN) if classifier.paired else None)
-    manifest = Manifest(
-        recipe=recipe.options.name,
-        recipe_version=found.distribution if found else "",
-        options={str(k): v for k, v in options.items()},
-        head="zero_shot" if zero_shot else classifier.head.kind,
-        labels=list(classifier.labels),
+    data = node_as(config.data, TextData)
+    probabilities, _ = classifier.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, classifier.paired))
+    manifest = manifest_of(
+        recipe,
+        head="zero_shot" if isinstance(model, ZeroShotClassifier) else classifier.head.kind,
+        labels=classifier.labels,
         max_length=classifier.max_length,
         columns={**text_names(data), "label": data.label},
-        golden=[golden(text, classifier.labels, row) for text, row in zip(_GOLDEN, probabilities, strict=True)],
+        golden=[golden(text, classifier.labels, row) for text, row in zip(GOLDEN_TEXTS, probabilities, strict=True)],
     )
+    if isinstance(model, ZeroShotClassifier):
+        # What the user or the recipe said at the time, whatever the recipe's defaults become.
+        manifest.options["descriptions"] = dict(zip(classifier.labels, model.described, strict=True))
     write_json(folder / FILE, manifest.to_json())
     rule, pair_format = not answers_plainly(classifier.head), has_pair_format(classifier.tokenizer)
     write_text(folder / "README.md", text_card(manifest, config, card, own_rule=rule, pair_format=pair_format))
-
-
-def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:
-    """The texts that shaped the weights, or chose among them."""
-    for split in ("train", "validation"):
-        rows = prepared.encoded.rows[split]
-        pair = rows.column(PAIR) if is_paired(rows) else None
-        for chunk in whole_column(rows.column(TEXT), pair).chunks:
-            yield from chunk.to_pylist()
 
 
 def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest: Manifest) -> TextClassifier:
@@ -128,7 +105,7 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     paired = PAIR in manifest.columns
     classifier = TextClassifier(model, tokenizer, head, manifest.max_length, paired, labels=tuple(manifest.labels))
     texts = [g.text for g in manifest.golden]
-    answers, _ = classifier.predict(texts, pairs=golden_pairs(texts) if paired else None)
+    answers, _ = classifier.predict(texts, pairs=golden_pairs(texts, paired))
     check_golden(manifest, answers, folder)
     return classifier
 

@@ -32,7 +32,5 @@ def text_card(
         own_rule=own_rule,
         example=example_input(manifest.columns, pair_format),
         arguments=example_arguments(manifest.columns, pair_format),
-        data=facts.get("data", {}),
-        training=facts.get("training", {}),
-        scores=facts.get("scores", ()),
+        **facts,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
-from tunebook.data.columns import Column, text_columns
+from tunebook.data.columns import Column, group_columns, text_columns
 from tunebook.families.family import Family, node_as
 from tunebook.families.text_classification.family import FAMILY
 from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
@@ -32,10 +32,8 @@ class TextClassification(Recipe[ConfigT]):
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text (or two), a label, and the group column where one is named."""
         own = node_as(data, TextData)
-        columns = [*text_columns(own), Column("label", own.label, "data.label", "label")]
-        if data.group is not None:
-            columns.append(Column("group", data.group, "data.group", "any"))
-        return columns
+        label = Column("label", own.label, "data.label", "label")
+        return [*text_columns(own), label, *group_columns(data.group)]
 
     def check_labels(self, labels: Labels, data: LabelledDataConfig) -> None:
         """Descriptions must fit the labels, whether or not a zero-shot model will read them."""

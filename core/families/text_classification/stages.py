@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
@@ -16,7 +18,8 @@ from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.families.prepared import Prepared
+from tunebook.families.family import node_as
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_classification.baselines import TextComparison
 from tunebook.families.text_classification.build import (
     classifier,
@@ -25,15 +28,18 @@ from tunebook.families.text_classification.build import (
     own_augmentations,
     zero_shot_model,
 )
-from tunebook.families.text_classification.bundle import read_text_classifier, seen_texts, write_text_bundle
-from tunebook.families.text_classification.evidence import TextEvidence, judge, judge_new, split_counts
+from tunebook.families.text_classification.bundle import read_text_classifier, write_text_bundle
+from tunebook.families.text_classification.evidence import TextEvidence, predict_rows
+from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import worded
-from tunebook.families.text_stages import TextStages
+from tunebook.families.text_stages import TextStages, seen_texts
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.scores import majority
+from tunebook.training.devices import choose_accelerator
 from tunebook.training.fit import Fitted
 
 Recipe = TextClassification[Any]
@@ -78,18 +84,37 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         return read_text_classifier(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextClassifier, run: RunFolder) -> TextEvidence:
-        """The most frequent label and the same backbone without any training."""
-        return judge(prepared, predictor)
+        """The most frequent label and the same backbone without any training, as baselines."""
+        recipe, config = prepared.recipe, prepared.config
+        device = torch.device(choose_accelerator(config.trainer))
+        rows, progress = prepared.encoded.rows["test"], config.trainer.progress
+        tuned = predict_rows(predictor, rows, "test rows", progress, device)
+        counts = prepared.encoded.splits["train"].targets
+        baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
+        notes = []
+        zero_shot = node_as(config.evaluation, TextEvaluation).zero_shot
+        if zero_shot and config.adapt.method is Method.scratch:
+            notes.append("adapt=scratch uses no pre-trained weights, so there is no zero-shot score")
+        elif zero_shot and config.adapt.method is not Method.none:
+            untrained = zero_shot_model(recipe, prepared.source, prepared.labels, prepared.encoded)
+            other = classifier(recipe, untrained, prepared.labels, prepared.encoded)
+            baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
+        return TextEvidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config), notes=notes)
 
     def judge_new(
         self, recipe: Recipe, predictor: TextClassifier, rows: Rows, content: Content | None, config: EvaluateConfig
     ) -> TextEvidence:
         """The model alone."""
-        return judge_new(recipe, predictor, rows, config)
+        tuned = predict_rows(predictor, rows, "test rows", True, torch.device(choose_accelerator(config)))
+        notes, facts = predictor.cut()
+        return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Rows of each label, in the labels' order."""
-        return split_counts(prepared)
+        return {
+            name: np.bincount(examples.targets, minlength=len(prepared.labels)).tolist()
+            for name, examples in prepared.encoded.splits.items()
+        }
 
     def comparison(self, recipe: Recipe) -> TextComparison:
         """The most frequent label, TF-IDF, and runs read back."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from tunebook.config.schema import TrainConfig
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
@@ -84,7 +82,7 @@ class GenerationComparison:
             config.seed,
             train,
             rung,
-            held_out.notes(len(evaluation_prompts_of(self.recipe, rows, None))),
+            notes=held_out.notes(len(evaluation_prompts_of(self.recipe, rows, None))),
         )
         return evidence, {"trained_parameters": 0}
 
@@ -95,8 +93,7 @@ class GenerationComparison:
     def _outcome(self, metric: str, run: RunFolder, prepared: Prepared[Any]) -> Outcome | None:
         rows = prepared.encoded.rows["test"]
         if metric == "perplexity":
-            groups = np.array(rows.texts("group")) if "group" in rows.roles else None
-            return sums_outcome(_losses(run, rows), groups) if run.losses.is_file() else None
+            return sums_outcome(_losses(run, rows), rows.groups) if run.losses.is_file() else None
         answers = self._answers(run, prepared)
         options = self.recipe.options
         found = measures(answers, options.lowercase, options.bleu_tokenizer).get(metric)
@@ -158,7 +155,7 @@ def _losses(run: RunFolder, rows: Rows) -> RowSums:
     with run.losses.open(encoding="utf-8", newline="") as stream:
         found = list(csv.DictReader(stream))
     places = [(line["file"], int(line["line"])) for line in found]
-    if places != list(zip(rows.texts("file"), rows.column("line").to_pylist(), strict=True)):
+    if places != list(zip(rows.texts("file"), rows.lines, strict=True)):
         raise UserError(
             "These losses are about other rows.", code="run.other-rows", where=str(run.losses), fix="repeat the run"
         )

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import FILE, LOSS, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import system_refusals
+from tunebook.bundle.write import manifest_of, system_refusals
 from tunebook.config.schema import DataConfig, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
@@ -35,7 +34,6 @@ from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.language_model import load_language_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, quiet_transformers
-from tunebook.plugins import find_recipes
 from tunebook.run_folder import RunFolder
 
 ADAPTER = "adapter"
@@ -109,19 +107,10 @@ def _format(data: DataConfig) -> str:
 
 
 def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, Any]) -> Manifest:
-    recipe = writer.recipe
-    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
-    assert isinstance(options, dict)
-    # A file's text is kept, and its folder on this machine is private.
-    options |= {key: Path(options[key]).name for key in ("template",) if options.get(key)}
-    found = find_recipes().get(recipe.options.name)
     losses = golden_losses(writer)
-    return Manifest(
-        recipe=recipe.options.name,
-        recipe_version=found.distribution if found else "",
-        options={str(k): v for k, v in options.items()},
-        head=recipe.head(()).kind,
-        labels=[],
+    manifest = manifest_of(
+        writer.recipe,
+        head=writer.recipe.head(()).kind,
         max_length=writer.max_length,
         columns={"conversation": _format(config.data)},
         golden=[
@@ -130,6 +119,10 @@ def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, An
         ],
         generation={"max_new_tokens": writer.generation.max_new_tokens, "kept": dict(state)},
     )
+    if template := manifest.options.get("template"):
+        # A file's text is kept, and its folder on this machine is private.
+        manifest.options["template"] = Path(template).name
+    return manifest
 
 
 def golden_losses(writer: TextGenerator) -> NDArray[np.float64]:

@@ -39,7 +39,5 @@ def generation_card(
         reads_apart=reads_apart,
         template=state["template"] if brief else None,
         fields=json.dumps(fields, ensure_ascii=False),
-        data=facts.get("data", {}),
-        training=facts.get("training", {}),
-        scores=facts.get("scores", ()),
+        **facts,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.config.schema import DataConfig
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, group_columns
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.facts import FACTS
@@ -32,9 +32,7 @@ def conversation_columns(
 ) -> list[Column]:
     """The columns of the conversations' form, with the group and the facts where these are named."""
     found = detect_format(files, format)
-    columns = format_columns(found.format, found.present)
-    if group is not None:
-        columns.append(Column("group", group, "data.group", "any"))
+    columns = [*format_columns(found.format, found.present), *group_columns(group)]
     if facts is not None or all(FACTS in column_names(path) for path in files):
         columns.append(Column(FACTS, facts or FACTS, "data.facts", "any", gaps=True))
     return columns

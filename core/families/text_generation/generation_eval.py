@@ -66,7 +66,7 @@ class HeldOut:
     @property
     def groups(self) -> np.ndarray | None:
         """What is resampled together where conversations are no independent evidence."""
-        return np.array(self.rows.texts("group")) if "group" in self.rows.roles else None
+        return self.rows.groups
 
     def notes(self, possible: int) -> list[str]:
         """What a reader must know of the written answers.

@@ -80,7 +80,7 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
     conversations = [from_text(text) for text in rows.texts(CONVERSATION)]
     chosen = drawn([_answers(c) for c in conversations], wanted)
     required = rows.texts(FACTS) if FACTS in rows.roles else None
-    files, lines = rows.texts("file"), [int(line) for line in rows.column("line").to_pylist()]
+    files, lines = rows.texts("file"), rows.lines
     groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
     found: list[tuple[int, int]] = []
     facts: list[list[str]] = []

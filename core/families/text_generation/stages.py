@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import AdaptConfig, TrainConfig
+from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
@@ -18,25 +19,36 @@ from tunebook.data.module import FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
-from tunebook.families.prepared import Prepared
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.stages import Stages
 from tunebook.families.text_generation import batches_chat, batches_seq2seq
 from tunebook.families.text_generation.baselines import GenerationComparison
 from tunebook.families.text_generation.batches_chat import conversation_data, preview
 from tunebook.families.text_generation.batches_seq2seq import pair_data
-from tunebook.families.text_generation.bundle import read_generator, write_tuned
+from tunebook.families.text_generation.bundle import read_generator, ready, write_tuned
 from tunebook.families.text_generation.chat.command import talk
 from tunebook.families.text_generation.checks import check_options
+from tunebook.families.text_generation.completion import Completion
+from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.dry_run import dry_run
-from tunebook.families.text_generation.evidence import GenerationEvidence, judge, judge_new, split_counts
-from tunebook.families.text_generation.model.causal import adapt_causal, build_causal, merge_causal, save_adapter
+from tunebook.families.text_generation.evidence import GenerationEvidence
+from tunebook.families.text_generation.generation_eval import HeldOut, encoded_rows, perform, written
+from tunebook.families.text_generation.metrics.report import BASE
+from tunebook.families.text_generation.model.causal import (
+    adapt_causal,
+    build_causal,
+    load_writing,
+    merge_causal,
+    save_adapter,
+)
 from tunebook.families.text_generation.model.kinds import is_seq2seq
-from tunebook.families.text_generation.options import GenerationAdapt
+from tunebook.families.text_generation.options import GenerationAdapt, GenerationEvaluation, GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 from tunebook.run_folder import RunFolder
+from tunebook.training.devices import choose_accelerator
 from tunebook.training.fit import Fitted
 
 Recipe = TextGeneration[Any]
@@ -98,17 +110,51 @@ class GenerationStages(Stages[TextGeneration[Any]]):
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
         """The same model before tuning, and the recipe's baselines."""
-        return judge(prepared, predictor)
+        recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
+        device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
+        rows, train = encoded.rows["test"], encoded.rows["train"]
+        wanted = node_as(config.evaluation, GenerationEvaluation)
+        questions = evaluation_prompts_of(recipe, rows, wanted.max_generations)
+        held_out = HeldOut.of(rows, encoded.splits["test"].items, questions, predictor)  # type: ignore[arg-type]
+        tuned = perform(predictor, held_out, "on test rows", progress, device)
+        predictor.model.cpu()
+        notes = [*held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
+        others = {}
+        if wanted.zero_shot and config.adapt.method is Method.scratch:
+            notes.append(
+                "adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with"
+            )
+        elif wanted.zero_shot and config.adapt.method is not Method.none:
+            before = ready(prepared, load_writing(prepared.source))
+            others[BASE] = perform(before, held_out, "before tuning", progress, device)
+        for name, texts in baselines_of(recipe, rows, held_out.questions.rows.tolist(), train).items():
+            others[name] = written(held_out, [[Completion(text)] for text in texts])
+        return GenerationEvidence(
+            recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config), notes=notes
+        )
 
     def judge_new(
         self, recipe: Recipe, predictor: TextGenerator, rows: Rows, content: Content | None, config: EvaluateConfig
     ) -> GenerationEvidence:
         """The model alone."""
-        return judge_new(recipe, predictor, rows, config)
+        rows, items, left_out = encoded_rows(rows, predictor)
+        wanted = node_as(config.evaluation, GenerationScore).max_generations
+        held_out = HeldOut.of(rows, items, evaluation_prompts_of(recipe, rows, wanted), predictor)
+        tuned = perform(predictor, held_out, "on test rows", True, torch.device(choose_accelerator(config)))
+        notes = [*left_out, *held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
+        return GenerationEvidence(recipe, held_out, tuned, {}, config.evaluation, config.seed, notes=notes)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Conversations, and supervised tokens."""
-        return split_counts(prepared)
+        return {
+            name: {
+                "conversations": len(prepared.encoded.rows[name]),
+                "token rows": len(examples),
+                "tokens": int(examples.lengths.sum()),
+                "supervised tokens": int(examples.units.sum()) if examples.units is not None else 0,
+            }
+            for name, examples in prepared.encoded.splits.items()
+        }
 
     def comparison(self, recipe: Recipe) -> GenerationComparison:
         """Answers without a model, and runs read back."""

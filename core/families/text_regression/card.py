@@ -20,7 +20,5 @@ def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any
         manifest=manifest,
         example=example_input(manifest.columns, pair_format),
         method=config.adapt.method.name,
-        data=facts.get("data", {}),
-        training=facts.get("training", {}),
-        scores=facts.get("scores", ()),
+        **facts,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from tunebook.config.schema import DataConfig
-from tunebook.data.columns import Column, text_columns
+from tunebook.data.columns import Column, group_columns, text_columns
 from tunebook.families.family import Family, node_as
 from tunebook.families.text_regression.family import FAMILY
 from tunebook.families.text_regression.options import NumberData
@@ -28,10 +28,8 @@ class TextRegression(Recipe[ConfigT]):
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """A text (or two), a number, and the group column where one is named."""
         own = node_as(data, NumberData)
-        columns = [*text_columns(own), Column("label", own.label, "data.label", "number")]
-        if data.group is not None:
-            columns.append(Column("group", data.group, "data.group", "any"))
-        return columns
+        label = Column("label", own.label, "data.label", "number")
+        return [*text_columns(own), label, *group_columns(data.group)]
 
     def head(self, labels: Sequence[str]) -> Head:
         """One output; squared error. There are no labels."""

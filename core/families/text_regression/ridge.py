@@ -22,9 +22,9 @@ def unanswered(rows: Rows) -> NumberPredictions:
         target=targets_of(rows),
         predicted=np.zeros(len(rows)),
         files=rows.texts("file"),
-        lines=[int(line) for line in rows.column("line").to_pylist()],
+        lines=rows.lines,
         texts=whole_texts(rows),
-        groups=np.array(rows.texts("group")) if "group" in rows.roles else None,
+        groups=rows.groups,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from tunebook.bundle.manifest import Manifest
@@ -18,7 +19,7 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
-from tunebook.families.prepared import Prepared
+from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_regression.baselines import NumberComparison
 from tunebook.families.text_regression.build import (
     check_targets,
@@ -29,15 +30,18 @@ from tunebook.families.text_regression.build import (
     training_head,
 )
 from tunebook.families.text_regression.bundle import read_text_regressor, write_number_bundle
-from tunebook.families.text_regression.evidence import NumberEvidence, in_words, judge, judge_new, split_counts
+from tunebook.families.text_regression.evidence import NumberEvidence, in_words, predict_rows
 from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.families.text_regression.recipe import TextRegression
+from tunebook.families.text_regression.ridge import fit_ridge
 from tunebook.families.text_regression.scale import fold_final_layer
 from tunebook.families.text_stages import TextStages
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
+from tunebook.statistics.numbers import answering
+from tunebook.training.devices import choose_accelerator
 from tunebook.training.fit import Fitted
 from tunebook.training.head import Head
 
@@ -88,18 +92,32 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
         return read_text_regressor(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextRegressor, run: RunFolder) -> NumberEvidence:
-        """The mean of the training rows, and ridge regression on TF-IDF."""
-        return judge(prepared, predictor)
+        """The mean of the training rows, and ridge regression on TF-IDF, as baselines."""
+        recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
+        device = torch.device(choose_accelerator(config.trainer))
+        tuned = predict_rows(predictor, encoded.rows["test"], "test rows", config.trainer.progress, device)
+        baselines = {
+            "mean": answering(float(train_targets(encoded).mean()), tuned),
+            "ridge": fit_ridge(recipe, prepared).answer(tuned),
+        }
+        return NumberEvidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config))
 
     def judge_new(
         self, recipe: Recipe, predictor: TextRegressor, rows: Rows, content: Content | None, config: EvaluateConfig
     ) -> NumberEvidence:
-        """The mean of the rows that the model was trained on."""
-        return judge_new(recipe, predictor, rows, config)
+        """The model alone."""
+        tuned = predict_rows(predictor, rows, "test rows", True, torch.device(choose_accelerator(config)))
+        notes, facts = predictor.cut()
+        return NumberEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
-        """Rows, mean, deviation and range of the numbers of each split."""
-        return split_counts(prepared)
+        """Rows, mean, deviation, least and greatest of the numbers of each split."""
+        found = {}
+        for name, examples in prepared.encoded.splits.items():
+            of = examples.targets
+            values = {"mean": of.mean(), "deviation": of.std(), "least": of.min(), "greatest": of.max()}
+            found[name] = {"rows": len(of), **{what: float(value) for what, value in values.items()}}
+        return found
 
     def comparison(self, recipe: Recipe) -> NumberComparison:
         """The mean, TF-IDF with ridge regression, and runs read back."""

@@ -27,7 +27,7 @@ def judge(prepared: Prepared[Any], predictor: Pretrained) -> PretrainingEvidence
     low, high = wilson(right, rows, confidence)
     score = Score("accuracy", right / rows, low, high, rows, confidence, "wilson")
     facts = {"parameters with the classifier": f"{count_parameters(predictor.model)[1]}"}
-    return PretrainingEvidence(prepared.recipe, [score], "test pictures", facts)
+    return PretrainingEvidence(prepared.recipe, [score], "test pictures", facts=facts)
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ def judge(prepared: Prepared[Any], predictor: Pretrained) -> PretrainingEvidence
     losses = block_losses(predictor.model, prepared.encoded, device, config.trainer.progress)
     scores = score(losses, config.evaluation, config.seed)
     facts = {"parameters": f"{count_parameters(predictor.model)[1]}"}
-    return PretrainingEvidence(prepared.recipe, scores, "test blocks", facts)
+    return PretrainingEvidence(prepared.recipe, scores, "test blocks", facts=facts)
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ import pytest
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from tunebook.families.text_classification.report import classification_report
+from tunebook.families.text_classification.report import classification_sections, splits_table
+from tunebook.report.page import evidence_page
 from tunebook.report.report import Report, Table, Text, render
 from tunebook.report.verdicts import verdict
 from tunebook.statistics.difference import Difference
@@ -28,20 +29,20 @@ def _report(rows: Predictions) -> Report:
         }
     )
     baseline = majority([5, 3, 2], rows)
-    return classification_report(
+    return evidence_page(
         "review_sentiment",
-        rows,
-        score_predictions(metrics, rows, resamples=200),
-        {"majority": (score_predictions(metrics, baseline, resamples=200), baseline)},
-        watch="macro_f1",
+        {
+            "tuned": score_predictions(metrics, rows, resamples=200),
+            "majority": score_predictions(metrics, baseline, resamples=200),
+        },
+        "macro_f1",
+        own=classification_sections(rows, per_class(rows), resamples=100),
         differences={"majority": differences(metrics, rows, baseline, resamples=200)} if len(rows) else {},
-        per_class=per_class(rows),
         history=[{"step": 1, "train_loss": 1.0}, {"step": 2, "train_loss": 0.5, "macro_f1": 0.6}],
-        split_counts={"train": [5, 3, 2], "test": np.bincount(rows.target, minlength=3).tolist()},
+        splits=splits_table(rows.labels, {"train": [5, 3, 2], "test": np.bincount(rows.target, minlength=3).tolist()}),
         data_facts={"rows read": "92", "rejected": "2"},
         config_facts={"optim.lr": "5e-05"},
         notes=["2 texts were truncated."],
-        resamples=100,
     )
 
 

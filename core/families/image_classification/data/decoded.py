@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -44,11 +43,6 @@ class DecodedImage:
     def is_grey(self) -> bool:
         """Whether there is one channel."""
         return self.pixels.ndim == 2
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether the file has more than 8 bits a channel."""
-        return bool(self.pixels.dtype == np.uint16)
 
 
 def refuse_large(width: int, height: int, decoding: Decoding) -> None:

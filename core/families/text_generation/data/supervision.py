@@ -139,11 +139,6 @@ class SupervisionAudit:
     answers: int
     unended: int
 
-    @property
-    def end_of_turn_supervised(self) -> bool:
-        """Whether every answer ends with the end of turn; a model that never learns it never stops."""
-        return self.answers > 0 and self.unended == 0
-
     def facts(self) -> dict[str, str]:
         """What a report says of it."""
         share = f" ({self.supervised / self.tokens:.1%})" if self.tokens else ""

@@ -78,7 +78,7 @@ def dicom(
 
 def read(path: Path, window: tuple[float, float] | None = None) -> DecodedImage:
     image = decode(path, Decoding(window=window))
-    assert image.peak == (65535 if image.is_deep else 255)
+    assert image.peak == (65535 if image.pixels.dtype == np.uint16 else 255)
     return image
 
 

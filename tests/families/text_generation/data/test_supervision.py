@@ -143,17 +143,16 @@ def test_the_audit_counts_what_the_rows_hold() -> None:
     found = audit(rows, max_length=7, end_of_turn_ids=[END])
     assert (found.rows, found.tokens, found.supervised, found.unsupervised) == (4, 28, 8, 1)
     assert (found.over, found.cut, found.answers, found.unended) == (2, 1, 4, 1)
-    assert not found.end_of_turn_supervised
     facts = found.facts()
     assert facts["supervised tokens"] == "8 of 28 (28.6%) in 4 rows"
     assert facts["end of turn"] == "supervised in 3 of 4 answers"
-    assert not audit([], 7, [END]).end_of_turn_supervised
+    assert audit([], 7, [END]).answers == 0
 
 
 def test_the_audit_of_fitted_rows_finds_nothing_wrong(template: ChatTemplate) -> None:
     fitted = fit(chat(8), template, 100)
     found = audit(fitted.rows, 100, template.end_of_turn_ids)
-    assert found.end_of_turn_supervised and (found.answers, found.unsupervised, found.over) == (8, 0, 0)
+    assert (found.answers, found.unended, found.unsupervised, found.over) == (8, 0, 0, 0)
 
 
 def styles(text: Text) -> list[tuple[str, str]]:
