@@ -39,4 +39,5 @@ def export_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
+    recipe.family.inputs.check_export(recipe, folder, manifest)
     print(f"{output}: {recipe.family.stages.export(recipe, folder, manifest, output)}")

@@ -57,3 +57,7 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
         return evaluate_columns(recipe.options, manifest, data)
+
+    def check_export(self, recipe: Recipe, folder: Path, manifest: Manifest) -> None:
+        """Every model of images is exported."""
+        return None
