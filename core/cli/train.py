@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tunebook.pipeline.prepare import check_sources, typed
+from tunebook.run_folder import check_unused
 
 
 def train_command(config: Any, run_dir: str) -> float | None:
     """Start a run in a new folder; returns the watched test metric, which sweepers can optimise."""
     made = typed(config)
+    check_unused(run_dir)
     check_sources(made)
     from tunebook.cli.run_training import start  # torch begins here: a wrong name or path is answered without it
 
