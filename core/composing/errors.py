@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from tunebook.composing.command import Command
-from tunebook.composing.groups import missing_folder, unknown_option
+from tunebook.composing.groups import missing_folder, unknown_option, without_plus
 from tunebook.composing.schemas import known_keys, nested
 from tunebook.config.renamed import RENAMED
 from tunebook.config.values import value_hint
@@ -193,10 +193,10 @@ def explain(error: Exception, command: Command) -> UserError:
 
     file, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
     if file and options is not None:
-        return unknown_option(str(file), options, command.recipes)
-    folder = missing_folder(text)
-    if folder:
-        return folder
+        return unknown_option(str(file), options, command)
+    of_groups = missing_folder(text) or without_plus(text, command)
+    if of_groups:
+        return of_groups
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
         names = ", ".join(command.recipes)
         return UserError(
