@@ -206,6 +206,14 @@ def explain(error: Exception, command: Command) -> UserError:
             fix=f"add recipe=<name>; the recipes are: {names}",
         )
     key = _first_match(r"full_key: (\S+)", text)
+    whole = _first_match(r"Merge error: \w+ is not a subclass of \w+\. value: (.*)", text)
+    if whole and not key:
+        return UserError(
+            f"A node of the config is set to {whole}, and has keys.",
+            code="config.wrong-type",
+            where=" ".join(command.overrides),
+            fix=f"write its keys below it, such as data: and below it label: stars; {_see_all(command)}",
+        )
     gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
     if gone:  # Hydra takes a key without a value for one that is not there
         return _deleted(gone) if gone in known_keys(command.schema) else unknown_key(gone, command)
