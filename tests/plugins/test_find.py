@@ -550,6 +550,30 @@ def test_broken_plugins_of_all_kinds_are_listed_and_harm_no_other(plugin: Plugin
     assert not list(tmp_path.glob("site_*/*/imported")), "nobody was imported"
 
 
+TWO = """from tunebook import TextClassification
+
+
+class Routing(TextClassification):
+    pass
+
+
+class Other({base}):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "marked"), [("TextClassification", True), ("Routing", True), ("dict[str, TextClassification]", False)]
+)
+def test_a_folder_with_two_recipe_classes_is_marked(base: str, marked: bool, tunebook: Tunebook, tmp_path: Path):
+    folder = tmp_path / "recipes" / "routing"
+    (folder / "conf" / "recipe").mkdir(parents=True)
+    (folder / "recipe.py").write_text(TWO.replace("{base}", base))
+    (folder / "conf" / "recipe" / "routing.yaml").write_text(PAGE.replace("{name}", "routing"))
+    (line,) = listed("routing", tunebook("list", env={"TUNEBOOK_RECIPES": str(folder)}))
+    assert ("! its module defines Routing (line 4) and Other (line 8)" in line) == marked
+
+
 def test_an_import_that_takes_long_is_named_and_can_be_stopped(plugin: Plugin, tmp_path: Path):
     environment = {**os.environ, **plugin(code="import time\ntime.sleep(60)\n")}
     command = [sys.executable, "-m", "tunebook", "show", "legal_triage"]
