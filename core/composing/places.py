@@ -15,6 +15,8 @@ from tunebook.errors import UserError
 from tunebook.plugins.listed import line_of
 
 _KEY = re.compile(r"\w+(\.\w+)*")
+_ABSENT = object()
+"""In place of the value of a key that is not there, which may be null."""
 
 
 def with_page(told: UserError, error: Exception, command: Command) -> UserError:
@@ -54,8 +56,8 @@ def with_place(error: UserError, config: Any, command: Command, runtime: Any) ->
     value = OmegaConf.select(config, key)
     for group, file in _chosen_pages(runtime):
         text = file.read_text(encoding="utf-8")
-        said = OmegaConf.select(OmegaConf.create(text), _key_in(group, text, key))
-        if said is not None and said == value:
+        said = OmegaConf.select(OmegaConf.create(text), _key_in(group, text, key), default=_ABSENT)
+        if said is not _ABSENT and said == value:
             return error.replace(where=_place(error.where or "", key, group, file))
     return error
 

@@ -503,7 +503,8 @@ def test_page_and_class_must_be_of_one_family_and_the_class_have_its_config(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        ("  colour: red\n", ["'colour'", "recipe.colour in ", "legal_triage.yaml:4 (legal_triage 1.2)"]),
+        ("  colour: red\n", ["no option 'colour'", "recipe.colour in ", "legal_triage.yaml:4 (legal_triage 1.2)"]),
+        ("  description: null\n  colour: red\n", ["did you mean recipe.descriptions?", "legal_triage.yaml:4 "]),
         ("  _target_: os.system\n  command: touch pwned\n", ["_target_", "legal_triage 1.2"]),
     ],
 )
