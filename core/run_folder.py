@@ -79,6 +79,11 @@ class RunFolder:
         """The finished model."""
         return self.path / "model"
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended with a model and its report."""
+        return (self.bundle / "tunebook.json").is_file() and self.report.is_file()
+
 
 def made_empty(folder: Path, what: str) -> bool:
     """Make a folder that ``run_dir`` names; whether there is nothing in it.
@@ -112,15 +117,31 @@ def make_run_folder(path: str | Path) -> RunFolder:
     Raises:
         UserError: It holds files already, or cannot be made.
     """
-    folder = Path(path).absolute()
-    if not made_empty(folder, "run folder"):
-        raise UserError(
-            "The run folder already holds files; a run never overwrites another.",
-            code="file.exists",
-            where=str(folder),
-            fix=f"choose another one with run_dir=..., or resume that run: tunebook train resume={path}",
-        )
-    return RunFolder(folder)
+    run = RunFolder(Path(path).absolute())
+    if not made_empty(run.path, "run folder"):
+        raise _in_use(run, path)
+    return run
+
+
+def check_unused(path: str | Path) -> None:
+    """Refuse a folder for a new run as `make_run_folder` does, without making it.
+
+    Raises:
+        UserError: It holds files already.
+    """
+    run = RunFolder(Path(path).absolute())
+    if run.path.is_dir() and any(run.path.iterdir()):
+        raise _in_use(run, path)
+
+
+def _in_use(run: RunFolder, path: str | Path) -> UserError:
+    what, fix = "The run folder already holds files; a run never overwrites another.", ""
+    if run.finished:
+        what = "The run folder already holds a finished run, which is never overwritten."
+        fix = f", or use its model: tunebook predict {path}, or tunebook evaluate bundle={path} data.test=<rows>"
+    elif run.config.is_file() and not run.report.is_file():
+        fix = f", or resume that run: tunebook train resume={path}"
+    return UserError(what, code="file.exists", where=str(run.path), fix=f"choose another one with run_dir=...{fix}")
 
 
 def open_run_folder(path: str) -> RunFolder:

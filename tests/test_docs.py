@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import metadata
@@ -387,7 +388,10 @@ def test_the_training_loop_of_the_guide_learns(tmp_path: Path, monkeypatch: pyte
     assert len([line for line in code.splitlines() if line]) <= 40
     monkeypatch.chdir(tmp_path)
     known: dict[str, Any] = {"__name__": "example"}
-    exec(code, known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(code, known)
+    assert list(tmp_path.iterdir()) == []
     trainer = known["trainer"]
     assert trainer.global_step == 5 * 25
     assert trainer.callback_metrics["validation/accuracy"] > 0.9

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.cli.arguments import Arguments
 from tunebook.errors import UserError
 
 COMMANDS = """\
@@ -22,9 +23,10 @@ Ctrl-C             stops an answer; it and its question are removed
 _ACCELERATORS = ["auto", "cpu", "gpu", "mps"]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tunebook chat",
+def _parser() -> Arguments:
+    parser = Arguments(
+        "chat",
+        "tunebook chat <run or bundle>",
         description="Talk with the model of a bundle. In a pipe each line of standard input is one turn, whatever it\n"
         "begins with, and only the answers are written. Nothing is sent anywhere, and nothing is\n"
         "kept on disk unless you say so.",
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def chat_command(arguments: Sequence[str]) -> None:
     """Check what was asked for, and let the family of the bundle's recipe talk, if its models do."""
-    options = _parser().parse_args(list(arguments))
+    options = _parser().read(arguments)
     _check_values(options)
     from tunebook.bundle.read import recipe_of  # numpy begins here: `--help` does without it
 

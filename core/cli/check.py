@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tunebook.pipeline.prepare import prepare, rejects_apart, typed
+from tunebook.pipeline.prepare import check_sources, prepare, rejects_apart, typed
 from tunebook.run_folder import remove_empty
 
 
@@ -13,7 +13,9 @@ def check_command(config: Any, run_dir: str) -> None:
     """Read, check, split, compare and tokenise the rows; train nothing and leave nothing behind."""
     remove_empty(Path(run_dir))  # Hydra made it; a check writes nothing
     with rejects_apart("check") as rejects:
-        prepared = prepare(typed(config), rejects)
+        made = typed(config)
+        check_sources(made)  # some families load torch to look at what rows hold
+        prepared = prepare(made, rejects)
         from tunebook.cli.output import print_data, print_preview  # torch begins here: the rows are read without it
         from tunebook.plugins.measures import check_metrics
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunebook.compare.rungs import check_ladder
 from tunebook.config.compare import CompareConfig
-from tunebook.pipeline.prepare import typed
+from tunebook.pipeline.prepare import check_sources, typed
 from tunebook.run_folder import remove_empty
 
 
@@ -17,6 +17,7 @@ def compare_command(config: Any, output_dir: str) -> None:
     made = typed(config)
     assert isinstance(made, CompareConfig)
     check_ladder(made)
-    from tunebook.cli.run_comparison import compare  # torch begins here: a wrong ladder is answered without it
+    check_sources(made)
+    from tunebook.cli.run_comparison import compare  # torch begins here: a wrong ladder or path is answered without it
 
     compare(made)

@@ -63,7 +63,7 @@ def candidates(line: str) -> list[str]:
     from tunebook.cli.config_completion import config_candidates  # Hydra begins here
 
     overrides = [each for each in before if "=" in each and not each.startswith("-")]
-    overrides += [f"hydra.searchpath=['file://{folder}']" for folder in _config_folders(before)]
+    overrides += [f"hydra.searchpath=['file://{folder}']" for folder in config_folders(before)]
     files = _files(f"{key}=", value) if key in PATHS else ()
     return sorted({*config_candidates(verb, overrides, word), *files})
 
@@ -72,7 +72,7 @@ def _beginning(word: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(word)]
 
 
-def _config_folders(before: Sequence[str]) -> list[Path]:
+def config_folders(before: Sequence[str]) -> list[Path]:
     """The folder that ``--config-dir`` names, if it is there."""
     named = [after for option, after in pairwise(before) if option in FOLDER_OPTIONS]
     named += [each.partition("=")[2] for each in before if each.startswith("--config-dir=")]

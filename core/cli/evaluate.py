@@ -7,17 +7,25 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.bundle.read import recipe_of
 from tunebook.composing.own import family_of, own_config
 from tunebook.config.evaluate import EvaluateConfig
+from tunebook.data.sources import check_readable
+from tunebook.run_folder import check_unused
 
 
 def evaluate_command(config: Any, run_dir: str) -> float:
     """Write metrics.json, predictions.csv and report.html; returns the watched metric."""
     folder = find_bundle(config.bundle)
-    name = read_manifest(folder).recipe
+    manifest = read_manifest(folder)
+    name = manifest.recipe
     made = OmegaConf.to_object(own_config(config, name, family_of(name)))
     assert isinstance(made, EvaluateConfig)
-    from tunebook.cli.output import print_judged, say  # torch begins here
+    check_unused(run_dir)
+    recipe = recipe_of(manifest)
+    columns = recipe.family.inputs.evaluate_columns(recipe, manifest, made.data)
+    check_readable(made.data.test, "data.test", columns, "test")
+    from tunebook.cli.output import print_judged, say  # torch begins here: a wrong path is answered without it
     from tunebook.pipeline.evaluate import evaluate
 
     run, judged = evaluate(made, folder, run_dir, say)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.cli.arguments import Arguments
 from tunebook.cli.predict import check_output
 from tunebook.errors import UserError
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tunebook export",
+def _parser() -> Arguments:
+    parser = Arguments(
+        "export",
+        "tunebook export <run or bundle> -o model.onnx",
         description="Write a bundle's model as an ONNX file: pixels from 0 to 1 in, calibrated probabilities out.",
     )
     parser.add_argument("model", help="run folder or bundle folder of an image recipe")
@@ -24,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def export_command(arguments: Sequence[str]) -> None:
     """Open the bundle, which checks it, and write the file whole."""
-    options = _parser().parse_args(list(arguments))
+    options = _parser().read(arguments)
     output = Path(options.output).absolute()
     if output.suffix != ".onnx":
         raise UserError(
@@ -39,4 +40,5 @@ def export_command(arguments: Sequence[str]) -> None:
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
+    recipe.family.inputs.check_export(recipe, folder, manifest)
     print(f"{output}: {recipe.family.stages.export(recipe, folder, manifest, output)}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunebook.cli.arguments import Arguments
 from tunebook.errors import UserError
 from tunebook.new_recipe.write import FAMILIES, next_commands, plan_recipe, write_recipe
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tunebook new",
+def _parser() -> Arguments:
+    parser = Arguments(
+        "new",
+        "tunebook new local_news --family text_classification",
         description="Write a recipe to start from: a package that pip installs, with a class, a page, sample rows and "
         "a test. It passes `tunebook verify` as written.",
     )
@@ -25,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def new_command(arguments: Sequence[str]) -> None:
     """Write the files, and say what to type next."""
-    options = _parser().parse_args(list(arguments))
+    options = _parser().read(arguments)
     recipe = plan_recipe(options.name, options.family, options.folder, Path(options.into))
     try:
         files = write_recipe(recipe)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunebook.cli.arguments import Arguments
 from tunebook.errors import UserError
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tunebook predict",
+def _parser() -> Arguments:
+    parser = Arguments(
+        "predict",
+        "tunebook predict <run or bundle> rows.csv",
         description="Answer rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), images "
         "(files, folders, .npz) or each line of standard input. Writes file and line, then what the recipe tells: text "
         "or image, prediction and each label's probability; prompt and answer; brief and copies with their checks.",
     )
     parser.add_argument("model", help="run folder or bundle folder")
-    parser.add_argument("files", nargs="*", help="files or globs; none: one text a line on standard input")
+    parser.add_argument("files", nargs="*", default=[], help="files or globs; none: one text a line on standard input")
     parser.add_argument(
         "--text",
         "--image",
@@ -33,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def predict_command(arguments: Sequence[str]) -> None:
     """Read, check, label and write; an output file is whole or not there."""
-    options = _parser().parse_args(list(arguments))
+    options = _parser().read(arguments)
     output = Path(options.output).absolute() if options.output else None
     if output and output.suffix not in (".csv", ".jsonl"):
         raise UserError(

@@ -18,6 +18,7 @@ from tunebook.data.content import Content
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.rows import Rows
+from tunebook.data.sources import check_readable
 from tunebook.errors import UserError
 
 
@@ -38,6 +39,8 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
         log_apart("predict") as log,
     ):
         columns = recipe.family.inputs.predict_columns(recipe, manifest, options.column, options.files)
+        if options.files:
+            check_readable(options.files, "files", columns)  # some families load torch to look at what rows hold
         content = recipe.family.inputs.bundle_content(recipe, manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch))

@@ -20,7 +20,7 @@ def resume_command(arguments: Sequence[str]) -> None:
             fix=f"tunebook train resume={paths[0]}, or start a new run with these options",
         )
     run = open_run_folder(paths[0])
-    if (run.bundle / "tunebook.json").is_file() and run.report.is_file():
+    if run.finished:
         raise UserError("This run is finished.", code="run.finished", where=paths[0], fix=f"look at {run.report}")
     from tunebook.cli.run_training import resume  # torch begins here
 

@@ -15,12 +15,14 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.cli.completion import config_folders
 from tunebook.cli.refusals import report
 from tunebook.cli.sweep import leave_outcome, table_of_runs, with_first_choices
 from tunebook.cli.verbs import COMPOSING, named
 from tunebook.composing.command import Command, register_schemas
 from tunebook.composing.errors import check_keys, check_typed_keys, explain, is_config_error, old_name_in_file
 from tunebook.composing.overrides import readable
+from tunebook.composing.places import with_page, with_place
 from tunebook.composing.search_path import register_search_path
 from tunebook.errors import UserError
 from tunebook.run_folder import remove_empty
@@ -49,6 +51,7 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     _refuse_pickles(flags)
     overrides = [readable(a) for a in overrides]
     command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
+    command = replace(command, folders=tuple(config_folders(flags)))
     register_search_path(command.overrides, command.recipes)
     check_typed_keys(command)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
@@ -63,7 +66,7 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
             _with_hydra(command)
     except Exception as error:
         if is_config_error(error):
-            raise explain(error, command) from error
+            raise with_page(explain(error, command), error, command) from error
         raise
 
 
@@ -114,6 +117,8 @@ def _run_task(command: Command, config: Any, records: Path) -> float | None:
         remove_empty(Path(settings.runtime.output_dir))  # Hydra made it before anything was checked
         if is_config_error(error):
             error = explain(error, command)
+        if isinstance(error, UserError):
+            error = with_place(error, config, command, settings.runtime)
         if recorded:
             leave_outcome(records, command, config, error)
         if settings.mode == RunMode.MULTIRUN:

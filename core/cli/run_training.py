@@ -17,7 +17,8 @@ from tunebook.training.ranks import announce
 
 def start(config: TrainConfig, run_dir: str) -> float | None:
     """Train in a new folder; returns the watched test metric."""
-    check_devices(config)
+    for note in check_devices(config):
+        say(f"note: {note}")
     run = make_run_folder(run_dir)
     config.run_dir = str(run.path)
     with nothing_half_written(run):

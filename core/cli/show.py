@@ -27,7 +27,7 @@ def print_recipe(arguments: Sequence[str]) -> None:
         raise UserError(
             f"`show` takes one recipe, not {len(arguments)} arguments." if arguments else "`show` takes one recipe.",
             code="command.bad-arguments",
-            where=" ".join(arguments) or None,
+            where=" ".join(["tunebook show", *arguments]),
             fix=f"tunebook show {next(iter([*arguments, *find_recipes()]), 'NAME')}",
         )
     name = arguments[0].removeprefix("recipe=")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from tunebook.cli.arguments import Arguments
 from tunebook.errors import UserError
 from tunebook.terminal import drawn
 from tunebook.testing.outcome import CHECKS, Outcome, Status
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 _MARKS = {Status.passed: "ok", Status.failed: "FAILED", Status.not_applicable: "-", Status.not_reached: "not reached"}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tunebook verify",
+def _parser() -> Arguments:
+    parser = Arguments(
+        "verify",
+        "tunebook verify <recipe>",
         description="Check that a recipe keeps the contract, with a few of its rows and a few steps on the CPU. "
         "Exit code 0: all checks passed; 1: some did not; 2: they could not be run.",
         epilog="key=value are config overrides, such as data.train=rows.csv",
@@ -39,7 +40,7 @@ def verify_command(arguments: Sequence[str]) -> int:
     """Print each check with what came of it; returns the exit code."""
     # argparse stumbles over positional arguments on both sides of an option.
     overrides = [a for a in arguments if "=" in a and not a.startswith(("-", "recipe="))]
-    options = _parser().parse_args([a for a in arguments if a not in overrides])
+    options = _parser().read([a for a in arguments if a not in overrides])
     if options.list:
         width = max(map(len, CHECKS))
         print("\n".join(f"{name.ljust(width)}  {what}" for name, what in CHECKS.items()))
@@ -57,6 +58,7 @@ def _name(names: Sequence[str]) -> str:
         raise UserError(
             "`verify` takes one recipe.",
             code="command.bad-arguments",
+            where="tunebook verify",
             fix="tunebook verify <name>; `tunebook list` shows all",
         )
     if len(names) > 1:

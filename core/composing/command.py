@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from tunebook.composing.schemas import known_keys, of_all, of_family, structured
 from tunebook.config.compare import CompareConfig, RungConfig
@@ -37,6 +38,7 @@ class Command:
         chosen: Names of the recipes that it is about: several in a sweep, none where a file may choose.
         family: That of the chosen recipes; None where they have none in common, or none is chosen.
         old_names: Whether a page may have a key by the name that it had before.
+        folders: Where the user's own pages are, as ``--config-dir`` says.
     """
 
     verb: str
@@ -45,6 +47,7 @@ class Command:
     chosen: tuple[str, ...] = ()
     family: Family | None = None
     old_names: bool = False
+    folders: tuple[Path, ...] = ()
 
     @classmethod
     def of(

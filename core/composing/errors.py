@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
@@ -11,11 +11,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from tunebook.composing.command import Command
+from tunebook.composing.groups import missing_folder, unknown_option, without_plus
 from tunebook.composing.schemas import known_keys, nested
 from tunebook.config.renamed import RENAMED
 from tunebook.config.values import value_hint
 from tunebook.errors import UserError
-from tunebook.plugins import Found, unknown_recipe
 from tunebook.plugins.listed import listed_options
 
 # What other tools call the same thing, spelt too differently to be found by similarity.
@@ -101,32 +101,6 @@ def _cannot_be(parts: Sequence[str], schema: type) -> bool:
     """Whether a dotted key leaves the schema at a node whose keys are all known."""
     inner = nested(get_type_hints(schema).get(parts[0])) if len(parts) > 1 else None
     return inner is not None and (parts[1] not in get_type_hints(inner) or _cannot_be(parts[1:], inner))
-
-
-def _unknown_option(path: str, options: Sequence[str], recipes: Mapping[str, Found]) -> UserError:
-    """The error for a group option that has no file; ``path`` is "group/option" as Hydra looked for it."""
-    # A hub id has a slash too: only Hydra's own groups are nested.
-    inner = path.removeprefix("hydra/")
-    group, _, option = inner.partition("/")
-    group = path[: len(path) - len(inner)] + group
-    if group == "recipe" and option in recipes:
-        return UserError(
-            f"The recipe '{option}' has no page.",
-            code="recipe.missing-page",
-            where=recipes[option].distribution,
-            fix=f"add conf/recipe/{option}.yaml to its package",
-        )
-    if group == "recipe":
-        return unknown_recipe(option, options)
-    near = get_close_matches(option, options, n=1)
-    hint = f"did you mean {group}={near[0]}? " if near else ""
-    extra = f"for a folder or a hub id write {group}.name={option}; " if group == "model" and option else ""
-    return UserError(
-        f"There is no option '{option}' of the group '{group}'.",
-        code="config.unknown-option",
-        where=f"{group}={option}",
-        fix=f"{hint}{extra}the options are: {', '.join(options)}",
-    )
 
 
 _WANTED = {"bundle": "bundle=<run folder, or the model/ folder in it>", "data.test": "data.test=<rows with labels>"}
@@ -219,7 +193,10 @@ def explain(error: Exception, command: Command) -> UserError:
 
     file, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
     if file and options is not None:
-        return _unknown_option(str(file), options, command.recipes)
+        return unknown_option(str(file), options, command)
+    of_groups = missing_folder(text) or without_plus(text, command)
+    if of_groups:
+        return of_groups
     if "must specify 'recipe'" in text or "Missing mandatory value: recipe" in text:
         names = ", ".join(command.recipes)
         return UserError(
@@ -229,6 +206,14 @@ def explain(error: Exception, command: Command) -> UserError:
             fix=f"add recipe=<name>; the recipes are: {names}",
         )
     key = _first_match(r"full_key: (\S+)", text)
+    whole = _first_match(r"Merge error: \w+ is not a subclass of \w+\. value: (.*)", text)
+    if whole and not key:
+        return UserError(
+            f"A node of the config is set to {whole}, and has keys.",
+            code="config.wrong-type",
+            where=" ".join(command.overrides),
+            fix=f"write its keys below it, such as data: and below it label: stars; {_see_all(command)}",
+        )
     gone = _first_match(r"Could not delete from config\. '([^']+)' does not exist", text)
     if gone:  # Hydra takes a key without a value for one that is not there
         return _deleted(gone) if gone in known_keys(command.schema) else unknown_key(gone, command)

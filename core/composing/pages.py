@@ -70,7 +70,7 @@ def _page_trouble(page: Path, found: Found) -> Trouble | None:
         content: Any = OmegaConf.load(page)
         if not OmegaConf.is_dict(content):
             return Trouble("its YAML has no keys", "correct it there", str(page))
-        if not _is_global(text):
+        if not is_global(text):
             if "recipe" in content or (
                 "name" not in content and {field.name for field in fields(command.schema)} & content.keys()
             ):
@@ -108,7 +108,7 @@ def _schema(schema: type, keys: frozenset[str]) -> Any:
     return stored.node if stored and OmegaConf.get_type(stored.node) is schema else structured(part(schema, keys))
 
 
-def _is_global(text: str) -> bool:
+def is_global(text: str) -> bool:
     """Whether a page says that its keys are those of the whole config, as Hydra reads it."""
     for line in filter(None, map(str.strip, text.splitlines())):
         header = re.match(r"#+\s*@(\w+)\s+(\S+)$", line)

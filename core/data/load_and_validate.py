@@ -20,13 +20,11 @@ from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.reading import Invalid, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.data.sources import SAMPLES, SPLITS, sources_of
 from tunebook.data.splits import split
 from tunebook.errors import UserError
 
 __all__ = ["SAMPLES", "ValidatedData", "load_and_validate", "read_rows"]
-
-SPLITS = ("train", "validation", "test")
-SAMPLES = "sample rows of the recipe"
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def load_and_validate(
     Raises:
         UserError: Anything about the rows that the user must fix first.
     """
-    sources, source, brought = _sources(config, samples, columns)
+    sources, source, brought = sources_of(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
     flags = {column.role: column.name for column in columns if column.kind == "flag"}
     group = next((column.role for column in columns if column.role == "group"), None)
@@ -136,35 +134,6 @@ def load_and_validate(
         unused=good - sum(len(part) for part in rows.values()),
         content=content,
     )
-
-
-def _sources(
-    config: DataConfig, samples: Mapping[str, Path] | None, columns: Sequence[Column]
-) -> tuple[dict[str, Any], str, list[str]]:
-    """Split to what names its rows, for the splits that are given; a word on where they are from; and notes."""
-    given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
-    notes = []
-    files = file_source(columns)
-    if list(given) == ["train"] and files is not None:
-        brought = files.splits(given["train"])
-        if brought:
-            notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
-            given = {name: brought[name] for name in SPLITS if name in brought}
-    if "train" in given:
-        listed = (value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values())
-        return given, ", ".join(dict.fromkeys(map(str, listed))), notes
-    if given:
-        raise UserError(
-            f"data.{next(iter(given))} is set and data.train is not",
-            code="data.no-source",
-            where="data.train",
-            fix="data.train=rows.csv",
-        )
-    if not samples:
-        raise UserError(
-            "no training rows are given", code="data.no-source", where="data.train", fix="data.train=rows.csv"
-        )
-    return dict(samples), SAMPLES, notes
 
 
 def _read_all(

@@ -86,3 +86,17 @@ class Inputs(Generic[RecipeT]):
             where=str(folder),
             fix=f"ask it with: tunebook predict {folder}",
         )
+
+    def check_export(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> None:
+        """Refuse to export a bundle's model before it is loaded.
+
+        Raises:
+            UserError: The family does not export its models.
+        """
+        plain = f"text models are plain transformers folders: optimum-cli export onnx --model {folder}"
+        raise UserError(
+            "Only image models are exported by Tunebook.",
+            code="export.not-an-image-model",
+            where=str(folder),
+            fix=f"{plain} --task {self.family.task} out",
+        )

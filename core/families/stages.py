@@ -18,7 +18,6 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.errors import UserError
 from tunebook.families.comparison import Comparison
 from tunebook.families.evidence import Evidence
 from tunebook.families.family import Family
@@ -178,11 +177,9 @@ class Stages(ABC, Generic[RecipeT]):
         raise NotImplementedError(f"{self.family.name} allows chats and has none")
 
     def export(self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path) -> str:
-        """Write a bundle's model as an ONNX file; returns what it takes and gives, in words."""
-        plain = f"text models are plain transformers folders: optimum-cli export onnx --model {folder}"
-        raise UserError(
-            "Only image models are exported by Tunebook.",
-            code="export.not-an-image-model",
-            where=str(folder),
-            fix=f"{plain} --task {self.family.task} out",
-        )
+        """Write a bundle's model as an ONNX file, once `Inputs.check_export` allows it.
+
+        Returns:
+            What it takes and gives, in words.
+        """
+        raise NotImplementedError(f"{self.family.name} allows exports and has none")

@@ -17,6 +17,7 @@ from tunebook.config.parts import check_named_parts
 from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
+from tunebook.data.sources import SPLITS, check_readable, sources_of
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
@@ -157,6 +158,17 @@ def make_recipe(config: TrainConfig) -> Recipe[Any]:
     name = str(config.recipe["name"])
     recipe_class = load_recipe_class(name)
     return new_recipe(recipe_class, typed_recipe_options(config.recipe, recipe_class.Config, name))
+
+
+def check_sources(config: TrainConfig) -> None:
+    """Refuse rows that are not there or lack a column, before torch is loaded; what they hold is looked at later."""
+    if all(getattr(config.data, name) is None for name in SPLITS):  # a recipe's own samples may have to be made first
+        return
+    recipe = make_recipe(config)
+    columns = columns_of(recipe, config.data)
+    sources, _, _ = sources_of(config.data, None, columns)
+    for split, spec in sources.items():
+        check_readable(spec, f"data.{split}", columns, split)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from tunebook.pipeline.record import check_same, make_record
 from tunebook.pipeline.tune import tune, world_size
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import RunFolder, open_run_folder
-from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
+from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy, note_on_cores
 from tunebook.training.ranks import started_by_torchrun
 
 
@@ -89,8 +89,8 @@ def read_config(run: RunFolder) -> TrainConfig:
         ) from error
 
 
-def check_devices(config: TrainConfig) -> None:
-    """Refuse a device that is not there before any row is read."""
+def check_devices(config: TrainConfig) -> list[str]:
+    """Refuse a device that is not there before any row is read; returns notes on those that are."""
     accelerator = choose_accelerator(config.trainer)
     choose_precision(config.trainer, accelerator)
     choose_strategy(config.trainer, accelerator)
@@ -103,6 +103,8 @@ def check_devices(config: TrainConfig) -> None:
             where="trainer.devices, trainer.num_nodes",
             fix=f"trainer=ddp trainer.devices={started}",
         )
+    note = note_on_cores(config.trainer, accelerator)
+    return [note] if note else []
 
 
 def _record(prepared: Prepared[Any], run: RunFolder, resumed: bool, say: Callable[[str], None]) -> dict[str, Any]:

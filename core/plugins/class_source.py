@@ -18,6 +18,8 @@ FAMILIES = {
 """Class of a family -> its name, which its options on a page go by."""
 FAMILY_ON_PAGE = re.compile(r"^\s*-\s*/family/(\w+)@recipe\b", re.M)
 
+ONE_CLASS = "keep one class in it that derives from one of tunebook's families; move others to a file beside it"
+
 # What is wrong, how to fix it, and the line.
 Fault = tuple[str, str, int]
 
@@ -61,6 +63,21 @@ def config_fault(tree: ast.Module, attribute: str) -> Fault | None:
                     what = f"its class {node.name} does not say that {own} is its Config"
                     return what, f"write in the class: Config = {own}", node.lineno
     return None
+
+
+def several_fault(tree: ast.Module, attribute: str) -> Fault | None:
+    """Several classes of a module that derive from a family, where none of them is named; the line is the last one's.
+
+    A family of another package is not known by its name, and what derives from it is seen when it is imported.
+    """
+    found: dict[str, int] = {}
+    for node in classes(tree, attribute) if not attribute else ():
+        if any(name in FAMILIES or name in found or name == "Recipe" for name, _ in _bases(node)):
+            found[node.name] = node.lineno
+    if len(found) < 2:
+        return None
+    names = " and ".join(f"{name} (line {line})" for name, line in found.items())
+    return f"its module defines {names}", ONE_CLASS, max(found.values())
 
 
 def base_names(tree: ast.Module, attribute: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from difflib import get_close_matches
 from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CORE = ("tunebook.recipe.", "tunebook.families.")
 """Where the families are; the recipes that ship are beside them."""
+_NEAR = 0.85
+"""Likeness of two names from which one is a slip of the other: two letters of `invalid` swapped, `heads` for `head`."""
 
 
 class BrokenContract(UserError):
@@ -57,11 +60,12 @@ def check_class(recipe_class: type[Recipe[Any]], name: str, distribution: str) -
     """Refuse a class whose parts cannot be what the contract asks for, as far as it shows without calling them.
 
     Raises:
-        BrokenContract: A method that is a property or the other way round, or that takes other parameters; an option
-            of a type that no config can hold.
+        BrokenContract: A method that is a property or the other way round, or that takes other parameters; one whose
+            name is nearly that of a method of the contract; an option of a type that no config can hold.
     """
     family = family_of(recipe_class)
     wrong = contract_violation(recipe_class, family) or _misbuilt(recipe_class, family)
+    wrong = wrong or _misspelt(recipe_class, family)
     wrong = wrong or _unreadable_options(recipe_class.Config)
     if wrong:
         what, fix, place = wrong
@@ -80,6 +84,27 @@ def contract_violation(cls: type, required: type) -> tuple[str, str, str] | None
         wrong = _misshapen(name, own, inspect.getattr_static(required, name))
         if wrong:
             return *wrong, place_of(own) or _class_place(cls, name)
+    return None
+
+
+def _misspelt(recipe_class: type, family: type[Any]) -> tuple[str, str, str] | None:
+    """A part whose name is nearly that of one that its bases have: nothing would call it, and nobody be told.
+
+    Who overrides that part too knows its name, and has a helper beside it.
+    """
+    bases = recipe_class.__mro__
+    own: set[str] = set()
+    for position, cls in enumerate(bases[: bases.index(family)]):
+        own |= vars(cls).keys()
+        inherited = {name for base in bases[position + 1 :] for name in vars(base) if not name.startswith("_")}
+        for name, part in vars(cls).items():
+            if name.startswith("_") or name in inherited:
+                continue
+            near = get_close_matches(name, sorted(inherited - own), n=1, cutoff=_NEAR)
+            if near:
+                what = f"it has `{name}`, which nothing calls, and no `{near[0]}`"
+                fix = f"write {near[0]}, or begin the name of a helper with _"
+                return what, fix, place_of(part) or _class_place(cls, name)
     return None
 
 

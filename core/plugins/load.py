@@ -14,6 +14,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
+from tunebook.plugins.class_source import ONE_CLASS
 from tunebook.plugins.contract import BrokenContract, check_class, place_of
 from tunebook.plugins.find import Found, find_recipes, unknown_recipe
 from tunebook.plugins.private import PACKAGE
@@ -123,7 +124,7 @@ def _only(found: Found, module: ModuleType) -> Any:
             f"The recipe '{found.name}' must be one class, and its module defines {names or 'none'}.",
             code="recipe.not-one-class",
             where=f"{found.distribution}, {found.source or found.module}{line}",
-            fix="keep one class in it that derives from one of tunebook's families; move others to a file beside it",
+            fix=ONE_CLASS,
         )
     return recipes[0]
 

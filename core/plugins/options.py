@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from tunebook.config.literals import checked, without_literals
 from tunebook.config.renamed import renamed_keys
@@ -14,6 +14,9 @@ from tunebook.config.values import in_words, value_hint
 from tunebook.errors import UserError
 from tunebook.plugins.find import find_recipes
 from tunebook.plugins.listed import line_of
+
+_ABSENT = object()
+"""In place of the value of a key that is not there, which may be null."""
 
 
 def _text_keys(options: Any) -> Any:
@@ -29,8 +32,8 @@ def _page_that_says(name: str, key: str, options: Any) -> str:
     found = find_recipes().get(name)
     if found is None or found.yaml is None or not key:
         return ""
-    said = OmegaConf.select(OmegaConf.load(found.yaml), f"recipe.{key}")
-    if said is None or said != OmegaConf.select(OmegaConf.create(_text_keys(options)), key):
+    said = OmegaConf.select(OmegaConf.load(found.yaml), f"recipe.{key}", default=_ABSENT)
+    if said is _ABSENT or said != OmegaConf.select(OmegaConf.create(_text_keys(options)), key):
         return ""
     return f" in {found.yaml}:{line_of(found.yaml.read_text(encoding='utf-8'), f'recipe.{key}')} ({found.distribution})"
 
@@ -47,15 +50,28 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
         merged = OmegaConf.merge(schema, renamed_keys("recipe", _text_keys(options), usual.keys(), usual))
         return checked(OmegaConf.to_object(merged), config_class)
     except OmegaConfBaseException as error:
-        key = str(getattr(error, "full_key", "") or "")
-        prefix = f"recipe.{key}" if key else "recipe"
-        known = sorted(get_type_hints(config_class))
-        near = get_close_matches(key, known, n=1)
-        hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
-        hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
-        raise UserError(
-            f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
-            code="config.wrong-type",
-            where=prefix + _page_that_says(name, key, options),
-            fix=f"{hint}`tunebook show {name}` shows all keys",
-        ) from error
+        raise _wrong_option(error, options, config_class, name) from error
+
+
+def _wrong_option(error: OmegaConfBaseException, options: Any, config_class: type, name: str) -> UserError:
+    """The error for an option that the recipe lacks, or whose value is of another type."""
+    key = str(getattr(error, "full_key", "") or "")
+    prefix = f"recipe.{key}" if key else "recipe"
+    page, see_all = _page_that_says(name, key, options), f"`tunebook show {name}` shows all keys"
+    near = get_close_matches(key, sorted(get_type_hints(config_class)), n=1)
+    hint = f"did you mean recipe.{near[0]}? " if near and near[0] != key else ""
+    if isinstance(error, ConfigKeyError):
+        there = f"take it out there, or add it to {config_class.__name__}; " if page else ""
+        return UserError(
+            f"The recipe '{name}' has no option '{key}'.",
+            code="config.unknown-key",
+            where=prefix + page,
+            fix=f"{hint}{there}{see_all}",
+        )
+    hint = value_hint(prefix, str(error), OmegaConf.select(OmegaConf.create(_text_keys(options)), key)) or hint
+    return UserError(
+        f"Wrong option of the recipe '{name}': {in_words(str(error).splitlines()[0])}.",
+        code="config.wrong-type",
+        where=prefix + page,
+        fix=f"{hint}{see_all}",
+    )

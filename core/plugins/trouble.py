@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunebook.errors import UserError
-from tunebook.plugins.class_source import classes, parsed
+from tunebook.plugins.class_source import classes, parsed, several_fault
 from tunebook.plugins.find import Found
 from tunebook.plugins.private import PACKAGE, VARIABLE
 from tunebook.recipe import CONTRACT_VERSION
@@ -76,6 +76,10 @@ def _source_trouble(source: Path, attribute: str) -> Trouble | None:
     for version, line in _contracts(tree, attribute):
         if version > CONTRACT_VERSION:
             return newer(version, f"{source}:{line}")
+    several = several_fault(tree, attribute)
+    if several:
+        what, fix, line = several
+        return Trouble(what, fix, f"{source}:{line}")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -102,3 +103,12 @@ def choose_strategy(config: TrainerConfig, accelerator: str) -> Any:
 
         return DDPStrategy(process_group_backend="nccl" if accelerator == "cuda" else "gloo")
     return "auto"
+
+
+def note_on_cores(config: TrainerConfig, accelerator: str) -> str:
+    """What to tell of more processes on the CPU than it has cores; "" where there are enough."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if accelerator != "cpu" or config.devices <= cores:
+        return ""
+    one = "the one CPU core" if cores == 1 else f"the {cores} CPU cores"
+    return f"trainer.devices={config.devices} is more than {one} here: processes take turns on a core, which is slower"

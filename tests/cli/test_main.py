@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tunebook, write_reviews
+from tests.light import said_lightly
 from tunebook import __version__
 from tunebook.cli.options import field_help, schema_options
 from tunebook.composing.command import BASES, Command
@@ -188,6 +189,7 @@ def test_a_reader_that_leaves_early_is_no_error(call: str, tmp_path: Path):
     assert done.stderr == "" and done.returncode in ((0, 141) if "--info" in call else (141,))
 
 
+SAMPLE = Path(__file__).parents[2] / "recipes/review_sentiment/samples/test.csv"
 LIGHT = {
     "list": ["list"],
     "help": ["--help"],
@@ -207,31 +209,15 @@ LIGHT = {
     "unknown run": ["train", "resume=nowhere"],
     "ladder without a rung": ["compare", "recipe=review_sentiment", "compare.rungs=[]"],
     "added key": ["train", "recipe=review_sentiment", "+optim.lrr=1"],
-}
-HEAVY = {
-    "torch",
-    "lightning",
-    "transformers",
-    "torchmetrics",
-    "peft",
-    "psutil",
-    "scipy",
-    "sklearn",
-    "pandas",
-    "matplotlib",
-    "datasets",
+    "missing rows": ["train", "recipe=review_sentiment", "data.train=nowhere.csv"],
+    "missing column": ["train", "recipe=medical_diagnosis", f"data.train={SAMPLE}"],
+    "missing column of a check": ["check", "recipe=medical_diagnosis", f"data.train={SAMPLE}"],
 }
 
 
 @pytest.mark.parametrize("call", LIGHT)
 def test_light_verbs_and_typos_import_nothing_heavy(call: str, tmp_path: Path):
-    code = (
-        "import sys\nfrom tunebook.cli.main import main\n"
-        "try: main(sys.argv[1:])\n"
-        f"except SystemExit: print('HEAVY', sorted({HEAVY} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *LIGHT[call]], capture_output=True, text=True, cwd=tmp_path)
-    assert "HEAVY []" in done.stderr, done.stderr
+    said_lightly(tmp_path, *LIGHT[call])
 
 
 def cpu_seconds(command: list[str], folder: Path) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Tunebook
+from tests.light import said_lightly
 from tunebook.models.source import STARTERS
 
 TRAIN = ["train", "recipe=review_sentiment", "data.label=label", "trainer.progress=false"]
@@ -209,6 +210,25 @@ def test_a_run_folder_that_is_in_use_stays_as_it_is(tmp_path: Path, tunebook: Tu
     done = tunebook(*TRAIN, f"data.train={rows}", "run_dir=mine")
     refused(done, "already holds files", "mine")
     assert left_over(tmp_path / "work") == {"mine", "thesis.txt"}
+
+
+@pytest.mark.parametrize(
+    ("files", "advice", "not_advised"),
+    [
+        (["config.yaml", "report.html", "model/tunebook.json"], "tunebook evaluate bundle=", "resume="),
+        (["config.yaml", "checkpoints/step-2.ckpt"], "tunebook train resume=", "evaluate"),
+        (["config.yaml", "metrics.json", "report.html"], "run_dir=...", "tunebook"),  # an evaluation
+    ],
+)
+def test_a_folder_of_another_run_is_refused_quickly_with_what_can_be_done_with_it(
+    files: list[str], advice: str, not_advised: str, tmp_path: Path
+):
+    for file in files:
+        (tmp_path / "run" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / file).touch()
+    fix = said_lightly(tmp_path, *TRAIN, "run_dir=run").split("fix:")[1]
+    assert advice in fix and not_advised not in fix.replace(str(tmp_path), "")
+    assert all((tmp_path / "run" / file).is_file() for file in files)
 
 
 def test_the_folder_one_works_in_is_never_removed(tmp_path: Path, tunebook: Tunebook):

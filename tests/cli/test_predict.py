@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import Tunebook
 from tests.finished import finished
+from tests.light import said_lightly
 from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
 from tunebook.run_folder import RunFolder
@@ -158,6 +159,18 @@ def test_evaluate_with_a_mistake_leaves_nothing(run: RunFolder, tunebook: Tunebo
         done = tunebook("evaluate", f"bundle={run.path}", "accelerator=cpu", *wrong)
         assert done.returncode == 2 and phrase in done.stderr and "Traceback" not in done.stderr, done.stderr
         assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("test", "message"), [("nowhere.csv", "nowhere.csv does not exist"), ("rows.csv", "rows.csv has no column 'text'")]
+)
+def test_evaluate_finds_a_wrong_path_or_column_before_it_loads_torch(
+    test: str, message: str, run: RunFolder, tmp_path: Path
+):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    said = said_lightly(tmp_path, "evaluate", f"bundle={run.path}", f"data.test={test}")
+    assert message in said
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
 
 
 def test_an_output_never_replaces_its_input_nor_another_file_unasked(run: RunFolder, tmp_path: Path):

@@ -113,7 +113,7 @@ MISTAKES = {  # override -> code, and phrases: the key, the hint, words that no 
     "data.labels=[a": ["config.bad-override", "The override 'data.labels=[a' cannot be read."],
     "seed=1,2": ["config.bad-override", "'seed=1,2' has several values.", "-m runs once for each"],
     "recipe.hed=softmax": ["config.unknown-key", "'recipe.hed'", "did you mean recipe.head?", SEE_ALL],
-    "+recipe.hed=softmax": ["config.wrong-type", "'hed'", "where: recipe.hed", "did you mean recipe.head?", SEE_ALL],
+    "+recipe.hed=softmax": ["config.unknown-key", "'hed'", "where: recipe.hed", "did you mean recipe.head?", SEE_ALL],
     "recipe.head=logits": ["config.wrong-type", "recipe.head", "expected one of [softmax, ordinal]", SEE_ALL],
     "recipe.head=ordinl": ["config.wrong-type", "recipe.head", "did you mean ordinal?", SEE_ALL],
     "recipe.descriptions=good": ["config.wrong-type", "where: recipe.descriptions", SEE_ALL],

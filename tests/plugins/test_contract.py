@@ -54,3 +54,42 @@ def test_a_literal_is_shown_checked_and_completed_like_an_enum(written: Written,
     assert "Invalid value 'carefull', expected one of [fast, careful]" in done.stderr
     done = tunebook("check", "recipe=routing", f"data.train={rows}", "recipe.mode=careful")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("own", "meant"),
+    [
+        ("    def metric(self, labels): ...", "metrics"),
+        ("    def heads(self, labels): ...", "head"),
+        ("    def invlaid(self, row): ...", "invalid"),
+        ("    @staticmethod\n    def colums(data): ...", "columns"),
+        ("    watch_mod = 'min'", "watch_mode"),
+    ],
+)
+def test_a_misspelt_part_of_the_contract_is_refused_with_its_line(own: str, meant: str, written: Written):
+    file = written(inside=own + "\n")
+    with pytest.raises(BrokenContract, match=f"and no `{meant}`") as caught:
+        load_recipe_class("routing")
+    assert str(caught.value.where).endswith(line_of(file, own)) and f"write {meant}," in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "    def wording(self, label): ...\n    def invalid_words(self, text): ...\n",
+        "    def _metric(self, labels): ...\n",
+        "    def column(self, data): ...\n    def columns(self, data): return [self.column(data)]\n",
+    ],
+    ids=["another name", "a private name", "a helper beside the part itself"],
+)
+def test_a_helper_of_ones_own_is_taken(own: str, written: Written):
+    written(inside=own)
+    assert load_recipe_class("routing").__name__ == "Routing"
+
+
+def test_a_part_of_a_base_of_ones_own_counts_like_one_of_the_familys(written: Written):
+    file = written(code="from .base import Base\n\n\nclass Routing(Base):\n    def tones(self, text): ...\n")
+    base = "class Base(TextClassification):\n    def tone(self, text): ...\n"
+    (file.parent / "base.py").write_text(f"from tunebook import TextClassification\n\n\n{base}")
+    with pytest.raises(BrokenContract, match="and no `tone`"):
+        load_recipe_class("routing")

@@ -503,7 +503,8 @@ def test_page_and_class_must_be_of_one_family_and_the_class_have_its_config(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        ("  colour: red\n", ["'colour'", "recipe.colour in ", "legal_triage.yaml:4 (legal_triage 1.2)"]),
+        ("  colour: red\n", ["no option 'colour'", "recipe.colour in ", "legal_triage.yaml:4 (legal_triage 1.2)"]),
+        ("  description: null\n  colour: red\n", ["did you mean recipe.descriptions?", "legal_triage.yaml:4 "]),
         ("  _target_: os.system\n  command: touch pwned\n", ["_target_", "legal_triage 1.2"]),
     ],
 )
@@ -548,6 +549,30 @@ def test_broken_plugins_of_all_kinds_are_listed_and_harm_no_other(plugin: Plugin
     fails(tunebook("show", "later", env=env), "version 2 of the contract", "later 1.2", "upgrade tunebook")
     fails(tunebook("show", "tabbed", env=env), "tabbed.yaml:4", "is not valid YAML", "tabbed 1.2")
     assert not list(tmp_path.glob("site_*/*/imported")), "nobody was imported"
+
+
+TWO = """from tunebook import TextClassification
+
+
+class Routing(TextClassification):
+    pass
+
+
+class Other({base}):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "marked"), [("TextClassification", True), ("Routing", True), ("dict[str, TextClassification]", False)]
+)
+def test_a_folder_with_two_recipe_classes_is_marked(base: str, marked: bool, tunebook: Tunebook, tmp_path: Path):
+    folder = tmp_path / "recipes" / "routing"
+    (folder / "conf" / "recipe").mkdir(parents=True)
+    (folder / "recipe.py").write_text(TWO.replace("{base}", base))
+    (folder / "conf" / "recipe" / "routing.yaml").write_text(PAGE.replace("{name}", "routing"))
+    (line,) = listed("routing", tunebook("list", env={"TUNEBOOK_RECIPES": str(folder)}))
+    assert ("! its module defines Routing (line 4) and Other (line 8)" in line) == marked
 
 
 def test_an_import_that_takes_long_is_named_and_can_be_stopped(plugin: Plugin, tmp_path: Path):

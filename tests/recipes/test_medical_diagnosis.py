@@ -32,6 +32,7 @@ from tests.conftest import Tunebook
 from tests.data.test_augmentations import DROPOUT
 from tests.diagnosed import SMALL, diagnosed, picture, read_table, write_patients, write_table
 from tests.forked import run_forked, start_forked
+from tests.light import said_lightly
 from tests.training.offered import write_package
 from tests.user_error import user_error
 from tunebook.cli.evaluate import evaluate_command
@@ -381,6 +382,14 @@ def test_mistakes_of_predict_are_told_in_its_own_words(
     (tmp_path / "empty").mkdir()
     with user_error("data.no-images", where=str(tmp_path / "empty")):
         predicted(capsys, run, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_a_wrong_path_or_column_is_told_before_torch_is_loaded(verb: str, run: RunFolder, tmp_path: Path) -> None:
+    write_table(tmp_path / "rows.csv", [{"file": "0_0.png", "label": "ill"}])
+    for rows, code in (("nowhere.csv", "nowhere.csv does not exist"), ("rows.csv", "no column 'path'")):
+        given = [str(run.path), rows] if verb == "predict" else [f"bundle={run.path}", f"data.test={rows}"]
+        assert code in said_lightly(tmp_path, verb, *given)
 
 
 # evaluate -------------------------------------------------------------------------------------------------------

@@ -12,13 +12,8 @@ from tunebook.config.schema import ModelConfig, TrainConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
-from tunebook.families.image_classification.batches import (
-    training_content,
-)
-from tunebook.families.image_classification.bundle import bundle_content
 from tunebook.families.image_classification.columns import evaluate_columns, predict_columns
 from tunebook.families.image_classification.model.image_source import find_image_model
-from tunebook.families.image_classification.points import check_rules, check_use, points_of
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.inputs import Inputs
 from tunebook.models.source import ModelSource
@@ -35,6 +30,10 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
 
     def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
         """The pictures at the size that the model sees."""
+        # torch begins here: the size is the model's to say.
+        from tunebook.families.image_classification.batches import training_content
+        from tunebook.families.image_classification.points import check_rules, check_use, points_of
+
         check_use(recipe)
         check_rules(points_of(recipe), recipe.options.point)  # a typo there is reported before any image is read
         return training_content(recipe.options, source, config)
@@ -45,6 +44,8 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
 
     def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Pictures made as the bundle's model was trained on them."""
+        from tunebook.families.image_classification.bundle import bundle_content  # torch begins here
+
         return bundle_content(manifest, cache_dir)
 
     def predict_columns(
@@ -56,3 +57,7 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
         return evaluate_columns(recipe.options, manifest, data)
+
+    def check_export(self, recipe: Recipe, folder: Path, manifest: Manifest) -> None:
+        """Every model of images is exported."""
+        return None

@@ -1,0 +1,67 @@
+"""Where the rows of a run are: what the config names or the recipe brings, and whether it can be read at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunebook.config.schema import DataConfig
+from tunebook.data.columns import Column
+from tunebook.data.file_source import file_source
+from tunebook.data.formats import read_batches
+from tunebook.data.paths import resolve_paths
+from tunebook.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+SAMPLES = "sample rows of the recipe"
+
+
+def sources_of(
+    config: DataConfig, samples: Mapping[str, Path] | None, columns: Sequence[Column]
+) -> tuple[dict[str, Any], str, list[str]]:
+    """Split to what names its rows, for the splits that are given; a word on where they are from; and notes.
+
+    Raises:
+        UserError: There are no training rows.
+    """
+    given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
+    notes = []
+    files = file_source(columns)
+    if list(given) == ["train"] and files is not None:
+        brought = files.splits(given["train"])
+        if brought:
+            notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
+            given = {name: brought[name] for name in SPLITS if name in brought}
+    if "train" in given:
+        listed = (value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values())
+        return given, ", ".join(dict.fromkeys(map(str, listed))), notes
+    if given:
+        raise UserError(
+            f"data.{next(iter(given))} is set and data.train is not",
+            code="data.no-source",
+            where="data.train",
+            fix="data.train=rows.csv",
+        )
+    if not samples:
+        raise UserError(
+            "no training rows are given", code="data.no-source", where="data.train", fix="data.train=rows.csv"
+        )
+    return dict(samples), SAMPLES, notes
+
+
+def check_readable(spec: Any, key: str, columns: Sequence[Column], split: str = "rows") -> None:
+    """Begin to read what a config value names, and no more: a mistake in a path or a column shows in the first rows.
+
+    Args:
+        spec: What the config says: see `resolve_paths`.
+        key: The config key that says it.
+        columns: The columns to read.
+        split: Name of the rows.
+
+    Raises:
+        UserError: A source is missing, lacks a column or cannot be read.
+    """
+    for path in resolve_paths(spec, key, folders=file_source(columns) is not None):
+        if path.is_file() or path.is_dir():  # a pipe can be read only once
+            next(read_batches(path, columns, lambda *row: None, split=split), None)
