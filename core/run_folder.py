@@ -12,6 +12,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.files import write_text
+from tunebook.run_lock import PROBE, held, holds_something
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ def made_empty(folder: Path, what: str) -> bool:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if holds_something(folder):
             return False
-        (folder / ".probe").touch()  # fail now, not after an hour of training
-        (folder / ".probe").unlink()
+        (folder / PROBE).touch()  # fail now, not after an hour of training
+        (folder / PROBE).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"The {what} cannot be written: {error.strerror}.",
@@ -111,26 +112,37 @@ def made_empty(folder: Path, what: str) -> bool:
     return True
 
 
-def make_run_folder(path: str | Path) -> RunFolder:
-    """Make a new folder for a run.
+@contextmanager
+def new_run_folder(path: str | Path) -> Iterator[RunFolder]:
+    """Make a new folder for a run, and be the only process that writes to it.
+
+    Where the run fails before its first checkpoint, only what helps to fix it is left: rejects.jsonl.
 
     Raises:
-        UserError: It holds files already, or cannot be made.
+        UserError: It holds files already, cannot be made, or another process writes to it.
     """
     run = RunFolder(Path(path).absolute())
     if not made_empty(run.path, "run folder"):
         raise _in_use(run, path)
-    return run
+    with held(run.path):
+        if holds_something(run.path):  # another process was first, and has ended
+            raise _in_use(run, path)
+        try:
+            yield run
+        except BaseException:
+            if not any(run.checkpoints.glob("step-*.ckpt")):
+                _clear(run)
+            raise
 
 
 def check_unused(path: str | Path) -> None:
-    """Refuse a folder for a new run as `make_run_folder` does, without making it.
+    """Refuse a folder for a new run as `new_run_folder` does, without making it.
 
     Raises:
         UserError: It holds files already.
     """
     run = RunFolder(Path(path).absolute())
-    if run.path.is_dir() and any(run.path.iterdir()):
+    if run.path.is_dir() and holds_something(run.path):
         raise _in_use(run, path)
 
 
@@ -157,17 +169,6 @@ def open_run_folder(path: str) -> RunFolder:
             f"{what}.", code="run.not-found", where=f"resume={path}", fix="give the folder that holds config.yaml"
         )
     return run
-
-
-@contextmanager
-def nothing_half_written(run: RunFolder) -> Iterator[None]:
-    """Where a run fails before its first checkpoint, leave only what helps to fix it: rejects.jsonl."""
-    try:
-        yield
-    except BaseException:
-        if not any(run.checkpoints.glob("step-*.ckpt")):
-            _clear(run)
-        raise
 
 
 def _clear(run: RunFolder) -> None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 from tunebook import __version__
 from tunebook.cli.verbs import COMPOSING, HIDDEN, PLAIN, VERBS, named
 from tunebook.errors import UserError
+from tunebook.interruption import Terminated, raise_on_sigterm
 from tunebook.training.ranks import announced_run, follows_another_rank
 
 USAGE = """\
@@ -85,6 +86,7 @@ def _unknown_verb(verb: str) -> UserError:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the ``tunebook`` command; always ends in an exit code."""
+    raise_on_sigterm()
     logging.raiseExceptions = False  # a log line whose reader left, as of `--info | head`, is nobody's mistake
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
@@ -93,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # The reader of a pipe (head, less) left; silence the interpreter's own complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

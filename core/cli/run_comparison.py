@@ -30,6 +30,7 @@ from tunebook.pipeline.prepare import prepare, rejects_apart
 from tunebook.pipeline.train import check_devices
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import made_empty
+from tunebook.run_lock import held
 
 
 class Stopped(UserError):
@@ -68,12 +69,13 @@ def compare(made: CompareConfig) -> None:
             fix="choose others: compare.rungs=[full]",
         )
     folder = comparison_folder(made.run_dir, plan.key)
-    plan.write(folder / "plan.json")
-    stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
-    if stopped and not _worth_reporting(stopped, steps, plan, folder):
-        raise Stopped(folder, stopped)
-    finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
-    summary = write_comparison(folder, finished, made, prepared)
+    with held(folder):
+        plan.write(folder / "plan.json")
+        stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
+        if stopped and not _worth_reporting(stopped, steps, plan, folder):
+            raise Stopped(folder, stopped)
+        finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
+        summary = write_comparison(folder, finished, made, prepared)
     print_comparison(finished, summary)
     print(f"report: {folder / 'report.html'}")
     if stopped:

@@ -11,7 +11,8 @@ from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.train import check_devices, read_config, train, train_as_follower
-from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, save_config
+from tunebook.run_folder import RunFolder, new_run_folder, save_config
+from tunebook.run_lock import held
 from tunebook.training.ranks import announce
 
 
@@ -19,9 +20,8 @@ def start(config: TrainConfig, run_dir: str) -> float | None:
     """Train in a new folder; returns the watched test metric."""
     for note in check_devices(config):
         say(f"note: {note}")
-    run = make_run_folder(run_dir)
-    config.run_dir = str(run.path)
-    with nothing_half_written(run):
+    with new_run_folder(run_dir) as run:
+        config.run_dir = str(run.path)
         save_config(config, run)
         announce(str(run.path))
         return train_in(config, run)
@@ -29,14 +29,15 @@ def start(config: TrainConfig, run_dir: str) -> float | None:
 
 def resume(run: RunFolder) -> None:
     """Resume the run in a folder."""
-    announce(str(run.path))
-    run.rejects.unlink(missing_ok=True)  # written again where there still are any
-    try:
-        train_in(read_config(run), run, resumed=True)
-    except UserError as error:
-        if error.code != "data.rejected-rows":
-            raise
-        raise error.replace(fix="restore these rows, or start a new run") from error
+    with held(run.path):
+        announce(str(run.path))
+        run.rejects.unlink(missing_ok=True)  # written again where there still are any
+        try:
+            train_in(read_config(run), run, resumed=True)
+        except UserError as error:
+            if error.code != "data.rejected-rows":
+                raise
+            raise error.replace(fix="restore these rows, or start a new run") from error
 
 
 def follow(arguments: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import psutil
 from filelock import FileLock
 
 from tunebook.compare.run_state import RungRun
+from tunebook.run_lock import lock_of
 
 PARENT = "TUNEBOOK_PARENT"
 """Environment variable with the process that started this one."""
@@ -21,7 +22,7 @@ LOOKS = 0.5
 
 def running(run: RungRun) -> FileLock:
     """The lock that the process of a run holds for as long as it lives, whatever becomes of its parent."""
-    return FileLock(run.run.path / ".running")
+    return lock_of(run.run.path)
 
 
 def end_with_parent() -> None:

@@ -21,7 +21,7 @@ from tunebook.pipeline.judge import Judged, judge_new
 from tunebook.plugins.answers import invalid_of
 from tunebook.plugins.measures import check_watch, named_metrics
 from tunebook.recipe import Recipe
-from tunebook.run_folder import RunFolder, make_run_folder, nothing_half_written, save_config
+from tunebook.run_folder import RunFolder, new_run_folder, save_config
 from tunebook.training.devices import choose_accelerator
 
 
@@ -37,8 +37,7 @@ def evaluate(
         say: Takes a line for whoever waits.
     """
     choose_accelerator(config)
-    run = make_run_folder(run_dir)
-    with nothing_half_written(run), tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
+    with new_run_folder(run_dir) as run, tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         manifest, recipe, predictor = open_bundle(folder)
         inputs = recipe.family.inputs
         check_watch(recipe, named_metrics(recipe, manifest.row_labels))

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tunebook.pipeline.tune import tune, world_size
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import RunFolder, open_run_folder
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy, note_on_cores
+from tunebook.training.interrupts import interruption_named
 from tunebook.training.ranks import started_by_torchrun
 
 
@@ -48,6 +50,18 @@ def train(
         resumed: Whether to go on from the newest checkpoint.
         main: Whether this is the run's first process.
     """
+    with interruption_named(run.path) if main else nullcontext():
+        return _train(config, run, say, on_prepared, resumed, main)
+
+
+def _train(
+    config: TrainConfig,
+    run: RunFolder,
+    say: Callable[[str], None],
+    on_prepared: Callable[[Prepared[Any]], None],
+    resumed: bool,
+    main: bool,
+) -> Judged | None:
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"

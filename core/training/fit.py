@@ -113,7 +113,6 @@ def make_trainer(
             *progress_callbacks(trainer.progress),
             *make_callbacks(trainer.callbacks),  # before the checkpoints, which hold their state after the step
             checkpoints,
-            StopOnSignal(run_dir, checkpoints),
         ],
         logger=loggers,
         plugins=[AtomicCheckpointIO()],
@@ -164,8 +163,11 @@ def fit(
     resumed = read_checkpoint(resume_from) if resume_from else {}
     with quiet_lightning():
         trainer = make_trainer(config, run_dir, checkpoints, per_epoch, resumed)
+        stop = StopOnSignal(run_dir, checkpoints)
+        trainer.callbacks.append(stop)  # type: ignore[attr-defined]
         try:
-            trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+            with stop.around(trainer):
+                trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
         finally:
             main = trainer.is_global_zero
             if torch.distributed.is_available() and torch.distributed.is_initialized():

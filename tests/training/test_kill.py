@@ -124,6 +124,41 @@ def test_a_polite_signal_saves_and_says_how_to_go_on(tmp_path, rows, untouched, 
     assert weights(folder) == weights(untouched)
 
 
+def wait_for(path: Path, process: Forked) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.output()[0]
+        assert time.monotonic() < deadline, f"{path} does not come"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_after_training_is_not_lost(tmp_path, rows, untouched, number, status):
+    folder = tmp_path / "run"
+    process = start(command(folder, rows, "evaluation.resamples=20000"))
+    wait_for(folder / "checkpoints" / f"step-{STEPS:08d}.ckpt", process)
+    time.sleep(random.random() * 2)
+    os.killpg(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == status and not (folder / "report.html").exists(), output
+    assert f"tunebook train resume={folder}" in output and "Traceback" not in output
+    assert not [path for path in folder.rglob(".*") if path.name != ".running"], "half-written files are left"
+    finish(start(resume(folder)))
+    assert weights(folder) == weights(untouched)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_training_leaves_nothing(tmp_path, rows, number, status):
+    folder = tmp_path / "run"
+    process = start(command(folder, rows))
+    wait_for(folder / "config.yaml", process)
+    os.killpg(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == status, output
+    assert "before the first checkpoint; nothing is saved" in output and "start it again" in output
+    assert not folder.exists()
+
+
 def test_two_processes_give_the_metrics_of_one_and_resume_exactly(tmp_path, rows):
     short = ("model.dropout=0.0", "trainer.max_steps=60")
     together = ("trainer=ddp", "trainer.accelerator=cpu", *short)
