@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,9 +32,24 @@ def _beside(path: Path, **mode: Any) -> Iterator[IO[Any]]:
         # mkstemp makes files that only their owner reads; a run folder is shared like any other file.
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
+        _sync(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder on disk, not only in memory: a name that survives a power cut must have its content."""
+    if sys.platform == "win32" and path.is_dir():  # which opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without it, as some on networks
+            raise
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
@@ -77,7 +94,10 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         beside.chmod(0o777 & ~_umask())
         for inside in beside.rglob("*"):
             inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
+            _sync(inside)
+        _sync(beside)
         os.replace(beside, folder)
+        _sync(folder.parent)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tunebook.data.near import normalise
+from tunebook.errors import UserError
 from tunebook.files import write_atomically
 
 FILE = "seen_texts.npy"
@@ -27,9 +28,20 @@ def write_seen(folder: Path, texts: Iterable[str]) -> None:
 
 
 def seen_before(folder: Path, texts: Iterable[str]) -> np.ndarray:
-    """Positions of the texts that the model was trained or chosen on; none where the bundle does not say."""
+    """Positions of the texts that the model was trained or chosen on.
+
+    Raises:
+        UserError: The bundle does not say which they are.
+    """
     try:
         known = np.load(folder / FILE, allow_pickle=False)
-    except (OSError, ValueError):
-        return np.zeros(0, dtype=np.int64)
+        if known.dtype != np.dtype("<u8") or known.ndim != 1:
+            raise ValueError("it holds no hashes")
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{FILE} is missing or damaged: rows that the model was trained on cannot be recognised.",
+            code="bundle.damaged",
+            where=str(folder / FILE),
+            fix="restore the file, or score all rows without this check: data.leaks=allow",
+        ) from error
     return np.flatnonzero(np.isin(text_hashes(texts), known))

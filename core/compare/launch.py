@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from tunebook.children import child_environment, tunebook_command
 from tunebook.compare.lifetime import PARENT, running
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
@@ -54,14 +54,13 @@ def _in_process(member: str, log: Path) -> tuple[int, int]:
     Returns:
         Its exit code, and the signal that came for this process; 0 for none.
     """
-    environment = {**os.environ, PARENT: str(os.getpid())}
     with log.open("ab") as said:
         child = subprocess.Popen(
-            [sys.executable, "-m", "tunebook", "_member", member],
+            tunebook_command("_member", member),
             stdout=said,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env=child_environment(**{PARENT: str(os.getpid())}),
             start_new_session=True,  # Ctrl-C comes to it from here, once
         )
         with signals_passed_on(child) as received:
@@ -120,10 +119,10 @@ def start_all(plan: Path, numbers: Sequence[int], launcher: Sequence[str], log: 
     overrides.append(f"hydra.sweep.dir={_quoted(plan.parent / 'jobs')}")
     with log.open("ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "tunebook", "_rung", *overrides, *launcher, "-m"],
+            tunebook_command("_rung", *overrides, *launcher, "-m"),
             stdout=said,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, PARENT: str(os.getpid())},
+            env=child_environment(**{PARENT: str(os.getpid())}),
             start_new_session=True,
         )

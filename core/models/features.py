@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 
 from tunebook.data.batch import Batch
 from tunebook.errors import UserError
-from tunebook.files import filling_cache, write_atomically
+from tunebook.files import filling_cache, folder_written_whole
 from tunebook.models.source import ModelSource, weights_digest
 from tunebook.models.text import quiet_transformers
+from tunebook.sealing import is_whole, seal
 
 _FORMAT = 1
 
@@ -135,13 +137,13 @@ def features_key(source: ModelSource, model: nn.Module, tokens_key: str) -> str:
 
 def cached_features(cache_dir: Path, key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
     """Read features from the cache, or compute them and write them there (beside, then renamed)."""
-    file = cache_dir / "features" / f"{key}.npy"
-    try:
-        cached: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    folder = cache_dir / "features" / key
+    if is_whole(folder):
+        cached: np.ndarray = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         return cached
-    except (OSError, ValueError):
-        features = compute()
-    with filling_cache(file, "features"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, lambda stream: np.save(stream, features))
+    features = compute()
+    shutil.rmtree(folder, ignore_errors=True)
+    with filling_cache(folder, "features"), folder_written_whole(folder) as partial:
+        np.save(partial / "features.npy", features)
+        seal(partial)
     return features

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,11 @@ from tunebook.data.pairs import is_paired
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.files import filling_cache
+from tunebook.files import filling_cache, folder_written_whole
 from tunebook.models.pairs import encode_pair, encode_pairs
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
+from tunebook.sealing import is_whole, seal
 
 _FORMAT = 2  # raise when the files below or the way of encoding change, so that old caches are not read
 _CHUNK = 1024
@@ -131,6 +130,8 @@ def tokenize_cached(rows: Rows, tokenizer: Any, max_length: int, cache_dir: Path
 
 
 def _read(folder: Path) -> TokenRows | None:
+    if not is_whole(folder):
+        return None
     try:
         offsets, full = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("offsets", "full_lengths"))
         size = (folder / "ids.bin").stat().st_size // 4
@@ -146,11 +147,9 @@ def _read(folder: Path) -> TokenRows | None:
 
 def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
     """Encode chunk by chunk, never all in memory; write beside and rename, so that no reader sees half a cache."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     lengths: list[int] = []
     full_lengths: list[int] = []
-    try:
+    with folder_written_whole(folder) as beside:
         with (beside / "ids.bin").open("wb") as stream, counting(f"tokens of {rows.split} rows", len(rows)) as advance:
             for start in range(0, len(rows), _CHUNK):
                 part = rows.table.slice(start, _CHUNK)
@@ -166,11 +165,7 @@ def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
                 advance(len(texts))
         np.save(beside / "offsets.npy", _offsets(lengths))
         np.save(beside / "full_lengths.npy", np.array(full_lengths, dtype=np.int64))
-        os.replace(beside, folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        if not folder.is_dir():  # another process may have been first, with the same content
-            raise
+        seal(beside)
 
 
 def apply_overlength(

@@ -87,7 +87,12 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     Raises:
         UserError: There are such rows, and nobody said what to do with them.
     """
-    seen = seen_before(folder, recipe.family.inputs.keys(recipe, rows))
+    try:
+        seen = seen_before(folder, recipe.family.inputs.keys(recipe, rows))
+    except UserError as error:
+        if policy is not Leaks.allow:
+            raise
+        return rows, f"{error.what} They were scored anyway (data.leaks=allow)."
     if not len(seen):
         return rows, ""
     seen_rows = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"

@@ -11,6 +11,7 @@ from tunebook.bundle.manifest import read_manifest
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
+from tunebook.errors import UserError
 from tunebook.families.evidence import Evidence
 from tunebook.families.prepared import Prepared
 from tunebook.files import write_json
@@ -60,10 +61,7 @@ def judge(
             "scores": _validated(recipe, fitted),
         }
         stages.write_bundle(prepared, model, fitted, run, card)
-    manifest = read_manifest(run.bundle)
-    # The recipe knows nothing yet of a bundle that an earlier process wrote.
-    recipe.family.inputs.load_bundle_state(recipe, manifest)
-    evidence = stages.judge(prepared, stages.open_bundle(recipe, run.bundle, manifest), run)
+    evidence = stages.judge(prepared, _opened(recipe, run), run)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
         history=learning_curve(run),
@@ -75,6 +73,21 @@ def judge(
     write_json(run.record, finished)
     evidence.write(run, report)
     return Judged(evidence, report.verdict)
+
+
+def _opened(recipe: Recipe[Any], run: RunFolder) -> Any:
+    """The predictor of a run's own bundle, which an earlier process may have written.
+
+    Raises:
+        UserError: It is damaged, which the run's checkpoints can put right.
+    """
+    try:
+        manifest = read_manifest(run.bundle)
+        recipe.family.inputs.load_bundle_state(recipe, manifest)
+        return recipe.family.stages.open_bundle(recipe, run.bundle, manifest)
+    except UserError as error:
+        fix = f"delete {run.bundle}, and resume: tunebook train resume={run.path} writes it again"
+        raise error.replace(fix=fix) from error
 
 
 def judge_new(

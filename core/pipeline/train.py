@@ -130,13 +130,33 @@ def _record(prepared: Prepared[Any], run: RunFolder, resumed: bool, say: Callabl
         choose_accelerator(prepared.config.trainer),
     )
     if resumed and run.record.is_file():
-        before = json.loads(run.record.read_text(encoding="utf-8"))
+        before = _recorded(run)
         _use_threads(before.get("threads"))
         record["threads"] = before.get("threads")
         changed = check_same(before, record, run.path)
         if changed:
             say(f"note: this machine differs, so the result may too: {'; '.join(changed)}")
     return record
+
+
+def _recorded(run: RunFolder) -> dict[str, Any]:
+    """What the run was made of when it was started.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    try:
+        found = json.loads(run.record.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no JSON object")
+        return found
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"The run's record cannot be read: {error}.",
+            code="run.damaged-record",
+            where=str(run.record),
+            fix="restore it, or delete it to resume without comparing rows and versions with those of the start",
+        ) from error
 
 
 def _use_threads(threads: Any) -> None:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tunebook.children import python_command
 from tunebook.composing.pages import trouble
 from tunebook.errors import UserError
 from tunebook.plugins import find_recipes, unknown_recipe
@@ -109,13 +110,13 @@ def _wanted(only: Collection[str]) -> set[str]:
 
 def _first_look(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
     """The checks without torch, in a process that has imported nothing yet."""
-    code = "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
+    code = "import json; sys.path[:] = json.loads(sys.stdin.readline()); "
     code += "from tunebook.testing.first_look import main; main()"
     job = {"name": name, "overrides": list(overrides), "folder": str(folder)}
     lines = f"{json.dumps(sys.path)}\n{json.dumps(job)}\n"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code],
+            python_command(code),
             input=lines,
             env=environment(),
             capture_output=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tunebook.children import child_environment
 
 SECONDS = 300.0
 """Longest time of one job."""
@@ -97,7 +98,7 @@ class Workshop:
 
 def environment() -> dict[str, str]:
     """The environment of a job: this process's, on one thread and without a network."""
-    return {**os.environ, **_SETTINGS}
+    return child_environment(**_SETTINGS)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunebook.children import SAFE_PATH
+
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -65,6 +67,7 @@ def workers_join(run_dir: str) -> Iterator[None]:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    os.environ.update(SAFE_PATH)
     arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
     sys.argv = [str(Path(__file__).parents[1] / "__main__.py"), "_worker", run_dir]
     HydraConfig.instance().cfg = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunebook import ImageClassification, ImageClassificationConfig
+from tunebook import ImageClassification, ImageClassificationConfig, UserError
 
 if TYPE_CHECKING:
     from tunebook.config.schema import DataConfig
@@ -48,5 +48,9 @@ class MedicalDiagnosis(ImageClassification[ImageClassificationConfig]):
 
         folder = cache_dir / "samples" / self.options.name / _SAMPLES
         if not (folder / "test.csv").is_file():
-            write(folder, "xray", _PATIENTS, size=64, difficulty=0.3, prevalence=0.5)
+            try:
+                write(folder, "xray", _PATIENTS, size=64, difficulty=0.3, prevalence=0.5)
+            except UserError:
+                if not (folder / "test.csv").is_file():  # else another process drew the same ones first
+                    raise
         return {split: folder / f"{split}.csv" for split in ("train", "validation", "test")}

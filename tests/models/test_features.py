@@ -132,9 +132,12 @@ def test_features_come_from_the_cache_the_second_time(tmp_path: Path):
     first = cached_features(tmp_path, "key", compute)
     again = cached_features(tmp_path, "key", compute)
     assert len(calls) == 1 and np.array_equal(first, again)
-    (tmp_path / "features" / "key.npy").write_bytes(b"cut off")
-    assert np.array_equal(cached_features(tmp_path, "key", compute), first) and len(calls) == 2
-    assert [p.name for p in (tmp_path / "features").iterdir()] == ["key.npy"]
+    file = tmp_path / "features" / "key" / "features.npy"
+    content = file.read_bytes()
+    for number, damaged in enumerate((b"cut off", content[:-24] + bytes(24)), start=2):
+        file.write_bytes(damaged)
+        assert np.array_equal(cached_features(tmp_path, "key", compute), first) and len(calls) == number
+    assert [p.name for p in (tmp_path / "features").iterdir()] == ["key"]
 
 
 def test_the_key_of_features_changes_with_the_weights_and_the_rows(tmp_path: Path):

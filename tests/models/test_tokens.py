@@ -62,11 +62,14 @@ def test_the_cache_key_covers_rows_length_and_tokenizer(tokenizer, rows, tmp_pat
     assert len(list((cache / "tokens").iterdir())) == 4
 
 
-def test_a_damaged_cache_is_encoded_anew(tokenizer, rows, tmp_path):
+@pytest.mark.parametrize("name", ["ids.bin", "offsets.npy", "full_lengths.npy"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-4], lambda data: bytes(len(data)), lambda data: b""])
+def test_a_damaged_cache_is_encoded_anew(tokenizer, rows, tmp_path, name, damage):
+    """Cut, or as a power cut leaves it: zeros of the right size, or nothing."""
     first = tokenize_cached(rows, tokenizer, 64, tmp_path)
     expected = first.ids.tolist()
-    file = next(tmp_path.glob("tokens/*/ids.bin"))
-    file.write_bytes(file.read_bytes()[:-4])
+    file = next(tmp_path.glob(f"tokens/*/{name}"))
+    file.write_bytes(damage(file.read_bytes()))
     assert tokenize_cached(rows, tokenizer, 64, tmp_path).ids.tolist() == expected
 
 

@@ -26,6 +26,7 @@ from tunebook.families.image_classification.data.decoded import DecodedImage, De
 from tunebook.families.image_classification.data.fingerprints import pixel_digest, thumbnail
 from tunebook.families.image_classification.data.resize import Square, resized
 from tunebook.files import filling_cache, folder_written_whole, write_json
+from tunebook.sealing import is_whole, seal
 
 _FORMAT = 1
 _CHUNK = 256  # pictures decoded ahead
@@ -86,6 +87,7 @@ def open_store(
             shutil.rmtree(folder, ignore_errors=True)
         with filling_cache(folder, "decoded images"), folder_written_whole(folder) as partial:
             _write(partial, references, square, decoding, advance)
+            seal(partial)
         found = _read(folder, square)
     assert found is not None
     return found
@@ -112,6 +114,8 @@ def _state(path: str) -> str:
 
 
 def _read(folder: Path, square: Square) -> ImageStore | None:
+    if not is_whole(folder):
+        return None
     try:
         made = json.loads((folder / "store.json").read_text(encoding="utf-8"))
         arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}

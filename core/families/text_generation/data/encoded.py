@@ -21,6 +21,7 @@ from tunebook.families.text_generation.options import Overlength
 from tunebook.files import filling_cache, folder_written_whole, write_json
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
+from tunebook.sealing import is_whole, seal
 
 _FORMAT = 1  # raise when the files below or the way of encoding change, so that old caches are not read
 
@@ -141,9 +142,12 @@ def _write(
         np.save(partial / "sources.npy", np.array(sources, dtype=np.int64))
         np.save(partial / "lengths.npy", np.array(lengths, dtype=np.int64))
         write_json(partial / "rejected.json", {str(number): reasons for number, reasons in rejected.items()})
+        seal(partial)
 
 
 def _read(folder: Path) -> EncodedConversations | None:
+    if not is_whole(folder):
+        return None
     try:
         offsets, sources, lengths = (
             np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "sources", "lengths")

@@ -139,13 +139,15 @@ def test_a_picture_that_comes_back_is_looked_at_again(tmp_path: Path) -> None:
     assert len(opened(tmp_path / "cache", file).rows) == 1
 
 
-@pytest.mark.parametrize("harm", ["cut", "json", "array", "gone"])
+@pytest.mark.parametrize("harm", ["cut", "zeros", "json", "array", "gone"])
 def test_a_store_that_was_damaged_is_made_again(tmp_path: Path, harm: str) -> None:
     files = [save(tmp_path / f"{i}.png", square(i)) for i in range(3)]
     opened(tmp_path / "cache", *files)
     (folder,) = (tmp_path / "cache" / "images").iterdir()
     if harm == "cut":
         (folder / "pixels.bin").write_bytes(b"short")
+    elif harm == "zeros":
+        (folder / "pixels.bin").write_bytes(bytes((folder / "pixels.bin").stat().st_size))
     elif harm == "json":
         (folder / "store.json").write_text("{")
     elif harm == "array":
