@@ -21,6 +21,7 @@ from tunebook.cli.sweep import leave_outcome, table_of_runs, with_first_choices
 from tunebook.cli.verbs import COMPOSING, named
 from tunebook.composing.command import Command, register_schemas
 from tunebook.composing.errors import check_keys, check_typed_keys, explain, is_config_error, old_name_in_file
+from tunebook.composing.hydra_node import guarded
 from tunebook.composing.overrides import readable
 from tunebook.composing.places import with_page, with_place
 from tunebook.composing.search_path import register_search_path
@@ -95,7 +96,8 @@ def _with_hydra(command: Command) -> None:
         def task(config: Any) -> float | None:
             return _run_task(command, config, records)
 
-        hydra.main(config_path="pkg://tunebook.conf", config_name=command.verb, version_base="1.3")(task)()
+        with guarded():
+            hydra.main(config_path="pkg://tunebook.conf", config_name=command.verb, version_base="1.3")(task)()
 
 
 def _run_task(command: Command, config: Any, records: Path) -> float | None:

@@ -13,6 +13,7 @@ from tunebook.composing.errors import unknown_key
 from tunebook.composing.schemas import narrowed, of_family, own_nodes, set_elsewhere
 from tunebook.config.renamed import RENAMED, renamed_keys
 from tunebook.config.schema import TrainConfig
+from tunebook.config.verbatim import verbatim
 from tunebook.families.family import Family
 from tunebook.plugins import find_recipes, load_recipe_class
 from tunebook.plugins.families import all_families, family_name, load_family
@@ -52,13 +53,15 @@ def stored_config(loaded: DictConfig) -> DictConfig:
     Keys of other families are left out where they have the value that these give them: nobody set them. An earlier
     Tunebook wrote the keys of all families for each.
 
+    Nothing in it is interpolated: it was resolved when it was written.
+
     Raises:
         UserError: A key is set in it that the family lacks.
     """
-    recipe = str(OmegaConf.select(loaded, "recipe.name"))
-    family = family_of(recipe)
+    plain: Any = verbatim(OmegaConf.to_container(loaded, resolve=False))
+    node = plain.get("recipe")
+    family = family_of(str(node.get("name") if isinstance(node, dict) else None))
     schema = of_family(TrainConfig, family)
-    plain: Any = OmegaConf.to_container(loaded, resolve=False)
     for node, kind in own_nodes(TrainConfig, family).items():
         usual: dict[str, list[Any]] = {}
         for key, value in _defaults(node):

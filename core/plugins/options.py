@@ -11,6 +11,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from tunebook.config.literals import checked, without_literals
 from tunebook.config.renamed import renamed_keys
 from tunebook.config.values import in_words, value_hint
+from tunebook.config.verbatim import verbatim
 from tunebook.errors import UserError
 from tunebook.plugins.find import find_recipes
 from tunebook.plugins.listed import line_of
@@ -47,7 +48,7 @@ def typed_recipe_options(options: Any, config_class: type, name: str) -> Any:
     try:
         schema = OmegaConf.structured(without_literals(config_class))
         usual: Any = OmegaConf.to_container(schema, enum_to_str=True)
-        merged = OmegaConf.merge(schema, renamed_keys("recipe", _text_keys(options), usual.keys(), usual))
+        merged = OmegaConf.merge(schema, renamed_keys("recipe", verbatim(_text_keys(options)), usual.keys(), usual))
         return checked(OmegaConf.to_object(merged), config_class)
     except OmegaConfBaseException as error:
         raise _wrong_option(error, options, config_class, name) from error

@@ -416,7 +416,8 @@ def test_evaluate_says_of_the_test_rows_what_the_run_says(
         for key in ("test", "findings", "operating_points", "subgroups"):
             assert found[key] == metrics(made)[key], key
         assert (folder / "predictions.csv").read_text() == made.predictions.read_text()
-        assert {p.name for p in folder.iterdir()} == {"config.yaml", "metrics.json", "predictions.csv", "report.html"}
+        files = {"config.yaml", "metrics.json", "predictions.csv", "report.html", ".running"}
+        assert {p.name for p in folder.iterdir()} == files
         assert "Jane Doe" not in (folder / "report.html").read_text(encoding="utf-8")
     others = evaluated(run, tmp_path / "others", f"data.test={patients}/test.csv", "data.subgroups=[bright]")
     assert {row["column"] for row in others["subgroups"]} == {"bright"}

@@ -1,0 +1,86 @@
+"""Hydra's own part of a config names no code but Hydra's: Hydra imports and calls what it finds there.
+
+Callbacks, launchers, sweepers and handlers of logs are built from their names before anything of ours is asked. A page
+in a folder of `--config-dir` may come from anyone, so that each of them must be one that an installed plugin of Hydra
+offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import hydra._internal.hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig, OmegaConf
+
+from tunebook.errors import UserError
+
+_OF_PLUGINS = ("hydra_plugins.", "hydra._internal.core_plugins.")
+_OF_LOGS = ("logging.", "colorlog.")
+_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
+_STEERING = ("PYTHON", "LD_", "DYLD_", "TUNEBOOK_RECIPES")
+"""How variables begin that name code to run."""
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Have Hydra look at what it composes before it uses it."""
+    name, before = "ConfigLoaderImpl", ConfigLoaderImpl
+    setattr(hydra._internal.hydra, name, _GuardedLoader)
+    try:
+        yield
+    finally:
+        setattr(hydra._internal.hydra, name, before)
+
+
+class _GuardedLoader(ConfigLoaderImpl):
+    def load_configuration(self, *arguments: Any, **named: Any) -> DictConfig:
+        config: DictConfig = super().load_configuration(*arguments, **named)
+        refuse_code(config)
+        return config
+
+
+def refuse_code(config: DictConfig) -> None:
+    """Refuse what would have Hydra import or call something of its page's choice.
+
+    Raises:
+        UserError: There is such a key.
+    """
+    if "hydra" not in config:
+        return
+    plain: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    for key in plain.get("callbacks") or {}:
+        raise _refused(f"hydra.callbacks.{key}", "a callback of Hydra's")
+    for name in (plain.get("job") or {}).get("env_set") or {}:
+        if str(name).startswith(_STEERING):
+            raise _refused(f"hydra.job.env_set.{name}", "a variable that names code")
+    for key, value in _leaves("hydra", plain):
+        last, logs = key.rpartition(".")[2], key.startswith(("hydra.job_logging.", "hydra.hydra_logging."))
+        allowed = _OF_LOGS if logs else _OF_PLUGINS
+        if last in ("_target_", "()", "_partial_", "_args_") or (logs and last in ("class", "factory")):
+            if not str(value).startswith(allowed):
+                raise _refused(key, f"{value}, which is of no installed plugin of Hydra's")
+        elif logs and isinstance(value, str) and "://" in value and value not in _STREAMS:
+            raise _refused(key, f"{value}, which is neither of {' and '.join(_STREAMS)}")
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(f"{key}.{name}", inner)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(f"{key}[{number}]", inner)
+    else:
+        yield key, value
+
+
+def _refused(key: str, what: str) -> UserError:
+    return UserError(
+        f"A config cannot name code to run: {key} is {what}.",
+        code="config.names-code",
+        where=key,
+        fix="leave it out; callbacks of training are named in trainer.callbacks",
+    )
