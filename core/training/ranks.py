@@ -67,6 +67,7 @@ def workers_join(run_dir: str) -> Iterator[None]:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    before = {name: os.environ.get(name) for name in SAFE_PATH}
     os.environ.update(SAFE_PATH)
     arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
     sys.argv = [str(Path(__file__).parents[1] / "__main__.py"), "_worker", run_dir]
@@ -76,3 +77,8 @@ def workers_join(run_dir: str) -> Iterator[None]:
     finally:
         sys.argv = arguments
         HydraConfig.instance().cfg = hydra_config
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
