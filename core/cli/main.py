@@ -87,9 +87,10 @@ def _unknown_verb(verb: str) -> UserError:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the ``tunebook`` command; always ends in an exit code."""
     raise_on_sigterm()
+    arguments = list(sys.argv[1:] if argv is None else argv)
     logging.raiseExceptions = False  # a log line whose reader left, as of `--info | head`, is nobody's mistake
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = _dispatch(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe (head, less) left; silence the interpreter's own complaint at exit.
@@ -102,5 +103,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        sys.exit(named("tunebook.cli.refusals:report")(error))
+        try:
+            code = named("tunebook.cli.refusals:report")(error)
+        except Exception as unforeseen:
+            if arguments and arguments[0] in HIDDEN:  # whoever started this process reads what it wrote
+                raise
+            code = named("tunebook.cli.fault:report_fault")(unforeseen, arguments)
     sys.exit(code)

@@ -23,7 +23,9 @@ _NOT_WRITABLE = {
 
 def as_user_error(error: BaseException, run_dir: str | None = None) -> UserError | None:
     """An error as a person is to read it: one already, a refused file, a recipe's own code; None for any other."""
-    return error if isinstance(error, UserError) else refusal(error, run_dir) or recipe_failure(error)
+    if isinstance(error, UserError):
+        return error
+    return refusal(error, run_dir) or _out_of_memory(error) or recipe_failure(error)
 
 
 def report(error: BaseException, run_dir: str | None = None) -> int:
@@ -33,6 +35,24 @@ def report(error: BaseException, run_dir: str | None = None) -> int:
         raise error
     print(f"{known.kind}{known.message()}", file=sys.stderr)
     return known.exit_code
+
+
+def _out_of_memory(error: BaseException) -> UserError | None:
+    """Too little memory, of the machine or of a GPU, which torch says in words of its own."""
+    said = " ".join(str(error).split())
+    if not (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in said)
+    ):
+        return None
+    return UserError(
+        f"There is not enough memory: {said[:200] or 'Python could not get any more'}",
+        code="system.out-of-memory",
+        where="this machine" if type(error).__name__ != "OutOfMemoryError" else "the GPU",
+        fix="use a smaller data.batch_size (with trainer.accumulate_grad_batches), a smaller model, or shorter inputs; "
+        "an interrupted run resumes from its last checkpoint",
+    )
 
 
 def refusal(error: BaseException, run_dir: str | None = None) -> UserError | None:
