@@ -17,9 +17,13 @@ def check_command(config: Any, run_dir: str) -> None:
         check_sources(made)  # some families load torch to look at what rows hold
         prepared = prepare(made, rejects)
         from tunebook.cli.output import print_data, print_preview  # torch begins here: the rows are read without it
+        from tunebook.pipeline.train import check_devices
         from tunebook.plugins.measures import check_metrics
 
         check_metrics(prepared.recipe, prepared.labels)
+        notes = check_devices(made)
     print_data(prepared)
     print_preview(prepared)
+    for note in notes:
+        print(f"note: {note}")
     print("ready to train")

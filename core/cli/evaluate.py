@@ -10,6 +10,7 @@ from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.bundle.read import recipe_of
 from tunebook.composing.own import family_of, own_config
 from tunebook.config.evaluate import EvaluateConfig
+from tunebook.config.ranges import check_ranges
 from tunebook.data.sources import check_readable
 from tunebook.run_folder import check_unused
 
@@ -21,6 +22,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     name = manifest.recipe
     made = OmegaConf.to_object(own_config(config, name, family_of(name)))
     assert isinstance(made, EvaluateConfig)
+    check_ranges(made)
     check_unused(run_dir)
     recipe = recipe_of(manifest)
     columns = recipe.family.inputs.evaluate_columns(recipe, manifest, made.data)

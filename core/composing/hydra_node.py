@@ -7,7 +7,7 @@ offers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,7 @@ class _GuardedLoader(ConfigLoaderImpl):
     def load_configuration(self, *arguments: Any, **named: Any) -> DictConfig:
         config: DictConfig = super().load_configuration(*arguments, **named)
         refuse_code(config)
+        refuse_other_folder(config, named.get("overrides") or next(iter(arguments[1:2]), ()))
         return config
 
 
@@ -64,6 +65,26 @@ def refuse_code(config: DictConfig) -> None:
                 raise _refused(key, f"{value}, which is of no installed plugin of Hydra's")
         elif logs and isinstance(value, str) and "://" in value and value not in _STREAMS:
             raise _refused(key, f"{value}, which is neither of {' and '.join(_STREAMS)}")
+
+
+def refuse_other_folder(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse two names of one folder, of which the one that was typed for Tunebook would lose.
+
+    Raises:
+        UserError: ``run_dir`` was typed, and Hydra's own key says otherwise.
+    """
+    typed = next((each for each in overrides if each.startswith("run_dir=")), None)
+    if typed is None or "hydra" not in config:
+        return
+    node: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    other = (node.get("run") or {}).get("dir")
+    if other != "${run_dir}":
+        raise UserError(
+            f"The run's folder has two names: {typed}, and hydra.run.dir={other}.",
+            code="config.conflict",
+            where="hydra.run.dir",
+            fix="leave hydra.run.dir out",
+        )
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:

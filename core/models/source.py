@@ -48,9 +48,24 @@ class ModelSource:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What its config.json says."""
-        read: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        return read
+        """What its config.json says.
+
+        Raises:
+            UserError: It is damaged.
+        """
+        file = self.folder / "config.json"
+        try:
+            read = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(read, dict):
+                raise ValueError("it holds no keys")
+            return read
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"The model's config.json is damaged: {error}.",
+                code="model.damaged-config",
+                where=str(file),
+                fix="copy or download the model again",
+            ) from error
 
 
 def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:

@@ -14,6 +14,7 @@ from tunebook.composing.own import family_of, own_config
 from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
+from tunebook.config.ranges import check_ranges
 from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
@@ -37,7 +38,7 @@ def typed(config: Any) -> TrainConfig:
     family = family_of(recipe)
     made = OmegaConf.to_object(own_config(config, recipe, family))
     assert isinstance(made, TrainConfig)
-    _check_ranges(made)
+    _check_values(made)
     check_optim(made.optim)
     check_callbacks(made.trainer.callbacks)
     if isinstance(made.data, AugmentedDataConfig):
@@ -72,17 +73,9 @@ def absolute_paths(config: TrainConfig, own: Mapping[str, tuple[str, ...]]) -> T
     return config
 
 
-def _check_ranges(config: TrainConfig) -> None:
-    """Refuse numbers that no run can be made with."""
-    config_of = {"data": config.data, "optim": config.optim, "trainer": config.trainer, "adapt": config.adapt}
-    config_of |= {"model": config.model, "evaluation": config.evaluation}
-    if not 0 <= config.seed < 2**32:
-        raise UserError(
-            f"seed must be from 0 to {2**32 - 1}, not {config.seed}.",
-            code="config.out-of-range",
-            where="seed",
-            fix="seed=0",
-        )
+def _check_values(config: TrainConfig) -> None:
+    """Refuse values that no run can be made with."""
+    check_ranges(config)
     for split in ("train", "validation", "test"):
         if getattr(config.data, split) == "":
             raise UserError(
@@ -98,59 +91,6 @@ def _check_ranges(config: TrainConfig) -> None:
             where="adapt.unfreeze_epochs",
             fix="adapt=full adapt.unfreeze_epochs=2",
         )
-    for key, (low, high) in _RANGES.items():
-        node, name = key.split(".")
-        value = getattr(config_of[node], name, None)  # one of a family, perhaps, which others lack
-        if value is not None and not low <= value <= high:
-            allowed = f"from {low:g} to {high:g}" if high < _UP else f"at least {low:g}"
-            raise UserError(
-                f"{key} must be {allowed}, not {value:g}.",
-                code="config.out-of-range",
-                where=key,
-                fix="choose such a number, or leave it out",
-            )
-
-
-_UP = float("inf")
-# Smallest and largest value of each number that a run can be made with.
-_RANGES = {
-    "data.batch_size": (1, _UP),
-    "data.validation_fraction": (0.001, 0.9),
-    "data.test_fraction": (0.001, 0.9),
-    "data.split_seed": (0, 2**32 - 1),
-    "data.shots": (1, _UP),
-    "data.max_rows": (2, _UP),
-    "data.max_rejects": (0, _UP),
-    "data.near_duplicate": (0, 1),
-    "data.num_workers": (0, _UP),
-    "model.dropout": (0, 0.99),
-    "adapt.lora_rank": (1, _UP),
-    "adapt.lora_alpha": (1, _UP),
-    "adapt.lora_dropout": (0, 0.99),
-    "optim.lr": (1e-12, 10),
-    "optim.head_lr": (1e-12, 10),
-    "optim.weight_decay": (0, 10),
-    "optim.layer_decay": (0.01, 1),
-    "optim.beta1": (0, 0.9999),
-    "optim.beta2": (0, 0.999999),
-    "optim.eps": (1e-16, 1),
-    "optim.momentum": (0, 0.9999),
-    "optim.warmup": (0, 1),
-    "adapt.unfreeze_epochs": (0, _UP),
-    "trainer.max_epochs": (1, _UP),
-    "trainer.max_steps": (1, _UP),
-    "trainer.devices": (1, _UP),
-    "trainer.num_nodes": (1, _UP),
-    "trainer.accumulate_grad_batches": (1, _UP),
-    "trainer.gradient_clip": (1e-6, _UP),
-    "trainer.early_stop": (1, _UP),
-    "trainer.validate_every": (0.001, 1),
-    "trainer.checkpoint_every": (1, _UP),
-    "trainer.threads": (1, _UP),
-    "evaluation.confidence": (0.5, 0.9999),
-    "evaluation.resamples": (10, _UP),
-    "evaluation.max_generations": (1, _UP),
-}
 
 
 def make_recipe(config: TrainConfig) -> Recipe[Any]:

@@ -93,7 +93,9 @@ def read_config(run: RunFolder) -> TrainConfig:
     """
     try:
         loaded = OmegaConf.load(run.config)
-        return typed(stored_config(loaded if isinstance(loaded, DictConfig) else OmegaConf.create({})))
+        if not isinstance(loaded, DictConfig) or "recipe" not in loaded:
+            raise ValueError("it names no recipe")
+        return typed(stored_config(loaded))
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(
             f"The run's config cannot be read: {str(error).splitlines()[0]}.",
@@ -116,6 +118,13 @@ def check_devices(config: TrainConfig) -> list[str]:
             code="training.wrong-world-size",
             where="trainer.devices, trainer.num_nodes",
             fix=f"trainer=ddp trainer.devices={started}",
+        )
+    if config.trainer.num_nodes > 1 and not started_by_torchrun() and "SLURM_JOB_ID" not in os.environ:
+        raise UserError(
+            f"trainer.num_nodes={config.trainer.num_nodes}, but nothing starts a process on the other nodes.",
+            code="training.wrong-world-size",
+            where="trainer.num_nodes",
+            fix="start the run with torchrun --nnodes or srun, or leave trainer.num_nodes out",
         )
     note = note_on_cores(config.trainer, accelerator)
     return [note] if note else []

@@ -55,7 +55,7 @@ def tune(
         save_config(config, run)
         for line in _plan_in_words(config, data, open_rate=prepared.config.optim.lr is None):
             say(line)
-    fitted = _fit(prepared, config, trained, data, run, resumed)
+    fitted = _fit(prepared, config, trained, data, run, say, resumed)
     if not fitted.is_main:
         return adapted, fitted, config
     return stages.merge(adapted, prepared.source, config, run), fitted, config
@@ -110,7 +110,13 @@ def _rate_in_words(config: TrainConfig, open_rate: bool) -> str:
 
 
 def _fit(
-    prepared: Prepared[Any], config: TrainConfig, trained: Any, data: Any, run: RunFolder, resumed: bool
+    prepared: Prepared[Any],
+    config: TrainConfig,
+    trained: Any,
+    data: Any,
+    run: RunFolder,
+    say: Callable[[str], None],
+    resumed: bool,
 ) -> Fitted:
     recipe, size = prepared.recipe, world_size(config)
     # Adapters drew numbers too; a cached feature file must not change what comes next.
@@ -126,7 +132,10 @@ def _fit(
         where=prepared.encoded.rows["train"].where,
     )
     run.checkpoints.mkdir(exist_ok=True)
-    resume_from = newest_valid(run.checkpoints) if resumed else None
+    resume_from = newest_valid(run.checkpoints, lambda path: say(f"note: {path} is damaged")) if resumed else None
+    if resumed:
+        start = f"step {int(resume_from.stem.rpartition('-')[2])}" if resume_from else "the beginning"
+        say(f"resuming from {start}")
     with workers_join(str(run.path)):
         return fit(
             module,

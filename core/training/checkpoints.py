@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from tunebook.training.run_log import Row, rows_after_batch, run_log
 _KEEP = 2  # the newest, and the one before in case the newest is on a disk that lies about having written it
 LOG = "tunebook_log"
 """Where a checkpoint holds the rows of the run's log up to its step."""
+CONFIG = "tunebook_config"
+"""Where it holds the settings that shaped its steps."""
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -66,12 +68,13 @@ def step_checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def newest_valid(folder: Path) -> Path | None:
-    """The newest checkpoint that can be read."""
+def newest_valid(folder: Path, skipped: Callable[[Path], None] = lambda path: None) -> Path | None:
+    """The newest checkpoint that can be read; ``skipped`` is called with each newer one."""
     for path in reversed(step_checkpoints(folder)):
         try:
             read_checkpoint(path)
         except Exception:  # a damaged file fails in many ways, and all mean: take the one before
+            skipped(path)
             continue
         return path
     return None
@@ -104,6 +107,7 @@ class Checkpoints(Callback):
         self.best_step = 0
         self.waited = 0
         self.saved_step = 0
+        self.config: dict[str, str] = {}
         self._log: list[Row] = []
         self._saved: list[tuple[int, int]] = []  # steps of the newest checkpoints, and the best that each names
 
@@ -171,8 +175,8 @@ class Checkpoints(Callback):
                     path.unlink()
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Have the log saved with the weights."""
-        checkpoint[LOG] = self._log
+        """Have the log and the config saved with the weights."""
+        checkpoint[LOG], checkpoint[CONFIG] = self._log, self.config
 
     def restore_best(self, module: LightningModule) -> None:
         """Load the weights of the best validation; those of the last step stay where there was none.

@@ -11,6 +11,9 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Accelerator, Precision, Strategy, TrainerConfig
 from tunebook.errors import UserError
 
+_EACH = 8
+"""More processes than this on a CPU core are a mistake."""
+
 
 def choose_accelerator(config: TrainerConfig | EvaluateConfig) -> str:
     """Choose "cuda", "mps" or "cpu".
@@ -87,6 +90,13 @@ def choose_strategy(config: TrainerConfig, accelerator: str) -> Any:
             where="trainer.devices",
             fix=f"trainer.devices={torch.cuda.device_count()}",
         )
+    if accelerator == "cpu" and config.devices > _EACH * _cores():
+        raise UserError(
+            f"trainer.devices={config.devices} processes would share {_cores()} CPU cores.",
+            code="training.too-few-devices",
+            where="trainer.devices",
+            fix=f"trainer.devices={_cores()} or fewer",
+        )
     if config.strategy is Strategy.fsdp:
         if accelerator != "cuda":
             raise UserError(
@@ -105,9 +115,13 @@ def choose_strategy(config: TrainerConfig, accelerator: str) -> Any:
     return "auto"
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def note_on_cores(config: TrainerConfig, accelerator: str) -> str:
     """What to tell of more processes on the CPU than it has cores; "" where there are enough."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _cores()
     if accelerator != "cpu" or config.devices <= cores:
         return ""
     one = "the one CPU core" if cores == 1 else f"the {cores} CPU cores"

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ProgressBar
+from omegaconf import OmegaConf
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.module import FineTuneData
 from tunebook.errors import UserError
 from tunebook.training.callbacks import make_callbacks
-from tunebook.training.checkpoints import LOG, AtomicCheckpointIO, Checkpoints, read_checkpoint
+from tunebook.training.checkpoints import CONFIG, LOG, AtomicCheckpointIO, Checkpoints, read_checkpoint
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy
 from tunebook.training.finetuner import FineTuner
 from tunebook.training.interrupts import StopOnSignal
@@ -43,6 +44,16 @@ class Fitted:
     best: float | None
     steps: int
     is_main: bool
+
+
+def shaping(config: TrainConfig) -> dict[str, str]:
+    """The settings without which the same steps would be other steps, as text by key."""
+    nodes: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)  # type: ignore[assignment]
+    left_out = {"trainer.progress", "trainer.threads", "trainer.checkpoint_every", "trainer.accelerator"}
+    found = {"seed": str(config.seed)}
+    for node in ("adapt", "optim", "trainer"):
+        found |= {f"{node}.{key}": repr(value) for key, value in nodes[node].items()}
+    return {key: value for key, value in found.items() if key not in left_out}
 
 
 def planned_steps(config: TrainConfig, data: FineTuneData, world_size: int) -> int:
@@ -161,6 +172,16 @@ def fit(
     every = trainer_config.checkpoint_every or max(1, math.ceil(module.total_steps / 10))
     checkpoints = Checkpoints(run_dir / "checkpoints", watch, watch_mode, every, trainer_config.early_stop)
     resumed = read_checkpoint(resume_from) if resume_from else {}
+    checkpoints.config = shaping(config)
+    before: dict[str, str] = resumed.get(CONFIG, {})
+    keys = [key for key, value in checkpoints.config.items() if before.get(key, value) != value]
+    if keys:
+        raise UserError(
+            f"This run cannot be resumed: its config changed since it was interrupted ({', '.join(keys)}).",
+            code="run.changed",
+            where=str(run_dir / "config.yaml"),
+            fix="; ".join(f"{key}={before[key]}" for key in keys) + " was there before; or start a new run",
+        )
     with quiet_lightning():
         trainer = make_trainer(config, run_dir, checkpoints, per_epoch, resumed)
         stop = StopOnSignal(run_dir, checkpoints)

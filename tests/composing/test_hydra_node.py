@@ -60,6 +60,18 @@ def test_what_names_no_code_stays_allowed(given: list[str], tunebook: Tunebook, 
     assert done.returncode == 0, done.stderr
 
 
+def test_a_run_folder_has_one_name(tunebook: Tunebook, tmp_path: Path) -> None:
+    (tmp_path / "pages" / "experiment").mkdir(parents=True)
+    page = "# @package _global_\nhydra: {run: {dir: elsewhere}}\n"
+    (tmp_path / "pages" / "experiment" / "moved.yaml").write_text(page)
+    pages = ["--config-dir", str(tmp_path / "pages"), "+experiment=moved"]
+    for given in (["hydra.run.dir=elsewhere"], pages):
+        done = tunebook("train", "recipe=review_sentiment", "run_dir=here", *given)
+        assert done.returncode == 2, done.stdout
+        assert "two names: run_dir=here, and hydra.run.dir=elsewhere" in done.stderr
+        assert not list((tmp_path / "work").iterdir())
+
+
 TEXTS = ["${oc.env:TOKEN}", "a ${oc.env:TOKEN} b", r"\${oc.env:TOKEN}", r"C:\\${x}", "${unclosed", "$${a}", "${a} ${b}"]
 
 

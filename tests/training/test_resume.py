@@ -18,6 +18,7 @@ from tests.data.test_augmentations import DROPOUT
 from tests.training.composing import composed
 from tests.training.offered import offer
 from tests.training.test_callbacks import COOLING
+from tests.user_error import user_error
 from tunebook.cli.run_training import train_in
 from tunebook.models.source import STARTERS
 from tunebook.pipeline.train import read_config
@@ -148,3 +149,32 @@ def test_resume_from_a_checkpoint_gives_the_same_run(tmp_path, cache, monkeypatc
         assert weights(run) == weights(whole), f"differs after {checkpoint.name}"
         assert (run.logs / "metrics.csv").read_text() == log, f"log differs after {checkpoint.name}"
         assert run.predictions.read_bytes() == whole.predictions.read_bytes()
+
+
+def test_a_config_that_was_changed_is_another_run(tmp_path, cache):
+    rows = write_reviews(tmp_path / "reviews.csv", 50)
+    run = start(tmp_path / "run", rows, ["trainer.max_steps=4"])
+    train_in(read_config(run), run)
+    shutil.rmtree(run.bundle)
+    text = run.config.read_text()
+    run.config.write_text(text.replace("max_steps: 4", "max_steps: 6"))
+    with user_error("run.changed", match="trainer.max_steps") as caught:
+        train_in(read_config(run), run, resumed=True)
+    assert "trainer.max_steps=4 was there before" in str(caught.value.fix)
+    run.config.write_text(text.replace("progress: false", "progress: true"))  # shapes nothing
+    train_in(read_config(run), run, resumed=True)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, cache, capsys):
+    rows = write_reviews(tmp_path / "reviews.csv", 50)
+    run = start(tmp_path / "run", rows, ["trainer.max_steps=6"])
+    train_in(read_config(run), run)
+    expected = weights(run)
+    shutil.rmtree(run.bundle)
+    newest = step_checkpoints(run.checkpoints)[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    capsys.readouterr()
+    train_in(read_config(run), run, resumed=True)
+    said = capsys.readouterr().out.replace("\n", "")
+    assert f"{newest} is damaged" in said and "resuming from step 5" in said
+    assert weights(run) == expected
