@@ -12,3 +12,10 @@ _DRAWN = _PICTURES | dict.fromkeys([*range(0x80, 0xA0), *_TURNS], 0xFFFD)
 def drawn(text: str) -> str:
     """A text whose control characters are drawn, so that they cannot steer the terminal; lines and tabs stay."""
     return text.translate(_DRAWN)
+
+
+def in_markup(text: str) -> str:
+    """The same for rich, which takes square brackets for styles."""
+    from rich.markup import escape  # most commands print no table
+
+    return escape(drawn(text))

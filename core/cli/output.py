@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from tunebook.cli.console import console
@@ -15,18 +14,19 @@ from tunebook.pipeline.facts import data_facts
 from tunebook.pipeline.judge import Judged
 from tunebook.report.report import show_interval
 from tunebook.statistics.intervals import Score
+from tunebook.terminal import drawn, in_markup
 
 
 def say(line: str) -> None:
     """Print a line at once."""
-    print(line, flush=True)
+    print(drawn(line), flush=True)
 
 
 def print_data(prepared: Prepared[Any]) -> None:
     """Rows, labels in their order with counts, texts over the length, and notes."""
     terminal = console()
     for what, value in data_facts(prepared).items():
-        terminal.print(f"{what}: {escape(value)}")
+        terminal.print(f"{what}: {in_markup(value)}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("label" if prepared.labels else "rows")
     splits = ("train", "validation", "test")
@@ -34,11 +34,11 @@ def print_data(prepared: Prepared[Any]) -> None:
         table.add_column(split, justify="right")
     counts = prepared.data.labels.counts if prepared.data.labels else {}
     for name in prepared.labels:
-        table.add_row(escape(name), *(str(counts[split].get(name, 0)) for split in splits))
+        table.add_row(in_markup(name), *(str(counts[split].get(name, 0)) for split in splits))
     table.add_row("all", *(str(len(prepared.encoded.rows[split])) for split in splits), style="bold")
     terminal.print(table)
     for note in prepared.data.notes:
-        terminal.print(f"note: {escape(note)}")
+        terminal.print(f"note: {in_markup(note)}")
 
 
 def print_preview(prepared: Prepared[Any]) -> None:
@@ -52,7 +52,7 @@ def print_judged(judged: Judged) -> None:
     """All scores with their intervals, the verdict in words, and what else the family says of them."""
     print_scores(judged.evidence.models, judged.verdict)
     for line in judged.evidence.summary:
-        print(line)
+        print(drawn(line))
 
 
 def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ def print_scores(models: Mapping[str, Sequence[Score]], verdict: Sequence[str]) 
     terminal = console()
     terminal.print(table)
     for sentence in verdict:
-        terminal.print(escape(sentence))
+        terminal.print(in_markup(sentence))
 
 
 def _cell(score: Score | None) -> str:

@@ -7,6 +7,7 @@ import sys
 
 from tunebook.errors import UserError
 from tunebook.plugins.failures import recipe_failure
+from tunebook.terminal import drawn
 
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {
@@ -33,7 +34,7 @@ def report(error: BaseException, run_dir: str | None = None) -> int:
     known = as_user_error(error, run_dir)
     if known is None:
         raise error
-    print(f"{known.kind}{known.message()}", file=sys.stderr)
+    print(f"{known.kind}{drawn(known.message())}", file=sys.stderr)
     return known.exit_code
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from tunebook.cli.console import console
 from tunebook.report.report import show_interval
+from tunebook.terminal import in_markup
 
 if TYPE_CHECKING:
     from tunebook.cli.sweep import SweptRun
@@ -26,8 +26,8 @@ def print_table(runs: Sequence[SweptRun]) -> None:
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
     for run in runs:
         own = " ".join(override for override in run.overrides if override not in shared)
-        result = f"[red]failed:[/red] {escape(run.error)}" if run.error else escape(_score(run))
-        table.add_row(str(run.number), escape(own), result, escape(_shown(run.folder)))
+        result = f"[red]failed:[/red] {in_markup(run.error)}" if run.error else in_markup(_score(run))
+        table.add_row(str(run.number), in_markup(own), result, in_markup(_shown(run.folder)))
     console().print(table)
 
 

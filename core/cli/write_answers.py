@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tunebook.families.predictor import Predictor
 from tunebook.files import written_whole
 from tunebook.progress import counting
 from tunebook.report.files import show_probability
+from tunebook.terminal import drawn
 from tunebook.training.devices import choose_accelerator
 
 
@@ -47,7 +49,7 @@ def write_answers(
     rows = _answerable(predictor, rows, rejects)
     predictor.truncated = 0  # the golden inputs were counted too
     if output is None or beside is None:
-        _write(sys.stdout, "csv", predictor, rows, content, device)
+        _write(_Terminal() if sys.stdout.isatty() else sys.stdout, "csv", predictor, rows, content, device)
     else:
         with written_whole(output) as stream:
             _write(stream, output.suffix[1:], predictor, rows, content, device)
@@ -60,6 +62,13 @@ def write_answers(
     if predictor.unfinished:
         cut = f"{predictor.unfinished} of {len(rows)} answers were truncated at max_new_tokens"
         print(f"note: {cut} (recipe.max_new_tokens in training)", file=sys.stderr)
+
+
+class _Terminal(io.TextIOBase):
+    """A terminal, which no row's control characters reach; a file or a program gets them as they are."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(drawn(text.replace("\r\n", "\n")))
 
 
 def _answerable(predictor: Predictor, rows: Rows, rejects: RejectLog) -> Rows:
@@ -83,7 +92,9 @@ def _settle(rejects: RejectLog, beside: Path) -> None:
     scratch.unlink(missing_ok=True)
 
 
-def _write(stream: IO[str], kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str) -> None:
+def _write(
+    stream: IO[str] | io.TextIOBase, kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str
+) -> None:
     """One line a row: where it is from, then what the predictor answers; numbers as in predictions.csv."""
     writer = csv.writer(stream, lineterminator="\n")
     if kind == "csv":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tunebook import __version__
@@ -26,6 +25,7 @@ from tunebook.config.compare import Rung
 from tunebook.report.files import by_name, without_nan
 from tunebook.report.report import show_interval, show_number
 from tunebook.statistics.intervals import Score
+from tunebook.terminal import in_markup
 
 if TYPE_CHECKING:
     from tunebook.config.compare import CompareConfig
@@ -154,17 +154,17 @@ def print_comparison(finished: Finished, summary: Summary) -> None:
         table.add_column(name, justify="right" if number else "left", no_wrap=number < 2)
     for rung in finished.rungs:
         mark = "bold" if rung.name == summary.comparison.recommended else ""
-        table.add_row(*(escape(cell) for cell in cells(rung, finished)), style=mark)
+        table.add_row(*(in_markup(cell) for cell in cells(rung, finished)), style=mark)
     console.print(f"{finished.metric} on {finished.rungs[0].score.n} {summary.counted}")
     console.print(table)
     for name, (_, reason) in finished.missing.items():
-        console.print(escape(f"{name}: {reason}"))
+        console.print(in_markup(f"{name}: {reason}"))
     for added in summary.added.values():
         if added.seconds is not None:
             gain = f"{added.points:+.1f} points, {added_in_words(added)}"
-            console.print(escape(f"{added.rung} over {added.before}: {gain}"))
+            console.print(in_markup(f"{added.rung} over {added.before}: {gain}"))
     for sentence in summary.verdict:
-        console.print(escape(sentence))
+        console.print(in_markup(sentence))
 
 
 COLUMNS = ("rung", "score", "seeds", "time", "memory", "trained", "saved")

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.statistics.amounts import show_time
+from tunebook.terminal import drawn
 
 _EVERY = 0.2  # seconds
 
@@ -50,7 +51,7 @@ def _report(runs: Sequence[RungRun], reported: set[str], metric: str) -> None:
         reported.add(name)
         where = f"[{len(reported)}/{len(runs)}] {run.planned.step}, seed {run.planned.seed}"
         if run.failure:
-            print(f"{where}: failed: {run.failure}", flush=True)
+            print(f"{where}: failed: {drawn(run.failure)}", flush=True)
         else:
             print(f"{where}: {value_of(run, metric)} in {show_time(run.seconds)}", flush=True)
 
