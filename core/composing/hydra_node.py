@@ -22,6 +22,8 @@ _OF_LOGS = ("logging.", "colorlog.")
 _STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 _STEERING = ("PYTHON", "LD_", "DYLD_", "TUNEBOOK_RECIPES")
 """How variables begin that name code to run."""
+_WRITING = ("train", "evaluate")
+"""Commands whose folder is the one that Hydra makes."""
 
 
 @contextmanager
@@ -36,10 +38,11 @@ def guarded() -> Iterator[None]:
 
 
 class _GuardedLoader(ConfigLoaderImpl):
-    def load_configuration(self, *arguments: Any, **named: Any) -> DictConfig:
-        config: DictConfig = super().load_configuration(*arguments, **named)
+    def load_configuration(self, config_name: str | None, overrides: list[str], *rest: Any, **named: Any) -> DictConfig:
+        config: DictConfig = super().load_configuration(config_name, overrides, *rest, **named)
         refuse_code(config)
-        refuse_other_folder(config, named.get("overrides") or next(iter(arguments[1:2]), ()))
+        if config_name in _WRITING:
+            refuse_other_folder(config, overrides)
         return config
 
 

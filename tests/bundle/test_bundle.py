@@ -104,7 +104,7 @@ def test_a_run_folder_holds_no_pickle_but_checkpoints_that_load_without_code(run
         ".jinja",
     }  # a chat template runs in a sandbox
     for folder in (run, stars):
-        files = [p for p in folder.path.rglob("*") if p.is_file()]
+        files = [p for p in folder.path.rglob("*") if p.is_file() and p.name != ".running"]
         checkpoints = [p for p in files if p.suffix == ".ckpt"]
         assert checkpoints
         for file in checkpoints:

@@ -135,9 +135,9 @@ def wait_for(path: Path, process: Forked) -> None:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_after_training_is_not_lost(tmp_path, rows, untouched, number, status):
     folder = tmp_path / "run"
-    process = start(command(folder, rows, "evaluation.resamples=20000"))
+    process = start(command(folder, rows, "evaluation.resamples=200000"))
     wait_for(folder / "checkpoints" / f"step-{STEPS:08d}.ckpt", process)
-    time.sleep(random.random() * 2)
+    time.sleep(random.random())
     os.killpg(process.pid, number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status and not (folder / "report.html").exists(), output
