@@ -13,6 +13,7 @@ from typing import Any
 
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
+from tunebook.files import read_object
 
 STARTERS = Path(__file__).parent / "starters"
 # Text files and weights, nothing that can run code. Sub-folders hold exports for other runtimes.
@@ -55,10 +56,7 @@ class ModelSource:
         """
         file = self.folder / "config.json"
         try:
-            read = json.loads(file.read_text(encoding="utf-8"))
-            if not isinstance(read, dict):
-                raise ValueError("it holds no keys")
-            return read
+            return read_object(file)
         except (ValueError, RecursionError) as error:
             raise UserError(
                 f"The model's config.json is damaged: {error}.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from tunebook.composing.own import stored_config
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.files import write_json
+from tunebook.files import read_object, write_json
 from tunebook.pipeline.judge import Judged, judge
 from tunebook.pipeline.prepare import prepare, typed
 from tunebook.pipeline.record import check_same, make_record
@@ -51,31 +50,20 @@ def train(
         main: Whether this is the run's first process.
     """
     with interruption_named(run.path) if main else nullcontext():
-        return _train(config, run, say, on_prepared, resumed, main)
-
-
-def _train(
-    config: TrainConfig,
-    run: RunFolder,
-    say: Callable[[str], None],
-    on_prepared: Callable[[Prepared[Any]], None],
-    resumed: bool,
-    main: bool,
-) -> Judged | None:
-    if config.trainer.threads is not None:
-        torch.set_num_threads(config.trainer.threads)
-    rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
-    prepared = prepare(config, rejects)
-    check_metrics(prepared.recipe, prepared.labels)
-    record = _record(prepared, run, resumed, say) if main else {}
-    if main:
-        on_prepared(prepared)
-        if not resumed:
-            write_json(run.record, record)
-    model, fitted, resolved = tune(prepared, run, record, say, resumed, main)
-    if fitted is not None and not fitted.is_main:
-        return None
-    return judge(replace(prepared, config=resolved), model, fitted, run, record)
+        if config.trainer.threads is not None:
+            torch.set_num_threads(config.trainer.threads)
+        rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
+        prepared = prepare(config, rejects)
+        check_metrics(prepared.recipe, prepared.labels)
+        record = _record(prepared, run, resumed, say) if main else {}
+        if main:
+            on_prepared(prepared)
+            if not resumed:
+                write_json(run.record, record)
+        model, fitted, resolved = tune(prepared, run, record, say, resumed, main)
+        if fitted is not None and not fitted.is_main:
+            return None
+        return judge(replace(prepared, config=resolved), model, fitted, run, record)
 
 
 def train_as_follower(run_dir: str) -> None:
@@ -155,10 +143,7 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
         UserError: The file is damaged.
     """
     try:
-        found = json.loads(run.record.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it is no JSON object")
-        return found
+        return read_object(run.record)
     except (ValueError, OSError) as error:
         raise UserError(
             f"The run's record cannot be read: {error}.",

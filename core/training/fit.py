@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from omegaconf import OmegaConf
 
@@ -48,7 +48,7 @@ class Fitted:
 
 def shaping(config: TrainConfig) -> dict[str, str]:
     """The settings without which the same steps would be other steps, as text by key."""
-    nodes: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)  # type: ignore[assignment]
+    nodes: Any = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
     left_out = {"trainer.progress", "trainer.threads", "trainer.checkpoint_every", "trainer.accelerator"}
     found = {"seed": str(config.seed)}
     for node in ("adapt", "optim", "trainer"):
@@ -92,7 +92,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def make_trainer(
-    config: TrainConfig, run_dir: Path, checkpoints: Checkpoints, steps_per_epoch: int, resumed: Mapping[str, Any]
+    config: TrainConfig, run_dir: Path, last: Sequence[Callback], steps_per_epoch: int, resumed: Mapping[str, Any]
 ) -> Trainer:
     """A Lightning Trainer for this config."""
     trainer = config.trainer
@@ -123,7 +123,7 @@ def make_trainer(
             SeedEveryStep(config.seed),
             *progress_callbacks(trainer.progress),
             *make_callbacks(trainer.callbacks),  # before the checkpoints, which hold their state after the step
-            checkpoints,
+            *last,
         ],
         logger=loggers,
         plugins=[AtomicCheckpointIO()],
@@ -183,9 +183,8 @@ def fit(
             fix="; ".join(f"{key}={before[key]}" for key in keys) + " was there before; or start a new run",
         )
     with quiet_lightning():
-        trainer = make_trainer(config, run_dir, checkpoints, per_epoch, resumed)
         stop = StopOnSignal(run_dir, checkpoints)
-        trainer.callbacks.append(stop)  # type: ignore[attr-defined]
+        trainer = make_trainer(config, run_dir, [checkpoints, stop], per_epoch, resumed)
         try:
             with stop.around(trainer):
                 trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)

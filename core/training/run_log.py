@@ -54,7 +54,10 @@ class RunLog(Logger):
     @rank_zero_only
     def begin(self) -> None:
         """Make the file hold the rows of before, and no row of a step that is done again."""
-        self.save() if self.rows else (self._folder / "metrics.csv").unlink(missing_ok=True)
+        if self.rows:
+            self.save()
+        else:
+            (self._folder / "metrics.csv").unlink(missing_ok=True)
 
     @rank_zero_only
     def save(self) -> None:
