@@ -18,7 +18,26 @@ class AveragedWeights(EMAWeightAveraging):
     """Lightning's moving average of the weights, whose checkpoints too leave out frozen weights.
 
     Validation, the choice of the best checkpoint and the bundle see the average; the optimizer moves the weights.
+    Buffers that no checkpoint holds (the frequencies of rotary positions) and whole numbers (counts, positions) are the
+    model's own: their average would drift by rounding, and start again from the model's own where a run resumes.
     """
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
+        """Move the average, after an optimizer step that asks for it."""
+        super().on_train_batch_end(trainer, pl_module, *rest)
+        self._copy_constants(pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Move the average, after an epoch that asks for it."""
+        super().on_train_epoch_end(trainer, pl_module)
+        self._copy_constants(pl_module)
+
+    def _copy_constants(self, pl_module: LightningModule) -> None:
+        assert self._average_model is not None
+        saved, own = pl_module.state_dict(), dict(pl_module.named_buffers())
+        for name, averaged in self._average_model.module.named_buffers():
+            if name not in saved or not averaged.is_floating_point():
+                averaged.copy_(own[name])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """The average as the model's state, and the weights that the optimizer moves beside it."""

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelSummary, Timer
 
 from tests.finished import finished
@@ -136,3 +137,36 @@ def test_a_state_that_could_not_be_read_back_is_refused_before_it_is_written(tmp
     good = {"callbacks": {"Mine": {"seen": [1, 2.0, "three", None, torch.ones(2)]}}}
     AtomicCheckpointIO().save_checkpoint(good, tmp_path / "step-1.ckpt")
     assert read_checkpoint(tmp_path / "step-1.ckpt")["callbacks"]["Mine"]["seen"][2] == "three"
+
+
+class Rotary(LightningModule):
+    """A layer with a buffer of each kind: not saved, a whole number, and a running mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+        self.register_buffer("frequencies", 10000.0 ** -(torch.arange(8) / 8), persistent=False)
+        self.register_buffer("position", torch.arange(1, 9) * 1001)
+        self.register_buffer("running_mean", torch.zeros(()))
+
+    def training_step(self, batch, batch_idx):
+        self.running_mean += 1
+        return self.layer(batch).sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_an_average_leaves_the_models_constants_as_they_are(tmp_path):
+    model = Rotary()
+    frequencies, position = model.frequencies.clone(), model.position.clone()
+    [average] = make_callbacks([{"ema_weight_averaging": {"decay": 0.9}}])
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    trainer = Trainer(max_steps=40, callbacks=[average], enable_checkpointing=False, default_root_dir=tmp_path, **quiet)
+    trainer.fit(model, torch.utils.data.DataLoader(torch.ones(40, 2), batch_size=1))
+    assert torch.equal(model.frequencies, frequencies)  # the average was copied into the model at the end
+    assert torch.equal(model.position, position)
+    expected = 1.0  # a running mean is averaged, as weights are: the first update copies
+    for step in range(2, 41):
+        expected = 0.9 * expected + 0.1 * step
+    assert model.running_mean.item() == pytest.approx(expected, rel=1e-5)
