@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunebook.data.near import normalise
+from tunebook.data.grams import normalise
 from tunebook.errors import UserError
 from tunebook.files import write_atomically
 

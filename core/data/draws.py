@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunebook.data.near import mix
+from tunebook.data.grams import mix
 
 _GOLDEN = 0x9E3779B97F4A7C15  # the step of SplitMix64: consecutive multiples of it mix well
 _WORD = (1 << 64) - 1

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tunebook.data.near import find_near, normalise
+from tunebook.data.grams import normalise
+from tunebook.data.near import find_near
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,15 @@ def clusters(found: Duplicates, groups: np.ndarray | None = None) -> np.ndarray:
 
 def _first_equal(texts: pa.ChunkedArray) -> np.ndarray:
     """[texts] position of the first text with the same 128-bit hash."""
-    seen: dict[bytes, int] = {}
-    first = np.empty(len(texts), np.int64)
-    position = 0
-    for chunk in texts.chunks:
-        for value in chunk.to_pylist():
-            key = hashlib.blake2b(normalise(value).encode("utf-8"), digest_size=16).digest()
-            first[position] = seen.setdefault(key, position)
-            position += 1
+
+    def digest(text: str) -> bytes:
+        return hashlib.blake2b(normalise(text).encode("utf-8"), digest_size=16).digest()
+
+    digests = [b"".join(map(digest, chunk.to_pylist())) for chunk in texts.chunks]
+    keys = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))  # equal ones in the order of the texts
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
+    first = np.empty(len(order), np.int64)
+    first[order] = order[fresh][np.cumsum(fresh) - 1]
     return first

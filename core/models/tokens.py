@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +95,7 @@ def _encode(texts: Sequence[str], pairs: Sequence[str] | None, tokenizer: Any, m
 
 
 def _flat(parts: Sequence[Sequence[int]], dtype: type) -> np.ndarray:
-    return np.fromiter((i for part in parts for i in part), dtype=dtype, count=sum(map(len, parts)))
+    return np.fromiter(itertools.chain.from_iterable(parts), dtype=dtype, count=sum(map(len, parts)))
 
 
 def tokenize(texts: Sequence[str], tokenizer: Any, max_length: int, pairs: Sequence[str] | None = None) -> TokenRows:
@@ -147,8 +149,7 @@ def _read(folder: Path) -> TokenRows | None:
 
 def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
     """Encode chunk by chunk, never all in memory; write beside and rename, so that no reader sees half a cache."""
-    lengths: list[int] = []
-    full_lengths: list[int] = []
+    lengths, full_lengths = array("q"), array("q")
     with folder_written_whole(folder) as beside:
         with (beside / "ids.bin").open("wb") as stream, counting(f"tokens of {rows.split} rows", len(rows)) as advance:
             for start in range(0, len(rows), _CHUNK):
@@ -160,8 +161,8 @@ def _write(folder: Path, rows: Rows, tokenizer: Any, max_length: int) -> None:
                 if len(encoded.types):
                     with (beside / "types.bin").open("ab") as of_types:
                         of_types.write(encoded.types.tobytes())
-                lengths += encoded.lengths
-                full_lengths += encoded.full_lengths
+                lengths.extend(encoded.lengths)
+                full_lengths.extend(encoded.full_lengths)
                 advance(len(texts))
         np.save(beside / "offsets.npy", _offsets(lengths))
         np.save(beside / "full_lengths.npy", np.array(full_lengths, dtype=np.int64))

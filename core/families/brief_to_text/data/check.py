@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunebook.data.near import WORD, normalise
+from tunebook.data.grams import WORD, normalise
 from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, flat_text, to_plain, values
 from tunebook.families.brief_to_text.metrics.phrases import says
 
