@@ -114,7 +114,9 @@ def _share_out(
 
 def _strata(labels: np.ndarray, unit: np.ndarray, count: int) -> np.ndarray:
     """[units] number of the rarest label in each: where labels mix in a unit, the rare one decides."""
-    _, codes, totals = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
+    numbers = {name: number for number, name in enumerate(sorted(set(labels.tolist())))}
+    codes = np.array([numbers[name] for name in labels.tolist()], np.int64)
+    totals = np.bincount(codes)
     rarity = np.argsort(np.argsort(totals, kind="stable"), kind="stable")[codes]
     strata = np.full(count, len(totals))
     np.minimum.at(strata, unit, rarity)
@@ -141,7 +143,8 @@ def _draw(members: np.ndarray, sizes: np.ndarray, fractions: dict[str, float]) -
                 break
         if not drawn[name]:
             drawn[name] = [min(left, key=lambda member: sizes[member])]
-        left = [member for member in left if member not in set(drawn[name])]
+        taken = set(drawn[name])
+        left = [member for member in left if member not in taken]
     return drawn
 
 

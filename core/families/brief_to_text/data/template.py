@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import CONSTRAINTS, Brief, Value
+from tunebook.limits import OverLimit, limited
 
 KEY = "recipe.template"
 SHIPPED = Path(__file__).with_name("prompt.jinja")
@@ -62,8 +63,11 @@ class PromptTemplate:
         """As `of`, of a template that was read already; ``name`` is what messages call it."""
         environment = _environment()
         try:
-            known = list(fields) if fields is not None else _names(environment.parse(text), environment)
-            template = cls(name, text, environment.from_string(text))
+            with limited():  # constants are computed here
+                known = list(fields) if fields is not None else _names(environment.parse(text), environment)
+                template = cls(name, text, environment.from_string(text))
+        except OverLimit as error:
+            raise _runaway(name, error, KEY) from None
         except jinja2.TemplateSyntaxError as error:
             raise UserError(
                 f"{name} is not a valid template: {error.message}",
@@ -87,11 +91,12 @@ class PromptTemplate:
         variables = _variables(brief)
         prompt, length = [], 0
         try:
-            for part in self._compiled.generate(variables):
-                prompt.append(part)
-                length += len(part)
-                if length > LONGEST:
-                    raise OverflowError(f"a prompt of more than {LONGEST:,} characters")
+            with limited():
+                for part in self._compiled.generate(variables):
+                    prompt.append(part)
+                    length += len(part)
+                    if length > LONGEST:
+                        raise OverflowError(f"a prompt of more than {LONGEST:,} characters")
         except Exception as error:  # whatever goes wrong in a template is the template's
             raise _failure(self.name, error, variables) from None
         return "".join(prompt)
@@ -149,7 +154,18 @@ def _environment() -> ImmutableSandboxedEnvironment:
     )
     # A brief has one prompt: nothing random.
     del environment.globals["lipsum"], environment.filters["random"]
+    # One power may take hours, and no limit ends a single step.
+    environment.intercepted_binops = frozenset({"**"})
+    environment.binop_table = {**environment.binop_table, "**": _no_powers}
     return environment
+
+
+def _no_powers(left: Any, right: Any) -> Any:
+    raise jinja2.exceptions.SecurityError("it raises numbers to powers, which may take hours")
+
+
+def _runaway(name: str, error: OverLimit, where: str) -> UserError:
+    return UserError(f"{name} {error}", code="template.runaway", where=where, fix="mend its loops")
 
 
 def _written(value: Any) -> Any:
@@ -187,6 +203,8 @@ def _probe(word: str, fields: list[str], several: bool) -> Brief:
 def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserError:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
     where = f"{KEY}, line {lines[-1]}" if lines else KEY
+    if isinstance(error, OverLimit):
+        return _runaway(name, error, where)
     if isinstance(error, jinja2.exceptions.SecurityError):
         return UserError(
             f"{name} does what templates may not do: {error}",

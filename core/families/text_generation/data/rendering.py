@@ -12,8 +12,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tunebook.errors import UserError
+from tunebook.limits import OverLimit, limited
 
 KEY = "model.chat_template"
+LONGEST = 1 << 24
+"""Longest rendered conversation in characters."""
 
 
 class Turn(Protocol):
@@ -83,9 +86,10 @@ class Rendering:
         """Take the template of a file, or else the tokenizer's own.
 
         Raises:
-            UserError: There is none, it cannot be read, or the tokenizer gives no offsets.
+            UserError: There is none, it cannot be read or may run for hours, or the tokenizer gives no offsets.
         """
         name, template = _from_file(file) if file else _from_tokenizer(tokenizer)
+        _refuse_powers(name, template)
         return cls(name, template, tokenizer, _exact_encoder(tokenizer))
 
     @property
@@ -98,6 +102,7 @@ class Rendering:
 
         Raises:
             Unsupervisable: The template refuses them.
+            UserError: It does not come to an end.
         """
         return self._render(turns, prompt, marked=False)[0]
 
@@ -106,6 +111,7 @@ class Rendering:
 
         Raises:
             Unsupervisable: The template refuses the turns.
+            UserError: It does not come to an end.
         """
         return self._render(turns, prompt=False, marked=True)
 
@@ -116,13 +122,18 @@ class Rendering:
 
         render: Any = render_jinja_template  # its annotation forgets the spans
         try:
-            texts, spans = render(
-                conversations=[list(turns)],
-                chat_template=self.template,
-                add_generation_prompt=prompt,
-                return_assistant_tokens_mask=marked,
-                **self.tokenizer.special_tokens_map,
-            )
+            with limited():
+                texts, spans = render(
+                    conversations=[list(turns)],
+                    chat_template=self.template,
+                    add_generation_prompt=prompt,
+                    return_assistant_tokens_mask=marked,
+                    **self.tokenizer.special_tokens_map,
+                )
+            if len(texts[0]) > LONGEST:
+                raise OverLimit(f"writes more than {LONGEST:,} characters")
+        except OverLimit as error:
+            raise _runaway(self.name, f"{error}") from None
         except Exception as error:  # a template is a stranger's program and may raise anything
             raise Unsupervisable(f"the chat template rejects it: {error}") from error
         return texts[0], spans[0] if marked else []
@@ -146,6 +157,31 @@ class Rendering:
             for id_, token in self.encoder.get_added_tokens_decoder().items()
             if token.content.strip() and (token.special or token.content in sample)
         }
+
+
+def _runaway(name: str, what: str) -> UserError:
+    return UserError(
+        f"The chat template {what}.",
+        code="template.runaway",
+        where=f"{KEY} ({name})",
+        fix=f"{KEY}=plain is built in; take another, or mend its loops",
+    )
+
+
+def _refuse_powers(name: str, template: str) -> None:
+    """Refuse ``a ** b``: one step of it may take hours, and no limit ends a single step."""
+    import jinja2
+
+    before = None
+    try:
+        for _, kind, text in jinja2.Environment().lex(template):
+            if kind == "whitespace":
+                continue
+            if kind == "operator" and text == "**" and before not in (None, "(", ","):
+                raise _runaway(name, "raises numbers to powers, which may take hours")
+            before = text
+    except jinja2.TemplateSyntaxError:
+        return  # reported where it is rendered
 
 
 def _from_file(file: Path) -> tuple[str, str]:
