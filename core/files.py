@@ -131,18 +131,6 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises:
-        ValueError: It is not JSON, or holds something else.
-    """
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, dict):
-        raise ValueError("it is not a JSON object")
-    return found
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people too: indented, unescaped, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -19,7 +19,7 @@ SECONDS = 2.0
 """CPU seconds that a template may take for one text; usual ones take thousandths."""
 MEMORY = 1 << 29
 """Bytes of memory that it may take."""
-_SIZES = Path("/proc/self/statm")
+_SIZES, _DATA = Path("/proc/self/statm"), 5  # pages of data and stack, as proc(5) says
 
 
 class OverLimit(Exception):
@@ -30,8 +30,8 @@ class OverLimit(Exception):
 def limited(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     """End what is done here when it takes too long or too much.
 
-    The time is the process's CPU time, and is watched in the main thread of systems with POSIX signals; Python looks
-    between its own steps, so that one long step ends late. Memory is that of the whole process, and is limited on Linux.
+    The time is the process's CPU time, watched in the main thread of systems with POSIX signals; Python looks between
+    its own steps, so that one long step ends late. Memory is what the whole process may write to, limited on Linux.
 
     Args:
         seconds: CPU seconds.
@@ -54,7 +54,7 @@ def limited(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.signal(signal.SIGVTALRM, handler)
         if before is not None:
-            resource.setrlimit(resource.RLIMIT_AS, before)
+            resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _out_of_time(number: int, frame: FrameType | None) -> None:
@@ -62,13 +62,13 @@ def _out_of_time(number: int, frame: FrameType | None) -> None:
 
 
 def _limit_memory(memory: int) -> tuple[int, int] | None:
-    """Limit the address space; what the limits were before, None where nothing is limited."""
+    """Limit the memory that can be written to; what the limits were before, None where nothing is limited."""
     try:
-        size = int(_SIZES.read_bytes().split()[0]) * mmap.PAGESIZE + memory
+        size = int(_SIZES.read_bytes().split()[_DATA]) * mmap.PAGESIZE + memory
     except OSError:
         return None
-    soft, hard = before = resource.getrlimit(resource.RLIMIT_AS)
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_DATA)
     if any(limit not in (resource.RLIM_INFINITY, -1) and limit < size for limit in (soft, hard)):
         return None  # a limit of the user's own comes first
-    resource.setrlimit(resource.RLIMIT_AS, (size, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
     return before

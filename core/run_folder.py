@@ -13,6 +13,7 @@ from typing import Any
 from tunebook.errors import UserError
 from tunebook.files import write_text
 from tunebook.run_lock import PROBE, held, holds_something
+from tunebook.untrusted import check_folder, check_yaml
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def open_run_folder(path: str) -> RunFolder:
     """The folder of a run that was started before.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or something in it is no file or leads out of it.
     """
     run = RunFolder(Path(path).expanduser().absolute())
     if not run.config.is_file():
@@ -168,6 +169,8 @@ def open_run_folder(path: str) -> RunFolder:
         raise UserError(
             f"{what}.", code="run.not-found", where=f"resume={path}", fix="give the folder that holds config.yaml"
         )
+    check_folder(run.path, links=False)
+    check_yaml(run.config)
     return run
 
 

@@ -7,10 +7,10 @@ zeros, a cut file and a wrong one are found, in a tenth of a second.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from tunebook.files import write_json
+from tunebook.untrusted import read_json
 
 SEAL = "seal.json"
 _BLOCK = 1 << 16
@@ -25,7 +25,7 @@ def seal(folder: Path) -> None:
 def is_whole(folder: Path) -> bool:
     """Whether the files of a folder are those that were sealed."""
     try:
-        sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        sealed = read_json(folder / SEAL)
         return bool(sealed == {path.name: _digest(path) for path in _files(folder)})
     except (OSError, ValueError):
         return False

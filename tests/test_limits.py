@@ -62,13 +62,13 @@ def test_a_template_that_takes_too_long_or_too_much_is_refused_within_seconds(tm
 
 
 def test_what_is_done_in_time_is_not_disturbed():
-    limits = resource.getrlimit(resource.RLIMIT_AS)
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
     with limited():
         assert sum(range(1000)) == 499500
-    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limits
     with pytest.raises(ValueError, match="its own"), limited():
         raise ValueError("its own")
-    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limits
     bytearray(1 << 30)  # nothing is limited any more
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tunebook.errors import UserError
+from tunebook.untrusted import check_folder, read_object
 
 FILE = "tunebook.json"
 LOSS = "loss"
 VALUE = "value"
 FORMAT = 1
+LARGEST_TEXT, LARGEST_IMAGE = 10_000_000, 8192
+"""The longest text in tokens and the highest picture in pixels that a bundle may be for."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def read_manifest(folder: Path) -> Manifest:
             fix="give a run folder, or the model/ folder inside one",
         )
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_object(file)
         version = content["format"]
         if isinstance(version, int) and version > FORMAT:
             raise UserError(
@@ -130,8 +132,9 @@ def _check(manifest: Manifest) -> None:
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]
     if not all(isinstance(s, str) for s in strings) or not fewest <= len(set(manifest.labels)) == len(manifest.labels):
         raise ValueError(f"labels and names must be text, and {fewest} different labels at least")
-    if not isinstance(manifest.max_length, int) or manifest.max_length < 3:
-        raise ValueError("max_length must be a whole number")
+    largest = LARGEST_TEXT if manifest.image is None else LARGEST_IMAGE
+    if not isinstance(manifest.max_length, int) or not 3 <= manifest.max_length <= largest:
+        raise ValueError(f"max_length must be a whole number from 3 to {largest:,}")
     for golden in manifest.golden:
         numbers = golden.probabilities
         if set(numbers) != set(manifest.outputs) or not all(math.isfinite(p) for p in numbers.values()):
@@ -142,12 +145,14 @@ def find_bundle(path: str) -> Path:
     """The bundle in a run folder, or the folder itself.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or something in it is no file; of a run folder, leads out of it.
     """
     folder = Path(path).expanduser()
     if (folder / FILE).is_file():
+        check_folder(folder)
         return folder
     if (folder / "model" / FILE).is_file():
+        check_folder(folder, links=False)
         return folder / "model"
     if (folder / "checkpoints").is_dir():
         raise UserError(

@@ -34,7 +34,7 @@ def seen_before(folder: Path, texts: Iterable[str]) -> np.ndarray:
         UserError: The bundle does not say which they are.
     """
     try:
-        known = np.load(folder / FILE, allow_pickle=False)
+        known = np.load(folder / FILE, mmap_mode="r", allow_pickle=False)  # one that says more than it holds is refused
         if known.dtype != np.dtype("<u8") or known.ndim != 1:
             raise ValueError("it holds no hashes")
     except (OSError, ValueError, EOFError) as error:

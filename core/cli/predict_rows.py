@@ -15,6 +15,7 @@ from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.bundle.read import recipe_of
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
+from tunebook.data.lines import byte_lines
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.rows import Rows
@@ -118,7 +119,7 @@ def _spool(scratch: Path) -> Path:
         print("one text a line; end with Ctrl-D", file=sys.stderr)
     file, lines = scratch / "stdin.jsonl", 0
     with file.open("w", encoding="utf-8") as stream:
-        for line in sys.stdin.buffer:
+        for line in byte_lines(sys.stdin.buffer, "stdin"):
             text = line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
             if not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text):
                 raise UserError(

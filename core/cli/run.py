@@ -27,6 +27,7 @@ from tunebook.composing.places import with_page, with_place
 from tunebook.composing.search_path import register_search_path
 from tunebook.errors import UserError
 from tunebook.run_folder import remove_empty
+from tunebook.untrusted import check_pages
 
 _TASKS = {**COMPOSING, "rung": "tunebook.compare.launch:rung_command"}
 
@@ -53,6 +54,8 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     overrides = [readable(a) for a in overrides]
     command = Command.of(verb, overrides, bundle_recipe=_bundle_recipe(overrides) if verb == "evaluate" else None)
     command = replace(command, folders=tuple(config_folders(flags)))
+    for folder in command.folders:
+        check_pages(folder)
     register_search_path(command.overrides, command.recipes)
     check_typed_keys(command)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.

@@ -19,6 +19,7 @@ from tunebook.errors import UserError
 from tunebook.files import write_json
 from tunebook.models.source import weights_digest
 from tunebook.plugins.answers import samples_of
+from tunebook.untrusted import read_json
 
 if TYPE_CHECKING:
     from tunebook.families.prepared import Prepared
@@ -70,16 +71,20 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read plan.json."""
+    """Read plan.json.
+
+    Raises:
+        UserError: It is damaged.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found = read_json(path)
+        runs = tuple(PlannedRun(**run) for run in found["runs"])
+        return Plan(str(found["key"]), runs, {name: tuple(numbers) for name, numbers in found["members"].items()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "remove that file and run the command again: finished runs are found by their keys"
         raise UserError(
             "The plan of the comparison is damaged.", code="compare.damaged-folder", where=str(path), fix=fix
         ) from error
-    runs = tuple(PlannedRun(**run) for run in found["runs"])
-    return Plan(found["key"], runs, {name: tuple(numbers) for name, numbers in found["members"].items()})
 
 
 def make_plan(steps: Sequence[Step], prepared: Prepared[Any]) -> Plan:

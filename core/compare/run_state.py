@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from tunebook.compare.plan import PlannedRun
 from tunebook.errors import UserError
 from tunebook.files import write_json
 from tunebook.run_folder import RunFolder
+from tunebook.untrusted import read_json
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class RungRun:
             UserError: It is gone or damaged; repeating a run is easier than repairing it.
         """
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError) as error:
+            return read_json(file)
+        except (OSError, ValueError) as error:
             raise self.damaged(file) from error
 
     def damaged(self, file: Path) -> UserError:
@@ -90,7 +90,7 @@ class RungRun:
         """Why it failed, where it did."""
         if self.finished or not self.failed_file.is_file():
             return None
-        return str(json.loads(self.failed_file.read_text(encoding="utf-8"))["reason"])
+        return str(self.read(self.failed_file)["reason"])
 
     @property
     def seconds(self) -> float:

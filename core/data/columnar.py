@@ -12,8 +12,12 @@ import pyarrow.parquet as pq
 
 from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column
+from tunebook.data.unpacking import check_unpacked
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
+from tunebook.untrusted import read_object
+
+_DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError, ValueError, KeyError)
 
 
 def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
@@ -28,22 +32,42 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
     """
     try:
         file = pq.ParquetFile(plain, memory_map=True)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{path.name} is not a readable Parquet file: {error}",
-            code="data.damaged-file",
-            where=str(path),
-            fix="fetch or write it again",
-        ) from None
-    with file:
         schema = file.schema_arrow
+    except _DAMAGED as error:
+        raise _damaged_parquet(path, error) from None
+    with file:
+        check_unpacked(path, plain.stat().st_size, file.metadata.num_rows)
         if not file.metadata.num_rows:
             raise empty_file(path, "has no rows")
         present = _present(columns, schema, path)
+        batches = _parquet_batches(file, rows, [column.name for column in present], path)
+        yield from _chunks(batches, columns, _stored_names(schema), reject)
+
+
+def _parquet_batches(file: pq.ParquetFile, rows: int, names: list[str], path: Path) -> Iterator[pa.RecordBatch]:
+    """The batches of a file, of which any page may be damaged."""
+    try:
+        yield from file.iter_batches(rows, columns=names)
+    except _DAMAGED as error:
+        raise _damaged_parquet(path, error) from None
+
+
+def _damaged_parquet(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path.name} is not a readable Parquet file: {' '.join(str(error).split())}",
+        code="data.damaged-file",
+        where=str(path),
+        fix="fetch or write it again",
+    )
+
+
+def _stored_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """The class names that `datasets` keeps in a file's metadata; none where these are not its own."""
+    try:
         stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = _class_names(stored.get("info", {}).get("features") or {})
-        batches = file.iter_batches(rows, columns=[column.name for column in present])
-        yield from _chunks(batches, columns, names, reject)
+        return _class_names(stored.get("info", {}).get("features") or {})
+    except (ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
@@ -57,7 +81,7 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
             fix="dataset.flatten_indices().save_to_disk(...)",
         )
     names = _class_names(_json(path / "dataset_info.json").get("features") or {})
-    files = [path / part["filename"] for part in state["_data_files"]]
+    files = _data_files(state, path)
     batches = _arrow_batches(files, columns, path, rows)
     seen = False
     for chunk in _chunks(batches, columns, names, reject):
@@ -65,6 +89,17 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
         yield chunk
     if not seen:
         raise empty_file(path, "has no readable rows")
+
+
+def _data_files(state: dict[str, Any], path: Path) -> list[Path]:
+    """The files of a saved dataset, which lie in its folder."""
+    try:
+        names = [part["filename"] for part in state["_data_files"]]
+        if any(Path(name).name != name for name in names):
+            raise ValueError("a data file lies outside of the folder")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged_dataset(path / "state.json", error) from None
+    return [path / name for name in names]
 
 
 def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, rows: int) -> Iterator[pa.RecordBatch]:
@@ -76,23 +111,24 @@ def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, row
                     needed = batch.select(present)
                     for start in range(0, len(needed), rows):
                         yield needed.slice(start, rows)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(
-                f"{file.name} of {path} cannot be read: {error}",
-                code="data.damaged-file",
-                where=str(path),
-                fix="save the dataset again",
-            ) from None
+        except _DAMAGED as error:
+            raise _damaged_dataset(file, error) from None
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read: {error}", code="data.damaged-file", where=str(path), fix="save the dataset again"
-        ) from None
-    return content
+        raise _damaged_dataset(path, error) from None
+
+
+def _damaged_dataset(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} cannot be read: {' '.join(str(error).split())}",
+        code="data.damaged-file",
+        where=str(path),
+        fix="save the dataset again",
+    )
 
 
 def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[Column]:
@@ -118,10 +154,11 @@ def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[C
 
 def _class_names(features: dict[str, Any]) -> dict[str, list[str]]:
     """The names behind the integers of each `ClassLabel` column."""
+    found = features.items() if isinstance(features, dict) else ()
     return {
         name: feature["names"]
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        for name, feature in found
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
     }
 
 
@@ -132,7 +169,7 @@ def _chunks(
     for batch in batches:
         chunk = Chunk.empty(columns)
         values = [
-            batch.column(column.name).to_pylist() if column.name in batch.schema.names else [None] * len(batch)
+            _values(batch.column(column.name)) if column.name in batch.schema.names else [None] * len(batch)
             for column in columns
         ]
         for line, row in enumerate(zip(*values, strict=True), start=first):
@@ -142,6 +179,15 @@ def _chunks(
         first += len(batch)
         if chunk.lines:
             yield chunk
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column's values; as bytes where they are texts and one of them is not UTF-8."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        found = column.cast(pa.binary()).to_pylist()
+    return found
 
 
 def _texts(

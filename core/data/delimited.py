@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column
+from tunebook.data.lines import LONGEST_ROW, TextLines, never_closed
 from tunebook.data.values import not_utf8
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-LONGEST_FIELD = 1 << 26
-"""Characters after which a field counts as a quote that was never closed."""
 MOST_LINES = 100
 """Lines from which a row is not believed: a stray quote and the next one make one field of all between them."""
 UNDECODED = re.compile("[\udc80-\udcff]")
@@ -34,14 +33,15 @@ def read_delimited(file: BinaryIO, path: Path, columns: Sequence[Column], reject
     # newline="" leaves the line ends inside quoted fields as they are.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    previous_limit = csv.field_size_limit(LONGEST_FIELD)
+    lines = TextLines(text, path)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    previous_limit = csv.field_size_limit(LONGEST_ROW)
     try:
         header = _header(reader, path)
         places = _places(columns, header, path)
         chunk = Chunk.empty(columns)
         empty = True
-        for line, row in _records(reader, reject, path):
+        for line, row in _records(reader, lines, reject, path):
             empty = False
             if row is not None and _readable(row, line, len(header), columns, places, reject):
                 chunk.append(columns, [None if place is None else row[place] for place in places], line)
@@ -90,7 +90,7 @@ def _places(columns: Sequence[Column], header: list[str], path: Path) -> list[in
     return [header.index(column.name) if column.name in header else None for column in columns]
 
 
-def _records(reader: Reader, reject: Reject, path: Path) -> Iterator[tuple[int, list[str] | None]]:
+def _records(reader: Reader, lines: TextLines, reject: Reject, path: Path) -> Iterator[tuple[int, list[str] | None]]:
     """Yield the line that a record starts on and its fields, or None in place of one that was rejected.
 
     Raises:
@@ -98,14 +98,14 @@ def _records(reader: Reader, reject: Reject, path: Path) -> Iterator[tuple[int, 
             cannot count as one reject.
     """
     while True:
-        line = reader.line_num + 1
+        line = lines.start_row()
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             if "unexpected end" in str(error) or "field limit" in str(error):
-                raise _never_closed(path, line, reader.line_num) from None
+                raise never_closed(path, line, reader.line_num) from None
             reject(line, "", _problem(error), "")
             yield line, None
             continue
@@ -116,15 +116,6 @@ def _records(reader: Reader, reject: Reject, path: Path) -> Iterator[tuple[int, 
             yield line, None
         elif row:
             yield line, row
-
-
-def _never_closed(path: Path, first: int, last: int) -> UserError:
-    return UserError(
-        f"a quote is opened and never closed: lines {first} to {last} would be one field",
-        code="data.unclosed-quote",
-        where=f"{path.name}:{first}",
-        fix='close it, or write a quote that belongs to the text twice: ""',
-    )
 
 
 def _problem(error: csv.Error) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject
 from tunebook.data.columnar import read_dataset, read_parquet
@@ -17,6 +18,7 @@ from tunebook.data.delimited import read_delimited
 from tunebook.data.file_source import file_source
 from tunebook.data.jsonlines import read_jsonlines
 from tunebook.data.paths import resolve_paths, short_names
+from tunebook.data.unpacking import open_gzip
 from tunebook.errors import UserError
 
 __all__ = ["KNOWN", "Chunk", "Reject", "read_batches", "resolve_paths", "short_names"]
@@ -62,7 +64,7 @@ def read_batches(
                 where=str(path),
                 fix=f"use one of {known}, each also with .gz",
             )
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(
             f"{path.name}: damaged gzip file ({error})", code="data.damaged-file", where=str(path), fix="fetch it again"
         ) from None
@@ -76,7 +78,7 @@ def read_batches(
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a text file, gzipped or not, after a look at its first bytes."""
     zipped = path.name.lower().endswith(".gz")
-    with cast(BinaryIO, gzip.open(path, "rb") if zipped else path.open("rb")) as file:
+    with open_gzip(path) if zipped else path.open("rb") as file:
         head = file.read(1 << 16)
         _refuse_binary(head, path)
         file.seek(0)
@@ -116,7 +118,7 @@ def _plain_file(path: Path) -> Iterator[Path]:
         yield path
         return
     with tempfile.NamedTemporaryFile(suffix=".parquet") as plain:
-        with gzip.open(path, "rb") as packed:
+        with open_gzip(path) as packed:
             shutil.copyfileobj(packed, plain, 1 << 20)
         plain.flush()
         yield Path(plain.name)

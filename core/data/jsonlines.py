@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, empty_file, missing_column
 from tunebook.data.columns import Column
+from tunebook.data.lines import byte_lines
 from tunebook.data.values import as_text, not_utf8
 from tunebook.errors import UserError
 
@@ -46,7 +47,7 @@ def read_jsonlines(file: BinaryIO, path: Path, columns: Sequence[Column], reject
 
 def _objects(file: BinaryIO, path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """Yield line number and object, or None in place of a line that was rejected."""
-    for line, raw in enumerate(file, start=1):
+    for line, raw in enumerate(byte_lines(file, path.name), start=1):
         if line == 1:
             raw = raw.removeprefix(BOM)
         if not raw.strip():

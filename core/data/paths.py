@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import glob
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tunebook.errors import UserError
+from tunebook.untrusted import check_regular, read_object
 
 
 def resolve_paths(spec: Any, key: str, folders: bool = False) -> list[Path]:
@@ -70,6 +70,7 @@ def _expand(item: str, key: str, folders: bool) -> list[Path]:
     if path.is_dir():
         return [path if folders and not (path / "dataset_dict.json").is_file() else _dataset_folder(path, key)]
     if path.exists():
+        check_regular(path, key)
         return [path]
     if glob.has_magic(item):
         matches = (Path(match) for match in glob.glob(str(path), recursive=True))
@@ -90,7 +91,7 @@ def _dataset_folder(path: Path, key: str) -> Path:
         return path
     several = path / "dataset_dict.json"
     if several.is_file():
-        splits = json.loads(several.read_text(encoding="utf-8"))["splits"]
+        splits = _splits_of(several)
         raise UserError(
             f"{path} holds several splits: {', '.join(splits)}",
             code="data.several-splits",
@@ -103,6 +104,16 @@ def _dataset_folder(path: Path, key: str) -> Path:
         where=key,
         fix=f"name the files in it: {key}='{path}/*.csv'",
     )
+
+
+def _splits_of(file: Path) -> list[str]:
+    """The splits that a `dataset_dict.json` names."""
+    try:
+        return list(map(str, read_object(file)["splits"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file} cannot be read: {error}", code="data.damaged-file", where=str(file), fix="save the dataset again"
+        ) from None
 
 
 def _missing(path: Path, key: str) -> UserError:

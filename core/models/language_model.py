@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from tunebook.errors import UserError
-from tunebook.models.source import ModelSource
+from tunebook.models.sizes import in_proportion
+from tunebook.models.source import ModelSource, weight_files
 from tunebook.models.text import quiet_transformers, set_dropout
 
 
@@ -49,7 +50,7 @@ def load_writing_model(
     from transformers import AutoConfig
 
     try:
-        with quiet_transformers():
+        with quiet_transformers(), in_proportion([] if fresh else weight_files(source.folder)):
             model: nn.Module
             settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
             set_dropout(settings, dropout)

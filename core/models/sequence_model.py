@@ -11,7 +11,8 @@ from torch.nn import Linear
 
 from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
-from tunebook.models.source import ModelSource
+from tunebook.models.sizes import in_proportion
+from tunebook.models.source import ModelSource, weight_files
 from tunebook.models.text import quiet_transformers, set_dropout
 
 
@@ -90,7 +91,7 @@ def load_saved_sequence_model(source: ModelSource, kind: str = "SequenceClassifi
         UserError: The weights do not fit the config.
     """
     try:
-        with quiet_transformers():
+        with quiet_transformers(), in_proportion(weight_files(source.folder)):
             model: nn.Module
             model, report = _auto_class(kind).from_pretrained(
                 source.folder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from typing import Any
 
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
-from tunebook.files import read_object
+from tunebook.models.sizes import check_sizes
+from tunebook.untrusted import read_json, read_object
 
 STARTERS = Path(__file__).parent / "starters"
 # Text files and weights, nothing that can run code. Sub-folders hold exports for other runtimes.
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_NO_HEADER = (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class ModelSource:
         file = self.folder / "config.json"
         try:
             return read_object(file)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, OSError) as error:
             raise UserError(
                 f"The model's config.json is damaged: {error}.",
                 code="model.damaged-config",
@@ -171,7 +174,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder, of all shards."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        shards = set(read_json(index)["weight_map"].values())
         if not all(isinstance(name, str) and Path(name).name == name for name in shards):
             raise ValueError("a shard is not a file of this folder")
         return [folder / name for name in sorted(shards)]
@@ -231,12 +234,17 @@ def check_folder(folder: Path, weights: bool = True) -> None:
             where=where,
             fix=fix,
         )
-    for file in files:
-        check_safetensors(file)
+    headers = [check_safetensors(file) for file in files]
+    shapes = [shape for header in headers for shape in header]
+    config = ModelSource(where, folder).settings
+    check_sizes(folder / "config.json", config, len(shapes), max((math.prod(shape) for shape in shapes), default=0))
 
 
-def check_safetensors(file: Path) -> None:
+def check_safetensors(file: Path) -> list[list[int]]:
     """Compare a safetensors file's size with what its header says.
+
+    Returns:
+        The shape of each of its tensors.
 
     Raises:
         UserError: The file is missing, cut short or not safetensors at all.
@@ -253,9 +261,12 @@ def check_safetensors(file: Path) -> None:
             if length > 100_000_000 or length > file.stat().st_size:
                 raise damaged
             header = json.loads(stream.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        ends = [entry["data_offsets"][1] for entry in tensors]
+        shapes = [[int(length) for length in entry["shape"]] for entry in tensors]
         whole = 8 + length + max(ends, default=0) == file.stat().st_size
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except _NO_HEADER as error:
         raise damaged from error
     if not whole:
         raise damaged
+    return shapes

@@ -15,7 +15,8 @@ from torch import nn
 
 from tunebook.errors import UserError
 from tunebook.models.positions import positions
-from tunebook.models.source import ModelSource
+from tunebook.models.sizes import in_proportion
+from tunebook.models.source import ModelSource, weight_files
 
 _USUAL_LENGTH = 512
 
@@ -138,7 +139,7 @@ def load_backbone(source: ModelSource) -> nn.Module:
     from transformers import AutoModel
 
     try:
-        with quiet_transformers():
+        with quiet_transformers(), in_proportion(weight_files(source.folder)):
             model: nn.Module = AutoModel.from_pretrained(
                 source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
             )

@@ -19,7 +19,7 @@ from tunebook.composing.own import stored_config
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.files import read_object, write_json
+from tunebook.files import write_json
 from tunebook.pipeline.judge import Judged, judge
 from tunebook.pipeline.prepare import prepare, typed
 from tunebook.pipeline.record import check_same, make_record
@@ -29,6 +29,7 @@ from tunebook.run_folder import RunFolder, open_run_folder
 from tunebook.training.devices import choose_accelerator, choose_precision, choose_strategy, note_on_cores
 from tunebook.training.interrupts import interruption_named
 from tunebook.training.ranks import started_by_torchrun
+from tunebook.untrusted import read_object
 
 
 def train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from tunebook.data.unpacking import check_memory, check_unpacked
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
 
@@ -50,6 +52,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         UserError: It is not there, or damaged.
     """
     try:
+        _shape(path, name)
         with np.load(path, allow_pickle=False) as arrays:
             found: NDArray[Any] = arrays[name]
             return found
@@ -64,13 +67,26 @@ def array_length(path: Path, name: str) -> int:
         UserError: It is not there, or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, _ = read(stream)
-            return int(shape[0])
+        return _shape(path, name)[0]
     except _DAMAGED as error:
         raise _unreadable(path, error) from None
+
+
+def _shape(path: Path, name: str) -> tuple[int, ...]:
+    """The shape of an array that is all there, and fits into memory."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        info = archive.getinfo(f"{name}.npy")
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        size = math.prod(map(int, shape)) * dtype.itemsize  # Python's integers do not overflow
+        if not dtype.hasobject and size != info.file_size - stream.tell():
+            raise ValueError(f"{name} says that it is {shape} {dtype}, and there are {info.file_size} bytes of it")
+        if not size and shape and shape[0]:
+            raise ValueError(f"{name} has the shape {shape}, and nothing in it")
+    check_unpacked(path, info.compress_size, info.file_size)
+    check_memory(path, info.file_size)
+    return tuple(int(length) for length in shape)
 
 
 def read_labels(path: Path, name: str, count: int) -> list[list[str | None]]:

@@ -14,6 +14,7 @@ from tunebook.families.image_classification.model.image import Preprocessing, fi
 from tunebook.families.image_classification.model.image_build import own_settings, reason
 from tunebook.families.image_classification.model.image_source import torchvision_names
 from tunebook.files import write_json
+from tunebook.models.sizes import in_proportion
 from tunebook.models.source import ModelSource, check_folder
 
 _WEIGHTS = "model.safetensors"
@@ -73,8 +74,9 @@ def load_saved_image_model(folder: Path) -> nn.Module:
     check_folder(folder)
     settings = ModelSource(str(folder), folder).settings
     try:
-        model = _built(folder, settings)
-        model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
+        with in_proportion([folder / _WEIGHTS]):
+            model = _built(folder, settings)
+            model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
     except Exception as error:  # timm and torchvision raise nearly anything here
         raise UserError(
             f"The model cannot be loaded: {reason(error)}.",

@@ -17,6 +17,7 @@ from rich.text import Text
 from tunebook.bundle.manifest import Manifest
 from tunebook.bundle.read import open_bundle
 from tunebook.config.schema import Accelerator, TrainerConfig
+from tunebook.data.lines import byte_lines
 from tunebook.errors import UserError
 from tunebook.families.text_generation.chat.checks import saving_place
 from tunebook.families.text_generation.chat.session import Chat
@@ -110,7 +111,7 @@ def _answer_lines(chat: Chat) -> None:
     if sys.stdin.isatty():
         _notify("one turn a line; end with Ctrl-D")
     number = 0
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in enumerate(byte_lines(sys.stdin.buffer, "stdin"), 1):
         where = f"standard input, line {number}"
         try:
             text = line.decode("utf-8").strip()

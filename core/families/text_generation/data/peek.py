@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from contextlib import closing
@@ -14,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tunebook.data.formats import open_bytes, read_batches
+from tunebook.data.lines import TextLines, byte_lines
+from tunebook.data.unpacking import open_gzip
 from tunebook.errors import UserError
 
 OBJECTS = 100
@@ -45,7 +46,7 @@ def is_jsonlines(path: Path) -> bool:
 def _header(file: BinaryIO, path: Path) -> list[str]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
     delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    header = next(row for row in csv.reader(text, delimiter=delimiter, strict=True) if row)
+    header = next(row for row in csv.reader(TextLines(text, path), delimiter=delimiter, strict=True) if row)
     text.detach()
     return header
 
@@ -53,7 +54,7 @@ def _header(file: BinaryIO, path: Path) -> list[str]:
 def _keys(file: BinaryIO, path: Path) -> list[str]:
     names: dict[str, None] = {}
     seen = 0
-    for line in file:
+    for line in byte_lines(file, path.name):
         try:
             record = json.loads(line.decode("utf-8-sig"))
         except (ValueError, RecursionError):  # a row for the rejects
@@ -74,7 +75,7 @@ def _keys(file: BinaryIO, path: Path) -> list[str]:
 
 
 def _parquet_columns(path: Path) -> list[str]:
-    with cast(BinaryIO, gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")) as file:
+    with open_gzip(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
         names: list[str] = pq.read_schema(file).names
     return names
 
