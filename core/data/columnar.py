@@ -91,6 +91,17 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
         raise empty_file(path, "has no readable rows")
 
 
+def _check_buffers(batch: pa.RecordBatch) -> None:
+    """Refuse offsets that lead out of their buffer, which nobody looks at otherwise; what is no UTF-8 is a row's fault.
+
+    Raises:
+        ArrowInvalid: There are some.
+    """
+    raw = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+    for column in batch.columns:
+        (column.view(raw[column.type]) if column.type in raw else column).validate(full=True)
+
+
 def _data_files(state: dict[str, Any], path: Path) -> list[Path]:
     """The files of a saved dataset, which lie in its folder."""
     try:
@@ -109,6 +120,7 @@ def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, row
                 present = [column.name for column in _present(columns, stream.schema, path)]
                 for batch in stream:
                     needed = batch.select(present)
+                    _check_buffers(needed)
                     for start in range(0, len(needed), rows):
                         yield needed.slice(start, rows)
         except _DAMAGED as error:

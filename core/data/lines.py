@@ -12,6 +12,8 @@ from tunebook.errors import UserError
 
 LONGEST_ROW = 1 << 24
 """Characters (of bytes: bytes) after which a row is no row."""
+MOST_BLANK = 1_000_000
+"""Blank lines in a row after which a file is no file of rows."""
 
 
 def byte_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
@@ -22,11 +24,15 @@ def byte_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
         name: What messages call it.
 
     Raises:
-        UserError: A line is longer than `LONGEST_ROW`.
+        UserError: A line is longer than `LONGEST_ROW`, or the blank ones do not end.
     """
+    blank = 0
     for number, line in enumerate(iter(partial(file.readline, LONGEST_ROW + 1), b""), start=1):
         if len(line) > LONGEST_ROW:
             raise _too_long(name, number)
+        blank = blank + 1 if len(line) < 3 and line.isspace() else 0
+        if blank > MOST_BLANK:
+            raise _all_blank(name, number)
         yield line
 
 
@@ -40,7 +46,7 @@ class TextLines:
 
     def __init__(self, text: io.TextIOWrapper, path: Path) -> None:
         self._read, self._path = partial(text.readline, LONGEST_ROW + 1), path
-        self._count = self._size = 0
+        self._count = self._size = self._blank = 0
         self._first = 1
 
     def start_row(self) -> int:
@@ -61,6 +67,9 @@ class TextLines:
                 raise never_closed(self._path, self._first, self._count)
             if self._size > LONGEST_ROW:
                 raise _too_long(self._path.name, self._first)
+            self._blank = self._blank + 1 if len(line) < 3 and line.isspace() else 0
+            if self._blank > MOST_BLANK:
+                raise _all_blank(self._path.name, self._count)
             yield line
 
 
@@ -71,6 +80,15 @@ def never_closed(path: Path, first: int, last: int) -> UserError:
         code="data.unclosed-quote",
         where=f"{path.name}:{first}",
         fix='close it, or write a quote that belongs to the text twice: ""',
+    )
+
+
+def _all_blank(name: str, line: int) -> UserError:
+    return UserError(
+        f"more than {MOST_BLANK:,} blank lines follow each other",
+        code="data.blank-lines",
+        where=f"{name}:{line}",
+        fix="is this a file of rows? remove the blank lines",
     )
 
 

@@ -1,0 +1,259 @@
+"""Rows that are damaged, or were made to do harm: `check` says so, in seconds, and runs none of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import write_reviews
+from tests.diagnosed import write_patients, write_table
+from tests.hostile import damage as d
+from tests.hostile.runner import Case, faults, run_cases
+
+TEXTS = ["check", "recipe=review_sentiment", "data.label=label", "data.max_length=32", "trainer.progress=false"]
+IMAGES = ["check", "recipe=medical_diagnosis", "recipe.size=32", "trainer.progress=false"]
+
+
+def text_files(folder: Path) -> dict[str, bytes]:
+    """A whole file of each format that texts are read from, by its name's ending."""
+    rows = write_reviews(folder / "base.csv", 60)
+    csv = rows.read_bytes()
+    lines = [line.split(",", 1) for line in csv.decode().splitlines()[1:]]
+    texts, labels = [text.strip('"') for text, _ in lines], [label for _, label in lines]
+    header = csv.decode().splitlines()[0].split(",")
+    table = pa.table(dict(zip(header, (texts, labels), strict=True)))
+    jsonl = "".join(json.dumps(row) + "\n" for row in table.to_pylist()).encode()
+    made = {"csv": csv, "tsv": csv.replace(b",", b"\t"), "jsonl": jsonl}
+    for name, options in {"parquet": {}, "zstd.parquet": {"compression": "zstd", "use_dictionary": False}}.items():
+        stream = io.BytesIO()
+        pq.write_table(table, stream, **options)
+        made[name] = stream.getvalue()
+    return {**made, "csv.gz": d.packed(csv), "jsonl.gz": d.packed(jsonl), "parquet.gz": d.packed(made["parquet"])}
+
+
+def dataset(folder: Path) -> Path:
+    """What `Dataset.save_to_disk` writes."""
+    folder.mkdir(parents=True)
+    table = pa.table({"text": [f"text number {i} of it" for i in range(40)], "label": [i % 2 for i in range(40)]})
+    with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as w:
+        w.write_table(table)
+    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_indices_files": None}
+    features = {
+        "text": {"dtype": "string", "_type": "Value"},
+        "label": {"names": ["bad", "good"], "_type": "ClassLabel"},
+    }
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
+    return folder
+
+
+def damaged_texts(folder: Path) -> Iterator[Case]:
+    for number, (ending, content) in enumerate(text_files(folder).items()):
+        for name, damage in d.damages(number):
+            file = folder / f"{name.replace(' ', '-')}.{ending}"
+            file.write_bytes(damage(content))
+            yield Case(f"{ending}, {name}", [*TEXTS, f"data.train={file}"])
+    whole = dataset(folder / "saved")
+    for name in ("state.json", "dataset_info.json", "data-00000-of-00001.arrow"):
+        content = (whole / name).read_bytes()
+        ways = [(kind, damage(content)) for kind, damage in d.damages(99)]
+        if name.endswith(".json"):
+            ways = [*list(d.kinds(content)), *list(d.changed_json(content))]
+        for kind, changed in ways:
+            copy = folder / f"saved-{name}-{kind.replace(' ', '-').replace('/', '')}"
+            shutil.copytree(whole, copy)
+            (copy / name).write_bytes(changed)
+            yield Case(f"saved dataset, {name}: {kind}", [*TEXTS, f"data.train={copy}"])
+
+
+def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
+    large = 1 << 26
+    head = b"text,label\n"
+    files: dict[str, bytes] = {
+        "line.csv.gz": d.gzip_of(b"a" * large, 48, head),
+        "line.jsonl.gz": d.gzip_of(b"a" * large, 48, b'{"text": "'),
+        "quoted.csv.gz": d.gzip_of(b"aaaaaaa\n" * (large // 8), 48, head + b'"'),
+        "blank.csv.gz": d.gzip_of(b"\n" * large, 48, head),
+        "blank.jsonl.gz": d.gzip_of(b"\r\n" * (large // 2), 48),
+        "fields.csv.gz": d.gzip_of(b"," * large, 2, head),
+        "zeros.parquet.gz": d.gzip_of(bytes(large), 48, b"PAR1"),
+        "header.csv.gz": d.gzip_of(b"text," * (large // 5), 5),
+        "deep.jsonl": d.deep_json() + b"\n",
+        "wide.jsonl": b'{"text": [' + b"[]," * 5_000_000 + b"[]]}\n",
+        "digits.jsonl": b'{"text": "a", "label": ' + b"9" * 1_000_000 + b"}\n",
+        "keys.jsonl": b"{" + b",".join(b'"k%d": 1' % i for i in range(200_000)) + b"}\n",
+        "twice.jsonl": b'{"text": "a", "text": "b", "label": "c"}\n' * 9,
+        "exponent.jsonl": b'{"text": "a", "label": 1e999999999}\n' * 9,
+        "carriage.csv": head + b"a,b\r" * 1000,
+        "nul.csv": head + b"a\0b,c\n" * 30,
+        "pickle.parquet": d.pickled(canary),
+        "pickle.csv": d.pickled(canary),
+        "torch.jsonl": d.zipped_pickle(canary),
+        "sqlite.csv": b"SQLite format 3\0" + bytes(4096),
+        "elf.csv": b"\x7fELF\x02\x01\x01" + bytes(500),
+        "surrogates.jsonl": b'{"text": "\\ud800\\ud800", "label": "\\udfff"}\n' * 9,
+        "overlong.csv": head + b"\xc0\xaf\xe0\x80\xaf,x\n" * 9,
+        "rtl.csv": head + "\u202e\u2066abc\u0000,x\n".encode() * 9,
+        "escapes.csv": head + b"\x1b]0;title\x07\x1b[2J,\x1b[31mred\n" * 20,
+        "formulas.csv": head + b"=cmd|' /C calc'!A0,+1\n" * 20,
+        "huge-label.csv": head + b"".join(b"text %d,%s\n" % (i, b"l" * 100_000) for i in range(50)),
+        "many-labels.csv": head + b"".join(b"text %d,label %d\n" % (i, i) for i in range(20_000)),
+        "one-word.csv": head + b"".join(b"%s,x\n" % (b"w" * 1_000_000) for _ in range(9)),
+        "combining.csv": head + b"a" + "\u0301".encode() * 500_000 + b",x\n",
+        "expanding.csv": head + "\ufdfa".encode() * 1_000_000 + b",x\n",
+        "open-quotes.csv": head + b'"a,b\n' * 100_000,
+        "template.csv": head + b"{{ 7*7 }}{% for i in range(9999999) %}x{% endfor %},${oc.env:HOME}\n" * 20,
+        "folder.csv/": b"",
+        "state.json": b"{}",
+    }
+    for name, content in files.items():
+        file = folder / "harm" / name
+        file.parent.mkdir(exist_ok=True)
+        if name.endswith("/"):
+            file.mkdir()
+        else:
+            file.write_bytes(content)
+        yield Case(f"harmful texts, {name}", [*TEXTS, f"data.train={file}"])
+    pipe, loop, device = folder / "pipe.csv", folder / "loop.csv", folder / "device.csv"
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    device.symlink_to("/dev/zero")
+    (folder / "gone.csv").symlink_to(folder / "nothing")
+    for file in (pipe, loop, device, folder / "gone.csv", Path("/dev/stdin"), Path("/dev/full"), Path("/proc/kmsg")):
+        yield Case(f"harmful texts, {file.name}", [*TEXTS, f"data.train={file}"])
+    outside = dataset(folder / "outside")
+    (outside / "state.json").write_text(json.dumps({"_data_files": [{"filename": "../../../../etc/passwd"}]}))
+    yield Case("a saved dataset that leads outside", [*TEXTS, f"data.train={outside}"])
+    yield Case("a saved dataset that names itself", [*TEXTS, f"data.train={outside}/**"])
+    stream = io.BytesIO()
+    table = pa.table({"text": ["a"], "label": ["b"]}).replace_schema_metadata({"huggingface": "[" * 100_000})
+    pq.write_table(table, stream)
+    (folder / "metadata.parquet").write_bytes(stream.getvalue())
+    yield Case("a Parquet file with deep metadata", [*TEXTS, f"data.train={folder / 'metadata.parquet'}"])
+    constant = pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([0] * 20_000_000, pa.int8()), ["word"])})
+    pq.write_table(constant, folder / "constant.parquet", compression="zstd")
+    yield Case("a Parquet file of one value", [*TEXTS, f"data.train={folder / 'constant.parquet'}"])
+    connection = sqlite3.connect(folder / "real.db")
+    connection.execute("create table t (text, label)")
+    connection.commit()
+    connection.close()
+    yield Case("a database", [*TEXTS, f"data.train={folder / 'real.db'}"])
+
+
+def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
+    rows = write_patients(folder / "train", 40, 0)
+    table = write_table(folder / "train.csv", rows)
+    usual = [*IMAGES, "data.group=patient"]
+    whole = (folder / rows[3]["path"]).read_bytes()
+    draw = np.random.default_rng(0)
+    images, labels = draw.integers(0, 255, (40, 16, 16), np.uint8), (np.arange(40) % 2).astype(np.uint8)
+    arrays = {"train_images": images, "train_labels": labels}
+    made = {name: d.npy(a.shape, a.tobytes()) for name, a in arrays.items()}
+    files: dict[str, bytes] = {
+        "whole.png": whole,
+        "huge.png": d.png(100_000, 100_000),
+        "wide.png": d.png(2_000_000_000, 1),
+        "nothing.png": d.png(0, 0),
+        "white.png": d.white_png(30_000, 30_000),
+        "text.png": b"no picture",
+        "gif.png": b"GIF89a" + b"\xff\xff\xff\xff\x80\x00\x00" + bytes(20),
+        "bmp.png": b"BM" + bytes(12) + b"\x28\0\0\0" + b"\xff\xff\xff\x7f" * 2 + bytes(40),
+        "tiff.png": b"II*\x00\x08\0\0\0\x01\0\x00\x01\x04\0\xff\xff\xff\xff\xff\xff\xff\x7f\0\0\0\0",
+        "eps.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(w) file\n",
+        "svg.png": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
+        "pickle.png": d.pickled(canary),
+        "dicom.dcm": bytes(128) + b"DICM" + bytes(200),
+        "webp.png": b"RIFF\xff\xff\xff\xffWEBPVP8X\x0a\0\0\0" + b"\xff" * 10,
+    }
+    files |= {f"{name}.png": damage(whole) for name, damage in d.damages(7)}
+    for name, content in files.items():
+        place = folder / "train" / name.replace(" ", "-")
+        place.write_bytes(content)
+        changed = [dict(row) for row in rows]
+        changed[3]["path"] = f"train/{place.name}"
+        listed = write_table(folder / f"{place.name}.csv", changed)
+        yield Case(f"picture, {name}", [*usual, f"data.train={listed}", "data.max_rejects=0.5"])
+    for number, path in enumerate(["../../../etc/passwd", "/dev/zero", "train", "\0", "a" * 5000, "http://127.0.0.1/a.png"]):
+        changed = [dict(row) for row in rows]
+        changed[3]["path"] = path
+        listed = folder / f"path-{number}.csv"
+        write_table(listed, changed)
+        yield Case(f"picture at {path[:30]!r}", [*usual, f"data.train={listed}"])
+    os.mkfifo(folder / "train" / "pipe.png")
+    changed = [dict(row) for row in rows]
+    changed[3]["path"] = "train/pipe.png"
+    yield Case("picture that is a pipe", [*usual, f"data.train={write_table(folder / 'pipe.csv', changed)}"])
+    yield Case("whole pictures", [*usual, f"data.train={table}"])
+    objects = io.BytesIO()
+    np.save(objects, np.array([d.Payload(canary)], dtype=object), allow_pickle=True)
+    many = made["train_images"]
+    harmful = {
+        "whole": made,
+        "rows that are not there": {**made, "train_images": d.npy((10**10, 28, 28), images.tobytes())},
+        "rows of nothing": {**made, "train_images": d.npy((10**10, 0))},
+        "negative rows": {**made, "train_images": d.npy((-5, 16, 16), images.tobytes())},
+        "an overflow": {**made, "train_images": d.npy((2**62, 4, 4), images.tobytes())},
+        "no shape": {**made, "train_images": d.npy((), b"a")},
+        "one dimension": {**made, "train_images": d.npy((40 * 256,), images.tobytes())},
+        "five dimensions": {**made, "train_images": d.npy((40, 16, 4, 2, 2), images.tobytes())},
+        "labels that are not there": {**made, "train_labels": d.npy((10**10,), labels.tobytes())},
+        "labels as a pickle": {**made, "train_labels": objects.getvalue()},
+        "images as a pickle": {**made, "train_images": objects.getvalue()},
+        "a pickle for an array": {**made, "train_labels": d.pickled(canary)},
+        "floats": {**made, "train_images": d.npy((40, 4, 4), np.full((40, 4, 4), np.nan).tobytes(), "<f8")},
+        "texts": {**made, "train_images": d.npy((40, 2), b"ab" * 40, "|S1")},
+        "a header of code": {**made, "train_images": many[:10] + b"__import__('os').system('touch x')".ljust(118)},
+        "a name that leads out": {**made, "../../../train_images": many},
+        "zeros": {**made, "train_images": d.npy((40, 8000, 8000), bytes(40 * 8000 * 8000 // 4))},
+        "a bomb": {"train_labels": d.npy((1_500_000_000,), bytes(1_500_000_000)), "train_images": many},
+    }
+    for name, parts in harmful.items():
+        file = folder / f"{name.replace(' ', '-')}.npz"
+        file.write_bytes(d.npz(parts))
+        yield Case(f"npz, {name}", [*IMAGES, f"data.train={file}"])
+    content = d.npz(made)
+    for name, damage in d.damages(8):
+        file = folder / f"damaged-{name.replace(' ', '-')}.npz"
+        file.write_bytes(damage(content))
+        yield Case(f"npz, {name}", [*IMAGES, f"data.train={file}"])
+    (folder / "raw.npz").write_bytes(pickle.dumps(arrays))
+    yield Case("npz, a pickle of arrays", [*IMAGES, f"data.train={folder / 'raw.npz'}"])
+    with zipfile.ZipFile(folder / "encrypted.npz", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("train_images.npy"), many)
+    raw = bytearray((folder / "encrypted.npz").read_bytes())
+    raw[6] |= 1
+    (folder / "encrypted.npz").write_bytes(raw)
+    yield Case("npz, said to be encrypted", [*IMAGES, f"data.train={folder / 'encrypted.npz'}"])
+
+
+@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "images"])
+def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    files = tmp_path / "files"
+    files.mkdir()
+    made = {
+        "damaged texts": lambda: damaged_texts(files),
+        "harmful texts": lambda: harmful_texts(files, canary),
+        "images": lambda: image_cases(files, canary),
+    }
+    outcomes = run_cases(list(made[kind]()), tmp_path / "run")
+    assert len(outcomes) > 50 or kind == "harmful texts"
+    wrong = faults(outcomes)
+    assert not wrong, wrong
+    assert not list(canary.iterdir())
+    by_name = {each.case.name: each for each in outcomes}
+    if kind == "images":  # not everything is refused
+        assert by_name["whole pictures"].code == by_name["npz, whole"].code == 0
