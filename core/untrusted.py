@@ -134,7 +134,9 @@ def check_yaml(path: Path) -> None:
 
     try:
         nodes = _count_nodes(_text(path))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        if "nesting depth" in str(error):  # the C library has a limit of its own
+            raise _no_page(path, f"it is nested more than {DEEPEST} levels deep") from None
         return  # told, with its place, where it is read
     except ValueError as error:
         raise _no_page(path, f"{error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tunebook.bundle.manifest import FILE, Manifest, read_manifest
 from tunebook.errors import UserError
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
+from tunebook.plugins.failures import TRACEBACK, recipe_failure
 from tunebook.plugins.load import new_recipe
 from tunebook.plugins.options import typed_recipe_options
 from tunebook.recipe import Head, Recipe
@@ -31,7 +33,24 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     from tunebook.plugins.heads import check_head  # torch begins here
 
     check_head(recipe, manifest.row_labels)
-    return manifest, recipe, recipe.family.stages.open_bundle(recipe, folder, manifest)
+    return manifest, recipe, _opened(recipe, folder, manifest)
+
+
+def _opened(recipe: Recipe[Any], folder: Path, manifest: Manifest) -> Any:
+    """The bundle's model; whatever a library says of files that do not belong together is said of the bundle."""
+    try:
+        return recipe.family.stages.open_bundle(recipe, folder, manifest)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if os.environ.get(TRACEBACK):  # who writes a recipe or a family wants to see it whole
+            raise
+        raise recipe_failure(error) or UserError(
+            f"The bundle cannot be opened: {type(error).__name__}: {' '.join(str(error).split())[:200]}.",
+            code="bundle.damaged",
+            where=str(folder),
+            fix=f"restore its files, or write the bundle again; {TRACEBACK}=1 shows where in the code this is",
+        ) from error
 
 
 def recipe_of(manifest: Manifest) -> Recipe[Any]:

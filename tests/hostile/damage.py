@@ -123,8 +123,10 @@ def yaml_bomb(levels: int = 12) -> str:
 
 
 def changed_json(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """A JSON object with each of its values gone, or of another kind."""
+    """A JSON object with each of its values gone, or of another kind; nothing of a list."""
     found = json.loads(content)
+    if not isinstance(found, dict):
+        return
     others: list[Any] = [None, [], {}, "text", -1, 10**12, True, 1e308, ["a", 1]]
     for number, key in enumerate(found):
         yield f"no {key}", json.dumps({k: v for k, v in found.items() if k != key}).encode()
