@@ -17,6 +17,8 @@ DEEPEST = 100
 """Levels of the most nested YAML that is read."""
 MOST_NODES = 100_000
 """Values in a YAML file, each counted as often as aliases repeat it."""
+LONGEST_NUMBER = 1000
+"""Digits of the longest number in a YAML file."""
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -154,6 +156,16 @@ def check_pages(folder: Path) -> None:
         for page in folder.glob(pattern):
             check_regular(page)
             check_yaml(page)
+            try:
+                page.read_bytes().decode("utf-8") if page.is_file() else None
+            except (OSError, UnicodeDecodeError) as error:
+                why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+                raise UserError(
+                    f"{page.name} cannot be read: {why}",
+                    code="config.unreadable",
+                    where=str(page),
+                    fix="remove or correct it",
+                ) from None
 
 
 def _no_page(path: Path, what: str) -> UserError:
@@ -166,7 +178,7 @@ def _count_nodes(text: str) -> int:
     """Number of values, those behind aliases as often as they are named; stops counting where there are too many.
 
     Raises:
-        ValueError: They are nested too deeply.
+        ValueError: They are nested too deeply, or one holds itself, or is a number without end.
     """
     import yaml
 
@@ -182,8 +194,12 @@ def _count_nodes(text: str) -> int:
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, nodes = open_nodes.pop()
         elif isinstance(event, yaml.ScalarEvent):
+            if len(event.value) > LONGEST_NUMBER and event.value.isdigit():
+                raise ValueError(f"a number in it has {len(event.value):,} digits")
             anchor, nodes = event.anchor, 1
         elif isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_nodes):
+                raise ValueError(f"{event.anchor} holds itself")
             nodes = anchors.get(event.anchor, 1)
         if anchor is not None:
             anchors[anchor] = nodes

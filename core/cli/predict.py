@@ -36,12 +36,12 @@ def predict_command(arguments: Sequence[str]) -> None:
     """Read, check, label and write; an output file is whole or not there."""
     options = _parser().read(arguments)
     output = Path(options.output).absolute() if options.output else None
-    if output and output.suffix not in (".csv", ".jsonl"):
+    if output and (output.suffix not in (".csv", ".jsonl") or output.is_dir()):
         raise UserError(
             "The output can be .csv or .jsonl.",
             code="command.wrong-extension",
             where=str(output),
-            fix=f"-o {output.with_suffix('.csv')}",
+            fix=f"-o {output / 'answers.csv' if output.is_dir() else output.with_suffix('.csv')}",
         )
     if output:
         check_output(output, options.files, options.overwrite)

@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import find_bundle, read_manifest
+from tunebook.cli.arguments import Arguments
 from tunebook.cli.completion import config_folders
 from tunebook.cli.refusals import report
 from tunebook.cli.sweep import leave_outcome, table_of_runs, with_first_choices
@@ -60,6 +61,7 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
     check_typed_keys(command)
     # argparse stumbles over overrides on both sides of an option: `data.train=a.csv -m seed=1,2`.
     sys.argv = [sys.argv[0], *with_first_choices(command, flags), *flags]
+    check_flags(verb, sys.argv[1:])
     try:
         try:
             _with_hydra(command)
@@ -72,6 +74,18 @@ def compose_and_run(verb: str, arguments: Sequence[str]) -> None:
         if is_config_error(error):
             raise with_page(explain(error, command), error, command) from error
         raise
+
+
+def check_flags(verb: str, typed: Sequence[str]) -> None:
+    """Refuse options that Hydra does not have, in a message like any other.
+
+    Raises:
+        UserError: There are some.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    example = f"tunebook {verb} recipe=<name> key=value"
+    Arguments(verb, example, parents=[get_args_parser()], add_help=False).read(typed)
 
 
 def _refuse_pickles(flags: Sequence[str]) -> None:

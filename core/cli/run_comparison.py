@@ -31,6 +31,7 @@ from tunebook.pipeline.train import check_devices
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import made_empty
 from tunebook.run_lock import held
+from tunebook.untrusted import check_folder
 
 
 class Stopped(UserError):
@@ -132,11 +133,12 @@ def comparison_folder(run_dir: str, key: str) -> Path:
     """The folder of a comparison, made unless it is there.
 
     Raises:
-        UserError: It holds another comparison, or something else.
+        UserError: It holds another comparison, or something else, or in it something leads out of it.
     """
     folder = Path(run_dir.replace("{key}", key)).absolute()
     plan = folder / "plan.json"
     if plan.is_file():
+        check_folder(folder, links=False)
         if read_plan(plan).key != key:
             raise UserError(
                 "This folder holds a different comparison.",

@@ -130,7 +130,7 @@ def read_finished(
 
 def _check_answers(run: RungRun) -> None:
     """Refuse answers that are gone or no text, and scores that cannot be read."""
-    metrics_of(run)
+    run.scores()
     try:
         run.run.predictions.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError) as error:
@@ -145,10 +145,7 @@ def check_same_rows(runs: Sequence[RungRun]) -> str:
     """
     found: dict[str, RungRun] = {}
     for run in runs:
-        record = run.read(run.run.record)
-        if "rows" not in record:
-            raise run.damaged(run.run.record)
-        found.setdefault(record["rows"]["test"], run)
+        found.setdefault(run.record()["rows"]["test"], run)
     if len(found) > 1:
         one, other = list(found.values())[:2]
         raise UserError(
@@ -176,8 +173,8 @@ def _failures(steps: Sequence[Step], members: Mapping[str, Sequence[RungRun]]) -
 def _rung(
     step: Step, runs: Sequence[RungRun], outcomes: tuple[Outcome, ...], metric: str, settings: Mapping[str, Any]
 ) -> RungResult:
-    first = metrics_of(runs[0])[metric]
-    by_seed = [value_in(metrics_of(run), metric) for run in runs]
+    first = runs[0].scores()[metric]
+    by_seed = [value_in(run.scores(), metric) for run in runs]
     score = score_of_rung(outcomes, metric, first["n"], higher_is_better=first["higher_is_better"], **settings)
     return RungResult(
         name=step.name,
@@ -191,7 +188,7 @@ def _rung(
 
 def cost_of(runs: Sequence[RungRun]) -> Cost:
     """What a typical run took."""
-    record = runs[0].read(runs[0].run.record)
+    record = runs[0].record()
     rows = [_train_rows(run) for run in runs]
     return Cost(
         seconds=float(median(run.seconds for run in runs)),
@@ -204,7 +201,7 @@ def cost_of(runs: Sequence[RungRun]) -> Cost:
 
 
 def _train_rows(run: RungRun) -> int:
-    record = run.read(run.run.record)
+    record = run.record()
     untrained = run.planned.kind == "train" and run.planned.config["adapt"]["method"] == "none"
     return 0 if untrained else int(record["row_counts"]["train"])
 
@@ -214,14 +211,6 @@ def saved_bytes(run: RungRun) -> int:
     folder = run.run.path / "baseline"
     files = folder.rglob("*") if folder.is_dir() else run.run.bundle.rglob("*.safetensors")
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def metrics_of(run: RungRun) -> dict[str, Any]:
-    """The scores in a run's metrics.json, by metric."""
-    found: dict[str, Any] = run.read(run.run.metrics).get("test")
-    if not found:
-        raise run.damaged(run.run.metrics)
-    return found
 
 
 def value_in(metrics: Mapping[str, Any], metric: str) -> float | None:

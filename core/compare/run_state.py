@@ -56,7 +56,7 @@ class RungRun:
     def attempts(self) -> list[dict[str, Any]]:
         """What each process took: `seconds`, `peak_memory`, `device_memory`; without them of one that was killed."""
         found: list[dict[str, Any]] = self.read(self.cost_file) if self.cost_file.is_file() else []
-        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        if not isinstance(found, list) or not all(map(_is_attempt, found)):
             raise self.damaged(self.cost_file)
         return found
 
@@ -70,6 +70,33 @@ class RungRun:
             return read_json(file)
         except (OSError, ValueError) as error:
             raise self.damaged(file) from error
+
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """The scores in its metrics.json, by metric: value, n, interval, higher_is_better.
+
+        Raises:
+            UserError: As `read`, or the file holds something else.
+        """
+        found = self.read(self.run.metrics)
+        scores = found.get("test") if isinstance(found, dict) else None
+        if not isinstance(scores, dict) or not scores or not all(map(_is_score, scores.values())):
+            raise self.damaged(self.run.metrics)
+        return scores
+
+    def record(self) -> dict[str, Any]:
+        """Its record.json: among others the fingerprint of its test rows and the number of its training rows.
+
+        Raises:
+            UserError: As `read`, or the file holds something else.
+        """
+        found = self.read(self.run.record)
+        try:
+            if isinstance(found["rows"]["test"], str) and isinstance(found["row_counts"]["train"], int):
+                record: dict[str, Any] = found
+                return record
+        except (KeyError, TypeError):
+            pass
+        raise self.damaged(self.run.record)
 
     def damaged(self, file: Path) -> UserError:
         """What is said of a file that was finished and cannot be read."""
@@ -90,7 +117,10 @@ class RungRun:
         """Why it failed, where it did."""
         if self.finished or not self.failed_file.is_file():
             return None
-        return str(self.read(self.failed_file)["reason"])
+        found = self.read(self.failed_file)
+        if not isinstance(found, dict) or "reason" not in found:
+            raise self.damaged(self.failed_file)
+        return str(found["reason"])
 
     @property
     def seconds(self) -> float:
@@ -120,3 +150,16 @@ class RungRun:
         """It is tried again."""
         with suppress(FileNotFoundError):
             self.failed_file.unlink()
+
+
+def _is_attempt(found: Any) -> bool:
+    """Whether it is what is written of a process."""
+    numbers = ("seconds", "peak_memory", "device_memory")
+    return isinstance(found, dict) and all(isinstance(found.get(name, 0.0), (int, float)) for name in numbers)
+
+
+def _is_score(found: Any) -> bool:
+    """Whether it is what a run writes of a metric."""
+    if not isinstance(found, dict) or not isinstance(found.get("n"), int) or "higher_is_better" not in found:
+        return False
+    return found.get("value") is None or isinstance(found["value"], (int, float))

@@ -58,7 +58,7 @@ def _report(runs: Sequence[RungRun], reported: set[str], metric: str) -> None:
 
 def value_of(run: RungRun, metric: str) -> str:
     """The metric of one run in words."""
-    found = run.read(run.run.metrics).get("test", {}).get(metric)
+    found = run.scores().get(metric)
     return "done" if found is None or found["value"] is None else f"{metric} {found['value']:.3f}"
 
 

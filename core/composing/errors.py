@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
@@ -186,6 +187,13 @@ def explain(error: Exception, command: Command) -> UserError:
     """Turn an error of Hydra or OmegaConf into one message for the person at the terminal."""
     if isinstance(error, YAMLError):
         return _broken_yaml(error)
+    if _is_endless(error):
+        return UserError(
+            "Config pages take each other in without an end.",
+            code="config.endless-defaults",
+            where=" ".join(command.overrides),
+            fix="a page must not name itself among its defaults, nor one that names it",
+        )
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)  # type: ignore[arg-type]
@@ -266,4 +274,11 @@ def is_config_error(error: Exception) -> bool:
     """Whether an exception comes from composing a config and not from our own code."""
     from hydra.errors import HydraException  # Hydra begins here: `list` looks at pages without it
 
-    return isinstance(error, (HydraException, OmegaConfBaseException, YAMLError))
+    return isinstance(error, (HydraException, OmegaConfBaseException, YAMLError)) or _is_endless(error)
+
+
+def _is_endless(error: Exception) -> bool:
+    """Whether pages take each other in among their defaults without an end."""
+    if not isinstance(error, RecursionError):
+        return False
+    return any(frame.name == "_create_defaults_tree_impl" for frame in traceback.extract_tb(error.__traceback__))

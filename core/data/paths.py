@@ -29,7 +29,7 @@ def resolve_paths(spec: Any, key: str, folders: bool = False) -> list[Path]:
         UserError: Nothing is there, or a folder is not a saved dataset.
     """
     found: dict[Path, Path] = {}
-    for item in _items(spec, key):
+    for item in named_paths(spec, key):
         for path in _expand(item, key, folders):
             found.setdefault(path.resolve(), path)
     if not found:
@@ -50,7 +50,12 @@ def short_names(paths: Iterable[Path]) -> dict[Path, str]:
     return {path: names[target] for path, target in real.items()}
 
 
-def _items(spec: Any, key: str) -> list[str]:
+def named_paths(spec: Any, key: str) -> list[str]:
+    """What a config value names, as it was written.
+
+    Raises:
+        UserError: It is neither a path nor a list of paths.
+    """
     if isinstance(spec, (str, Path)):
         return [str(spec)]
     if isinstance(spec, Iterable):

@@ -10,7 +10,7 @@ from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column
 from tunebook.data.file_source import file_source
 from tunebook.data.formats import read_batches
-from tunebook.data.paths import resolve_paths
+from tunebook.data.paths import named_paths, resolve_paths
 from tunebook.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -23,7 +23,7 @@ def sources_of(
     """Split to what names its rows, for the splits that are given; a word on where they are from; and notes.
 
     Raises:
-        UserError: There are no training rows.
+        UserError: There are no training rows, or what names some is no path.
     """
     given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
     notes = []
@@ -34,8 +34,8 @@ def sources_of(
             notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
             given = {name: brought[name] for name in SPLITS if name in brought}
     if "train" in given:
-        listed = (value if isinstance(value, (str, Path)) else ",".join(map(str, value)) for value in given.values())
-        return given, ", ".join(dict.fromkeys(map(str, listed))), notes
+        listed = (",".join(named_paths(value, f"data.{name}")) for name, value in given.items())
+        return given, ", ".join(dict.fromkeys(listed)), notes
     if given:
         raise UserError(
             f"data.{next(iter(given))} is set and data.train is not",

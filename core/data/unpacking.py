@@ -7,8 +7,6 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import psutil
-
 from tunebook.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,6 +48,8 @@ def check_memory(path: Path, size: int) -> None:
     Raises:
         UserError: It does not fit.
     """
+    import psutil  # rows are looked at before anything like it is loaded
+
     free = psutil.virtual_memory().available
     if size > free:
         raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.sums_evidence import SumsEvidence
+from tunebook.report.files import lines_of
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
@@ -82,9 +82,8 @@ def _lines(run: RunFolder, prepared: Prepared[Any]) -> list[dict[str, str]]:
         UserError: It is about other rows.
     """
     rows = prepared.encoded.rows["test"]
-    with run.predictions.open(encoding="utf-8", newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    places = [(line["file"], int(line["line"])) for line in lines]
+    with lines_of(run.predictions) as lines:
+        places = [(line["file"], int(line["line"])) for line in lines]
     if places != list(zip(rows.texts("file"), rows.lines, strict=True)):
         raise UserError(
             "These predictions are about other rows.",

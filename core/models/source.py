@@ -82,9 +82,11 @@ def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:
     name = config.name
     starter = STARTERS / name
     if "/" not in name and (starter / "config.json").is_file():
+        _refuse_revision(config, "a starter")
         return ModelSource(name, starter)
     folder = Path(name).expanduser()
     if folder.is_dir():
+        _refuse_revision(config, "a folder")
         check_folder(folder, weights)
         return ModelSource(name, folder.resolve())
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
@@ -96,6 +98,16 @@ def find_model(config: ModelConfig, weights: bool = True) -> ModelSource:
             fix=f"check the path{_near_folder(folder)}",
         )
     return from_hub(config, weights)
+
+
+def _refuse_revision(config: ModelConfig, kind: str) -> None:
+    if config.revision is not None:
+        raise UserError(
+            f"model.revision has no effect: '{config.name}' is {kind}, which has one revision.",
+            code="config.conflict",
+            where="model.revision",
+            fix="leave model.revision out, or give model.name the id of a model on the hub",
+        )
 
 
 def _near_folder(folder: Path) -> str:

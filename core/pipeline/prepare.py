@@ -76,13 +76,13 @@ def absolute_paths(config: TrainConfig, own: Mapping[str, tuple[str, ...]]) -> T
 def _check_values(config: TrainConfig) -> None:
     """Refuse values that no run can be made with."""
     check_ranges(config)
-    for split in ("train", "validation", "test"):
-        if getattr(config.data, split) == "":
+    for key, example in {**dict.fromkeys(("train", "validation", "test"), "rows.csv"), "cache_dir": "<folder>"}.items():
+        if getattr(config.data, key) == "":
             raise UserError(
-                f"data.{split} has no value.",
+                f"data.{key} has no value.",
                 code="config.missing-value",
-                where=f"data.{split}",
-                fix=f"data.{split}=rows.csv",
+                where=f"data.{key}",
+                fix=f"data.{key}={example}",
             )
     if config.adapt.unfreeze_epochs and config.adapt.method is not Method.full:
         raise UserError(

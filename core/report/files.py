@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,25 @@ def likeliest(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     return best
 
 
+@contextmanager
+def lines_of(path: Path) -> Iterator[list[dict[str, str]]]:
+    """The lines of a CSV file that a run wrote; what is wrong with their values is wrong with the file.
+
+    Raises:
+        UserError: The file is gone, cut or changed.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            yield list(csv.DictReader(stream))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise UserError(
+            f"A file of a finished run is damaged: {type(error).__name__}: {' '.join(str(error).split())[:100]}",
+            code="run.damaged-file",
+            where=str(path),
+            fix="restore it, or repeat the run",
+        ) from error
+
+
 def read_predictions(path: Path, rows: Predictions, decide: Decide = likeliest) -> Predictions:
     """Read back what `write_predictions` wrote, or an image classifier's `predictions.csv`.
 
@@ -91,10 +111,13 @@ def read_predictions(path: Path, rows: Predictions, decide: Decide = likeliest) 
         decide: Makes answers `[rows]` of probabilities where the file has none: an image classifier may abstain.
 
     Raises:
-        UserError: The file is about other rows or labels.
+        UserError: The file is about other rows or labels, or damaged.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
-        found = list(csv.DictReader(stream))
+    with lines_of(path) as found:
+        return _answered(found, path, rows, decide)
+
+
+def _answered(found: Sequence[Mapping[str, str]], path: Path, rows: Predictions, decide: Decide) -> Predictions:
     places = [(line["file"], int(line["line"])) for line in found]
     columns = [f"probability_{label}" for label in rows.labels]
     if places != list(zip(rows.files, rows.lines, strict=True)) or not all(c in (found or [{}])[0] for c in columns):

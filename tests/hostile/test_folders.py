@@ -1,4 +1,4 @@
-"""Bundles, run folders and comparisons of strangers, damaged or made to do harm: one message, and nothing of them runs."""
+"""Bundles, runs and comparisons of strangers, damaged or made to do harm: one message, and nothing of them runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from tests.hostile import damage as d
 from tests.hostile.runner import Case, Outcome, faults, run_cases
 
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-DOUBLES = "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+DOUBLES = (
+    "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+)
 CODE = "import os\nos.system('touch {canary}/imported')\n"
 
 
@@ -80,7 +82,11 @@ def predicting(name: str, bundle: Path, *rows: str) -> Case:
 def with_code(copies: Copies, canary: Path) -> Iterator[tuple[str, Path]]:
     """Bundles that bring code, in every way that one of the libraries runs it where it is asked to."""
     code = CODE.format(canary=canary).encode()
-    mapped = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model", "AutoModelForSequenceClassification": "evil.Model"}
+    mapped = {
+        "AutoConfig": "evil.Config",
+        "AutoModel": "evil.Model",
+        "AutoModelForSequenceClassification": "evil.Model",
+    }
     copy = copies.edited("config.json", auto_map=mapped, model_type="evil")
     (copy / "evil.py").write_bytes(code)
     yield "an auto_map with code", copy
@@ -124,7 +130,12 @@ def review_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     for kind, bundle in [*with_code(copies, canary), *no_files(copies, ["tunebook.json", "model.safetensors"])]:
         yield predicting(kind, bundle)
     sizes = {"num_hidden_layers": 10**9, "hidden_size": 10**8, "intermediate_size": 10**12, "vocab_size": 10**13}
-    for key, value in {**sizes, "num_labels": 10**9, "num_attention_heads": 10**9, "max_position_embeddings": 10**12}.items():
+    for key, value in {
+        **sizes,
+        "num_labels": 10**9,
+        "num_attention_heads": 10**9,
+        "max_position_embeddings": 10**12,
+    }.items():
         yield predicting(f"{key} is {value}", copies.edited("config.json", **{key: value}))
     yield predicting("max_length is 10**12", copies.edited("tunebook.json", max_length=10**12))
     header = b'{"a": {"dtype": "F32", "shape": [1000000, 1000000], "data_offsets": [0, 4]}}'
@@ -168,7 +179,12 @@ def chat_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     run = chatted(folder, f"data.train={rows}", f"model.name={model}", "evaluation.zero_shot=false", *small)
     copies = Copies(run.bundle, place)
     yield predicting("whole", copies.copy())
-    for name, template in {"loops": LOOPS, "doubles": DOUBLES, "a power": "{{ 9 ** 9 ** 9 ** 9 }}", "nothing": ""}.items():
+    for name, template in {
+        "loops": LOOPS,
+        "doubles": DOUBLES,
+        "a power": "{{ 9 ** 9 ** 9 ** 9 }}",
+        "nothing": "",
+    }.items():
         bundle = copies.changed("chat_template.jinja", template.encode())
         yield predicting(f"a template that {name}", bundle)
         yield Case(f"chat with a template that {name}", ["chat", str(bundle)], "hello\n")
@@ -193,7 +209,12 @@ def brief_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     yield predicting("whole", copies.copy(), rows)
     manifest = json.loads((run.bundle / "tunebook.json").read_text())
     generation = manifest["generation"]
-    for name, template in {"loops": LOOPS, "doubles": DOUBLES, "a power": "{{ 9 ** 9 ** 9 ** 9 }}", "nothing": ""}.items():
+    for name, template in {
+        "loops": LOOPS,
+        "doubles": DOUBLES,
+        "a power": "{{ 9 ** 9 ** 9 ** 9 }}",
+        "nothing": "",
+    }.items():
         state = {**generation, "template": template} if "template" in generation else generation
         yield predicting(f"a template that {name}", copies.edited("tunebook.json", generation=state), rows)
     for key in generation:
@@ -277,7 +298,7 @@ def comparisons(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     names = ["plan.json", f"{rung}/metrics.json", f"{rung}/record.json", f"{rung}/predictions.csv"]
     names += [str(file.relative_to(whole)) for file in sorted((whole / rung).glob("*.json"))]
     for number, name in enumerate(dict.fromkeys(names)):
-        for kind, copy in copies.damaged(name, every=4, start=number):
+        for kind, copy in copies.damaged(name, every=3, start=number):
             yield again(kind, copy)
     yield again("a pipe", copies.replaced(f"{rung}/predictions.csv", os.mkfifo))
     yield again("a link outside", copies.replaced(f"{rung}/metrics.json", lambda p: p.symlink_to("/etc/passwd")))

@@ -185,7 +185,9 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
         changed[3]["path"] = f"train/{place.name}"
         listed = write_table(folder / f"{place.name}.csv", changed)
         yield Case(f"picture, {name}", [*usual, f"data.train={listed}", "data.max_rejects=0.5"])
-    for number, path in enumerate(["../../../etc/passwd", "/dev/zero", "train", "\0", "a" * 5000, "http://127.0.0.1/a.png"]):
+    for number, path in enumerate(
+        ["../../../etc/passwd", "/dev/zero", "train", "\0", "a" * 5000, "http://127.0.0.1/a.png"]
+    ):
         changed = [dict(row) for row in rows]
         changed[3]["path"] = path
         listed = folder / f"path-{number}.csv"

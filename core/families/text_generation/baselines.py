@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import Prompts
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import write_json
+from tunebook.report.files import lines_of
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
@@ -114,9 +114,9 @@ class GenerationComparison:
         )
         turns = questions.turns or [0] * len(questions)
         places = {place: i for i, place in enumerate(zip(questions.files, questions.lines, turns, strict=True))}
-        with run.predictions.open(encoding="utf-8", newline="") as stream:
-            found = list(csv.DictReader(stream))
-        indices = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
+        with lines_of(run.predictions) as found:
+            indices = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
+            answers = [line["answer"] for line in found]
         if None in indices:
             raise UserError(
                 "These answers are about other rows.",
@@ -124,7 +124,7 @@ class GenerationComparison:
                 where=str(run.predictions),
                 fix="repeat the run",
             )
-        return questions.take([i for i in indices if i is not None]).answered([line["answer"] for line in found])
+        return questions.take([i for i in indices if i is not None]).answered(answers)
 
 
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
@@ -152,11 +152,11 @@ def _from_training(rung: str, known: Prompts, questions: Prompts) -> list[str]:
 
 
 def _losses(run: RunFolder, rows: Rows) -> RowSums:
-    with run.losses.open(encoding="utf-8", newline="") as stream:
-        found = list(csv.DictReader(stream))
-    places = [(line["file"], int(line["line"])) for line in found]
+    with lines_of(run.losses) as found:
+        places = [(line["file"], int(line["line"])) for line in found]
+        losses, tokens = ([float(line[name]) for line in found] for name in ("loss", "tokens"))
     if places != list(zip(rows.texts("file"), rows.lines, strict=True)):
         raise UserError(
             "These losses are about other rows.", code="run.other-rows", where=str(run.losses), fix="repeat the run"
         )
-    return perplexity([float(line["loss"]) for line in found], [float(line["tokens"]) for line in found])
+    return perplexity(losses, tokens)

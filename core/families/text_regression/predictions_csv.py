@@ -10,6 +10,7 @@ import numpy as np
 
 from tunebook.errors import UserError
 from tunebook.files import written_whole
+from tunebook.report.files import lines_of
 from tunebook.statistics.numbers import NumberPredictions
 
 
@@ -37,11 +38,11 @@ def read_numbers(path: Path, rows: NumberPredictions) -> NumberPredictions:
     Raises:
         UserError: The file is about other rows.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
-        found = list(csv.DictReader(stream))
-    places = [(line["file"], int(line["line"])) for line in found]
+    with lines_of(path) as found:
+        places = [(line["file"], int(line["line"])) for line in found]
+        predicted = np.array([float(line["prediction"]) for line in found])
     if places != list(zip(rows.files, rows.lines, strict=True)):
         raise UserError(
             "These predictions are about other rows.", code="run.other-rows", where=str(path), fix="repeat the run"
         )
-    return replace(rows, predicted=np.array([float(line["prediction"]) for line in found]))
+    return replace(rows, predicted=predicted)
