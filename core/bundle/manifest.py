@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +104,16 @@ def read_manifest(folder: Path) -> Manifest:
                 fix="pip install -U tunebook",
             )
         golden = [Golden(**g) for g in content.pop("golden")]
+        unknown = content.keys() - {each.name for each in fields(Manifest)}
+        if unknown:
+            raise ValueError(f"{min(unknown)} is no key of it")
         manifest = Manifest(**content, golden=golden)
         _check(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+        said = "a value is missing or of another type" if isinstance(error, (TypeError, AttributeError)) else said
         raise UserError(
-            f"The bundle's {FILE} is damaged: {error}.",
+            f"The bundle's {FILE} is damaged: {said}.",
             code="bundle.damaged",
             where=str(file),
             fix="write the bundle again",

@@ -27,6 +27,11 @@ def _parser() -> Arguments:
     )
     parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file where it exists")
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="CSV: write ' before texts that begin with =, +, - or @, which spreadsheets run as formulas",
+    )
     parser.add_argument("--max-rejects", type=int, default=0, help="continue with up to this many unusable rows")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
     return parser

@@ -47,7 +47,7 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
         rows = _rows(options.files, columns, content, rejects, Path(scratch))
         from tunebook.cli.write_answers import write_answers  # torch begins here: the rows are read without it
 
-        write_answers(folder, rows, content, options.accelerator, output, beside, rejects)
+        write_answers(folder, rows, content, options.accelerator, output, beside, rejects, options.escape_formulas)
 
 
 def _rows(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tunebook.errors import UserError
 from tunebook.run_folder import open_run_folder
+from tunebook.run_lock import held
 
 
 def resume_command(arguments: Sequence[str]) -> None:
@@ -22,6 +23,8 @@ def resume_command(arguments: Sequence[str]) -> None:
     run = open_run_folder(paths[0])
     if run.finished:
         raise UserError("This run is finished.", code="run.finished", where=paths[0], fix=f"look at {run.report}")
+    with held(run.path):  # before the libraries of a run are loaded, which takes long
+        pass
     from tunebook.cli.run_training import resume  # torch begins here
 
     resume(run)

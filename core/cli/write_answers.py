@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ def write_answers(
     output: Path | None,
     beside: Path | None,
     rejects: RejectLog,
+    escape: bool = False,
 ) -> None:
     """Ask the model, and write what it answers; an output file is whole or not there.
 
@@ -43,18 +45,24 @@ def write_answers(
         output: The file to write; None for standard output.
         beside: The file beside it for rows that cannot be answered.
         rejects: Those that could not be read.
+        escape: Whether texts that spreadsheets would run as formulas are escaped in CSV.
     """
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
     _, _, predictor = open_bundle(folder)
     rows = _answerable(predictor, rows, rejects)
     predictor.truncated = 0  # the golden inputs were counted too
     if output is None or beside is None:
-        _write(_Terminal() if sys.stdout.isatty() else sys.stdout, "csv", predictor, rows, content, device)
+        out = _Terminal() if sys.stdout.isatty() else sys.stdout
+        _write(out, _Cells(out, predictor.columns, escape), predictor, rows, content, device)
     else:
         with written_whole(output) as stream:
-            _write(stream, output.suffix[1:], predictor, rows, content, device)
+            cells = _Cells(stream, predictor.columns, escape) if output.suffix == ".csv" else None
+            _write(stream, cells, predictor, rows, content, device)
             _settle(rejects, beside)
         print(f"{len(rows)} rows: {output}", file=sys.stderr)
+        if cells is not None and cells.formulas and not escape:
+            said = f"{cells.formulas} texts begin with =, +, - or @, which spreadsheets run as formulas"
+            print(f"note: {said}; --escape-formulas writes ' before them", file=sys.stderr)
     if rejects.count:
         print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
     if predictor.truncated:
@@ -92,21 +100,48 @@ def _settle(rejects: RejectLog, beside: Path) -> None:
     scratch.unlink(missing_ok=True)
 
 
+class _Cells:
+    """CSV of which texts that begin as formulas do are counted, and escaped where that is wanted.
+
+    Args:
+        stream: Takes the lines.
+        columns: Names of what the predictor answers.
+        escape: Whether such texts get an apostrophe in front, as a spreadsheet writes them itself.
+    """
+
+    def __init__(self, stream: IO[str] | io.TextIOBase, columns: Sequence[str], escape: bool) -> None:
+        self.formulas, self._escape = 0, escape
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(["file", "line", *columns])
+
+    def write(self, place: Sequence[Any], values: Iterable[Any]) -> None:
+        """Write a line; numbers as in predictions.csv."""
+        self._writer.writerow([*map(self._cell, place), *map(self._cell, values)])
+
+    def _cell(self, value: Any) -> Any:
+        if isinstance(value, float):
+            return show_probability(value)
+        if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+            return value
+        self.formulas += 1
+        return f"'{value}" if self._escape else value
+
+
 def _write(
-    stream: IO[str] | io.TextIOBase, kind: str, predictor: Predictor, rows: Rows, content: Content | None, device: str
+    stream: IO[str] | io.TextIOBase,
+    cells: _Cells | None,
+    predictor: Predictor,
+    rows: Rows,
+    content: Content | None,
+    device: str,
 ) -> None:
-    """One line a row: where it is from, then what the predictor answers; numbers as in predictions.csv."""
-    writer = csv.writer(stream, lineterminator="\n")
-    if kind == "csv":
-        writer.writerow(["file", "line", *predictor.columns])
+    """One line a row, of CSV or else of JSON: where it is from, then what the predictor answers."""
     places = zip(rows.column("file"), rows.column("line"), strict=True)
     with counting("answering", len(rows)) as advance:
         for (file, line), answer in zip(places, predictor.answers(rows, content, device, advance), strict=True):
             place = {"file": file.as_py(), "line": line.as_py()}
-            if kind == "csv":
-                writer.writerow(
-                    [*place.values(), *(show_probability(v) if isinstance(v, float) else v for v in answer.values())]
-                )
+            if cells is not None:
+                cells.write(list(place.values()), answer.values())
             else:
                 plain = {k: float(show_probability(v)) if isinstance(v, float) else v for k, v in answer.items()}
                 stream.write(json.dumps({**place, **plain}, ensure_ascii=False) + "\n")

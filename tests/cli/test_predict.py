@@ -261,3 +261,23 @@ def test_the_device_is_told_in_words_of_this_verb(run: RunFolder, tmp_path: Path
     assert caught.value.where == "--accelerator gpu"
     assert str(caught.value.fix).startswith("--accelerator auto or --accelerator cpu;")
     assert "trainer" not in str(caught.value)
+
+
+def test_texts_that_are_formulas_are_told_and_escaped_where_that_is_wanted(tmp_path, tunebook, run):
+    rows = tmp_path / "formulas.csv"
+    texts = ["=1+1", "+1", "-1 star", "@all", "plain", "a = b", "'=1"]
+    with rows.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["text"], *([text] for text in texts)])
+    told = tunebook("predict", str(run.bundle), str(rows), "-o", str(tmp_path / "plain.csv"))
+    assert "4 texts begin with =, +, - or @" in told.stderr
+    quiet = tunebook("predict", str(run.bundle), str(rows), "-o", str(tmp_path / "safe.csv"), "--escape-formulas")
+    assert "spreadsheets" not in quiet.stderr
+    lines = tunebook("predict", str(run.bundle), str(rows), "-o", str(tmp_path / "rows.jsonl"))
+    assert "spreadsheets" not in lines.stderr
+
+    def read(name: str) -> list[str]:
+        with (tmp_path / name).open(newline="", encoding="utf-8") as stream:
+            return [row["text"] for row in csv.DictReader(stream)]
+
+    assert read("plain.csv") == texts
+    assert read("safe.csv") == ["'=1+1", "'+1", "'-1 star", "'@all", *texts[4:]]

@@ -764,3 +764,13 @@ def test_a_real_npz_file_with_copies_between_its_official_splits(
     assert metrics(run)["test"]["auroc"]["value"] == pytest.approx(
         roc_auc_score(truth, column(rows, "probability_1")), abs=1e-5
     )
+
+
+def test_three_processes_may_be_the_first_to_use_it(tmp_path: Path) -> None:
+    """Each would make the sample images and store them; the cache has them once, and all are ready."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TUNEBOOK_CACHE": str(tmp_path / "cache")}
+    arguments = ["check", "recipe=medical_diagnosis", "recipe.size=32", "trainer.progress=false"]
+    processes = [start_forked(arguments, environment, tmp_path) for _ in range(3)]
+    ended = [(process.communicate(280)[0], process.returncode) for process in processes]
+    assert all(code == 0 and said.rstrip().endswith("ready to train") for said, code in ended), ended
+    assert len({said for said, _ in ended}) == 1
