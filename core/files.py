@@ -117,6 +117,8 @@ def filling_cache(place: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         if not place.exists():
             raise UserError(
                 f"the {what} cannot be saved: {error.strerror or error}",
