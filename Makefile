@@ -26,7 +26,7 @@ first-run: $(VENV)/.installed
 	$(BIN)/tunebook train recipe=review_sentiment
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

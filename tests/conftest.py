@@ -25,6 +25,21 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 settings.register_profile("tunebook", deadline=None, derandomize=True, database=None)
 settings.load_profile("tunebook")
 
+LONG = (
+    *("cli/test_compare", "hostile/test_folders", "testing/test_mutations", "training/test_resume"),
+    *("hostile/test_commands", "training/test_kill", "plugins/test_installed", "testing/test_our_recipes"),
+    *("hostile/test_rows", "recipes/test_medical_diagnosis", "recipes/test_marketing_copy", "testing/test_verify"),
+    *("families/image_classification/test_own_head", "examples/test_entity_tagging", "test_docs"),
+)
+"""Files that take about a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: of several processes, nobody waits for one that was begun last."""
+    order = {f"tests/{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(LONG)))
+
+
 GOOD = ["love", "great", "perfect", "lovely", "happy", "excellent"]
 BAD = ["hate", "awful", "broken", "poor", "angry", "terrible"]
 THINGS = ["kettle", "jacket", "lamp", "novel", "drill", "tent", "phone case", "blender", "rug", "puzzle"]

@@ -123,7 +123,7 @@ def review_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     copies = Copies(run.bundle, place)
     yield predicting("whole", copies.copy())
     for number, name in enumerate(("tunebook.json", "config.json", "tokenizer.json", "tokenizer_config.json")):
-        for kind, bundle in copies.damaged(name, every=2, start=number):
+        for kind, bundle in copies.damaged(name, every=5, start=number):
             yield predicting(kind, bundle)
     for kind, bundle in copies.damaged("model.safetensors"):
         yield predicting(kind, bundle)
@@ -156,9 +156,9 @@ def image_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     copies = Copies(run.bundle, place)
     yield predicting("whole", copies.copy(), picture)
     for number, name in enumerate(("tunebook.json", "config.json")):
-        for kind, bundle in copies.damaged(name, every=3, start=number):
+        for kind, bundle in copies.damaged(name, every=6, start=number):
             yield predicting(kind, bundle, picture)
-    for kind, bundle in [*copies.damaged("model.safetensors", every=3), *with_code(copies, canary)]:
+    for kind, bundle in [*copies.damaged("model.safetensors", every=4), *with_code(copies, canary)]:
         yield predicting(kind, bundle, picture)
     image = json.loads((run.bundle / "tunebook.json").read_text())["image"]
     for key in image:
@@ -215,8 +215,12 @@ def brief_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
         "a power": "{{ 9 ** 9 ** 9 ** 9 }}",
         "nothing": "",
     }.items():
-        state = {**generation, "template": template} if "template" in generation else generation
+        state = {**generation, "kept": {**generation["kept"], "template": template}}
         yield predicting(f"a template that {name}", copies.edited("tunebook.json", generation=state), rows)
+    for key in generation["kept"]:
+        for other in (None, "text", 10**12, {"a": 1}):
+            state = {**generation, "kept": {**generation["kept"], key: other}}
+            yield predicting(f"kept {key} is {other}", copies.edited("tunebook.json", generation=state), rows)
     for key in generation:
         for other in (None, "text", 10**12):
             state = {**generation, key: other}
@@ -235,11 +239,11 @@ def runs(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
         return Case(f"resume, {name}", ["train", f"resume={run}"])
 
     yield resumed("whole", copies.copy())
-    for kind, run in copies.damaged("config.yaml"):
+    for kind, run in copies.damaged("config.yaml", every=2):
         yield resumed(kind, run)
-    for kind, run in copies.damaged(str(newest), every=2):
+    for kind, run in copies.damaged(str(newest), every=4):
         yield resumed(kind, run)
-    for kind, run in copies.damaged("logs/metrics.csv", every=4):
+    for kind, run in copies.damaged("logs/metrics.csv", every=6):
         yield resumed(kind, run)
     harmful = {
         "a pickle": d.pickled(canary),
@@ -298,7 +302,7 @@ def comparisons(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     names = ["plan.json", f"{rung}/metrics.json", f"{rung}/record.json", f"{rung}/predictions.csv"]
     names += [str(file.relative_to(whole)) for file in sorted((whole / rung).glob("*.json"))]
     for number, name in enumerate(dict.fromkeys(names)):
-        for kind, copy in copies.damaged(name, every=3, start=number):
+        for kind, copy in copies.damaged(name, every=7, start=number):
             yield again(kind, copy)
     yield again("a pipe", copies.replaced(f"{rung}/predictions.csv", os.mkfifo))
     yield again("a link outside", copies.replaced(f"{rung}/metrics.json", lambda p: p.symlink_to("/etc/passwd")))
