@@ -165,7 +165,7 @@ def _no_powers(left: Any, right: Any) -> Any:
 
 
 def _runaway(name: str, error: OverLimit, where: str) -> UserError:
-    return UserError(f"{name} {error}", code="template.runaway", where=where, fix="mend its loops")
+    return UserError(f"{name} {error}", code="template.runaway", where=where, fix="fix its loops")
 
 
 def _written(value: Any) -> Any:

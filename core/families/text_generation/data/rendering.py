@@ -164,7 +164,7 @@ def _runaway(name: str, what: str) -> UserError:
         f"The chat template {what}.",
         code="template.runaway",
         where=f"{KEY} ({name})",
-        fix=f"{KEY}=plain is built in; take another, or mend its loops",
+        fix=f"{KEY}=plain is built in; take another, or fix its loops",
     )
 
 
