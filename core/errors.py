@@ -5,6 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any, Self
 
+RESTORE_BUNDLE = (
+    "restore its files from a copy, or write it again: delete model/ and report.html in its run folder, and "
+    "tunebook train resume=<run folder>"
+)
+"""How to fix a damaged bundle: the checkpoints of its run hold what it was made of."""
+
 
 class UserError(Exception):
     """A mistake the user can fix, reported in one message: what, where and how to fix it.

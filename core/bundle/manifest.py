@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.untrusted import check_folder, read_object
 
 FILE = "tunebook.json"
@@ -116,7 +116,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"The bundle's {FILE} is damaged: {said}.",
             code="bundle.damaged",
             where=str(file),
-            fix="write the bundle again",
+            fix=RESTORE_BUNDLE,
         ) from error
     return manifest
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.failures import TRACEBACK, recipe_failure
@@ -49,7 +49,7 @@ def _opened(recipe: Recipe[Any], folder: Path, manifest: Manifest) -> Any:
             f"The bundle cannot be opened: {type(error).__name__}: {' '.join(str(error).split())[:200]}.",
             code="bundle.damaged",
             where=str(folder),
-            fix=f"restore its files, or write the bundle again; {TRACEBACK}=1 shows where in the code this is",
+            fix=f"{RESTORE_BUNDLE}; {TRACEBACK}=1 shows where in the code it failed",
         ) from error
 
 
@@ -65,7 +65,7 @@ def recipe_of(manifest: Manifest) -> Recipe[Any]:
             f"The bundle's {FILE} is damaged: a value that its recipe needs is missing ({error}).",
             code="bundle.damaged",
             where=manifest.recipe,
-            fix="write the bundle again",
+            fix=RESTORE_BUNDLE,
         ) from error
     return made
 
@@ -81,7 +81,7 @@ def check_kind(manifest: Manifest, head: Head, folder: Path) -> None:
             f"The bundle has a head '{manifest.head}', and its recipe's options make '{head.kind}'.",
             code="bundle.mismatch",
             where=str(folder / FILE),
-            fix="write the bundle again",
+            fix=RESTORE_BUNDLE,
         )
 
 
@@ -106,5 +106,5 @@ def check_golden(manifest: Manifest, got: NDArray[np.float64], folder: Path, uni
             f"(off by up to {np.abs(got - expected).max():.3f}).",
             code="bundle.changed-answers",
             where=str(folder),
-            fix="its files were changed, or belong to different models; write the bundle again",
+            fix=f"its files were changed, or belong to different models; {RESTORE_BUNDLE}",
         )

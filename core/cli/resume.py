@@ -22,7 +22,12 @@ def resume_command(arguments: Sequence[str]) -> None:
         )
     run = open_run_folder(paths[0])
     if run.finished:
-        raise UserError("This run is finished.", code="run.finished", where=paths[0], fix=f"look at {run.report}")
+        raise UserError(
+            "This run is finished.",
+            code="run.finished",
+            where=paths[0],
+            fix=f"look at {run.report}; where its model is damaged, delete model/ and report.html, and resume again",
+        )
     with held(run.path):  # before the libraries of a run are loaded, which takes long
         pass
     from tunebook.cli.run_training import resume  # torch begins here

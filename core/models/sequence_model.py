@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import Linear
 
 from tunebook.config.schema import Method, ModelConfig
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.models.sizes import in_proportion
 from tunebook.models.source import ModelSource, weight_files
 from tunebook.models.text import quiet_transformers, set_dropout
@@ -118,5 +118,5 @@ def _damaged(source: ModelSource, reason: str) -> UserError:
         f"The model cannot be loaded: {reason}",
         code="model.load-failed",
         where=str(source.folder),
-        fix="write the bundle again",
+        fix=RESTORE_BUNDLE,
     )

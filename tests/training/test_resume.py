@@ -15,6 +15,7 @@ import torch
 
 from tests.conftest import write_reviews
 from tests.data.test_augmentations import DROPOUT
+from tests.finished import finished
 from tests.training.composing import composed
 from tests.training.offered import offer
 from tests.training.test_callbacks import COOLING
@@ -178,3 +179,18 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, cache,
     said = capsys.readouterr().out.replace("\n", "")
     assert f"{newest} is damaged" in said and "resuming from step 5" in said
     assert weights(run) == expected
+
+
+def test_a_damaged_model_is_written_again_from_the_checkpoints(tmp_path, tunebook):
+    run = finished(tmp_path)
+    weights = run.bundle / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:1000])
+    refused = tunebook("predict", str(run.path), input="all well\n")
+    assert refused.returncode == 2
+    assert "resume" in tunebook("train", f"resume={run.path}").stderr
+    shutil.rmtree(run.bundle)  # as both messages say
+    run.report.unlink()
+    done = tunebook("train", f"resume={run.path}")
+    assert done.returncode == 0, done.stderr
+    assert weights.read_bytes() == whole

@@ -16,7 +16,7 @@ from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, manifest_of, system_refusals
 from tunebook.config.schema import TrainConfig
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.family import node_as
 from tunebook.families.image_classification.card import image_card, timm_opening, torchvision_opening
 from tunebook.families.image_classification.data.content import ImageContent
@@ -187,7 +187,7 @@ def _image_state(manifest: Manifest, folder: Path | str) -> dict[str, Any]:
             f"The bundle's {FILE} is damaged: {error}.",
             code="bundle.damaged",
             where=str(folder),
-            fix="write the bundle again",
+            fix=RESTORE_BUNDLE,
         ) from error
 
 

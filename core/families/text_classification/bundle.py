@@ -12,7 +12,7 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, manifest_of, system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.data.columns import PAIR, text_names
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.card import text_card
@@ -121,5 +121,5 @@ def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> Non
             f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
             code="bundle.mismatch",
             where=str(folder),
-            fix="its files were changed, or belong to different models; write the bundle again",
+            fix=f"its files were changed, or belong to different models; {RESTORE_BUNDLE}",
         )

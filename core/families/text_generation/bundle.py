@@ -15,7 +15,7 @@ from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import manifest_of, system_refusals
 from tunebook.config.schema import DataConfig, TrainConfig
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.card import generation_card
 from tunebook.families.text_generation.contract import bundle_state_of, generation_of
@@ -158,7 +158,7 @@ def read_generator(recipe: TextGeneration[Any], folder: Path, manifest: Manifest
         generation = generation_of(recipe)
     except ValueError as error:
         what = f"The bundle's {FILE} is damaged: {error}."
-        raise UserError(what, code="bundle.damaged", where=str(folder), fix="write the bundle again") from error
+        raise UserError(what, code="bundle.damaged", where=str(folder), fix=RESTORE_BUNDLE) from error
     source = ModelSource(str(folder), folder)
     template: ChatTemplate | PairTemplate
     if not is_seq2seq(source) and not (folder / "chat_template.jinja").is_file():

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tunebook.errors import UserError
+from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.image_classification.model.image import Preprocessing, final_layer
 from tunebook.families.image_classification.model.image_build import own_settings, reason
 from tunebook.families.image_classification.model.image_source import torchvision_names
@@ -82,7 +82,7 @@ def load_saved_image_model(folder: Path) -> nn.Module:
             f"The model cannot be loaded: {reason(error)}.",
             code="model.load-failed",
             where=str(folder),
-            fix="write the bundle again",
+            fix=RESTORE_BUNDLE,
         ) from error
     return model.float().eval()
 
