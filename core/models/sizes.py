@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -67,5 +68,6 @@ def in_proportion(files: Sequence[Path]) -> Iterator[None]:
         OverLimit: It takes more.
     """
     size = sum(file.stat().st_size for file in files)
-    with limited(seconds=20 + 60 * size / 2**30, memory=(1 << 31) + 8 * size):
+    threads = os.cpu_count() or 1  # the time of all of them counts
+    with limited(seconds=threads * (20 + 60 * size / 2**30), memory=(1 << 31) + 8 * size):
         yield
