@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 100
 """Lines from which a row is not believed: a stray quote and the next one make one field of all between them."""
+BOM = "\ufeff"
 UNDECODED = re.compile("[\udc80-\udcff]")
 """What the error handler "surrogateescape" makes of bytes that are not UTF-8."""
 
@@ -43,7 +44,7 @@ def read_delimited(file: BinaryIO, path: Path, columns: Sequence[Column], reject
         empty = True
         for line, row in _records(reader, lines, reject, path):
             empty = False
-            if row is not None and _readable(row, line, len(header), columns, places, reject):
+            if row is not None and _readable(row, line, header, columns, places, reject):
                 chunk.append(columns, [None if place is None else row[place] for place in places], line)
             if chunk.is_full(rows):
                 yield chunk
@@ -127,10 +128,13 @@ def _problem(error: csv.Error) -> str:
 
 
 def _readable(
-    row: list[str], line: int, width: int, columns: Sequence[Column], places: list[int | None], reject: Reject
+    row: list[str], line: int, header: list[str], columns: Sequence[Column], places: list[int | None], reject: Reject
 ) -> bool:
-    if len(row) != width:
-        reject(line, "", f"has {len(row)} fields where the header has {width}", ",".join(row))
+    if len(row) != len(header):
+        reject(line, "", f"has {len(row)} fields where the header has {len(header)}", ",".join(row))
+        return False
+    if row == header or (row[0].startswith(BOM) and [row[0].removeprefix(BOM), *row[1:]] == header):
+        reject(line, "", "repeats the header: were files with headers put together?", ",".join(row))
         return False
     for column, place in zip(columns, places, strict=True):
         if place is None or row[place].isascii():

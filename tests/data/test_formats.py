@@ -270,3 +270,16 @@ def test_an_object_that_breaks_off_is_told_at_its_own_end(tmp_path: Path):
     path.write_bytes(b'{"text": "fine"}\r\n{"text": \n{"text": "good"}\n')
     list(read_batches(path, [Column("text", "text", "data.text", "text")], lambda *told: found.append(told)))
     assert [(line, reason) for line, _, reason, _ in found] == [(2, "is not JSON: Expecting value at column 10")]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_header_in_the_middle_is_rejected_as_such(tmp_path: Path, mark: str, end: str) -> None:
+    def part(rows: str) -> str:
+        return f"{mark}text,note,label{end}{rows}{end}"
+
+    path = write(tmp_path / "all.csv", part("a,1,x") + part("b,2,y") + part('"text",note,z') + part("label,text,note"))
+    found, rejects = read(path)
+    assert found == [(2, "a", "x"), (4, "b", "y"), (6, "text", "z"), (8, "label", "note")]
+    assert [(line, field) for line, field, _, _ in rejects] == [(3, ""), (5, ""), (7, "")]
+    assert {reason for _, _, reason, _ in rejects} == {"repeats the header: were files with headers put together?"}
