@@ -11,6 +11,7 @@ from torch.nn import Linear
 
 from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import RESTORE_BUNDLE, UserError
+from tunebook.models.counted import Counted, load_counted
 from tunebook.models.sizes import in_proportion
 from tunebook.models.source import ModelSource, weight_files
 from tunebook.models.text import quiet_transformers, set_dropout
@@ -21,11 +22,27 @@ def load_sequence_model(
     config: ModelConfig,
     method: Method,
     names: Sequence[str],
-    problem_type: str,
+    problem_type: str | None,
     tokenizer: Any,
     kind: str = "SequenceClassification",
 ) -> nn.Module:
     """A transformers model with a fresh final layer, in float32.
+
+    The arguments and errors are those of `count_sequence_model`.
+    """
+    return count_sequence_model(source, config, method, names, problem_type, tokenizer, kind).model
+
+
+def count_sequence_model(
+    source: ModelSource,
+    config: ModelConfig,
+    method: Method,
+    names: Sequence[str],
+    problem_type: str | None,
+    tokenizer: Any,
+    kind: str = "SequenceClassification",
+) -> Counted:
+    """The same, with the number of the backbone's tensors, all of which were loaded.
 
     Args:
         source: Where the weights are.
@@ -37,7 +54,7 @@ def load_sequence_model(
         kind: Of transformers' classes: ...For<kind>.
 
     Raises:
-        UserError: transformers has no such class for this architecture.
+        UserError: transformers has no such class for this architecture, or weights of the backbone are missing.
     """
     from transformers import AutoConfig
 
@@ -50,20 +67,10 @@ def load_sequence_model(
             settings.problem_type = problem_type
             settings.pad_token_id = tokenizer.pad_token_id
             set_dropout(settings, config.dropout)
-            model: nn.Module
             if method is Method.scratch:
                 settings.dtype = torch.float32
-                model = auto_class.from_config(settings)
-            else:
-                # A checkpoint that already has a classification layer of another size starts with a new one.
-                model = auto_class.from_pretrained(
-                    source.folder,
-                    config=settings,
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    ignore_mismatched_sizes=True,
-                )
+                return Counted(auto_class.from_config(settings), 0)
+            return load_counted(auto_class, source, settings)
     except (ValueError, OSError, RuntimeError, KeyError) as error:
         raise UserError(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
@@ -71,7 +78,6 @@ def load_sequence_model(
             where="model.name",
             fix=f"choose a text model that transformers has a ...For{kind} class for",
         ) from error
-    return model
 
 
 def start_at(model: nn.Module, logits: Tensor | None) -> None:
