@@ -11,7 +11,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 
-LARGEST = 1 << 26
+LARGEST = 1 << 23
 """Bytes of the largest JSON or YAML file that is read."""
 DEEPEST = 100
 """Levels of the most nested YAML that is read."""
@@ -22,15 +22,15 @@ LONGEST_NUMBER = 1000
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def read_json(path: Path, largest: int = LARGEST) -> Any:
+    """Read a JSON file of so many bytes at most.
 
     Raises:
         ValueError: It is no plain file, too large, not UTF-8 or not JSON; the message completes "it is damaged: ...".
         OSError: It cannot be read.
     """
     try:
-        return json.loads(_text(path))
+        return json.loads(_text(path, largest))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -48,12 +48,12 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, largest: int = LARGEST) -> str:
     kind = _kind(path.stat().st_mode)
     if kind:
         raise ValueError(f"it is {kind}, not a file")
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
+    if path.stat().st_size > largest:
+        raise ValueError(f"it is larger than {largest >> 20} MiB")
     return path.read_text(encoding="utf-8")
 
 

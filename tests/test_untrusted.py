@@ -25,7 +25,7 @@ def test_json_is_read_or_said_to_be_damaged(tmp_path: Path) -> None:
         read_object(file)
     with file.open("wb") as stream:
         stream.truncate(LARGEST + 1)  # a hole
-    with pytest.raises(ValueError, match="larger than 64 MiB"):
+    with pytest.raises(ValueError, match="larger than 8 MiB"):
         read_json(file)
     file.unlink()
     os.mkfifo(file)

@@ -34,7 +34,7 @@ class Arguments(argparse.ArgumentParser):
             UserError: They are none of the verb's.
         """
         self._typed = typed
-        return self.parse_args(list(typed))
+        return self.parse_intermixed_args(list(typed))
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print.

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunebook.cli.arguments import Arguments
 from tunebook.errors import UserError
+
+
+def _count(text: str) -> int:
+    """A number of rows."""
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {count}")
+    return count
 
 
 def _parser() -> Arguments:
@@ -32,7 +41,7 @@ def _parser() -> Arguments:
         action="store_true",
         help="CSV: write ' before texts that begin with =, +, - or @, which spreadsheets run as formulas",
     )
-    parser.add_argument("--max-rejects", type=int, default=0, help="continue with up to this many unusable rows")
+    parser.add_argument("--max-rejects", type=_count, default=0, help="continue with up to this many unusable rows")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
     return parser
 

@@ -85,7 +85,16 @@ def check_flags(verb: str, typed: Sequence[str]) -> None:
     from hydra._internal.utils import get_args_parser
 
     example = f"tunebook {verb} recipe=<name> key=value"
-    Arguments(verb, example, parents=[get_args_parser()], add_help=False).read(typed)
+    read = Arguments(verb, example, parents=[get_args_parser()], add_help=False).read(typed)
+    if read.shell_completion and read.overrides not in [
+        [f"{what}={shell}"] for what in ("install", "uninstall", "query") for shell in ("bash", "fish", "zsh")
+    ]:
+        raise UserError(
+            "Tab completion is installed for bash, fish or zsh.",
+            code="command.bad-arguments",
+            where=" ".join(typed),
+            fix='eval "$(tunebook -sc install=bash)"',
+        )
 
 
 def _refuse_pickles(flags: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
 
+from tunebook.composing.endless import refuse_endless
 from tunebook.errors import UserError
 
 _OF_PLUGINS = ("hydra_plugins.", "hydra._internal.core_plugins.")
@@ -41,6 +42,7 @@ class _GuardedLoader(ConfigLoaderImpl):
     def load_configuration(self, config_name: str | None, overrides: list[str], *rest: Any, **named: Any) -> DictConfig:
         config: DictConfig = super().load_configuration(config_name, overrides, *rest, **named)
         refuse_code(config)
+        refuse_endless(config, overrides)
         if config_name in _WRITING:
             refuse_other_folder(config, overrides)
         return config

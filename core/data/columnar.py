@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
+from tunebook.data.chunks import CHUNK_SIZE, Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column
-from tunebook.data.unpacking import check_unpacked
+from tunebook.data.unpacking import ALWAYS, check_rows, check_unpacked
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
 from tunebook.untrusted import read_object
 
+_BATCH = 4096  # rows of a batch that an attack has in memory at once
 _DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError, ValueError, KeyError)
 
 
@@ -32,16 +33,32 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
     """
     try:
         file = pq.ParquetFile(plain, memory_map=True)
+        repeated = _repeated(file.metadata)
+        if repeated:  # each value once, however many rows have it
+            file = pq.ParquetFile(plain, memory_map=True, read_dictionary=repeated)
         schema = file.schema_arrow
     except _DAMAGED as error:
         raise _damaged_parquet(path, error) from None
     with file:
-        check_unpacked(path, plain.stat().st_size, file.metadata.num_rows)
+        size = plain.stat().st_size
+        check_rows(path, size, file.metadata.num_rows)
         if not file.metadata.num_rows:
             raise empty_file(path, "has no rows")
         present = _present(columns, schema, path)
         batches = _parquet_batches(file, rows, [column.name for column in present], path)
-        yield from _chunks(batches, columns, _stored_names(schema), reject)
+        yield from _chunks(batches, columns, _stored_names(schema), reject, path, size)
+
+
+def _repeated(metadata: pq.FileMetaData) -> list[str]:
+    """The columns of text of which a batch could hold gigabytes: few long values that many rows share."""
+    found = set()
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for column in map(group.column, range(group.num_columns)):
+            large = column.total_uncompressed_size * min(group.num_rows, _BATCH) > ALWAYS
+            if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page and large:
+                found.add(column.path_in_schema)
+    return sorted(name for name in found if "." not in name)
 
 
 def _parquet_batches(file: pq.ParquetFile, rows: int, names: list[str], path: Path) -> Iterator[pa.RecordBatch]:
@@ -84,7 +101,8 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
     files = _data_files(state, path)
     batches = _arrow_batches(files, columns, path, rows)
     seen = False
-    for chunk in _chunks(batches, columns, names, reject):
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    for chunk in _chunks(batches, columns, names, reject, path, size):
         seen = True
         yield chunk
     if not seen:
@@ -114,11 +132,14 @@ def _data_files(state: dict[str, Any], path: Path) -> list[Path]:
 
 
 def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    total = 0
     for file in files:
         try:
             with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as stream:
                 present = [column.name for column in _present(columns, stream.schema, path)]
                 for batch in stream:
+                    total += len(batch)
+                    check_rows(path, sum(each.stat().st_size for each in files), total)
                     needed = batch.select(present)
                     _check_buffers(needed)
                     for start in range(0, len(needed), rows):
@@ -175,9 +196,14 @@ def _class_names(features: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _chunks(
-    batches: Iterator[pa.RecordBatch], columns: Sequence[Column], names: dict[str, list[str]], reject: Reject
+    batches: Iterator[pa.RecordBatch],
+    columns: Sequence[Column],
+    names: dict[str, list[str]],
+    reject: Reject,
+    path: Path,
+    size: int,
 ) -> Iterator[Chunk]:
-    first = 1
+    first, read = 1, 0
     for batch in batches:
         chunk = Chunk.empty(columns)
         values = [
@@ -188,13 +214,23 @@ def _chunks(
             texts = _texts(row, line, columns, names, reject)
             if texts is not None:
                 chunk.append(columns, texts, line)
+            if chunk.size >= CHUNK_SIZE:
+                read += chunk.size
+                check_unpacked(path, size, read)
+                yield chunk
+                chunk = Chunk.empty(columns)
         first += len(batch)
         if chunk.lines:
+            read += chunk.size
+            check_unpacked(path, size, read)
             yield chunk
 
 
 def _values(column: pa.Array) -> list[Any]:
     """A column's values; as bytes where they are texts and one of them is not UTF-8."""
+    if pa.types.is_dictionary(column.type):
+        values = _values(column.dictionary)
+        return [None if index is None else values[index] for index in column.indices.to_pylist()]
     try:
         found: list[Any] = column.to_pylist()
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,8 +79,7 @@ def _expand(item: str, key: str, folders: bool) -> list[Path]:
         check_regular(path, key)
         return [path]
     if glob.has_magic(item):
-        matches = (Path(match) for match in glob.glob(str(path), recursive=True))
-        files = [match for match in matches if match.is_file()]
+        files = [match for match in _matches(str(path)) if match.is_file()]
         if files:
             return files
         raise UserError(
@@ -89,6 +89,26 @@ def _expand(item: str, key: str, folders: bool) -> list[Path]:
             fix=f"check the pattern: {key}='folder/*.csv'",
         )
     raise _missing(path, key)
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The paths of a pattern; of "**" each folder is looked into once, however many links lead to it."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return [Path(match) for match in glob.glob(pattern)]
+    first = parts.index("**")
+    rest = [part for part in parts[first + 1 :] if part != "**"] or ["*"]
+    found: dict[Path, None] = {}
+    for top in glob.glob(str(Path(*parts[:first]))) if first else ["."]:
+        seen: set[str] = set()
+        for folder, below, _ in os.walk(top, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                below.clear()
+                continue
+            seen.add(real)
+            found.update((Path(match), None) for match in glob.glob(str(Path(glob.escape(folder), *rest))))
+    return list(found)
 
 
 def _dataset_folder(path: Path, key: str) -> Path:

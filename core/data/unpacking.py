@@ -12,8 +12,10 @@ from tunebook.errors import UserError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-ALWAYS = 1 << 30
+ALWAYS = 1 << 28
 """Bytes that any packed file may hold."""
+ALWAYS_ROWS, ROWS_A_BYTE = 1_000_000, 20
+"""Rows that any columnar file may hold, and how many a larger one may for each of its bytes."""
 RATIO = 200
 """How many times its packed size a larger file may hold: texts are packed to a tenth, pictures to a third."""
 
@@ -35,6 +37,26 @@ def check_unpacked(path: Path, packed: int, unpacked: int) -> None:
             code="data.unpacks-too-large",
             where=str(path),
             fix="look at what is in it; where that is what you want, unpack it first",
+        )
+
+
+def check_rows(path: Path, size: int, rows: int) -> None:
+    """Refuse a columnar file that stands for far more rows than its size can tell apart.
+
+    Args:
+        path: The file, for messages.
+        size: Its bytes.
+        rows: The rows that it says it has.
+
+    Raises:
+        UserError: It is too many.
+    """
+    if rows > ALWAYS_ROWS and rows > ROWS_A_BYTE * size:
+        raise UserError(
+            f"{path.name} stands for {rows:,} rows in {size:,} bytes, which no data does",
+            code="data.unpacks-too-large",
+            where=str(path),
+            fix="look at what is in it",
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
+from tunebook.models.settings_files import check_settings_files
 from tunebook.models.sizes import check_sizes
 from tunebook.untrusted import read_json, read_object
 
@@ -186,7 +187,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder, of all shards."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(read_json(index)["weight_map"].values())
+        shards = set(read_json(index, 1 << 28)["weight_map"].values())
         if not all(isinstance(name, str) and Path(name).name == name for name in shards):
             raise ValueError("a shard is not a file of this folder")
         return [folder / name for name in sorted(shards)]
@@ -221,6 +222,7 @@ def check_folder(folder: Path, weights: bool = True) -> None:
             where=where,
             fix="model.name must be a folder written by save_pretrained",
         )
+    check_settings_files(folder)
     if not weights:
         return
     try:

@@ -32,6 +32,10 @@ class AveragedWeights(EMAWeightAveraging):
         super().on_train_epoch_end(trainer, pl_module)
         self._copy_constants(pl_module)
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average in the model also where a run resumes at its last step, and no training ends."""
+        self._copy_average_to_current(pl_module)
+
     def _copy_constants(self, pl_module: LightningModule) -> None:
         assert self._average_model is not None
         saved, own = pl_module.state_dict(), dict(pl_module.named_buffers())

@@ -167,6 +167,14 @@ MISSPELT = (
 """What people type by mistake after ``check recipe=review_sentiment``."""
 OTHERS = (
     *(
+        "-sc",
+        "-sc install=tcsh",
+        "-sc nothing",
+        "train -sc install=tcsh",
+        "predict x --max-rejects -3",
+        "predict x y -z",
+    ),
+    *(
         "",
         "nothing",
         "--help nothing",

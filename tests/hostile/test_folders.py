@@ -138,6 +138,26 @@ def review_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     }.items():
         yield predicting(f"{key} is {value}", copies.edited("config.json", **{key: value}))
     yield predicting("max_length is 10**12", copies.edited("tunebook.json", max_length=10**12))
+    tokenizer = json.loads((run.bundle / "tokenizer.json").read_text())
+    doubling = [{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}] * 30
+    thousand = [{"type": "Replace", "pattern": {"Regex": "."}, "content": "a" * 1000}]
+    special = {"SpecialToken": {"id": "<|end|>", "type_id": 0}}
+    bombs = {
+        "that doubles": {"normalizer": {"type": "Sequence", "normalizers": doubling}},
+        "of a thousand": {"normalizer": {"type": "Sequence", "normalizers": thousand}},
+        "that adds": {"post_processor": {**tokenizer["post_processor"], "single": [special] * 300_000}},
+        "of many tokens": {"added_tokens": [{"id": i, "content": f"t{i}"} for i in range(300_000)]},
+    }
+    for name, part in bombs.items():
+        yield predicting(f"a tokenizer {name}", copies.edited("tokenizer.json", **part))
+    many = [f"t{i}" for i in range(200_000)]
+    yield predicting("many special tokens", copies.edited("tokenizer_config.json", extra_special_tokens=many))
+    large = b'{"a": [' + b"[{}]," * (20 << 20) + b"1]}"
+    for name in ("tokenizer_config.json", "config.json", "tunebook.json"):
+        yield predicting(f"{name} of megabytes", copies.changed(name, large))
+    for value in ("kernels-community/flash-attn", "someone/else:function"):
+        yield predicting(f"attention of {value}", copies.edited("config.json", _attn_implementation=value))
+        yield predicting(f"attention, {value}", copies.edited("config.json", attn_implementation=value))
     header = b'{"a": {"dtype": "F32", "shape": [1000000, 1000000], "data_offsets": [0, 4]}}'
     lying = len(header).to_bytes(8, "little") + header + bytes(4)
     yield predicting("weights that are not there", copies.changed("model.safetensors", lying))

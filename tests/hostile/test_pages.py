@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from tests.conftest import write_reviews
@@ -11,6 +12,10 @@ from tests.hostile import damage as d
 from tests.hostile.runner import Case, faults, run_cases
 
 GLOBAL = "# @package _global_\n"
+
+
+DOUBLING = ["text", "label", "group", "train", "validation", "test", "cache_dir", "text_pair", "leaks", "overlength"]
+SWEPT = ", ".join(f"{key}: 'range(1,1000)'" for key in ("seed", "data.split_seed", "trainer.max_epochs", "data.shots"))
 
 
 def pages(canary: Path) -> dict[str, str]:
@@ -50,6 +55,12 @@ def pages(canary: Path) -> dict[str, str]:
         "defaults that lead out": "defaults:\n  - ../../../../etc/passwd\n",
         "defaults of itself": "defaults:\n  - /experiment/own\n",
         "defaults of code": "defaults:\n  - {_target_: os.system}\n",
+        "interpolations that double": GLOBAL
+        + "data:\n"
+        + "  text: aaaaaaaaaa\n"
+        + "".join(f"  {key}: '{('${data.' + before + '}') * 10}'\n" for before, key in pairwise(DOUBLING)),
+        "a sweep of millions": GLOBAL + "hydra: {mode: MULTIRUN, sweeper: {params: {seed: 'range(0,1000000000)'}}}\n",
+        "a sweep of sweeps": f"{GLOBAL}hydra: {{mode: MULTIRUN, sweeper: {{params: {{{SWEPT}}}}}}}\n",
         "a list": "- 1\n- 2\n",
         "a text": "just a text\n",
         "nothing": "",

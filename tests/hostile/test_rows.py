@@ -145,11 +145,44 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
     constant = pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([0] * 20_000_000, pa.int8()), ["word"])})
     pq.write_table(constant, folder / "constant.parquet", compression="zstd")
     yield Case("a Parquet file of one value", [*TEXTS, f"data.train={folder / 'constant.parquet'}"])
+    yield from of_few_bytes(folder)
     connection = sqlite3.connect(folder / "real.db")
     connection.execute("create table t (text, label)")
     connection.commit()
     connection.close()
     yield Case("a database", [*TEXTS, f"data.train={folder / 'real.db'}"])
+
+
+def of_few_bytes(folder: Path) -> Iterator[Case]:
+    """Columnar files that stand for far more than they hold, and a pattern over folders that lead to each other."""
+    labels = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 5_000_000, pa.int8()), ["bad", "good"])
+    tables = {
+        "two texts": pa.table({"text": labels, "label": labels}),
+        "nulls": pa.table({"text": pa.nulls(30_000_000, pa.string()), "label": pa.nulls(30_000_000, pa.string())}),
+        "one long text": pa.table(
+            {
+                "text": pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int8()), ["w " * 500_000]),
+                "label": pa.DictionaryArray.from_arrays(pa.array([0, 1] * 10_000, pa.int8()), ["a", "b"]),
+            }
+        ),
+    }
+    for name, table in tables.items():
+        file = folder / f"{name.replace(' ', '-')}.parquet"
+        pq.write_table(table, file, compression="zstd")
+        yield Case(f"Parquet, {name}", [*TEXTS, f"data.train={file}"])
+    nothing = dataset(folder / "nothing-at-all")
+    schema = pa.schema([("text", pa.null()), ("label", pa.null())])
+    nulls = pa.Array.from_buffers(pa.null(), 2**31 - 1, [None])  # takes no memory
+    batch = pa.record_batch([nulls, nulls], schema=schema)
+    with pa.OSFile(str(nothing / "data-00000-of-00001.arrow"), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(batch)
+    yield Case("saved dataset, 2**31 nulls", [*TEXTS, f"data.train={nothing}"])
+    loops = folder / "loops"
+    loops.mkdir()
+    write_reviews(loops / "rows.csv", 40)
+    for name in ("a", "b", "c"):
+        (loops / name).symlink_to(".")
+    yield Case("a pattern over loops", [*TEXTS, f"data.train={loops}/**/*.csv"])
 
 
 def image_cases(folder: Path, canary: Path) -> Iterator[Case]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,13 @@ def test_between_a_checkpoint_and_the_deletion_of_an_older_one(killing: Killing)
 def test_at_a_moment(killing: Killing) -> None:
     seconds = random.uniform(0.3, 4)
     assert not killing.killed_at_moment(seconds), f"after {seconds:.3f} s"
+
+
+def test_after_the_last_checkpoint_of_a_moving_average(tmp_path: Path) -> None:
+    """No validation follows the last step, and no step is left: what resumes there must end in the average too."""
+    rows = write_reviews(tmp_path / "rows.csv", 60)
+    average = "trainer.callbacks=[{ema_weight_averaging:{decay:0.9}}]"
+    given = [*SMALL, "trainer.max_steps=4", "trainer.validate_every=1", average, "evaluation.zero_shot=false"]
+    killing = Killing(tmp_path / "runs", ["recipe=review_sentiment", f"data.train={rows}", *given])
+    last = killing.numbers_of("os.rename", "step-00000004.ckpt")[-1]
+    assert not killing.killed_at_operation(last + 1)

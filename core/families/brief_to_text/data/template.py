@@ -214,7 +214,10 @@ def _failure(name: str, error: Exception, variables: dict[str, Any]) -> UserErro
         )
     if not isinstance(error, jinja2.UndefinedError):
         return UserError(
-            f"{name} fails: {error or type(error).__name__}", code="template.failed", where=where, fix="fix that line"
+            f"{name} fails: {str(error)[:300] or type(error).__name__}",
+            code="template.failed",
+            where=where,
+            fix="fix that line",
         )
     fields = list(variables["fields"])
     others = [other for other in variables if other not in fields]

@@ -135,7 +135,7 @@ class Rendering:
         except OverLimit as error:
             raise _runaway(self.name, f"{error}") from None
         except Exception as error:  # a template is a stranger's program and may raise anything
-            raise Unsupervisable(f"the chat template rejects it: {error}") from error
+            raise Unsupervisable(f"the chat template rejects it: {str(error)[:300]}") from error
         return texts[0], spans[0] if marked else []
 
     def encode(self, text: str) -> Encoded:
