@@ -19,11 +19,13 @@ class Arguments(argparse.ArgumentParser):
     Args:
         verb: The verb.
         example: A call that works, for messages.
+        intermixed: Whether options may stand among the files of the verb.
         options: Those of argparse.
     """
 
-    def __init__(self, verb: str, example: str, **options: Any) -> None:
+    def __init__(self, verb: str, example: str, intermixed: bool = False, **options: Any) -> None:
         super().__init__(prog=f"tunebook {verb}", **options)
+        self._intermixed = intermixed
         self.example = example
         self._typed: Sequence[str] = ()
 
@@ -34,7 +36,7 @@ class Arguments(argparse.ArgumentParser):
             UserError: They are none of the verb's.
         """
         self._typed = typed
-        return self.parse_intermixed_args(list(typed))
+        return self.parse_intermixed_args(list(typed)) if self._intermixed else self.parse_args(list(typed))
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print.

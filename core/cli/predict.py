@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,18 +9,11 @@ from tunebook.cli.arguments import Arguments
 from tunebook.errors import UserError
 
 
-def _count(text: str) -> int:
-    """A number of rows."""
-    count = int(text)
-    if count < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, not {count}")
-    return count
-
-
 def _parser() -> Arguments:
     parser = Arguments(
         "predict",
         "tunebook predict <run or bundle> rows.csv",
+        intermixed=True,
         description="Answer rows of files (csv, tsv, jsonl, parquet, each also gzipped; a datasets folder), images "
         "(files, folders, .npz) or each line of standard input. Writes file and line, then what the recipe tells: text "
         "or image, prediction and each label's probability; prompt and answer; brief and copies with their checks.",
@@ -41,7 +33,7 @@ def _parser() -> Arguments:
         action="store_true",
         help="CSV: write ' before texts that begin with =, +, - or @, which spreadsheets run as formulas",
     )
-    parser.add_argument("--max-rejects", type=_count, default=0, help="continue with up to this many unusable rows")
+    parser.add_argument("--max-rejects", type=int, default=0, help="continue with up to this many unusable rows")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
     return parser
 
@@ -49,6 +41,13 @@ def _parser() -> Arguments:
 def predict_command(arguments: Sequence[str]) -> None:
     """Read, check, label and write; an output file is whole or not there."""
     options = _parser().read(arguments)
+    if options.max_rejects < 0:
+        raise UserError(
+            f"The number of unusable rows must be 0 or more, not {options.max_rejects}.",
+            code="config.out-of-range",
+            where="--max-rejects",
+            fix="--max-rejects 10",
+        )
     output = Path(options.output).absolute() if options.output else None
     if output and (output.suffix not in (".csv", ".jsonl") or output.is_dir()):
         raise UserError(
