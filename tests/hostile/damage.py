@@ -112,6 +112,17 @@ def white_png(width: int, height: int) -> bytes:
     return stream.getvalue()
 
 
+def many_scans() -> bytes:
+    """A progressive JPEG of 64 million pixels whose last scan comes a thousand times."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("L", (8000, 8000), 128).save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    last, end = whole.rindex(b"\xff\xda"), whole.rindex(b"\xff\xd9")
+    return whole[:end] + whole[last:end] * 1000 + whole[end:]
+
+
 def deep_json(depth: int = 200_000) -> bytes:
     """Lists in lists."""
     return b'{"a": ' + b"[" * depth + b"]" * depth + b"}"

@@ -146,6 +146,11 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
     pq.write_table(constant, folder / "constant.parquet", compression="zstd")
     yield Case("a Parquet file of one value", [*TEXTS, f"data.train={folder / 'constant.parquet'}"])
     yield from of_few_bytes(folder)
+    turns = [{"role": ("user", "assistant")[i % 2], "content": f"turn {i}"} for i in range(10_000)]
+    (folder / "turns.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    yield Case(
+        "a conversation of 10,000 turns", ["check", "recipe=customer_chat", f"data.train={folder / 'turns.jsonl'}"]
+    )
     connection = sqlite3.connect(folder / "real.db")
     connection.execute("create table t (text, label)")
     connection.commit()
@@ -210,6 +215,7 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
         "dicom.dcm": bytes(128) + b"DICM" + bytes(200),
         "webp.png": b"RIFF\xff\xff\xff\xffWEBPVP8X\x0a\0\0\0" + b"\xff" * 10,
     }
+    files["scans.jpg"] = d.many_scans()
     files |= {f"{name}.png": damage(whole) for name, damage in d.damages(7)}
     for name, content in files.items():
         place = folder / "train" / name.replace(" ", "-")

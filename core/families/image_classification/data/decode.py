@@ -76,6 +76,7 @@ _SIGNATURES = (
     ("gzip", 0, b"\x1f\x8b"),
     ("zip", 0, b"PK\x03\x04"),
 )
+_MOST_SCANS = 40  # of a progressive JPEG, with those of the previews within
 _HEAD = 512  # bytes; every signature lies within
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -109,6 +110,8 @@ def decode(path: Path, decoding: Decoding) -> DecodedImage:
     try:
         with quiet_libraries(), path.open("rb") as stream, _READERS[kind](stream) as image:
             _refuse(image, kind, head, decoding)
+            if kind == "JPEG":
+                _refuse_scans(path)
             image.load()
             pixels = _pixels(_upright(image))
             if kind == "TIFF" and pixels.dtype == np.uint16 and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0:  # type: ignore[attr-defined]
@@ -196,6 +199,13 @@ def _refuse(image: Any, kind: str, head: bytes, decoding: Decoding) -> None:
         raise UnusableImage("has 16 bits in each of several channels: save it as 8-bit colour or as 16-bit grey")
     if kind == "TIFF" and 2 in image.tag_v2.get(SAMPLEFORMAT, (1,)) and max(bits) <= 8:
         raise UnusableImage("has signed 8-bit values: save them unsigned")
+
+
+def _refuse_scans(path: Path) -> None:
+    """Refuse a progressive JPEG that is painted over and over: each scan takes the time of a whole picture."""
+    scans = path.read_bytes().count(b"\xff\xda")  # such bytes are nothing else in a JPEG
+    if scans > _MOST_SCANS:
+        raise UnusableImage(f"has {scans} scans, where pictures have about ten")
 
 
 def _upright(image: Image.Image) -> Image.Image:

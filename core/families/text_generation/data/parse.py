@@ -33,6 +33,8 @@ NAMES: Mapping[str, Role] = {
     "observation": "tool",
 }
 """Common names of the roles: OpenAI, ShareGPT and its readers."""
+MOST_TURNS = 1000
+"""Turns of the longest conversation that is read."""
 KINDS = {
     dict: "an object",
     list: "a list",
@@ -122,6 +124,7 @@ def _history(value: str | None) -> list[tuple[str, str]]:
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
             raise UnusableConversation("the history is not a list of pairs: [[question, answer], ...]")
+    _refuse_many(2 * len(pairs))
     return [(question, answer) for question, answer in pairs]
 
 
@@ -132,7 +135,14 @@ def _listed(value: str | None) -> list[Any]:
         raise UnusableConversation(f"not a list of turns but {_kind(items)}")
     if not items:
         raise UnusableConversation("no turns")
+    _refuse_many(len(items))
     return items
+
+
+def _refuse_many(turns: int) -> None:
+    # Each answer may become a row with the turns before it, so that the work grows with the square of the turns.
+    if turns > MOST_TURNS:
+        raise UnusableConversation(f"{turns:,} turns are more than {MOST_TURNS:,}: split the conversation")
 
 
 def _turns(items: list[Any], first: int = 1) -> list[Message]:

@@ -412,3 +412,14 @@ def test_arrays_that_are_no_pictures(array: np.ndarray, expected: str) -> None:
     with pytest.raises(UnusableImage) as caught:
         decode_array(array, Decoding(max_pixels=1000))
     assert str(caught.value) == expected
+
+
+def test_a_jpeg_that_is_painted_over_and_over_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    whole = packed(Image.fromarray(noise), "JPEG", progressive=True)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole)
+    assert read(path).pixels.shape == (64, 64, 3)
+    last, end = whole.rindex(b"\xff\xda"), whole.rindex(b"\xff\xd9")
+    path.write_bytes(whole[:end] + whole[last:end] * 1000 + whole[end:])
+    assert "scans, where pictures have about ten" in reason(path)

@@ -15,7 +15,7 @@ from tests.user_error import user_error
 from tunebook.data.formats import read_batches
 from tunebook.families.text_generation.data.formats import detect_format, format_columns
 from tunebook.families.text_generation.data.message import Message, UnusableConversation, from_text, to_plain, to_text
-from tunebook.families.text_generation.data.parse import parse
+from tunebook.families.text_generation.data.parse import MOST_TURNS, parse
 from tunebook.families.text_generation.options import ConversationFormat
 
 Form = ConversationFormat
@@ -303,3 +303,15 @@ def test_bad_lines_do_not_hide_the_form(tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_bytes(b"\xef\xbb\xbfprompt,completion\n\xff,b\n")
     assert detect_format([table]).format is Form.prompt_completion
+
+
+def test_conversations_of_thousands_of_turns_are_rejected(tmp_path: Path) -> None:
+    def turns(count: int) -> list[dict[str, str]]:
+        return [{"role": ("user", "assistant")[i % 2], "content": f"turn {i}"} for i in range(count)]
+
+    assert len(messages(*turns(MOST_TURNS))) == MOST_TURNS
+    with pytest.raises(UnusableConversation, match="1,002 turns are more than 1,000: split the conversation"):
+        messages(*turns(MOST_TURNS + 2))
+    history = json.dumps([["question", "answer"]] * 501)
+    with pytest.raises(UnusableConversation, match="1,002 turns are more than 1,000"):
+        parse({"instruction": "a", "output": "b", "history": history}, Form.alpaca)
