@@ -17,7 +17,7 @@ from tunebook.data.values import as_text
 from tunebook.errors import UserError
 from tunebook.untrusted import read_object
 
-_BATCH = 4096  # rows of a batch that an attack has in memory at once
+# What Arrow raises on broken files: it has no error of its own for them.
 _DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError, ValueError, KeyError)
 
 
@@ -33,7 +33,7 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
     """
     try:
         file = pq.ParquetFile(plain, memory_map=True)
-        repeated = _repeated(file.metadata)
+        repeated = _repeated(file.metadata, rows)
         if repeated:  # each value once, however many rows have it
             file = pq.ParquetFile(plain, memory_map=True, read_dictionary=repeated)
         schema = file.schema_arrow
@@ -49,13 +49,13 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
         yield from _chunks(batches, columns, _stored_names(schema), reject, path, size)
 
 
-def _repeated(metadata: pq.FileMetaData) -> list[str]:
-    """The columns of text of which a batch could hold gigabytes: few long values that many rows share."""
+def _repeated(metadata: pq.FileMetaData, rows: int) -> list[str]:
+    """The columns of text of which a batch of ``rows`` could hold gigabytes: few long values that many rows share."""
     found = set()
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         for column in map(group.column, range(group.num_columns)):
-            large = column.total_uncompressed_size * min(group.num_rows, _BATCH) > ALWAYS
+            large = column.total_uncompressed_size * min(group.num_rows, rows) > ALWAYS
             if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page and large:
                 found.add(column.path_in_schema)
     return sorted(name for name in found if "." not in name)
@@ -99,9 +99,9 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
         )
     names = _class_names(_json(path / "dataset_info.json").get("features") or {})
     files = _data_files(state, path)
-    batches = _arrow_batches(files, columns, path, rows)
-    seen = False
     size = sum(file.stat().st_size for file in files if file.is_file())
+    batches = _arrow_batches(files, columns, path, rows, size)
+    seen = False
     for chunk in _chunks(batches, columns, names, reject, path, size):
         seen = True
         yield chunk
@@ -131,7 +131,9 @@ def _data_files(state: dict[str, Any], path: Path) -> list[Path]:
     return [path / name for name in names]
 
 
-def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(
+    files: list[Path], columns: Sequence[Column], path: Path, rows: int, size: int
+) -> Iterator[pa.RecordBatch]:
     total = 0
     for file in files:
         try:
@@ -139,7 +141,7 @@ def _arrow_batches(files: list[Path], columns: Sequence[Column], path: Path, row
                 present = [column.name for column in _present(columns, stream.schema, path)]
                 for batch in stream:
                     total += len(batch)
-                    check_rows(path, sum(each.stat().st_size for each in files), total)
+                    check_rows(path, size, total)
                     needed = batch.select(present)
                     _check_buffers(needed)
                     for start in range(0, len(needed), rows):
@@ -229,7 +231,8 @@ def _chunks(
 def _values(column: pa.Array) -> list[Any]:
     """A column's values; as bytes where they are texts and one of them is not UTF-8."""
     if pa.types.is_dictionary(column.type):
-        values = _values(column.dictionary)
+        used = column.indices.drop_null().unique()  # the dictionary is that of the whole file
+        values = dict(zip(used.to_pylist(), _values(column.dictionary.take(used)), strict=True))
         return [None if index is None else values[index] for index in column.indices.to_pylist()]
     try:
         found: list[Any] = column.to_pylist()

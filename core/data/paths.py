@@ -92,12 +92,12 @@ def _expand(item: str, key: str, folders: bool) -> list[Path]:
 
 
 def _matches(pattern: str) -> list[Path]:
-    """The paths of a pattern; of "**" each folder is looked into once, however many links lead to it."""
+    """The paths of a pattern; of "**" each folder is looked into once, whatever links lead to it, and no hidden one."""
     parts = Path(pattern).parts
     if "**" not in parts:
         return [Path(match) for match in glob.glob(pattern)]
     first = parts.index("**")
-    rest = [part for part in parts[first + 1 :] if part != "**"] or ["*"]
+    rest = parts[first + 1 :] or ("*",)
     found: dict[Path, None] = {}
     for top in glob.glob(str(Path(*parts[:first]))) if first else ["."]:
         seen: set[str] = set()
@@ -107,7 +107,8 @@ def _matches(pattern: str) -> list[Path]:
                 below.clear()
                 continue
             seen.add(real)
-            found.update((Path(match), None) for match in glob.glob(str(Path(glob.escape(folder), *rest))))
+            below[:] = (name for name in below if not name.startswith("."))  # as glob does
+            found.update(dict.fromkeys(_matches(str(Path(glob.escape(folder), *rest)))))
     return list(found)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import json
 import random
@@ -243,6 +244,39 @@ def test_paths_come_from_globs_and_lists_each_once_in_order(tmp_path: Path) -> N
     assert resolve_paths([pattern, str(files[0])], "data.train") == sorted(files)
     with user_error("data.missing-file", where="data.train", match=r"no file matches .*\*\.tsv"):
         resolve_paths(str(tmp_path / "*.tsv"), "data.train")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**", "**/*.csv", "a/**/*.csv", "a/**", "**/b/**/*.csv", "**/b/*.csv", "*/**/[cd].*"]
+)
+def test_patterns_find_what_pythons_do(tmp_path: Path, pattern: str) -> None:
+    for name in (
+        "c.csv",
+        "a/c.csv",
+        "a/b/d.csv",
+        "a/b/x/c.csv",
+        "b/y/z/d.csv",
+        ".hidden/c.csv",
+        "a/.h/b/c.csv",
+        "a/.c.csv",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, "")
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "y")
+    wanted = {Path(match).resolve() for match in glob.glob(str(tmp_path / pattern), recursive=True)}
+    found = resolve_paths(str(tmp_path / pattern), "data.train")
+    assert {path.resolve() for path in found} == {path for path in wanted if path.is_file()}
+    assert len(found) == len({path.resolve() for path in found})
+
+
+@pytest.mark.parametrize("distinct", [3, 5000])
+def test_texts_that_many_rows_of_a_parquet_file_share_come_back(tmp_path: Path, distinct: int) -> None:
+    texts = [f"{i % distinct} " + "words " * 200 if i % 7 else None for i in range(6000)]
+    labels = [str(i % 2) for i in range(6000)]
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "rows.parquet")
+    found, rejects = read(tmp_path / "rows.parquet")
+    assert found == [(i + 1, text, label) for i, (text, label) in enumerate(zip(texts, labels, strict=True))]
+    assert not rejects
 
 
 def test_a_missing_file_names_the_key_and_files_with_a_like_name(tmp_path: Path) -> None:
