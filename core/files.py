@@ -15,6 +15,9 @@ from typing import IO, Any
 
 from tunebook.errors import UserError
 
+NO_HANDLE = {errno.EMFILE, errno.ENFILE}
+"""Errors that say nothing of a file, but that too many are open."""
+
 
 @contextmanager
 def _beside(path: Path, **mode: Any) -> Iterator[IO[Any]]:
@@ -117,7 +120,7 @@ def filling_cache(place: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+        if error.errno in NO_HANDLE:
             raise
         if not place.exists():
             raise UserError(

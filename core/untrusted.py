@@ -59,13 +59,18 @@ def _text(path: Path, largest: int = LARGEST) -> str:
 
 def _kind(mode: int) -> str:
     """What a path is that is neither a file nor a folder; "" for these."""
-    kinds = {
-        stat.S_IFIFO: "a named pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-    }
-    return kinds.get(stat.S_IFMT(mode), "")
+    return _KINDS.get(stat.S_IFMT(mode), "")
+
+
+def values_within(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """A value of JSON and all within it, each with the last key above it."""
+    yield key, value
+    if isinstance(value, dict):
+        for name, inside in value.items():
+            yield from values_within(inside, str(name))
+    elif isinstance(value, list):
+        for inside in value:
+            yield from values_within(inside, key)
 
 
 def check_regular(path: Path, where: str | None = None) -> None:
@@ -132,18 +137,10 @@ def check_yaml(path: Path) -> None:
     Raises:
         UserError: It would.
     """
-    import yaml
-
     try:
-        nodes = _count_nodes(_text(path))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        if "nesting depth" in str(error):  # the C library has a limit of its own
-            raise _no_page(path, f"it is nested more than {DEEPEST} levels deep") from None
-        return  # told, with its place, where it is read
-    except ValueError as error:
-        raise _no_page(path, f"{error}") from None
-    if nodes > MOST_NODES:
-        raise _no_page(path, f"it stands for more than {MOST_NODES:,} values")
+        _check_yaml(path)
+    except (OSError, UnicodeDecodeError):
+        return  # said, with its place, where it is read
 
 
 def check_pages(folder: Path) -> None:
@@ -155,9 +152,10 @@ def check_pages(folder: Path) -> None:
     for pattern in ("*.yaml", "*/*.yaml", "*/*/*.yaml"):  # no config is deeper, and the folder may hold anything else
         for page in folder.glob(pattern):
             check_regular(page)
-            check_yaml(page)
+            if not page.is_file():
+                continue
             try:
-                page.read_bytes().decode("utf-8") if page.is_file() else None
+                _check_yaml(page)
             except (OSError, UnicodeDecodeError) as error:
                 why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
                 raise UserError(
@@ -166,6 +164,24 @@ def check_pages(folder: Path) -> None:
                     where=str(page),
                     fix="remove or correct it",
                 ) from None
+
+
+def _check_yaml(path: Path) -> None:
+    """As `check_yaml`; a file that cannot be read raises what reading it raises."""
+    import yaml
+
+    try:
+        nodes = _count_nodes(_text(path))
+    except UnicodeDecodeError:
+        raise
+    except yaml.YAMLError as error:
+        if "nesting depth" not in str(error):  # the C library has a limit of its own
+            return  # a syntax error is said, with its place, where the file is used
+        raise _no_page(path, f"it is nested more than {DEEPEST} levels deep") from None
+    except ValueError as error:
+        raise _no_page(path, f"{error}") from None
+    if nodes > MOST_NODES:
+        raise _no_page(path, f"it stands for more than {MOST_NODES:,} values")
 
 
 def _no_page(path: Path, what: str) -> UserError:

@@ -6,11 +6,11 @@ import errno
 import sys
 
 from tunebook.errors import UserError
+from tunebook.files import NO_HANDLE
 from tunebook.plugins.failures import recipe_failure
 from tunebook.terminal import drawn
 
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_HANDLE = {errno.EMFILE, errno.ENFILE}
 _NOT_WRITABLE = {
     errno.EACCES,
     errno.EPERM,
@@ -67,7 +67,7 @@ def _refusal(error: BaseException | None) -> OSError | None:
     """The operating system's refusal behind an error; torch hides a full disk behind an error of its own."""
     first, seen = error, set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, OSError) and (error is first or _is_out_of_room(error) or error.errno in _NO_HANDLE):
+        if isinstance(error, OSError) and (error is first or _is_out_of_room(error) or error.errno in NO_HANDLE):
             return error
         seen.add(id(error))  # a library may have raised an error from itself
         error = error.__cause__ or error.__context__
@@ -90,7 +90,7 @@ def _explained(error: OSError, run_dir: str | None) -> UserError | None:
             fix="free some space, or write elsewhere with run_dir=... (cached rows: data.cache_dir=...); "
             "what was written before is complete",
         )
-    if error.errno in _NO_HANDLE:
+    if error.errno in NO_HANDLE:
         return UserError(
             "Too many files are open at once for this system's limit.",
             code="system.too-many-files",

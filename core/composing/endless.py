@@ -87,5 +87,5 @@ def _choices(overrides: Sequence[str]) -> Iterator[int]:
             continue
         if isinstance(value, ChoiceSweep):
             yield max(1, len(value.list))
-        elif isinstance(value, RangeSweep) and None not in (value.start, value.stop, value.step):
-            yield max(1, math.ceil((float(value.stop) - float(value.start)) / float(value.step or 1)))  # type: ignore[arg-type]
+        elif isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:
+            yield max(1, math.ceil((float(value.stop) - float(value.start)) / float(value.step or 1)))

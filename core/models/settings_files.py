@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tunebook.errors import UserError
-from tunebook.untrusted import LARGEST, read_json
+from tunebook.untrusted import LARGEST, read_json, values_within
 
 _LARGE = ("tokenizer.json", "vocab.json")
 _LARGEST_VOCABULARY = 1 << 28  # bytes; of a quarter of a million tokens with their merges it is an eighth
@@ -44,7 +44,7 @@ def check_settings_files(folder: Path) -> None:
 
 
 def _check_settings(file: Path, found: Any) -> None:
-    for key, value in _values("", found):
+    for key, value in values_within(found):
         if isinstance(value, (list, Mapping)) and len(value) > MOST_VALUES and key not in ("id2label", "label2id"):
             raise _refused(file, f"has {len(value):,} values in {key or 'its list'}")
         if key.endswith("attn_implementation") and value is not None and value not in _ATTENTION:
@@ -56,14 +56,14 @@ def _check_tokenizer(file: Path, found: Any) -> None:
         return
     growth = 1.0
     for part in ("normalizer", "decoder"):
-        for _, value in _values(part, found.get(part)):
+        for _, value in values_within(found.get(part), part):
             if isinstance(value, Mapping) and value.get("type") == "Replace":
                 growth *= max(1.0, _length(value.get("content")) / max(1, _length(value.get("pattern"))))
             if isinstance(value, Mapping) and value.get("type") == "Prepend" and _length(value.get("prepend")) > GROWTH:
                 growth = float("inf")
     if growth > GROWTH:
         raise _refused(file, f"makes texts over {GROWTH} times longer")
-    for key, value in _values("post_processor", found.get("post_processor")):
+    for key, value in values_within(found.get("post_processor"), "post_processor"):
         if isinstance(value, (list, Mapping)) and len(value) > 1000:
             raise _refused(file, f"adds {len(value):,} tokens to each text ({key})")
     added = found.get("added_tokens")
@@ -76,17 +76,6 @@ def _length(text: Any) -> int:
     if isinstance(text, Mapping):
         return _length(text.get("String")) if "String" in text else 1
     return len(text) if isinstance(text, str) else 0
-
-
-def _values(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """A value and all within it, each with the last key above it."""
-    yield key, value
-    if isinstance(value, Mapping):
-        for name, inside in value.items():
-            yield from _values(str(name), inside)
-    elif isinstance(value, list):
-        for inside in value:
-            yield from _values(key, inside)
 
 
 def _refused(file: Path, what: str) -> UserError:

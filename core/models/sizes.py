@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.limits import limited
+from tunebook.untrusted import values_within
 
 _LAYERS = re.compile(r"(n_|num_)?((hidden|encoder|decoder)_)?(layers?|depths?|blocks?)")
 _NO_SIZE = re.compile(r"(^|_)(ids?|tokens?|positions?|length|seed|version|theta|base)(_|$)")
@@ -30,7 +31,9 @@ def check_sizes(where: Path, settings: Any, tensors: int, elements: int) -> None
     Raises:
         UserError: A size is out of all proportion.
     """
-    for key, value in _numbers(settings):
+    for key, value in values_within(settings):
+        if not isinstance(value, int) or isinstance(value, bool):
+            continue
         layers = bool(_LAYERS.fullmatch(key))
         largest = max(tensors, 1) if layers else max(elements, USUAL)
         if value > largest and not _NO_SIZE.search(key):
@@ -41,20 +44,6 @@ def check_sizes(where: Path, settings: Any, tensors: int, elements: int) -> None
                 where=str(where),
                 fix="copy or download the model again",
             )
-
-
-def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int]]:
-    """The whole numbers in a config, each with the last key above it."""
-    if isinstance(value, bool):
-        return
-    if isinstance(value, int):
-        yield key, value
-    elif isinstance(value, Mapping):
-        for name, inside in value.items():
-            yield from _numbers(inside, str(name))
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for inside in value:
-            yield from _numbers(inside, key)
 
 
 @contextmanager

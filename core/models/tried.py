@@ -49,19 +49,15 @@ def try_sequence_model(
         return {}
     with torch.random.fork_rng(devices=[]):
         counted = count_sequence_model(source, config.model, config.adapt.method, ("0", "1"), None, tokenizer)
-    check_embeddings(counted.model, tokenizer)
+    _check_embeddings(counted.model, tokenizer)
     _check_padding(counted.model.eval(), tokenizer, max_length, collate)
     found = f"all {counted.tensors} tensors are in the file"
     return {"backbone": found + (f" ('{counted.taken_off}' was taken off their names)" if counted.taken_off else "")}
 
 
-def check_embeddings(model: nn.Module, tokenizer: Any) -> None:
-    """Refuse tokens that the model has no embedding for.
-
-    Raises:
-        UserError: There are some, the padding token perhaps.
-    """
-    embeddings = model.get_input_embeddings()  # type: ignore[operator]
+def _check_embeddings(model: Any, tokenizer: Any) -> None:
+    """Refuse tokens that the model has no embedding for, and a tokenizer without one to pad with."""
+    embeddings = model.get_input_embeddings()
     rows = getattr(embeddings, "num_embeddings", None)
     if tokenizer.pad_token_id is None:
         raise UserError(
