@@ -1,4 +1,4 @@
-"""`tunebook check`: everything that can be wrong before a model is loaded."""
+"""`tunebook check`: everything that can be wrong before a model is trained."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ def check_command(config: Any, run_dir: str) -> None:
         check_sources(made)  # some families load torch to look at what rows hold
         prepared = prepare(made, rejects)
         from tunebook.cli.output import print_data, print_preview  # torch begins here: the rows are read without it
+        from tunebook.pipeline.rehearse import rehearsed
         from tunebook.pipeline.train import check_devices
         from tunebook.plugins.measures import check_metrics
 
         check_metrics(prepared.recipe, prepared.labels)
         notes = check_devices(made)
+        prepared = rehearsed(prepared)
     print_data(prepared)
     print_preview(prepared)
     for note in notes:

@@ -197,6 +197,8 @@ class TrainerConfig:
     """Epochs between two validations, at most 1.0."""
     checkpoint_every: int | None = None
     """Optimizer steps between two checkpoints (default: ten a run, and one at each validation)."""
+    rehearse: bool = True
+    """Try everything with a few rows before training: a step, the bundle, its answers (weights up to 2 GiB)."""
     callbacks: list[Any] = field(default_factory=list)
     """Lightning callbacks by name, ema_weight_averaging, learning_rate_monitor, model_summary, timer or an installed
     package's, each optionally with options: [learning_rate_monitor,{ema_weight_averaging:{decay: 0.99}}]."""

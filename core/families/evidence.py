@@ -29,12 +29,19 @@ class Evidence(ABC):
         facts: What was counted while rows were answered, such as texts that were cut.
         notes: What a reader must know of how it was judged, a sentence each.
         summary: Lines that stand beneath the scores on the terminal.
+        missing: Baseline that could not be had -> why.
     """
 
     recipe: Recipe[Any]
     facts: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     notes: Sequence[str] = field(default=(), kw_only=True)
     summary: Sequence[str] = field(default=(), kw_only=True)
+    missing: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def all_notes(self) -> list[str]:
+        """The notes, and which baselines there are not."""
+        return [*self.notes, *(f"there is no {name} score: {why}" for name, why in self.missing.items())]
 
     @property
     @abstractmethod

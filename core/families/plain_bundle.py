@@ -12,7 +12,7 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import system_refusals, write_manifest
 from tunebook.families.prepared import Prepared
 from tunebook.files import folder_written_whole, write_text
-from tunebook.models.text import quiet_transformers
+from tunebook.models.quiet import quiet_transformers
 
 _CARD = """\
 ---

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -97,6 +99,29 @@ class Stages(ABC, Generic[RecipeT]):
     def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
         """The plain model again once it is trained, with any adapters added into its weights."""
         return merge(model)
+
+    # Before training, with a few rows.
+
+    def rehearsed(self, recipe: RecipeT) -> RecipeT:
+        """The recipe for a rehearsal: what it learns of a few rows is not to stay."""
+        with suppress(Exception):  # not all that a recipe holds can be copied
+            return copy.deepcopy(recipe)
+        return recipe
+
+    def examine(self, model: nn.Module, encoded: Encoded) -> Mapping[str, str]:
+        """Refuse a model that reads rows otherwise than the data module gives them.
+
+        Args:
+            model: Before it is adapted.
+            encoded: A few rows.
+
+        Returns:
+            What was found, to be shown.
+
+        Raises:
+            UserError: What is wrong with it.
+        """
+        return {}
 
     # The bundle.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -16,6 +16,7 @@ from tunebook.families.prepared import Prepared
 from tunebook.families.stages import RecipeT, Stages
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import text_data
+from tunebook.models.tried import try_sequence_model
 from tunebook.training.devices import choose_accelerator
 
 
@@ -27,6 +28,10 @@ class TextStages(Stages[RecipeT]):
     ) -> tuple[nn.Module, FineTuneData]:
         """The model on token ids, or with ``adapt=head`` its head on stored features."""
         return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
+
+    def examine(self, model: nn.Module, encoded: Encoded) -> Mapping[str, str]:
+        """Embeddings, positions and padding."""
+        return try_sequence_model(model, encoded.tokenizer, encoded.max_length, encoded.collate)
 
 
 def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -120,6 +121,8 @@ def check_adapters(model: nn.Module) -> None:
 
 def merge(model: nn.Module) -> nn.Module:
     """The plain model again, with any adapters added into its weights."""
+    if "peft" not in sys.modules:  # nothing could have made adapters
+        return model
     from peft import PeftModel
 
     if not isinstance(model, PeftModel):

@@ -12,31 +12,41 @@ import torch
 from torch import nn
 
 from tunebook.errors import UserError
-from tunebook.models.layers import is_head
+from tunebook.models.layers import is_head, plain_model
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.sizes import in_proportion
 from tunebook.models.source import ModelSource, weight_files
-from tunebook.models.text import quiet_transformers
 
 _POOLER = re.compile(r"(^|\.)pooler\.")
 """The last layer of some backbones, which many were never trained with: it begins fresh, as the head does."""
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A model with its weights.
+class Loaded:
+    """What was found when a model's weights were loaded.
 
     Attributes:
-        model: The model.
         tensors: Number of the backbone's tensors, all from the file.
         taken_off: What stood before every name in the file, such as "module."; "" for nothing.
+        fresh: Names of the tensors that the file has not, or of another size: of the head, and of a pooler.
     """
 
-    model: nn.Module
     tensors: int
     taken_off: str = ""
+    fresh: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        found = f"all {self.tensors} tensors are in the file"
+        return found + (f" ('{self.taken_off}' was taken off their names)" if self.taken_off else "")
 
 
-def load_counted(auto_class: Any, source: ModelSource, settings: Any) -> Counted:
+def loaded(model: nn.Module) -> Loaded | None:
+    """What was found when this model was loaded by `load_counted`; None of one that was not."""
+    found = getattr(plain_model(model), "_loaded", None)
+    return found if isinstance(found, Loaded) else None
+
+
+def load_counted(auto_class: Any, source: ModelSource, settings: Any, fresh_head: bool = True) -> nn.Module:
     """Load a model in float32, of which the head alone may be fresh.
 
     Where a wrapper's name stands before all names in the file (``module.`` of DataParallel, ``model.`` of a Lightning
@@ -46,29 +56,37 @@ def load_counted(auto_class: Any, source: ModelSource, settings: Any) -> Counted
         auto_class: Of transformers: an `AutoModelFor...`.
         source: Where the weights are.
         settings: The model's config.
+        fresh_head: Whether the head may be; that of a model which writes is part of what it knows.
 
     Raises:
         UserError: The backbone has tensors that are not in the file, or of another shape there; or the file has more
             of them than the backbone.
     """
     model, report = _load(auto_class, source, settings, "")
-    wrong = _wrong(model, report)
+    wrong = _wrong(model, report, fresh_head)
     if wrong:
         for prefix in _prefixes(report["unexpected_keys"]):
             other, again = _load(auto_class, source, settings, prefix)
-            if not _wrong(other, again):
-                return Counted(other, _count(other), prefix)
+            if not _wrong(other, again, fresh_head):
+                return _noted(other, again, fresh_head, prefix)
         raise UserError(
             f"The weights do not fit the model's config: {wrong}.",
             code="model.mismatch",
             where=str(source.folder),
             fix="config.json and the weights must be of one model, as save_pretrained writes them",
         )
-    return Counted(model, _count(model))
+    return _noted(model, report, fresh_head, "")
+
+
+def _noted(model: Any, report: dict[str, Any], fresh_head: bool, taken_off: str) -> nn.Module:
+    fresh = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    model._loaded = Loaded(_count(model, fresh_head), taken_off, frozenset(fresh))
+    return model  # type: ignore[no-any-return]
 
 
 def _load(auto_class: Any, source: ModelSource, settings: Any, prefix: str) -> tuple[nn.Module, dict[str, Any]]:
-    options = {"key_mapping": {f"^{re.escape(prefix)}": ""}} if prefix else {}
+    pattern = f"^{re.escape(prefix)}"
+    options = {"key_mapping": {pattern: ""}} if prefix else {}
     with quiet_transformers(), in_proportion(weight_files(source.folder)):
         model, report = auto_class.from_pretrained(
             source.folder,
@@ -80,31 +98,38 @@ def _load(auto_class: Any, source: ModelSource, settings: Any, prefix: str) -> t
             output_loading_info=True,
             **options,
         )
+    if prefix:  # else transformers would put it back on when the model is saved
+        kept = [each for each in model._weight_conversions if pattern not in each.source_patterns]
+        model._weight_conversions = kept or None
     return model, report
 
 
-def _count(model: nn.Module) -> int:
-    return sum(not is_head(name, model) for name, _ in model.named_parameters())
+def _count(model: nn.Module, fresh_head: bool) -> int:
+    return sum(not (fresh_head and is_head(name, model)) for name, _ in model.named_parameters())
 
 
-def _wrong(model: nn.Module, report: dict[str, Any]) -> str:
+def _wrong(model: nn.Module, report: dict[str, Any], fresh_head: bool) -> str:
     """What of the backbone was not loaded as it is in the file; "" for nothing."""
-    shapes = [entry for entry in sorted(report["mismatched_keys"]) if not _may_be_fresh(entry[0], model)]
+
+    def may_be_fresh(name: str) -> bool:
+        return bool(_POOLER.search(name)) or (fresh_head and is_head(name, model))
+
+    shapes = [entry for entry in sorted(report["mismatched_keys"]) if not may_be_fresh(entry[0])]
     if shapes:
         name, found, wanted = shapes[0]
         more = f", and {len(shapes) - 1} more" if len(shapes) > 1 else ""
         return f"{name} is {list(found)} in the file and {list(wanted)} by the config{more}"
-    missing = sorted(name for name in report["missing_keys"] if not _may_be_fresh(name, model))
+    missing = sorted(name for name in report["missing_keys"] if not may_be_fresh(name))
     if missing:
-        return f"{len(missing)} of {_count(model)} tensors of the backbone are not in the file, such as {missing[0]}"
+        part = "backbone" if fresh_head else "model"
+        return (
+            f"{len(missing)} of {_count(model, fresh_head)} tensors of the {part} are not in the file, "
+            f"such as {missing[0]}"
+        )
     unused = sorted(name for name in report["unexpected_keys"] if _is_of_backbone(name, model))
     if unused:
         return f"{len(unused)} tensors in the file have no place in the backbone, such as {unused[0]}"
     return ""
-
-
-def _may_be_fresh(name: str, model: nn.Module) -> bool:
-    return is_head(name, model) or bool(_POOLER.search(name))
 
 
 def _is_of_backbone(name: str, model: nn.Module) -> bool:
@@ -119,8 +144,8 @@ def _is_of_backbone(name: str, model: nn.Module) -> bool:
 
 
 def _prefixes(names: Iterable[str]) -> Iterator[str]:
-    """What may stand before all names by mistake, the longest first."""
+    """What may stand before all names by mistake, the shortest first."""
     split = [name.split(".")[:-1] for name in names]
     common = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*split, strict=False))]
-    for length in range(len(common), 0, -1):
+    for length in range(1, len(common) + 1):
         yield ".".join(common[:length]) + "."

@@ -21,8 +21,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 from tunebook.data.batch import Batch
 from tunebook.errors import UserError
 from tunebook.files import filling_cache, folder_written_whole
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource, weights_digest
-from tunebook.models.text import quiet_transformers
 from tunebook.sealing import is_whole, seal
 
 _FORMAT = 1

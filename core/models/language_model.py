@@ -1,4 +1,4 @@
-"""Models that write, as transformers opens them: in float32, every weight there."""
+"""Models that write, as transformers opens them: in float32, all weights there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from tunebook.errors import UserError
-from tunebook.models.sizes import in_proportion
-from tunebook.models.source import ModelSource, weight_files
-from tunebook.models.text import quiet_transformers, set_dropout
+from tunebook.models.counted import load_counted
+from tunebook.models.quiet import quiet_transformers
+from tunebook.models.source import ModelSource
+from tunebook.models.text import set_dropout
 
 
 def load_language_model(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:
@@ -50,24 +51,14 @@ def load_writing_model(
     from transformers import AutoConfig
 
     try:
-        with quiet_transformers(), in_proportion([] if fresh else weight_files(source.folder)):
-            model: nn.Module
+        with quiet_transformers():
             settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
             set_dropout(settings, dropout)
             if fresh:
                 settings.dtype = torch.float32
-                model = auto_class.from_config(settings)
-            else:
-                model, report = auto_class.from_pretrained(
-                    source.folder,
-                    config=settings,
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    output_loading_info=True,
-                )
-                if report["missing_keys"]:
-                    raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
+                fresh_one: nn.Module = auto_class.from_config(settings)
+                return fresh_one
+            return load_counted(auto_class, source, settings, fresh_head=False)
     except UserError:
         raise
     except Exception as error:  # transformers raises nearly anything here
@@ -77,4 +68,3 @@ def load_writing_model(
             where="model.name",
             fix=fix,
         ) from error
-    return model

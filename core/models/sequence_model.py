@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import Linear
 
 from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import RESTORE_BUNDLE, UserError
-from tunebook.models.counted import Counted, load_counted
+from tunebook.models.counted import load_counted
+from tunebook.models.final_layer import final_layer, origin, settle_final_layer
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.sizes import in_proportion
 from tunebook.models.source import ModelSource, weight_files
-from tunebook.models.text import quiet_transformers, set_dropout
+from tunebook.models.text import set_dropout
 
 
 def load_sequence_model(
@@ -26,23 +27,7 @@ def load_sequence_model(
     tokenizer: Any,
     kind: str = "SequenceClassification",
 ) -> nn.Module:
-    """A transformers model with a fresh final layer, in float32.
-
-    The arguments and errors are those of `count_sequence_model`.
-    """
-    return count_sequence_model(source, config, method, names, problem_type, tokenizer, kind).model
-
-
-def count_sequence_model(
-    source: ModelSource,
-    config: ModelConfig,
-    method: Method,
-    names: Sequence[str],
-    problem_type: str | None,
-    tokenizer: Any,
-    kind: str = "SequenceClassification",
-) -> Counted:
-    """The same, with the number of the backbone's tensors, all of which were loaded.
+    """A transformers model with a fresh final layer, in float32, all of its backbone from the file.
 
     Args:
         source: Where the weights are.
@@ -62,15 +47,18 @@ def count_sequence_model(
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     try:
         with quiet_transformers():
-            settings = AutoConfig.from_pretrained(source.folder, num_labels=len(names), trust_remote_code=False)
+            settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+            theirs = [settings.id2label.get(i, "") for i in range(settings.num_labels)]
+            settings.num_labels = len(names)
             settings.update(labels)
             settings.problem_type = problem_type
             settings.pad_token_id = tokenizer.pad_token_id
             set_dropout(settings, config.dropout)
             if method is Method.scratch:
                 settings.dtype = torch.float32
-                return Counted(auto_class.from_config(settings), 0)
-            return load_counted(auto_class, source, settings)
+                fresh: nn.Module = auto_class.from_config(settings)
+                return fresh
+            model = load_counted(auto_class, source, settings)
     except (ValueError, OSError, RuntimeError, KeyError) as error:
         raise UserError(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
@@ -78,16 +66,18 @@ def count_sequence_model(
             where="model.name",
             fix=f"choose a text model that transformers has a ...For{kind} class for",
         ) from error
+    settle_final_layer(model, theirs, names)
+    return model
 
 
 def start_at(model: nn.Module, logits: Tensor | None) -> None:
-    """Set the bias of the final layer, where it has one of this size; decoders' have none."""
-    if logits is None:
+    """Set the bias of a fresh final layer, where it has one of this size; decoders' have none."""
+    if logits is None or not origin(model).fresh:
         return
-    layers = [m for m in model.modules() if isinstance(m, Linear) and m.out_features == len(logits)]
-    if layers and layers[-1].bias is not None:
+    layer = final_layer(model, len(logits))
+    if layer is not None and layer.bias is not None:
         with torch.no_grad():
-            layers[-1].bias.copy_(logits)
+            layer.bias.copy_(logits)
 
 
 def load_saved_sequence_model(source: ModelSource, kind: str = "SequenceClassification") -> nn.Module:

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import nn
 
 from tunebook.errors import UserError
+from tunebook.models.counted import load_counted
 from tunebook.models.positions import positions
-from tunebook.models.sizes import in_proportion
-from tunebook.models.source import ModelSource, weight_files
+from tunebook.models.quiet import quiet_transformers
+from tunebook.models.source import ModelSource
 
 _USUAL_LENGTH = 512
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' notes on freshly initialised layers off the screen: we say so ourselves."""
-    from transformers.utils import logging as transformers_logging
-
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -136,13 +113,14 @@ def load_backbone(source: ModelSource) -> nn.Module:
     Raises:
         UserError: transformers cannot open it, or could only with code of its own.
     """
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel
 
     try:
-        with quiet_transformers(), in_proportion(weight_files(source.folder)):
-            model: nn.Module = AutoModel.from_pretrained(
-                source.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-            )
+        with quiet_transformers():
+            settings = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+        return load_counted(AutoModel, source, settings)
+    except UserError:
+        raise
     except Exception as error:  # transformers raises nearly anything here
         raise UserError(
             f"The model '{source.name}' cannot be loaded: {str(error).strip().splitlines()[0]}",
@@ -150,4 +128,3 @@ def load_backbone(source: ModelSource) -> nn.Module:
             where=str(source.folder),
             fix="choose a model that transformers has a class for, with whole weights",
         ) from error
-    return model

@@ -25,7 +25,6 @@ from tunebook.models.features import cached_features, compute_features, features
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest, tokenizer_key
 from tunebook.models.tokens import TokenRows, apply_overlength, tokenize_cached
-from tunebook.models.tried import try_sequence_model
 from tunebook.progress import counting
 
 SPLITS = ("train", "validation", "test")
@@ -117,8 +116,7 @@ def encode_splits(
     tokenizer = load_tokenizer(source)
     max_length = longest(source, tokenizer, options.max_length)
     collate = partial(pad_batch, pad_id=tokenizer.pad_token_id)
-    tried = try_sequence_model(source, config, tokenizer, max_length, collate)
-    splits, rows, facts, identity = {}, {}, dict[str, str](tried), {}
+    splits, rows, facts, identity = {}, {}, dict[str, str](), {}
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         tokens = tokenize_cached(part, tokenizer, max_length, Path(config.data.cache_dir))

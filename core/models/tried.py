@@ -9,55 +9,57 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.batch import Batch
 from tunebook.errors import UserError
-from tunebook.models.sequence_model import count_sequence_model
-from tunebook.models.source import ModelSource, weight_files
+from tunebook.models.counted import loaded
+from tunebook.models.final_layer import origin
+from tunebook.models.positions import positions
 
-LARGEST = 4 << 30
-"""Bytes of weights up to which a model is loaded to be tried; a larger one is tried where it is trained."""
 _SHORT, _LONG = "A short text.", "A text that is longer than the other one, so that the other one is padded beside it. "
-_TOLERANCE = 1e-3  # of the largest logit: other shapes of batches move the sixth digit
+_OF_SPREAD, _OF_SIZE = 1e-3, 1e-5  # of what tells two texts apart, and of the numbers: their sixth digit moves anyway
 
 
 Collate = Callable[[Sequence[Any]], Batch]
 
 
-def try_sequence_model(
-    source: ModelSource, config: TrainConfig, tokenizer: Any, max_length: int, collate: Collate
-) -> dict[str, str]:
-    """Load the model as it will be trained, and look at what it does with two texts.
+def try_sequence_model(model: Any, tokenizer: Any, max_length: int, collate: Collate) -> dict[str, str]:
+    """Look at what a model does with two texts before it is trained.
 
     Args:
-        source: Where it is.
-        config: The run's config.
+        model: As it will be trained.
         tokenizer: Its tokenizer.
         max_length: The longest text in tokens.
         collate: Makes a batch of token ids, targets and row numbers.
 
     Returns:
-        What was found, to be shown; nothing of a model of fresh weights, or one too large to load twice.
+        What was found, to be shown.
 
     Raises:
-        UserError: Weights of the backbone are not in the file, tokens have no embedding, or texts that are padded get
-            other answers than alone.
+        UserError: Tokens have no embedding, the longest text has no positions, or texts that are padded get other
+            answers than alone.
     """
-    if config.adapt.method in (Method.scratch, Method.none):
-        return {}
-    if sum(file.stat().st_size for file in weight_files(source.folder)) > LARGEST:
-        return {}
-    with torch.random.fork_rng(devices=[]):
-        counted = count_sequence_model(source, config.model, config.adapt.method, ("0", "1"), None, tokenizer)
-    _check_embeddings(counted.model, tokenizer)
-    _check_padding(counted.model.eval(), tokenizer, max_length, collate)
-    found = f"all {counted.tensors} tensors are in the file"
-    return {"backbone": found + (f" ('{counted.taken_off}' was taken off their names)" if counted.taken_off else "")}
+    check_embeddings(model, tokenizer)
+    training = model.training
+    model.eval()
+    try:
+        check_padding(model, tokenizer, max_length, collate)
+        _check_longest(model, tokenizer, max_length, collate)
+    finally:
+        model.train(training)
+    found = loaded(model)
+    return {} if found is None else {"backbone": str(found), "final layer": origin(model).words}
 
 
-def _check_embeddings(model: Any, tokenizer: Any) -> None:
-    """Refuse tokens that the model has no embedding for, and a tokenizer without one to pad with."""
-    embeddings = model.get_input_embeddings()
+def check_embeddings(model: Any, tokenizer: Any) -> None:
+    """Refuse tokens that the model has no embedding for, and a tokenizer without one to pad with.
+
+    Raises:
+        UserError: There are such.
+    """
+    try:
+        embeddings = model.get_input_embeddings()
+    except NotImplementedError:  # CANINE hashes characters
+        embeddings = None
     rows = getattr(embeddings, "num_embeddings", None)
     if tokenizer.pad_token_id is None:
         raise UserError(
@@ -80,18 +82,48 @@ def _check_embeddings(model: Any, tokenizer: Any) -> None:
         )
 
 
-def _check_padding(model: nn.Module, tokenizer: Any, max_length: int, collate: Collate) -> None:
-    short, long = (np.array(tokenizer(text)["input_ids"][:max_length]) for text in (_SHORT, _LONG * 3))
+def alike(alone: np.ndarray, beside: np.ndarray, spread: float) -> bool:
+    """Whether a row's outputs are the same alone and beside another, next to what tells the two rows apart."""
+    apart = float(np.abs(alone - beside).max())
+    return apart <= _OF_SPREAD * spread + _OF_SIZE * float(np.abs(alone).max())
+
+
+def check_padding(model: nn.Module, tokenizer: Any, max_length: int, collate: Collate) -> None:
+    """Refuse a model that answers a text padded beside a longer one otherwise than alone.
+
+    Raises:
+        UserError: It does.
+    """
+    cut = {"truncation": True, "max_length": max_length}  # with the token that closes a text: BART looks for it
+    short, long = (np.array(tokenizer(text, **cut)["input_ids"]) for text in (_SHORT, _LONG * 3))
     with torch.no_grad():
         alone, beside = (
             model(**collate([(ids, 0, row) for row, ids in enumerate(texts)])["inputs"]).logits.float()
             for texts in ([short], [short, long])
         )
-    apart = float((alone[0] - beside[0]).abs().max())
-    if not apart <= _TOLERANCE * max(1.0, float(beside.abs().max())):
+    if not alike(alone[0].numpy(), beside[0].numpy(), spread=float((beside[0] - beside[1]).abs().max())):
+        apart = float((alone[0] - beside[0]).abs().max())
         raise UserError(
             f"This model answers otherwise where a text is padded beside a longer one (logits move by {apart:.2g}).",
             code="model.padding-changes-answers",
             where="model.name",
             fix="choose a model that leaves out padding, such as BERT, or a decoder whose config has pad_token_id",
         )
+
+
+def _check_longest(model: Any, tokenizer: Any, max_length: int, collate: Collate) -> None:
+    """Refuse a length that the model has no positions for: some number them from another place than 0."""
+    if positions(model.config.to_dict()) is None:
+        return
+    text = _LONG * (1 + max_length // 10)
+    longest = np.array(tokenizer(text, truncation=True, max_length=max_length)["input_ids"])
+    try:
+        with torch.no_grad():
+            model(**collate([(longest, 0, 0)])["inputs"])
+    except (IndexError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"The model cannot read a text of {max_length} tokens: {str(error).strip().splitlines()[0]}",
+            code="config.out-of-range",
+            where="data.max_length",
+            fix=f"data.max_length={max_length - 2} or less, as far as its positions go",
+        ) from error

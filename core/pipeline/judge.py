@@ -61,21 +61,21 @@ def judge(
             "scores": _validated(recipe, fitted),
         }
         stages.write_bundle(prepared, model, fitted, run, card)
-    evidence = stages.judge(prepared, _opened(recipe, run), run)
+    evidence = stages.judge(prepared, open_own_bundle(recipe, run), run)
     report = evidence.report(
         subtitle=f"{prepared.source.name}, adapt={config.adapt.method.name}",
         history=learning_curve(run),
         split_counts=stages.split_counts(prepared),
         data_facts={**facts, **evidence.facts},
         config_facts=config_facts(config),
-        notes=[*prepared.data.notes, *evidence.notes],
+        notes=[*prepared.data.notes, *evidence.all_notes],
     )
     write_json(run.record, finished)
     evidence.write(run, report)
     return Judged(evidence, report.verdict)
 
 
-def _opened(recipe: Recipe[Any], run: RunFolder) -> Any:
+def open_own_bundle(recipe: Recipe[Any], run: RunFolder) -> Any:
     """The predictor of a run's own bundle, which an earlier process may have written.
 
     Raises:
@@ -105,7 +105,7 @@ def judge_new(
     report = evidence.report(
         subtitle=f"{Path(config.bundle)} on {config.data.test}",
         data_facts={**facts, **evidence.facts},
-        notes=[*notes, *evidence.notes],
+        notes=[*notes, *evidence.all_notes],
     )
     evidence.write(run, report)
     return Judged(evidence, report.verdict)

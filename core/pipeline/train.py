@@ -23,6 +23,7 @@ from tunebook.files import write_json
 from tunebook.pipeline.judge import Judged, judge
 from tunebook.pipeline.prepare import prepare, typed
 from tunebook.pipeline.record import check_same, make_record
+from tunebook.pipeline.rehearse import rehearsed
 from tunebook.pipeline.tune import tune, world_size
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import RunFolder, open_run_folder
@@ -56,6 +57,8 @@ def train(
         rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
         prepared = prepare(config, rejects)
         check_metrics(prepared.recipe, prepared.labels)
+        if main and not resumed:
+            prepared = rehearsed(prepared)
         record = _record(prepared, run, resumed, say) if main else {}
         if main:
             on_prepared(prepared)

@@ -3,20 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
 
 from tunebook.config.optim import OptimConfig
 from tunebook.config.optimizers import resolve_optim
+from tunebook.errors import UserError
 from tunebook.models.layers import classifier_names, is_head, plain_model
 
 
-def layer_of(name: str) -> int | None:
-    """The number in a parameter's name, such as 3 in ``encoder.layer.3.output``; None outside the layers."""
-    found = re.search(r"\.(?:layers?|blocks?|h|stages)\.(\d+)\.", f".{name}")
-    return int(found.group(1)) if found else None
+def layer_of(name: str, stacks: Sequence[str] = ()) -> int | None:
+    """The number in a parameter's name, such as 3 in ``encoder.layer.3.output``; None outside the layers.
+
+    Args:
+        name: The parameter's.
+        stacks: Where the model's layers are, from `layer_stacks`; where it has no such lists, by their usual names.
+    """
+    usual = r"\.(?:layers?|blocks?|h|stages)\.(\d+)\."
+    where = "|".join(rf"\.{re.escape(stack)}\.(\d+)\." for stack in stacks) or usual
+    found = re.search(where, f".{name}")
+    return int(next(number for number in found.groups() if number)) if found else None
+
+
+def layer_stacks(model: nn.Module) -> list[str]:
+    """Names of a model's lists of layers: those with as many members as its config has layers, or with several."""
+    model = plain_model(model)
+    outer: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) and not any(name.startswith(f"{o}.") for o in outer):
+            outer[name] = len(module)
+    wanted = _layers_by_config(model)
+    return [n for n, size in outer.items() if size == wanted] or [n for n, size in outer.items() if size > 1]
+
+
+def _layers_by_config(model: Any) -> int:
+    settings: Any = getattr(model, "config", None)
+    settings = settings.get_text_config() if hasattr(settings, "get_text_config") else settings
+    return int(getattr(settings, "num_hidden_layers", 0) or 0)
+
+
+def _check_apart(names: list[str], model: Any, where: str) -> None:
+    """Refuse rates by layer for a model whose layers share their weights.
+
+    Raises:
+        UserError: It has several layers, and the weights of one.
+    """
+    model = plain_model(model)
+    layers, stacks = _layers_by_config(model), layer_stacks(model)
+    numbers = {layer_of(name, stacks) for name in names} - {None}
+    if names and layers > 1 and len(numbers) < 2 and not hasattr(model, "group_matcher"):
+        raise UserError(
+            f"The {layers} layers of {type(model).__name__} share their weights, so that none can learn at a rate or "
+            "from a step of its own.",
+            code="model.shared-layers",
+            where=where,
+            fix=f"leave {where} out",
+        )
 
 
 # What comes after the last layer, as different families of models call it.
@@ -32,7 +76,8 @@ def _depths(names: list[str], model: nn.Module) -> dict[str, int]:
         return _torchvision_depths(names)
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
         return _encoder_decoder_depths(names)
-    layers = {name: layer_of(name) for name in names}
+    stacks = layer_stacks(model)
+    layers = {name: layer_of(name, stacks) for name in names}
     top = max((n for n in layers.values() if n is not None), default=-1)
     depths = {}
     for name, number in layers.items():
@@ -124,7 +169,10 @@ def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int =
     assert optim.lr is not None
     weight_decay = resolve_optim(optim).weight_decay
     trained = [(n.removeprefix("base_model.model."), p) for n, p in model.named_parameters() if p.requires_grad]
-    depths = _depths([n for n, _ in trained if not is_head(n, model)], model)
+    below = [n for n, _ in trained if not is_head(n, model)]
+    if optim.layer_decay != 1 or unfreeze_steps:
+        _check_apart(below, model, "adapt.unfreeze_epochs" if unfreeze_steps else "optim.layer_decay")
+    depths, stacks = _depths(below, model), layer_stacks(model)
     thaws = thaw_steps(depths.values(), unfreeze_steps)
     groups: dict[tuple[float, float | None, int, bool], list[nn.Parameter]] = {}
     for name, parameter in trained:
@@ -134,7 +182,7 @@ def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int =
             lr = optim.lr if optim.head_lr is None else optim.head_lr
         decay = weight_decay if parameter.ndim >= 2 else 0.0
         first = thaws[depths[name]] if name in depths else 0
-        muon = optim.name == "muon" and name in depths and parameter.ndim == 2 and layer_of(name) is not None
+        muon = optim.name == "muon" and name in depths and parameter.ndim == 2 and layer_of(name, stacks) is not None
         groups.setdefault((lr, decay, first, muon), []).append(parameter)
     return [
         {"params": params, "lr": lr, "weight_decay": decay, "from_step": first, **({"muon": True} if muon else {})}

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from tests.conftest import Tunebook, write_reviews
 from tests.user_error import user_error
-from tunebook.models.counted import Counted, load_counted
+from tunebook.models.counted import load_counted, loaded
 from tunebook.models.source import STARTERS, ModelSource
 
 Weights = dict[str, torch.Tensor]
@@ -31,19 +31,27 @@ def changed(minilm: str, folder: Path, weights: Callable[[Weights], Weights], **
     return folder
 
 
-def counted(folder: Path) -> Counted:
+def counted(folder: Path) -> Any:
     return load_counted(
         AutoModelForSequenceClassification, ModelSource(folder.name, folder), AutoConfig.from_pretrained(folder)
     )
+
+
+def tensors(folder: Path) -> int:
+    found = loaded(counted(folder))
+    assert found is not None
+    return found.tensors
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "model.module.", "backbone.bert."])
 def test_a_wrappers_name_is_taken_off_and_the_weights_are_those_of_the_file(minilm: str, tmp_path: Path, prefix: str):
     plain = counted(Path(minilm))
     wrapped = counted(changed(minilm, tmp_path / "m", lambda w: {f"{prefix}{name}": t for name, t in w.items()}))
-    assert (plain.taken_off, wrapped.taken_off) == ("", prefix)
-    assert plain.tensors == wrapped.tensors == 103
-    got = wrapped.model.state_dict()
+    found, other = loaded(plain), loaded(wrapped)
+    assert found is not None and other is not None
+    assert (found.taken_off, other.taken_off) == ("", prefix.removesuffix("bert."))  # the rest is the model's own name
+    assert found.tensors == other.tensors == 103
+    got = wrapped.state_dict()
     for name, tensor in load_file(Path(minilm) / "model.safetensors").items():
         if "position_ids" not in name:
             assert torch.equal(got[f"bert.{name}"], tensor), name
@@ -78,7 +86,7 @@ def test_weights_that_are_not_all_there_are_refused(minilm: str, tmp_path: Path,
 
 def test_the_same_names_under_another_kind_of_model_are_filled_or_refused(minilm: str, tmp_path: Path) -> None:
     folder = changed(minilm, tmp_path / "m", lambda w: w, model_type="roberta", architectures=["RobertaModel"])
-    own = dict(counted(folder).model.named_parameters())
+    own = dict(counted(folder).named_parameters())
     filled = [name for name in load_file(folder / "model.safetensors") if f"roberta.{name}" in own]
     assert len(filled) >= 101
     for name, tensor in load_file(folder / "model.safetensors").items():
@@ -88,9 +96,9 @@ def test_the_same_names_under_another_kind_of_model_are_filled_or_refused(minilm
 
 def test_a_head_may_be_fresh_and_another_task_may_have_left_its_own(minilm: str, tmp_path: Path) -> None:
     left = {"cls.predictions.bias": torch.ones(9), "classifier.weight": torch.ones(7, 384)}
-    assert counted(changed(minilm, tmp_path / "m", lambda w: {**w, **left})).tensors == 103
+    assert tensors(changed(minilm, tmp_path / "m", lambda w: {**w, **left})) == 103
     without = changed(minilm, tmp_path / "n", lambda w: {n: t for n, t in w.items() if "pooler" not in n})
-    assert counted(without).tensors == 103  # many are published without a pooler
+    assert tensors(without) == 103  # many are published without a pooler
 
 
 def test_check_says_so_before_anything_is_trained(minilm: str, tmp_path: Path, tunebook: Tunebook) -> None:
@@ -107,3 +115,50 @@ def test_check_says_so_before_anything_is_trained(minilm: str, tmp_path: Path, t
     assert refused.returncode == 2
     assert "16 of 103 tensors of the backbone are not in the file" in refused.stderr
     assert "ready" not in refused.stdout
+
+
+def test_weights_of_models_that_write_are_counted_too(tmp_path: Path, tunebook: Tunebook) -> None:
+    starter = STARTERS / "starter_text"
+
+    def check(name: str, weights: Callable[[Weights], Weights]) -> Any:
+        folder = tmp_path / name
+        shutil.copytree(starter, folder)
+        made = weights(load_file(starter / "model.safetensors"))
+        save_file({n: t.clone() for n, t in made.items()}, folder / "model.safetensors", {"format": "pt"})
+        return tunebook("check", "recipe=customer_chat", f"model.name={folder}")
+
+    wrapped = check("wrapped", lambda w: {f"module.{n}": t for n, t in w.items()})
+    assert "backbone: all 38 tensors are in the file ('module.' was taken off their names)\n" in wrapped.stdout
+    cut = check("cut", lambda w: {n: t for n, t in w.items() if ".1." not in n})
+    assert cut.returncode == 2, cut.stdout
+    assert "of 38 tensors of the model are not in the file" in cut.stderr
+
+
+FOLDERS: dict[str, tuple[str, str]] = {
+    "adapters alone": ("adapters, and not the model", "merge_and_unload"),
+    "adapters beside a model": ("whether they are merged into it already cannot be known", "delete adapter_config"),
+    "weights in 4 bits": ("The model's weights are quantised (bitsandbytes), and cannot be tuned.", "made from"),
+    "one file and several": ("The weights are there twice", "delete what is left over"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_folders_whose_weights_are_not_one_whole_model_are_refused(tmp_path: Path, tunebook: Tunebook, case: str):
+    folder = tmp_path / "model"
+    shutil.copytree(STARTERS / "starter_text", folder)
+    if case.startswith("adapters"):
+        (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "x"}))
+        if case == "adapters alone":
+            (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+            (folder / "config.json").unlink()
+    elif case == "weights in 4 bits":
+        config = json.loads((folder / "config.json").read_text())
+        stored = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+        (folder / "config.json").write_text(json.dumps({**config, **stored}))
+    else:
+        index = {"metadata": {}, "weight_map": {"model.embed.weight": "model-00001-of-00001.safetensors"}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    what, fix = FOLDERS[case]
+    refused = tunebook("check", "recipe=review_sentiment", f"model.name={folder}")
+    assert refused.returncode == 2, refused.stdout
+    assert what in refused.stderr and fix in refused.stderr

@@ -23,9 +23,10 @@ from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.pairs import has_pair_format
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_tokenizer, quiet_transformers
+from tunebook.models.text import load_tokenizer
 from tunebook.models.text_answers import GOLDEN_TEXTS, golden_pairs
 from tunebook.plugins.options import typed_recipe_options
 from tunebook.recipe import Head

@@ -18,6 +18,7 @@ from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.families.attempt import attempt
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.text_classification.baselines import TextComparison
@@ -37,6 +38,7 @@ from tunebook.families.text_classification.wording import worded
 from tunebook.families.text_stages import TextStages, seen_texts
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
+from tunebook.models.tried import check_padding
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.scores import majority
 from tunebook.training.devices import choose_accelerator
@@ -91,15 +93,20 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         tuned = predict_rows(predictor, rows, "test rows", progress, device)
         counts = prepared.encoded.splits["train"].targets
         baselines = {"majority": majority(np.bincount(counts, minlength=len(prepared.labels)), tuned)}
-        notes = []
+        notes, missing = [], dict[str, str]()
         zero_shot = node_as(config.evaluation, TextEvaluation).zero_shot
         if zero_shot and config.adapt.method is Method.scratch:
             notes.append("adapt=scratch uses no pre-trained weights, so there is no zero-shot score")
         elif zero_shot and config.adapt.method is not Method.none:
-            untrained = zero_shot_model(recipe, prepared.source, prepared.labels, prepared.encoded)
-            other = classifier(recipe, untrained, prepared.labels, prepared.encoded)
-            baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
-        return TextEvidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config), notes=notes)
+            with attempt("zero-shot", missing):
+                untrained = zero_shot_model(recipe, prepared.source, prepared.labels, prepared.encoded)
+                other = classifier(recipe, untrained, prepared.labels, prepared.encoded)
+                check_padding(untrained, other.tokenizer, other.max_length, prepared.encoded.collate)
+                baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
+        name = called(config)
+        return TextEvidence(
+            recipe, tuned, baselines, config.evaluation, config.seed, name, notes=notes, missing=missing
+        )
 
     def judge_new(
         self, recipe: Recipe, predictor: TextClassifier, rows: Rows, content: Content | None, config: EvaluateConfig

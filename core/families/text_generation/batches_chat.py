@@ -28,8 +28,9 @@ from tunebook.families.text_generation.data.template import TEMPLATES, ChatTempl
 from tunebook.families.text_generation.model.language_loss import supports_packing
 from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
 from tunebook.families.text_generation.recipe import TextGeneration
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_tokenizer, longest, quiet_transformers
+from tunebook.models.text import load_tokenizer, longest
 
 SPLITS = ("train", "validation", "test")
 _USUAL_LENGTH, _SEQUENCE = 1024, 256

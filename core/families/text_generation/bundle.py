@@ -32,8 +32,9 @@ from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.language_model import load_language_model
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_tokenizer, quiet_transformers
+from tunebook.models.text import load_tokenizer
 from tunebook.run_folder import RunFolder
 
 ADAPTER = "adapter"

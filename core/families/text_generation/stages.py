@@ -18,6 +18,7 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.families.attempt import attempt
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.stages import Stages
@@ -43,6 +44,7 @@ from tunebook.families.text_generation.model.causal import (
     save_adapter,
 )
 from tunebook.families.text_generation.model.kinds import is_seq2seq
+from tunebook.families.text_generation.model.tried import try_writing_model
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationEvaluation, GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
@@ -93,6 +95,16 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         save_adapter(model, source, run.adapter)
         return merge_causal(model, source, node_as(config.adapt, GenerationAdapt).quantize)
 
+    def examine(self, model: nn.Module, encoded: Encoded) -> Mapping[str, str]:
+        """Embeddings and padding."""
+        return try_writing_model(model, encoded.tokenizer.tokenizer)
+
+    def rehearsed(self, recipe: Recipe) -> Recipe:
+        """It writes a token or two."""
+        copied = super().rehearsed(recipe)
+        copied.options.max_new_tokens = min(copied.options.max_new_tokens, 2)
+        return copied
+
     def write_bundle(
         self,
         prepared: Prepared[Recipe],
@@ -119,18 +131,20 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         tuned = perform(predictor, held_out, "on test rows", progress, device)
         predictor.model.cpu()
         notes = [*held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
-        others = {}
+        others, missing = {}, dict[str, str]()
         if wanted.zero_shot and config.adapt.method is Method.scratch:
             notes.append(
                 "adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with"
             )
         elif wanted.zero_shot and config.adapt.method is not Method.none:
-            before = ready(prepared, load_writing(prepared.source))
-            others[BASE] = perform(before, held_out, "before tuning", progress, device)
+            with attempt(BASE, missing):
+                before = ready(prepared, load_writing(prepared.source))
+                others[BASE] = perform(before, held_out, "before tuning", progress, device)
         for name, texts in baselines_of(recipe, rows, held_out.questions.rows.tolist(), train).items():
             others[name] = written(held_out, [[Completion(text)] for text in texts])
+        score, name = config.evaluation, called(config)
         return GenerationEvidence(
-            recipe, held_out, tuned, others, config.evaluation, config.seed, train, called(config), notes=notes
+            recipe, held_out, tuned, others, score, config.seed, train, name, notes=notes, missing=missing
         )
 
     def judge_new(

@@ -24,9 +24,10 @@ from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_stages import seen_texts
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.pairs import has_pair_format
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
-from tunebook.models.text import load_tokenizer, quiet_transformers
+from tunebook.models.text import load_tokenizer
 from tunebook.models.text_answers import GOLDEN_TEXTS, golden_pairs
 
 

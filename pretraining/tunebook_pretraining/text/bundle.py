@@ -10,8 +10,8 @@ import torch
 from tunebook.bundle.write import write_manifest
 from tunebook.files import folder_written_whole
 from tunebook.models.language_model import load_language_model
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
-from tunebook.models.text import quiet_transformers
 
 from ..stages import Pretrained
 from .head import NextTokenHead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +22,8 @@ from tunebook.families.text_generation.options import GenerationAdapt, Generatio
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_model import load_language_model
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
-from tunebook.models.text import quiet_transformers
 from tunebook.training.devices import choose_accelerator
 
 
@@ -122,6 +123,8 @@ def adapt_causal(model: nn.Module, config: AdaptConfig) -> nn.Module:
 
 def save_adapter(model: nn.Module, source: ModelSource, folder: Path) -> None:
     """Write the adapters alone as peft reads them, a few megabytes; nothing where the model has none."""
+    if "peft" not in sys.modules:  # nothing could have made adapters
+        return
     from peft import PeftModel
 
     if not isinstance(model, PeftModel):

@@ -191,7 +191,7 @@ STARTER = Path(__file__).parents[4] / "core/models/starters/starter_text"
 def test_likelier_copy_scores_higher() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from tunebook.models.text import quiet_transformers
+    from tunebook.models.quiet import quiet_transformers
 
     with quiet_transformers():
         model: Any = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32)

@@ -29,7 +29,7 @@ from tunebook.families.text_generation.model.generate import generate, stream
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.sampling import choose, probabilities, uniforms
 from tunebook.models.key_values import key_values_argument
-from tunebook.models.text import quiet_transformers
+from tunebook.models.quiet import quiet_transformers
 
 ROOT = Path(__file__).parents[4]
 STARTER = ROOT / "core/models/starters/starter_text"

@@ -33,8 +33,8 @@ from tunebook.families.text_generation.model.language_loss import (
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, load_seq2seq
 from tunebook.models.adapt import adapt, backbone_linears, check_adapters, merge
 from tunebook.models.layers import is_head
+from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
-from tunebook.models.text import quiet_transformers
 from tunebook.training.parameter_groups import parameter_groups
 
 VOCABULARY = 61
@@ -358,7 +358,7 @@ def test_models_load_whole_or_not_at_all(folders: dict[str, Path], tmp_path: Pat
     weights.pop("encoder.block.0.layer.0.SelfAttention.q.weight")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     (tmp_path / "config.json").write_text((folders["t5"] / "config.json").read_text())
-    with user_error("model.wrong-kind", where="model.name", match=r"weights are missing: encoder\.block\.0"):
+    with user_error("model.mismatch", where=str(tmp_path), match=r"are not in the file, such as encoder\.block\.0"):
         load_seq2seq(ModelSource("broken", tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 9}))
     with user_error(

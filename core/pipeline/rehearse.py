@@ -1,0 +1,178 @@
+"""All that a run will do, done once with a few rows: what would fail after hours of training fails before it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.data.load_and_validate import ValidatedData
+from tunebook.data.rejects import RejectLog
+from tunebook.data.rows import Rows
+from tunebook.errors import UserError
+from tunebook.families.prepared import Prepared
+from tunebook.models.adapt import check_adapters
+from tunebook.models.source import weight_files
+from tunebook.pipeline.judge import open_own_bundle
+from tunebook.run_folder import RunFolder
+from tunebook.training.optimizers import make_optimizer
+
+ROWS = 8
+"""Training rows of a rehearsal, the shortest ones, at least one of each label as far as they go."""
+HELD_OUT = 2
+"""Rows of its other splits."""
+LARGEST = 2 << 30
+"""Bytes of weights up to which there is one: it holds the model and its gradient, and writes and reads its bundle."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def rehearsed(prepared: Prepared[Any]) -> Prepared[Any]:
+    """The run, with what a rehearsal found among its facts.
+
+    Raises:
+        UserError: The run would fail.
+    """
+    found = rehearse(prepared)
+    encoded = prepared.encoded
+    return replace(prepared, encoded=replace(encoded, facts={**encoded.facts, **found})) if found else prepared
+
+
+def rehearse(prepared: Prepared[Any]) -> dict[str, str]:
+    """Build, adapt, train, merge, save, open and judge the model as the run will, each with a few rows.
+
+    Nothing of it stays: no file, and no random number is drawn.
+
+    Args:
+        prepared: The run's rows.
+
+    Returns:
+        What was found, to be shown.
+
+    Raises:
+        UserError: The run would fail; its message says in which step.
+    """
+    config, source = prepared.config, prepared.source
+    weights = [source.weights] if source.weights else weight_files(source.folder)
+    if not config.trainer.rehearse or sum(file.stat().st_size for file in weights) > LARGEST:
+        return {}
+    with (
+        torch.random.fork_rng(devices=[]),
+        TemporaryDirectory(prefix="tunebook-rehearsal-", ignore_cleanup_errors=True) as scratch,
+    ):
+        few = _few_rows(prepared, Path(scratch))
+        found: dict[str, str] = {}
+        if few is not None:
+            with suppress(_NoRoom):
+                _perform(few, RunFolder(Path(scratch) / "run"), found)
+        return found
+
+
+def _few_rows(prepared: Prepared[Any], scratch: Path) -> Prepared[Any] | None:
+    """The run with a few rows of each split; None where they cannot be encoded without the others."""
+    stages, given = prepared.recipe.family.stages, prepared.data
+    config = replace(
+        prepared.config,
+        data=replace(prepared.config.data, cache_dir=str(scratch), num_workers=0, batch_size=HELD_OUT),
+        trainer=replace(prepared.config.trainer, progress=False, devices=1, num_nodes=1),
+    )
+    rows = {name: _few(part, prepared, name) for name, part in prepared.encoded.rows.items()}
+    kept = sum(map(len, rows.values()))
+    books = {"read": kept, "kept": kept, "rejected": 0, "dropped": 0, "unused": 0, "leaks": (), "notes": ()}
+    data = ValidatedData(**{f.name: getattr(given, f.name) for f in fields(given)} | rows | books)
+    recipe = stages.rehearsed(prepared.recipe)
+    log = RejectLog(scratch / "rejects.jsonl", kept)
+    try:
+        encoded = stages.encode(recipe, data, prepared.source, config, log)
+    except Exception:  # all rows could be encoded: that few cannot says nothing of the run
+        return None
+    return Prepared(config, recipe, prepared.source, data, encoded)
+
+
+def _few(rows: Rows, prepared: Prepared[Any], split: str) -> Rows:
+    lengths = prepared.encoded.splits[split].lengths
+    order = np.argsort(lengths, kind="stable") if len(lengths) == len(rows) else np.arange(len(rows))
+    wanted = ROWS if split == "train" else HELD_OUT
+    chosen = [int(row) for row in order[:wanted]]
+    if split == "train" and prepared.data.labels is not None and "label" in rows.roles:
+        labels = np.array(rows.texts("label"))
+        _, first = np.unique(labels[order], return_index=True)
+        chosen = [int(order[place]) for place in first[:wanted]] + chosen
+        chosen = list(dict.fromkeys(chosen))[:wanted]
+    return rows.take(sorted(chosen))
+
+
+def _perform(few: Prepared[Any], run: RunFolder, found: dict[str, str]) -> None:
+    """Do all of it, and note what was found."""
+    config, recipe, source, encoded = few.config, few.recipe, few.source, few.encoded
+    stages = recipe.family.stages
+    with _step("be loaded", config):
+        model = stages.build_model(recipe, source, few.labels, config, encoded)
+        if config.adapt.method is not Method.none:
+            found.update(stages.examine(model, encoded))
+    if config.adapt.method is not Method.none:
+        with _step(f"be trained with adapt={config.adapt.method.name}", config):
+            model = stages.adapt(model, config.adapt)
+            trained, data = stages.training_data(model, encoded, source, config)
+            _take_a_step(few, trained, data)
+        with _step("be put together after training", config):
+            model = stages.merge(model, source, config, run)
+    with _step("be saved and opened again", config):
+        run.path.mkdir(exist_ok=True)
+        stages.write_bundle(few, model, None, run, {"data": {}, "training": {}, "scores": {}})
+        predictor = open_own_bundle(recipe, run)
+    with _step("answer rows", config):
+        evidence = stages.judge(few, predictor, run)
+    found.update({f"{name} score": f"none: {why}" for name, why in evidence.missing.items()})
+
+
+def _take_a_step(few: Prepared[Any], trained: Any, data: Any) -> None:
+    """A forward and a backward pass of a batch; weights stay as they are."""
+    stages = few.recipe.family.stages
+    head = stages.training_head(few.recipe, few.labels, few.encoded)
+    batch = next(iter(data.loader("train", shuffle=False)))
+    if data.finish is not None:
+        batch = data.finish(batch, True)
+    trained.train()
+    optim = few.config.optim
+    rate = replace(optim, lr=1e-4 if optim.lr is None else optim.lr)  # an open one is chosen later
+    make_optimizer(trained, rate, 1 if few.config.adapt.unfreeze_epochs else 0)
+    head.loss(head.forward(trained, batch), batch["target"]).sum().backward()
+    check_adapters(trained)
+    trained.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def _step(doing: str, config: TrainConfig) -> Iterator[None]:
+    """A step of the rehearsal, whose failure is refused by its name."""
+    try:
+        yield
+    except UserError:
+        raise
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise _failed(doing, config, error) from error
+        raise _NoRoom from error
+    except Exception as error:  # models of any architecture, and recipes of any author, raise anything
+        raise _failed(doing, config, error) from error
+
+
+def _failed(doing: str, config: TrainConfig, error: Exception) -> UserError:
+    said = " ".join(str(error).split())[:300]
+    return UserError(
+        f"Tried with a few rows, '{config.model.name}' cannot {doing}: {type(error).__name__}: {said}",
+        code="model.rehearsal-failed",
+        where=f"model.name, adapt={config.adapt.method.name}",
+        fix="choose another model or adapt; trainer.rehearse=false trains without trying first",
+    )
+
+
+class _NoRoom(Exception):
+    """There is no room for a second bundle in the temporary directory: that says nothing of the run."""
