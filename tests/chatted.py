@@ -124,3 +124,12 @@ def evaluated(folder: Path, *overrides: str) -> RunFolder:
 
     evaluate_command(_composed([*overrides, f"run_dir={folder}"], "evaluate"), str(folder))
     return RunFolder(folder)
+
+
+def conversation_with_keys(number: int) -> list[dict[str, Any]]:
+    """A question with a name and a time, and an answer with a time; an empty key that says nothing."""
+    draw = random.Random(number)
+    return [
+        {"role": "user", "content": sentence(draw), "name": "Ada", "time": 1, "tags": []},
+        {"role": "assistant", "content": sentence(draw), "time": 2, "name": None},
+    ]

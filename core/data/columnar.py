@@ -13,15 +13,20 @@ import pyarrow.parquet as pq
 from tunebook.data.chunks import CHUNK_SIZE, Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column
 from tunebook.data.unpacking import ALWAYS, check_rows, check_unpacked
+from tunebook.data.unread import COLUMNS, Unread
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
 from tunebook.untrusted import read_object
 
+_KEPT = ("state.json", "dataset_info.json")
+"""What `datasets` keeps beside the rows of a folder."""
 # What Arrow raises on broken files: it has no error of its own for them.
 _DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError, ValueError, KeyError)
 
 
-def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
+def read_parquet(
+    plain: Path, path: Path, columns: Sequence[Column], reject: Reject, rows: int, unread: Unread
+) -> Iterator[Chunk]:
     """Stream a Parquet file.
 
     Args:
@@ -30,6 +35,7 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
         columns: The columns wanted.
         reject: Takes the rows that cannot be read.
         rows: Most rows in a chunk.
+        unread: Counts the columns that are not wanted.
     """
     try:
         file = pq.ParquetFile(plain, memory_map=True)
@@ -45,8 +51,30 @@ def read_parquet(plain: Path, path: Path, columns: Sequence[Column], reject: Rej
         if not file.metadata.num_rows:
             raise empty_file(path, "has no rows")
         present = _present(columns, schema, path)
+        _count_beside(columns, file, unread)
         batches = _parquet_batches(file, rows, [column.name for column in present], path)
         yield from _chunks(batches, columns, _stored_names(schema), reject, path, size)
+
+
+def _beside(columns: Sequence[Column], names: Sequence[str]) -> list[str]:
+    """The columns of a file that are not wanted; one of a name that occurs twice cannot be told from its namesake."""
+    wanted = {column.name for column in columns}
+    return [name for name in names if name not in wanted and names.count(name) == 1]
+
+
+def _count_beside(columns: Sequence[Column], file: pq.ParquetFile, unread: Unread) -> None:
+    """Count the unwanted columns from the metadata, without reading them."""
+    schema = file.schema_arrow
+    names = [name for name in _beside(columns, schema.names) if not pa.types.is_null(schema.field(name).type)]
+    missing = dict.fromkeys(names, 0)
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        for column in map(group.column, range(group.num_columns)):
+            known = column.statistics
+            if column.path_in_schema in missing and known is not None and known.has_null_count:
+                missing[column.path_in_schema] += known.null_count
+    for name in names:
+        unread.count(COLUMNS, name, file.metadata.num_rows - missing[name])
 
 
 def _repeated(metadata: pq.FileMetaData, rows: int) -> list[str]:
@@ -87,7 +115,7 @@ def _stored_names(schema: pa.Schema) -> dict[str, list[str]]:
         return {}
 
 
-def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
+def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: int, unread: Unread) -> Iterator[Chunk]:
     """Stream a folder saved by `Dataset.save_to_disk`; labels of a `ClassLabel` feature get their names."""
     state = _json(path / "state.json")
     if state.get("_indices_files") or state.get("_indices_data_files"):
@@ -100,7 +128,8 @@ def read_dataset(path: Path, columns: Sequence[Column], reject: Reject, rows: in
     names = _class_names(_json(path / "dataset_info.json").get("features") or {})
     files = _data_files(state, path)
     size = sum(file.stat().st_size for file in files if file.is_file())
-    batches = _arrow_batches(files, columns, path, rows, size)
+    unread.count_files(file for file in sorted(path.iterdir()) if file.name not in _KEPT and file not in files)
+    batches = _arrow_batches(files, columns, path, rows, size, unread)
     seen = False
     for chunk in _chunks(batches, columns, names, reject, path, size):
         seen = True
@@ -132,14 +161,17 @@ def _data_files(state: dict[str, Any], path: Path) -> list[Path]:
 
 
 def _arrow_batches(
-    files: list[Path], columns: Sequence[Column], path: Path, rows: int, size: int
+    files: list[Path], columns: Sequence[Column], path: Path, rows: int, size: int, unread: Unread
 ) -> Iterator[pa.RecordBatch]:
     total = 0
     for file in files:
         try:
             with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as stream:
                 present = [column.name for column in _present(columns, stream.schema, path)]
+                beside = _beside(columns, stream.schema.names)
                 for batch in stream:
+                    for name in beside:
+                        unread.count(COLUMNS, name, len(batch) - batch.column(name).null_count)
                     total += len(batch)
                     check_rows(path, size, total)
                     needed = batch.select(present)

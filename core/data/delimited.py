@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column
 from tunebook.data.lines import LONGEST_ROW, TextLines, never_closed
+from tunebook.data.unread import COLUMNS, Unread
 from tunebook.data.values import not_utf8
 from tunebook.errors import UserError
 
@@ -29,7 +30,9 @@ UNDECODED = re.compile("[\udc80-\udcff]")
 """What the error handler "surrogateescape" makes of bytes that are not UTF-8."""
 
 
-def read_delimited(file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
+def read_delimited(
+    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int, unread: Unread
+) -> Iterator[Chunk]:
     """Stream a CSV or TSV file: RFC 4180 quoting, no types, blank lines skipped but counted."""
     # newline="" leaves the line ends inside quoted fields as they are.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -40,15 +43,23 @@ def read_delimited(file: BinaryIO, path: Path, columns: Sequence[Column], reject
     try:
         header = _header(reader, path)
         places = _places(columns, header, path)
+        named = {column.name for column in columns}
+        beside = [place for place, name in enumerate(header) if name not in named]
+        filled = [0] * len(header)
         chunk = Chunk.empty(columns)
         empty = True
         for line, row in _records(reader, lines, reject, path):
             empty = False
             if row is not None and _readable(row, line, header, columns, places, reject):
                 chunk.append(columns, [None if place is None else row[place] for place in places], line)
+                for place in beside:
+                    if row[place]:
+                        filled[place] += 1
             if chunk.is_full(rows):
                 yield chunk
                 chunk = Chunk.empty(columns)
+        for place in beside:
+            unread.count(COLUMNS, header[place], filled[place])
         if chunk.lines:
             yield chunk
         if empty:

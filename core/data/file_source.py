@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunebook.data.chunks import Chunk
     from tunebook.data.columns import Column
+    from tunebook.data.unread import Unread
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class FileSource:
 
     Attributes:
         holds: Whether a path is such a source; tables that name files are none.
-        read: The rows of such a source, for the columns wanted, of a split.
+        read: The rows of such a source, for the columns wanted, of a split; counts the files that it passes over.
         locate: The full path of a file as a row names it, beside the folder that it is relative to; and what is
             wrong with it, or "".
         splits: The splits that a config value brings along, by name; empty where it brings none.
@@ -26,7 +27,7 @@ class FileSource:
     """
 
     holds: Callable[[Path], bool]
-    read: Callable[[Path, Sequence[Column], str], Iterator[Chunk]]
+    read: Callable[[Path, Sequence[Column], str, Unread], Iterator[Chunk]]
     locate: Callable[[str, Path | None], tuple[str, str]]
     splits: Callable[[Any], dict[str, str]]
     hint: str

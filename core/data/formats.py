@@ -19,6 +19,7 @@ from tunebook.data.file_source import file_source
 from tunebook.data.jsonlines import read_jsonlines
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.unpacking import open_gzip
+from tunebook.data.unread import Unread
 from tunebook.errors import UserError
 
 __all__ = ["KNOWN", "Chunk", "Reject", "read_batches", "resolve_paths", "short_names"]
@@ -28,34 +29,41 @@ CHUNK_ROWS = 4096
 
 
 def read_batches(
-    path: Path, columns: Sequence[Column], reject: Reject, rows: int = CHUNK_ROWS, split: str = "rows"
+    path: Path,
+    columns: Sequence[Column],
+    reject: Reject,
+    rows: int = CHUNK_ROWS,
+    split: str = "rows",
+    unread: Unread | None = None,
 ) -> Iterator[Chunk]:
     """Stream the needed columns of a file, at most ``rows`` rows at a time.
 
     Nothing is guessed: "NA", "007" and "no" stay text. Typed values (JSON, Parquet, `datasets`) become text
-    by `tunebook.data.values.as_text`. A row that cannot be read goes to ``reject``, the rest goes on.
+    by `tunebook.data.values.as_text`. A row that cannot be read goes to ``reject``, the rest goes on. What nothing
+    reads is counted in ``unread``.
 
     Raises:
         UserError: The file as a whole cannot be read: unknown ending, no such column, empty, binary, damaged.
     """
+    unread = unread or Unread()
     files = file_source(columns)
     if files is not None and files.holds(path):
-        yield from files.read(path, columns, split)
+        yield from files.read(path, columns, split, unread)
         return
     if path.is_dir():
-        yield from read_dataset(path, columns, reject, rows)
+        yield from read_dataset(path, columns, reject, rows, unread)
         return
     ending = path.name.lower().removesuffix(".gz")
     try:
         if ending.endswith(".parquet"):
             with _plain_file(path) as plain:
-                yield from read_parquet(plain, path, columns, reject, rows)
+                yield from read_parquet(plain, path, columns, reject, rows, unread)
         elif ending.endswith((".csv", ".tsv")):
             with open_bytes(path) as file:
-                yield from read_delimited(file, path, columns, reject, rows)
+                yield from read_delimited(file, path, columns, reject, rows, unread)
         elif ending.endswith((".jsonl", ".ndjson", ".json")):
             with open_bytes(path) as file:
-                yield from read_jsonlines(file, path, columns, reject, rows)
+                yield from read_jsonlines(file, path, columns, reject, rows, unread)
         else:
             known = ", ".join(KNOWN)
             raise UserError(

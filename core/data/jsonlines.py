@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,19 +11,23 @@ from typing import Any, BinaryIO
 from tunebook.data.chunks import Chunk, Reject, empty_file, missing_column
 from tunebook.data.columns import Column
 from tunebook.data.lines import byte_lines
+from tunebook.data.unread import COLUMNS, MOST_NAMES, Unread
 from tunebook.data.values import as_text, not_utf8
 from tunebook.errors import UserError
 
 BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonlines(file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int) -> Iterator[Chunk]:
+def read_jsonlines(
+    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int, unread: Unread
+) -> Iterator[Chunk]:
     """Stream a JSON Lines file; blank lines are skipped but counted.
 
     A row may lack a key (the checks then reject it if it is required); a column that no row of the first
     chunk has is an error.
     """
     chunk, seen, checked, empty = Chunk.empty(columns), set[str](), False, True
+    named, beside = {column.name for column in columns}, Counter[str]()
     for line, record in _objects(file, path, reject):
         empty = False
         if record is None:
@@ -31,12 +36,19 @@ def read_jsonlines(file: BinaryIO, path: Path, columns: Sequence[Column], reject
         values = _texts(record, line, columns, reject)
         if values is not None:
             chunk.append(columns, values, line)
+            for name, value in record.items():
+                if name not in named and value is not None and value != "":
+                    beside[name] += 1
+            if len(beside) > MOST_NAMES:  # a key of its own in every row
+                unread.add(COLUMNS, beside)
+                beside.clear()
         if chunk.is_full(rows):
             if not checked:
                 _check_keys(columns, seen, path)
                 checked = True
             yield chunk
             chunk = Chunk.empty(columns)
+    unread.add(COLUMNS, beside)
     if empty:
         raise empty_file(path)
     if seen and not checked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class ValidatedData:
         source: Where the rows are from: `SAMPLES` or the paths.
         unused: Good training rows that ``data.shots`` or ``data.max_rows`` does not take.
         content: What the rows hold beside their text.
+        unread: What the sources hold and nothing reads: what -> names with their counts.
     """
 
     train: Rows
@@ -60,6 +61,7 @@ class ValidatedData:
     source: str
     unused: int = 0
     content: Any = None
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Hold the books together: no row goes in silence."""
@@ -133,6 +135,7 @@ def load_and_validate(
         source,
         unused=good - sum(len(part) for part in rows.values()),
         content=content,
+        unread=rejects.unread.facts(),
     )
 
 

@@ -82,7 +82,7 @@ def read_rows(
     for index, path in enumerate(paths):
         log = _FileLog(rejects, names[path])
         check = RowCheck(columns, labels, invalid, Path(root).expanduser() if root else path.parent)
-        for chunk in read_batches(path, columns, log.unreadable, split=split):
+        for chunk in read_batches(path, columns, log.unreadable, split=split, unread=rejects.unread):
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
             writer.add(good.values, places, good.lines)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tunebook.data.unread import Unread
 from tunebook.errors import UserError
 from tunebook.files import write_atomically
 
@@ -36,6 +37,7 @@ class RejectLog:
         read: Rows read so far, good and bad.
         count: Rows rejected: they cannot be used as they are.
         dropped: Rows left out for being in another split too; these do not count towards the limit.
+        unread: What the rows hold beside what is read of them.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -44,6 +46,7 @@ class RejectLog:
         self.read = 0
         self.count = 0
         self.dropped = 0
+        self.unread = Unread()
         self._entries: list[Reject] = []  # as they came, both kinds
         self._rejected: list[Reject] = []
         self._hints: dict[str, None] = {}

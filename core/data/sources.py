@@ -15,6 +15,8 @@ from tunebook.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 SAMPLES = "sample rows of the recipe"
+MOST_LOOSE = 5
+"""Files beside the splits of a folder that a note names."""
 
 
 def sources_of(
@@ -31,7 +33,9 @@ def sources_of(
     if list(given) == ["train"] and files is not None:
         brought = files.splits(given["train"])
         if brought:
-            notes = [f"{given['train']} brings its own splits: {', '.join(brought)}"]
+            loose = _loose_files(Path(given["train"]).expanduser())
+            beside = f"; the files beside them are not read: {', '.join(loose)}" if loose else ""
+            notes = [f"{given['train']} brings its own splits: {', '.join(brought)}{beside}"]
             given = {name: brought[name] for name in SPLITS if name in brought}
     if "train" in given:
         listed = (",".join(named_paths(value, f"data.{name}")) for name, value in given.items())
@@ -48,6 +52,12 @@ def sources_of(
             "no training rows are given", code="data.no-source", where="data.train", fix="data.train=rows.csv"
         )
     return dict(samples), SAMPLES, notes
+
+
+def _loose_files(path: Path) -> list[str]:
+    """The names of the first files that lie in a folder of splits, and in none of them."""
+    names = sorted(file.name for file in path.iterdir() if file.is_file()) if path.is_dir() else []
+    return names if len(names) <= MOST_LOOSE else [*names[:MOST_LOOSE], f"and {len(names) - MOST_LOOSE} more"]
 
 
 def check_readable(spec: Any, key: str, columns: Sequence[Column], split: str = "rows") -> None:

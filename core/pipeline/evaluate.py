@@ -75,6 +75,7 @@ def evaluate(
             "kept": f"{len(rows)}",
             "rejected": f"{rejects.count}",
             "dropped as seen in training": f"{rejects.dropped}",
+            **rejects.unread.facts(),
         }
         if note:
             say(f"note: {note}")

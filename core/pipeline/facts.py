@@ -27,8 +27,9 @@ def learning_curve(run: RunFolder) -> list[dict[str, float]]:
     return [{k.replace("train/loss", "train loss").replace("/", " "): v for k, v in row.items()} for row in shown]
 
 
-def data_without_folders(facts: Mapping[str, str]) -> dict[str, str]:
-    """What was read, with paths by their last part: the folders of this machine do not belong in a bundle."""
+def card_facts(prepared: Prepared[Any]) -> dict[str, str]:
+    """`data_facts` for a bundle, where neither the folders of this machine nor columns that were not read belong."""
+    facts = {k: v for k, v in data_facts(prepared).items() if k not in prepared.data.unread}
     return {k: _without_folders(v) if k == "source" else v for k, v in facts.items()}
 
 
@@ -100,4 +101,4 @@ def data_facts(prepared: Prepared[Any]) -> dict[str, str]:
     }
     if checked.unused:
         facts["not drawn (data.shots, data.max_rows)"] = f"{checked.unused}"
-    return {**facts, **prepared.encoded.facts}
+    return {**facts, **checked.unread, **prepared.encoded.facts}

@@ -16,9 +16,9 @@ from tunebook.families.evidence import Evidence
 from tunebook.families.prepared import Prepared
 from tunebook.files import write_json
 from tunebook.pipeline.facts import (
+    card_facts,
     config_facts,
     data_facts,
-    data_without_folders,
     finished_record,
     learning_curve,
     training_facts,
@@ -56,7 +56,7 @@ def judge(
     finished = finished_record(record, model, fitted)
     if not run.bundle.exists():
         card = {
-            "data": data_without_folders(facts),
+            "data": card_facts(prepared),
             "training": training_facts(prepared, fitted),
             "scores": _validated(recipe, fitted),
         }

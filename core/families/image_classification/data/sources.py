@@ -9,6 +9,7 @@ from typing import Any
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
 from tunebook.data.file_source import FileSource
+from tunebook.data.unread import Unread
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.arrays import (
     array_length,
@@ -89,14 +90,14 @@ def _images_of(split: str, arrays: Sequence[str]) -> str | None:
     return next((f"{name}_images" for name in _SPLIT_NAMES.get(split, ()) if f"{name}_images" in arrays), None)
 
 
-def read_images(path: Path, columns: Sequence[Column], split: str) -> Iterator[Chunk]:
+def read_images(path: Path, columns: Sequence[Column], split: str, unread: Unread) -> Iterator[Chunk]:
     """Rows of one source; the line of a row is its number in the source, from 1.
 
     Raises:
         UserError: There is no image, or a column that such a source does not have is needed.
     """
     if path.is_dir():
-        yield from _folder(path, columns)
+        yield from _folder(path, columns, unread)
     elif path.suffix.lower() == ".npz":
         yield from _npz(path, columns, split)
     else:
@@ -116,7 +117,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
             )
 
 
-def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
+def _folder(path: Path, columns: Sequence[Column], unread: Unread) -> Iterator[Chunk]:
     wanted = any(column.kind == "label" for column in columns)
     _refuse_others(path, columns, ("file", "label"))
     splits = _split_folders(path) if wanted else {}
@@ -127,7 +128,8 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
             where=str(path),
             fix=f"name one: {next(iter(splits.values()))}",
         )
-    files = sorted(file for file in path.rglob("*") if _is_entry(file) and not _is_hidden(file, path))
+    entries = sorted(file for file in path.rglob("*") if _is_entry(file))
+    files = [file for file in entries if not _is_hidden(file, path)]
     if wanted:
         loose = [file for file in files if file.parent == path and is_image_file(file)]
         if loose:
@@ -145,6 +147,8 @@ def _folder(path: Path, columns: Sequence[Column]) -> Iterator[Chunk]:
             where=str(path),
             fix="name the folder that contains them",
         )
+    read = set(images)
+    unread.count_files(file for file in entries if file not in read)
     chunk = Chunk.empty(columns)
     for line, file in enumerate(images, start=1):
         label = file.relative_to(path).parts[0]

@@ -102,7 +102,7 @@ class ConversationContent:
         facts = batch.column(FACTS).to_pylist() if FACTS in batch.schema.names else None
         for i, row in enumerate(zip(*values, strict=True)):
             try:
-                messages = parse(dict(zip(sources, row, strict=True)), format)
+                messages = parse(dict(zip(sources, row, strict=True)), format, rejects.unread)
                 if not self.answered and not messages[-1].content.strip() and messages[-1].role == "assistant":
                     del messages[-1]  # the empty place for the answer
                 check(messages, self.answered)

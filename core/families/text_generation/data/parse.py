@@ -1,7 +1,7 @@
 """From a row, in any of the forms, to the turns of a conversation.
 
 Nothing is guessed but names of roles that mean the same (`NAMES`). What a turn holds besides its text and its tool
-calls (names, ids, sources) is not part of the conversation.
+calls (names, ids, sources) is not part of the conversation, and counted as not read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import NoneType
 from typing import Any
 
+from tunebook.data.unread import KEYS, Unread
 from tunebook.families.text_generation.data.message import ROLES, Message, Role, UnusableConversation
 from tunebook.families.text_generation.options import ConversationFormat
 
@@ -33,6 +34,8 @@ NAMES: Mapping[str, Role] = {
     "observation": "tool",
 }
 """Common names of the roles: OpenAI, ShareGPT and its readers."""
+READ = ("weight", "tool_calls", "function_call")
+"""What is read of a turn beside its role and its text."""
 MOST_TURNS = 1000
 """Turns of the longest conversation that is read."""
 KINDS = {
@@ -48,7 +51,7 @@ KINDS = {
 Row = Mapping[str, "str | None"]
 
 
-def parse(row: Row, format: ConversationFormat) -> list[Message]:
+def parse(row: Row, format: ConversationFormat, unread: Unread | None = None) -> list[Message]:
     """Read the conversation of a row; whether it can be learned from is for `check` to say.
 
     A content of several text parts becomes one text, a line a part. Tool calls follow the content, each a line of
@@ -57,23 +60,24 @@ def parse(row: Row, format: ConversationFormat) -> list[Message]:
     Args:
         row: Text by role, as `format_columns` names them; lists and objects as JSON.
         format: The form of the row.
+        unread: Counts the keys of turns that are not read.
 
     Raises:
         UnusableConversation: The row does not hold what the form says.
     """
-    return _READERS[format](row)
+    return _READERS[format](row, unread or Unread())
 
 
-def _from_messages(row: Row) -> list[Message]:
-    return _turns(_listed(row.get("messages")))
+def _from_messages(row: Row, unread: Unread) -> list[Message]:
+    return _turns(_listed(row.get("messages")), unread)
 
 
-def _from_sharegpt(row: Row) -> list[Message]:
+def _from_sharegpt(row: Row, unread: Unread) -> list[Message]:
     system = _system(row)
-    return system + _turns(_listed(row.get("conversations")), len(system) + 1)
+    return system + _turns(_listed(row.get("conversations")), unread, len(system) + 1)
 
 
-def _from_alpaca(row: Row) -> list[Message]:
+def _from_alpaca(row: Row, unread: Unread) -> list[Message]:
     """The input stands under the instruction, after an empty line."""
     turns = _system(row)
     for question, answer in _history(row.get("history")):
@@ -82,13 +86,13 @@ def _from_alpaca(row: Row) -> list[Message]:
     return [*turns, _message("user", question), _message("assistant", row.get("output") or "")]
 
 
-def _from_prompt_completion(row: Row) -> list[Message]:
+def _from_prompt_completion(row: Row, unread: Unread) -> list[Message]:
     """A text is one turn, by the user or the assistant; a list of messages is as many as it has."""
-    prompt = _side(row.get("prompt"), "user", 1)
-    return prompt + _side(row.get("completion"), "assistant", len(prompt) + 1)
+    prompt = _side(row.get("prompt"), "user", unread, 1)
+    return prompt + _side(row.get("completion"), "assistant", unread, len(prompt) + 1)
 
 
-_READERS: Mapping[ConversationFormat, Callable[[Row], list[Message]]] = {
+_READERS: Mapping[ConversationFormat, Callable[[Row, Unread], list[Message]]] = {
     ConversationFormat.messages: _from_messages,
     ConversationFormat.sharegpt: _from_sharegpt,
     ConversationFormat.alpaca: _from_alpaca,
@@ -106,14 +110,14 @@ def _system(row: Row) -> list[Message]:
     return [_message("system", system)] if system.strip() else []
 
 
-def _side(value: str | None, role: Role, first: int) -> list[Message]:
+def _side(value: str | None, role: Role, unread: Unread, first: int) -> list[Message]:
     """A prompt or a completion. Only a list of objects that name a role is one of messages, other JSON is text."""
     try:
         items = json.loads(value or "")
     except (ValueError, RecursionError):
         items = None
     if isinstance(items, list) and any(isinstance(item, dict) and ("role" in item or "from" in item) for item in items):
-        return _turns(_listed(value), first)
+        return _turns(_listed(value), unread, first)
     return [_message(role, value or "")]
 
 
@@ -145,11 +149,11 @@ def _refuse_many(turns: int) -> None:
         raise UnusableConversation(f"{turns:,} turns are more than {MOST_TURNS:,}: split the conversation")
 
 
-def _turns(items: list[Any], first: int = 1) -> list[Message]:
-    return [_turn(item, number) for number, item in enumerate(items, start=first)]
+def _turns(items: list[Any], unread: Unread, first: int = 1) -> list[Message]:
+    return [_turn(item, number, unread) for number, item in enumerate(items, start=first)]
 
 
-def _turn(item: Any, number: int) -> Message:
+def _turn(item: Any, number: int, unread: Unread) -> Message:
     """One turn: ``role`` and ``content``, or ``from`` and ``value``."""
     if not isinstance(item, dict):
         raise UnusableConversation(f"turn {number} is {_kind(item)}, not an object with role and content")
@@ -162,8 +166,18 @@ def _turn(item: Any, number: int) -> Message:
         raise UnusableConversation(f"unknown role {name!r} in turn {number} ({', '.join(ROLES)})")
     if item.get("weight") not in (None, 1):
         raise UnusableConversation(f"turn {number} has the weight {item['weight']}, but answers have equal weights")
-    parts = [_content(item.get("content" if named == "role" else "value"), number), *_calls(item, number)]
+    text = "content" if named == "role" else "value"
+    if len(item) > 2:
+        _count_beside(item, (named, text), unread)
+    parts = [_content(item.get(text), number), *_calls(item, number)]
     return _message(role, "\n".join(part for part in parts if part))
+
+
+def _count_beside(item: Mapping[str, Any], read: tuple[str, str], unread: Unread) -> None:
+    """Count the keys of a turn that are neither its role and text nor in `READ`, where they have a value."""
+    for key, value in item.items():
+        if key not in read and key not in READ and value not in (None, "", [], {}):
+            unread.count(KEYS, key)
 
 
 def _content(value: Any, number: int) -> str:
