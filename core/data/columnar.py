@@ -14,7 +14,7 @@ from tunebook.data.chunks import CHUNK_SIZE, Chunk, Reject, duplicate_column, em
 from tunebook.data.columns import Column
 from tunebook.data.unpacking import ALWAYS, check_rows, check_unpacked
 from tunebook.data.unread import COLUMNS, Unread
-from tunebook.data.values import as_text
+from tunebook.data.values import as_text, without_missing
 from tunebook.errors import UserError
 from tunebook.untrusted import read_object
 
@@ -283,7 +283,7 @@ def _texts(
             if column.name in names:
                 texts.append(_class_name(value, names[column.name]))
             else:
-                texts.append(as_text(value, nested=column.kind == "any"))
+                texts.append(as_text(without_missing(value), nested=column.kind == "any"))
         except ValueError as error:
             reject(line, column.name, str(error), repr(value))
             return None

@@ -43,6 +43,16 @@ def as_text(value: Any, nested: bool) -> str | None:
     return str(value)
 
 
+def without_missing(value: Any) -> Any:
+    """A value of Arrow without the nulls of its structs, which stand for keys that the row never had.
+
+    All structs of a column have the same keys. A null in a list is kept: it has a place there.
+    """
+    if isinstance(value, dict):
+        return {key: without_missing(each) for key, each in value.items() if each is not None}
+    return [without_missing(each) for each in value] if isinstance(value, list) else value
+
+
 def not_utf8(byte: int, offset: int) -> str:
     """The reason for a field with bytes that are no UTF-8."""
     return f"is not UTF-8: byte 0x{byte:02x} at offset {offset} (Latin-1? iconv -f latin1 -t utf-8)"
