@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tunebook.data.chunks import CHUNK_SIZE, Chunk, Reject, duplicate_column, empty_file, missing_column
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, read_names
 from tunebook.data.unpacking import ALWAYS, check_rows, check_unpacked
 from tunebook.data.unread import COLUMNS, Unread
 from tunebook.data.values import as_text, without_missing
@@ -58,7 +58,7 @@ def read_parquet(
 
 def _beside(columns: Sequence[Column], names: Sequence[str]) -> list[str]:
     """The columns of a file that are not wanted; one of a name that occurs twice cannot be told from its namesake."""
-    wanted = {column.name for column in columns}
+    wanted = read_names(columns)
     return [name for name in names if name not in wanted and names.count(name) == 1]
 
 

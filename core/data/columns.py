@@ -31,6 +31,7 @@ class Column:
             can be, and the file has to call it ``name``.
         files: Of a "file": how the family finds and reads such files.
         root: What the paths in a "file" column are relative to (default: the folder of the file that names them).
+        watched: Only looked at, to refuse rows with certain values; it still counts as not read.
     """
 
     role: str
@@ -42,6 +43,7 @@ class Column:
     choice: str | None = None
     files: FileSource | None = None
     root: str | None = None
+    watched: bool = False
 
     def __post_init__(self) -> None:
         """A path is of no use to whoever does not know how such files are found."""
@@ -50,6 +52,11 @@ class Column:
     def chosen(self, name: str) -> str:
         """What is typed to read the column of another name; "" where nothing can be."""
         return (f"{self.key}={{}}" if self.choice is None else self.choice).replace("{}", name)
+
+
+def read_names(columns: Sequence[Column]) -> set[str]:
+    """What the file calls the columns that are read, those that are only watched left out."""
+    return {column.name for column in columns if not column.watched}
 
 
 def first_role(columns: Sequence[Column], kind: str) -> str | None:

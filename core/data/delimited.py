@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, read_names
 from tunebook.data.lines import LONGEST_ROW, TextLines, never_closed
 from tunebook.data.unread import COLUMNS, Unread
 from tunebook.data.values import not_utf8
@@ -43,7 +43,7 @@ def read_delimited(
     try:
         header = _header(reader, path)
         places = _places(columns, header, path)
-        named = {column.name for column in columns}
+        named = read_names(columns)
         beside = [place for place, name in enumerate(header) if name not in named]
         filled = [0] * len(header)
         chunk = Chunk.empty(columns)

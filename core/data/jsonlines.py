@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, empty_file, missing_column
-from tunebook.data.columns import Column
+from tunebook.data.columns import Column, read_names
 from tunebook.data.lines import byte_lines
 from tunebook.data.unread import COLUMNS, MOST_NAMES, Unread
 from tunebook.data.values import as_text, not_utf8
@@ -27,7 +27,7 @@ def read_jsonlines(
     chunk has is an error.
     """
     chunk, seen, checked, empty = Chunk.empty(columns), set[str](), False, True
-    named, beside = {column.name for column in columns}, Counter[str]()
+    named, beside = read_names(columns), Counter[str]()
     for line, record in _objects(file, path, reject):
         empty = False
         if record is None:

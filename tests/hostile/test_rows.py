@@ -151,11 +151,25 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
     yield Case(
         "a conversation of 10,000 turns", ["check", "recipe=customer_chat", f"data.train={folder / 'turns.jsonl'}"]
     )
+    for number, (name, row) in enumerate(rows_for_other_trainers()):
+        file = folder / f"trainers-{number}.jsonl"
+        file.write_text((json.dumps(row) + "\n") * 3)
+        yield Case(f"rows for other trainers, {name}", ["check", "recipe=customer_chat", f"data.train={file}"])
     connection = sqlite3.connect(folder / "real.db")
     connection.execute("create table t (text, label)")
     connection.commit()
     connection.close()
     yield Case("a database", [*TEXTS, f"data.train={folder / 'real.db'}"])
+
+
+def rows_for_other_trainers() -> Iterator[tuple[str, object]]:
+    pair = {"prompt": "a", "completion": "b"}
+    for beside in ({"label": True}, {"tools": [{}]}, {"images": [[[]]]}, {"chosen": {}, "rejected": 1}):
+        yield f"beside, {beside}", {**pair, **beside}
+    yield "pairs alone", {"prompt": "a", "chosen": "b", "rejected": "c"}
+    for flag in ({"train": "no"}, {"loss": {}}, {"weight": 1e999}, {"weight": 0.5}, {"train": True, "loss": False}):
+        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", **flag}]
+        yield f"flag, {flag}", {"messages": turns}
 
 
 def of_few_bytes(folder: Path) -> Iterator[Case]:

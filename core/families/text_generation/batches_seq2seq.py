@@ -88,15 +88,19 @@ def encode_rows(
     recipe: TextGeneration[Any], rows: Rows, template: PairTemplate, max_length: int
 ) -> tuple[PairItems, list[tuple[int, str]]]:
     """Token rows of prompts and answers, each with the row it is of; and rows with the reason why one is left out."""
-    owners, prompts, answers = [], [], []
+    owners, prompts, answers, excluded = [], [], [], []
     for number, conversations in enumerate(training_conversations_of(recipe, rows)):
         for *prompt, answer in conversations:
+            if not answer.supervised:
+                excluded.append((number, "its last answer is excluded from training"))
+                continue
             owners.append(number)
             prompts.append(prompt[-1].content)
             answers.append(answer.content)
     items, rejected = encode_pairs(prompts, answers, template.tokenizer, max_length, max_length)
     sources = np.array(owners, dtype=np.int64)[items.sources]
-    return replace(items, sources=sources), [(owners[i], reason) for i, reason in sorted(rejected.items())]
+    lost = [*excluded, *((owners[i], reason) for i, reason in rejected.items())]
+    return replace(items, sources=sources), sorted(lost)
 
 
 def _numbered(items: PairItems) -> tuple[PairItems, np.ndarray]:

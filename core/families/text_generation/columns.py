@@ -10,8 +10,9 @@ from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column, group_columns
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
+from tunebook.families.text_generation.data.beside import beside_columns
 from tunebook.families.text_generation.data.facts import FACTS
-from tunebook.families.text_generation.data.formats import detect_format, format_columns
+from tunebook.families.text_generation.data.formats import KEY, detect_format, format_columns
 from tunebook.families.text_generation.data.peek import column_names
 from tunebook.families.text_generation.options import ConversationFormat
 from tunebook.plugins.answers import samples_of
@@ -32,7 +33,7 @@ def conversation_columns(
 ) -> list[Column]:
     """The columns of the conversations' form, with the group and the facts where these are named."""
     found = detect_format(files, format)
-    columns = [*format_columns(found.format, found.present), *group_columns(group)]
+    columns = [*format_columns(found.format, found.present), *beside_columns(KEY, answered=True), *group_columns(group)]
     if facts is not None or all(FACTS in column_names(path) for path in files):
         columns.append(Column(FACTS, facts or FACTS, "data.facts", "any", gaps=True))
     return columns
@@ -56,4 +57,4 @@ def prompt_columns(files: Sequence[str], column: str | None) -> list[Column]:
             raise
         fix = "name its columns after one format: messages, or conversations, or instruction, or prompt"
         raise error.replace(where=", ".join(files), fix=fix) from error
-    return format_columns(found.format, found.present, answered=False)
+    return [*format_columns(found.format, found.present, answered=False), *beside_columns(KEY, answered=False)]

@@ -72,7 +72,7 @@ class Prompts:
 
 
 def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
-    """Every turn of the assistant, of whole conversations drawn until there are as many as wanted.
+    """Every supervised turn of the assistant, of whole conversations drawn until there are as many as wanted.
 
     The draw is one for all runs on these rows, so that runs with different seeds are compared on the same turns. A
     required fact is scored at the first turn whose reference states it.
@@ -86,7 +86,7 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
     facts: list[list[str]] = []
     unclaimed = 0
     for row in chosen:
-        turns = [i for i, message in enumerate(conversations[row]) if message.role == "assistant"]
+        turns = [i for i, message in enumerate(conversations[row]) if _is_answer(message)]
         left = read_facts(required[row], rows.where(row)) if required else []
         for turn in turns:
             answer = conversations[row][turn].content
@@ -109,7 +109,11 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
 
 
 def _answers(conversation: Sequence[Message]) -> int:
-    return sum(message.role == "assistant" for message in conversation)
+    return sum(map(_is_answer, conversation))
+
+
+def _is_answer(message: Message) -> bool:
+    return message.role == "assistant" and message.supervised
 
 
 def drawn(answers: Sequence[int], wanted: int | None) -> list[int]:

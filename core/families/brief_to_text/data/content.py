@@ -26,6 +26,7 @@ from tunebook.families.brief_to_text.data.brief import (
 from tunebook.families.brief_to_text.data.check import check_copies
 from tunebook.families.brief_to_text.data.forms import COPY, SOURCE, BriefForm, brief_columns
 from tunebook.families.brief_to_text.data.parse import Row, read_brief, read_copies
+from tunebook.families.text_generation.data.beside import refusal
 
 BRIEF, TEXT = "brief", "text"
 """Roles of a checked brief: as JSON (`to_text`), and as people read it (`to_plain`)."""
@@ -123,6 +124,8 @@ class BriefContent:
             return _Fault(self.form.brief or "", f"has no usable brief: {reason}", text)
         if not self.answered:
             return brief, ()
+        if refused := refusal(row):
+            return _Fault("", f"cannot be used: {refused}", row.get(COPY) or "")
         try:
             copies = read_copies(row)
             check_copies(brief, copies, row.get(SOURCE) or "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import CONSTRAINTS
+from tunebook.families.text_generation.data.beside import beside_columns
 
 KEY = "recipe.fields"
 WHOLE = ("mr", "meaning_representation", "brief")
@@ -108,7 +109,9 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
     ]
     copy = [Column(COPY, form.copy, "recipe.target_column", "any")] if answered else []
     grouped = [Column("group", group, "data.group", "any")] if group else []
-    return [*parts, *whole, *constrained, *copy, *grouped]
+    named = [*parts, *whole, *constrained, *copy, *grouped]
+    taken = [column.name for column in named]
+    return [*named, *beside_columns("recipe.target_column", answered, context=False, taken=taken)]
 
 
 def _with_field(fields: Sequence[str], number: int) -> str:

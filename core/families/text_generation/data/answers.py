@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -67,21 +67,26 @@ class Answers:
     method: Method
     end_of_turn: str
 
-    def spans(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> tuple[str, dict[int, Span]]:
+    def spans(
+        self, turns: Sequence[Mapping[str, str]], first: int = 0, context: Collection[int] = ()
+    ) -> tuple[str, dict[int, Span]]:
         """The rendered text, and the characters of each answer from turn ``first`` on by the position of its turn.
+
+        Those at positions in ``context`` are left out.
 
         Raises:
             Unsupervisable: They cannot be determined for certain.
         """
         indices = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
+        wanted = {position for position in indices if position >= first and position not in context}
         if self.method is Method.prefixes:
             text = self.rendering.text(turns)
-            return text, {position: self._by_prefix(text, turns, position) for position in indices if position >= first}
+            return text, {position: self._by_prefix(text, turns, position) for position in sorted(wanted)}
         text, marked = self.rendering.marked(turns)
         if len(marked) != len(indices):
             raise Unsupervisable(f"the template marks {len(marked)} answers and the assistant has {len(indices)} turns")
         found = zip(indices, marked, strict=True)
-        return text, {position: self._closed(text, span) for position, span in found if position >= first}
+        return text, {position: self._closed(text, span) for position, span in found if position in wanted}
 
     def _by_prefix(self, text: str, turns: Sequence[Mapping[str, str]], position: int) -> Span:
         header = self.rendering.text(turns[:position], prompt=True)
@@ -104,7 +109,9 @@ class Answers:
             raise Unsupervisable(f"the end of turn {self.end_of_turn} would not be supervised")
         return start, closes + len(self.end_of_turn)
 
-    def supervise(self, turns: Sequence[Mapping[str, str]], first: int = 0) -> Supervised:
+    def supervise(
+        self, turns: Sequence[Mapping[str, str]], first: int = 0, context: Collection[int] = ()
+    ) -> Supervised:
         """Encode a conversation as a whole and mark what is learned.
 
         A token that joins the template's header to the answer is in no prompt, so generation would begin from other
@@ -114,11 +121,12 @@ class Answers:
         Args:
             turns: The conversation.
             first: Position of the first turn that is learned; answers before it are context alone.
+            context: Positions of others that are.
 
         Raises:
             Unsupervisable: It cannot be determined for certain what is supervised.
         """
-        text, spans = self.spans(turns, first)
+        text, spans = self.spans(turns, first, context)
         check_whole(turns, text)
         tokens = self.rendering.encode(text)
         supervised = np.zeros(len(tokens.ids), dtype=bool)

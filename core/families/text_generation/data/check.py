@@ -33,6 +33,8 @@ def check(messages: Sequence[Message], answered: bool = True) -> None:
         _check_content(message.content, number)
     if answered and all(message.role != "assistant" for message in messages):
         raise UnusableConversation("no assistant turn")
+    if answered and all(message.role != "assistant" or not message.supervised for message in messages):
+        raise UnusableConversation("no assistant turn to train on: each is excluded by a flag")
     last: Role | None = None
     for number, message in enumerate(messages, start=1):
         problem = _misplaced(message.role, last)

@@ -11,6 +11,7 @@ from tunebook.data.content import Layout
 from tunebook.data.duplicates import Duplicates, find_duplicates
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
+from tunebook.families.text_generation.data.beside import BESIDE, refusal
 from tunebook.families.text_generation.data.check import check
 from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
 from tunebook.families.text_generation.data.formats import SHAPES
@@ -55,7 +56,7 @@ class ConversationContent:
         """
         shape = SHAPES[self._format_of(rows)]
         sources = [name for name in (*shape.required, *shape.optional) if name in rows.roles]
-        others = [role for role in rows.roles if role not in sources]
+        others = [role for role in rows.roles if role not in sources and not role.startswith(BESIDE)]
         schema = row_schema([*others, CONVERSATION, TEXT])
         writer = RowWriter(schema, rows.split)
         for batch in rows.table.to_batches():
@@ -99,9 +100,16 @@ class ConversationContent:
         """The positions of good rows, and their conversations as JSON and as plain text."""
         usable, conversations, texts = [], [], []
         values = [batch.column(role).to_pylist() for role in sources]
+        besides = {
+            role: batch.column(role).to_pylist()
+            for role in batch.schema.names
+            if role.startswith(BESIDE) and batch.column(role).null_count < len(batch)
+        }
         facts = batch.column(FACTS).to_pylist() if FACTS in batch.schema.names else None
         for i, row in enumerate(zip(*values, strict=True)):
             try:
+                if refused := besides and refusal({role: found[i] for role, found in besides.items()}):
+                    raise UnusableConversation(refused)
                 messages = parse(dict(zip(sources, row, strict=True)), format, rejects.unread)
                 if not self.answered and not messages[-1].content.strip() and messages[-1].role == "assistant":
                     del messages[-1]  # the empty place for the answer

@@ -9,6 +9,7 @@ from pathlib import Path
 from tunebook.data.chunks import PARTED, parted_otherwise
 from tunebook.data.columns import Column
 from tunebook.errors import UserError
+from tunebook.families.text_generation.data.beside import DISPREFERRED, PREFERRED
 from tunebook.families.text_generation.data.peek import column_names, is_jsonlines
 from tunebook.families.text_generation.options import ConversationFormat
 
@@ -110,6 +111,14 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
             what = f"{path.name} has conversations in an unknown format; its columns: {listing}"
             if parted_otherwise(columns[path]):
                 raise UserError(what, code="data.wrong-separator", where=str(path), fix=PARTED)
+            if {PREFERRED, DISPREFERRED} <= set(columns[path]):
+                raise UserError(
+                    f"{path.name} holds pairs of a preferred and a rejected answer, which cannot be trained on",
+                    code="conversation.preference-pairs",
+                    where=str(path),
+                    fix=f"keep the preferred answers only: rename the column {PREFERRED!r} to 'completion', and remove "
+                    f"{DISPREFERRED!r}",
+                )
             fix = f"rename its columns: {_needs()}"
             raise UserError(what, code="conversation.unknown-format", where=str(path), fix=fix)
     if common:

@@ -27,21 +27,29 @@ class Message:
     Attributes:
         role: Who speaks: system (only first), user, assistant, or a tool that the assistant called.
         content: What is said, in Unicode normal form C. A tool call of the assistant stands in it as JSON.
+        supervised: Whether an answer of the assistant is trained and scored on; otherwise it is context alone.
     """
 
     role: Role
     content: str
+    supervised: bool = True
 
 
 def to_text(messages: Sequence[Message]) -> str:
-    """Write a conversation as JSON, equal for equal conversations: a list of ``{"role", "content"}``."""
-    turns = [{"role": message.role, "content": message.content} for message in messages]
+    """Write a conversation as JSON, equal for equal conversations: a list of ``{"role", "content"}``.
+
+    A turn that is context alone has ``"supervised": false`` too.
+    """
+    turns = [
+        {"role": message.role, "content": message.content, **({} if message.supervised else {"supervised": False})}
+        for message in messages
+    ]
     return json.dumps(turns, ensure_ascii=False, separators=(",", ":"))
 
 
 def from_text(text: str) -> list[Message]:
     """Read what `to_text` wrote."""
-    return [Message(turn["role"], turn["content"]) for turn in json.loads(text)]
+    return [Message(turn["role"], turn["content"], turn.get("supervised", True)) for turn in json.loads(text)]
 
 
 def to_plain(messages: Sequence[Message]) -> str:

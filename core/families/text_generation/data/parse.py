@@ -1,7 +1,8 @@
 """From a row, in any of the forms, to the turns of a conversation.
 
 Nothing is guessed but names of roles that mean the same (`NAMES`). What a turn holds besides its text and its tool
-calls (names, ids, sources) is not part of the conversation, and counted as not read.
+calls (names, ids, sources) is not part of the conversation, and counted as not read. Flags that exclude it from
+training are honoured (`FLAGS`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from contextlib import suppress
 from types import NoneType
 from typing import Any
 
-from tunebook.data.unread import KEYS, Unread
+from tunebook.data.unread import EXCLUDED, KEYS, Unread
+from tunebook.families.text_generation.data.flags import DETAILS, FLAGS, excluded_by
 from tunebook.families.text_generation.data.message import ROLES, Message, Role, UnusableConversation
 from tunebook.families.text_generation.options import ConversationFormat
 
@@ -34,7 +36,7 @@ NAMES: Mapping[str, Role] = {
     "observation": "tool",
 }
 """Common names of the roles: OpenAI, ShareGPT and its readers."""
-READ = ("weight", "tool_calls", "function_call")
+READ = (*FLAGS, *DETAILS, "tool_calls", "function_call")
 """What is read of a turn beside its role and its text."""
 MOST_TURNS = 1000
 """Turns of the longest conversation that is read."""
@@ -100,9 +102,9 @@ _READERS: Mapping[ConversationFormat, Callable[[Row, Unread], list[Message]]] = 
 }
 
 
-def _message(role: Role, content: str) -> Message:
+def _message(role: Role, content: str, supervised: bool = True) -> Message:
     # The reader has brought the row to normal form C, but not what JSON wrote in escapes.
-    return Message(role, unicodedata.normalize("NFC", content))
+    return Message(role, unicodedata.normalize("NFC", content), supervised)
 
 
 def _system(row: Row) -> list[Message]:
@@ -164,13 +166,15 @@ def _turn(item: Any, number: int, unread: Unread) -> Message:
     role = NAMES.get(name) if isinstance(name, str) else None
     if role is None:
         raise UnusableConversation(f"unknown role {name!r} in turn {number} ({', '.join(ROLES)})")
-    if item.get("weight") not in (None, 1):
-        raise UnusableConversation(f"turn {number} has the weight {item['weight']}, but answers have equal weights")
     text = "content" if named == "role" else "value"
+    excluded = ""
     if len(item) > 2:
+        excluded = excluded_by(item, role, number)
         _count_beside(item, (named, text), unread)
+    if excluded:
+        unread.count(EXCLUDED, excluded)
     parts = [_content(item.get(text), number), *_calls(item, number)]
-    return _message(role, "\n".join(part for part in parts if part))
+    return _message(role, "\n".join(part for part in parts if part), not excluded)
 
 
 def _count_beside(item: Mapping[str, Any], read: tuple[str, str], unread: Unread) -> None:

@@ -50,6 +50,15 @@ def plain(conversation: Conversation) -> list[dict[str, str]]:
     ]
 
 
+def unsupervised(conversation: Conversation) -> frozenset[int]:
+    """Positions of the turns that are context alone."""
+    return frozenset(
+        position
+        for position, turn in enumerate(conversation)
+        if not (turn.get("supervised", True) if isinstance(turn, Mapping) else getattr(turn, "supervised", True))
+    )
+
+
 @dataclass(frozen=True)
 class Encoded:
     """Tokens of a text.

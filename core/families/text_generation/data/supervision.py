@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Supervised
-from tunebook.families.text_generation.data.rendering import Conversation, Unsupervisable, plain
+from tunebook.families.text_generation.data.rendering import Conversation, Unsupervisable, plain, unsupervised
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.options import Overlength
 from tunebook.terminal import drawn
@@ -51,10 +51,10 @@ def fit(
 ) -> Fitted:
     """Make training rows of a conversation, none over ``max_length`` tokens.
 
-    Turns after the assistant's last are left out, since nothing of them is learned. ``split_turns`` makes a first row
-    of the longest beginning that fits, and then one row for each later answer, with the system prompt and as many
-    turns before it as fit: what the model sees of a long conversation when it generates. Every answer is learned in
-    exactly one row. An answer that is over the length with the system prompt and its question alone is rejected.
+    Turns after the assistant's last supervised one are left out, since nothing of them is learned. ``split_turns``
+    makes a first row of the longest beginning that fits, and then one row for each later answer, with the system prompt
+    and as many turns before it as fit: what the model sees of a long conversation when it generates. Every answer is
+    learned in exactly one row. One that is over the length with the system prompt and its question alone is rejected.
 
     Args:
         conversation: Turns with a role and a content.
@@ -67,12 +67,15 @@ def fit(
         UserError: The conversation is too long and the policy is ``error``.
     """
     turns = plain(conversation)
-    answers = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
+    context = unsupervised(conversation)
+    answers = [
+        position for position, turn in enumerate(turns) if turn["role"] == "assistant" and position not in context
+    ]
     if not answers:
         return Fitted(rejected=("the assistant says nothing",))
     turns = turns[: answers[-1] + 1]
     try:
-        whole = template.supervise(turns)
+        whole = template.supervise(turns, context=context)
         if len(whole) <= max_length:
             return Fitted((whole,), tokens=len(whole))
         reason = f"has {len(whole)} tokens, over data.max_length={max_length}"
@@ -86,17 +89,21 @@ def fit(
             )
         if policy is Overlength.reject:
             return Fitted(rejected=(reason,), tokens=len(whole))
-        rows, rejected = _split(turns, answers, template, max_length)
+        rows, rejected = _split(turns, answers, context, template, max_length)
     except Unsupervisable as error:
         return Fitted(rejected=(str(error),))
     return Fitted(tuple(rows), tuple(rejected), len(whole))
 
 
 def _split(
-    turns: Sequence[dict[str, str]], answers: Sequence[int], template: ChatTemplate, max_length: int
+    turns: Sequence[dict[str, str]],
+    answers: Sequence[int],
+    context: Collection[int],
+    template: ChatTemplate,
+    max_length: int,
 ) -> tuple[list[Supervised], list[str]]:
     over = bisect_left(answers, True, key=lambda answer: len(template.supervise(turns[: answer + 1])) > max_length)
-    rows = [template.supervise(turns[: answers[over - 1] + 1])] if over else []
+    rows = [template.supervise(turns[: answers[over - 1] + 1], context=context)] if over else []
     rejected = []
     system = [turn for turn in turns[:1] if turn["role"] == "system"]
     begin = len(system)

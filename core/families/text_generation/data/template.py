@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,13 @@ class ChatTemplate:
         check_whole(turns, text)
         return self.rendering.encode(text).ids
 
-    def supervise(self, conversation: Conversation, first: int = 0) -> Supervised:
+    def supervise(self, conversation: Conversation, first: int = 0, context: Collection[int] = ()) -> Supervised:
         """Encode a conversation and mark what is learned of it.
 
         Args:
             conversation: Turns with a role and a content.
             first: Position of the first turn that is learned; answers before it are context alone.
+            context: Positions of others that are.
 
         Raises:
             Unsupervisable: It cannot be determined for certain what is supervised; the message says why.
@@ -134,7 +135,7 @@ class ChatTemplate:
         turns = self._turns(conversation)
         if self.no_system and any(turn["role"] == "system" for turn in turns):
             raise Unsupervisable(f"it has a system prompt: {self.no_system}")
-        return self.proof.answers.supervise(turns, first)
+        return self.proof.answers.supervise(turns, first, context)
 
     def _turns(self, conversation: Conversation) -> Sequence[Mapping[str, str]]:
         turns = plain(conversation)

@@ -92,8 +92,8 @@ ROLES = "(system, user, assistant, tool)"
         ('[{"role": "user", "content": 5}]', "turn 1 holds a number, not text"),
         ('[{"role": "user", "content": {"a": 1}}]', "turn 1 holds an object, not text"),
         (
-            '[{"role": "assistant", "content": "x", "weight": 0}]',
-            "turn 1 has the weight 0, but answers have equal weights",
+            '[{"role": "assistant", "content": "x", "weight": 0.5}]',
+            "turn 1 has the weight 0.5, and only 0 and 1 are supported",
         ),
     ],
 )
