@@ -25,6 +25,7 @@ from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
 from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.families.text_generation.data.thinking import switched_off
 from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, load_seq2seq, reads_apart
 from tunebook.families.text_generation.options import ConversationData
@@ -76,8 +77,14 @@ def write_generation_bundle(
             shutil.copytree(adapter, partial / ADAPTER)
         manifest = _manifest(writer, config, state)
         write_json(partial / FILE, manifest.to_json())
-        write_text(partial / "README.md", generation_card(manifest, config, card, adapter.is_dir(), reads_apart(model)))
+        about = (adapter.is_dir(), reads_apart(model), _thinking_off(writer.template))
+        write_text(partial / "README.md", generation_card(manifest, config, card, *about))
         write_seen(partial, seen)
+
+
+def _thinking_off(template: ChatTemplate | PairTemplate) -> str:
+    """The switches by which a template's thinking is off."""
+    return ", ".join(switched_off(template.text)) if isinstance(template, ChatTemplate) else ""
 
 
 def _stop_at_end_of_turn(model: Any, writer: TextGenerator) -> None:

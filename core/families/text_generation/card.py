@@ -13,7 +13,12 @@ from tunebook.config.schema import TrainConfig
 
 
 def generation_card(
-    manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], adapter: bool, reads_apart: bool = False
+    manifest: Manifest,
+    config: TrainConfig,
+    facts: Mapping[str, Any],
+    adapter: bool,
+    reads_apart: bool = False,
+    thinking_off: str = "",
 ) -> str:
     """README.md of the bundle, with the front matter that hubs read.
 
@@ -23,6 +28,7 @@ def generation_card(
         facts: ``data``, ``training``, ``scores``.
         adapter: Whether the adapters alone lie in it too.
         reads_apart: Whether the model has an encoder besides its decoder.
+        thinking_off: The switches of the template by which thinking is off.
     """
     state: Mapping[str, Any] = (manifest.generation or {}).get("kept", {})
     # A recipe that makes prompts of briefs keeps its template and the form of its rows.
@@ -37,6 +43,7 @@ def generation_card(
         method=config.adapt.method.name,
         adapter=adapter,
         reads_apart=reads_apart,
+        thinking_off=thinking_off,
         template=state["template"] if brief else None,
         fields=json.dumps(fields, ensure_ascii=False),
         **facts,

@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 
 from tunebook.families.text_generation.data.rendering import Rendering, Span, Unsupervisable
+from tunebook.families.text_generation.data.thinking import CLOSING, switched_off
 
 
 class Method(Enum):
@@ -16,10 +17,13 @@ class Method(Enum):
 
     ``markers``: the template writes ``{% generation %}`` around them. ``prefixes``: a prompt, which is the conversation
     up to a turn with the assistant's header, is the beginning of the whole conversation; what follows is the answer.
+    ``last_prefix``: that is so of the last turn alone, as the template renders an answer differently once turns follow
+    it; each answer is learned in a row of its own, which ends with it.
     """
 
     markers = "markers"
     prefixes = "prefixes"
+    last_prefix = "prefixes, each answer in a row of its own"
 
 
 def check_whole(turns: Sequence[Mapping[str, str]], text: str) -> None:
@@ -67,6 +71,11 @@ class Answers:
     method: Method
     end_of_turn: str
 
+    @property
+    def thinks_never(self) -> bool:
+        """Whether thinking is switched off."""
+        return bool(switched_off(self.rendering.template))
+
     def spans(
         self, turns: Sequence[Mapping[str, str]], first: int = 0, context: Collection[int] = ()
     ) -> tuple[str, dict[int, Span]]:
@@ -79,7 +88,9 @@ class Answers:
         """
         indices = [position for position, turn in enumerate(turns) if turn["role"] == "assistant"]
         wanted = {position for position in indices if position >= first and position not in context}
-        if self.method is Method.prefixes:
+        if self.method is Method.last_prefix:
+            wanted &= {indices[-1]}
+        if self.method is not Method.markers:
             text = self.rendering.text(turns)
             return text, {position: self._by_prefix(text, turns, position) for position in sorted(wanted)}
         text, marked = self.rendering.marked(turns)
@@ -91,6 +102,8 @@ class Answers:
     def _by_prefix(self, text: str, turns: Sequence[Mapping[str, str]], position: int) -> Span:
         header = self.rendering.text(turns[:position], prompt=True)
         if not text.startswith(header):
+            if self.thinks_never and CLOSING in turns[position]["content"]:
+                raise Unsupervisable(f"turn {position + 1} thinks aloud ({CLOSING}), and thinking is switched off")
             raise Unsupervisable(
                 f"up to turn {position + 1} the template renders the conversation differently than as a prompt"
             )

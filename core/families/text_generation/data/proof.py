@@ -11,6 +11,7 @@ import numpy as np
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Answers, Method
 from tunebook.families.text_generation.data.rendering import KEY, Rendering, Unsupervisable
+from tunebook.families.text_generation.data.thinking import switched_off
 from tunebook.limits import limited
 
 FIX = (
@@ -74,7 +75,7 @@ def prove(rendering: Rendering) -> Proof:
     except Unsupervisable as error:
         raise _refused(rendering, str(error)) from error
     proofs, complaints = [], []
-    for method in Method if rendering.has_markers else [Method.prefixes]:
+    for method in _methods(rendering):
         answers = Answers(rendering, method, closing)
         if complaint := _complaint(answers):
             complaints.append(f"by {method.value}, {complaint}")
@@ -83,6 +84,12 @@ def prove(rendering: Rendering) -> Proof:
     if not proofs:
         raise _refused(rendering, "; ".join(complaints))
     return next((proof for proof in proofs if not proof.no_system), proofs[0])
+
+
+def _methods(rendering: Rendering) -> list[Method]:
+    """Those that a template may be right with, in the order to try them."""
+    marked = [Method.markers] if rendering.has_markers else []
+    return [*marked, Method.prefixes, *([Method.last_prefix] if switched_off(rendering.template) else [])]
 
 
 def _refused(rendering: Rendering, reason: str) -> UserError:
@@ -134,15 +141,31 @@ def _complaint(answers: Answers, system: bool = False) -> str | None:
             _check_tokens(answers, turns)
         if not system:
             for turns in thoughts():
-                _check_tokens(answers, turns)
+                if not (answers.thinks_never and _is_refused(answers, turns)):
+                    _check_tokens(answers, turns)
     except Unsupervisable as error:
         return str(error)
     return None
 
 
+def _is_refused(answers: Answers, turns: Turns) -> bool:
+    """Whether a conversation would be rejected, so that nothing wrong is learned of it."""
+    try:
+        answers.supervise(turns)
+    except Unsupervisable:
+        return True
+    return False
+
+
 def _check_text(answers: Answers, turns: Turns) -> None:
-    """All that is said is written, in its order, and each answer's span holds what the assistant says there."""
+    """All that is said is written, in its order, and each answer's span holds what the assistant says there.
+
+    Where thinking is switched off, what stands before each is its prompt too: templates write an empty thought there.
+    """
     text, spans = answers.spans(turns)
+    for position, (start, _) in spans.items() if answers.thinks_never else ():
+        if text[:start] != answers.rendering.text(turns[:position], prompt=True):
+            raise Unsupervisable(f"what stands before turn {position + 1} is not its prompt")
     stands = list(_in_order(text, turns))
     for position, (start, end) in spans.items():
         if not start <= stands[position][0] <= stands[position][1] <= end:

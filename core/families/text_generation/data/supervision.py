@@ -54,7 +54,8 @@ def fit(
     Turns after the assistant's last supervised one are left out, since nothing of them is learned. ``split_turns``
     makes a first row of the longest beginning that fits, and then one row for each later answer, with the system prompt
     and as many turns before it as fit: what the model sees of a long conversation when it generates. Every answer is
-    learned in exactly one row. One that is over the length with the system prompt and its question alone is rejected.
+    learned in exactly one row (in one of its own where the template wants that). One that is over the length with the
+    system prompt and its question alone is rejected.
 
     Args:
         conversation: Turns with a role and a content.
@@ -76,10 +77,10 @@ def fit(
     turns = turns[: answers[-1] + 1]
     try:
         whole = template.supervise(turns, context=context)
-        if len(whole) <= max_length:
+        if len(whole) <= max_length and not template.answers_apart:
             return Fitted((whole,), tokens=len(whole))
         reason = f"has {len(whole)} tokens, over data.max_length={max_length}"
-        if policy is Overlength.error:
+        if policy is Overlength.error and len(whole) > max_length:
             raise UserError(
                 f"A conversation {reason}.",
                 code="data.too-long",
@@ -87,7 +88,7 @@ def fit(
                 fix="data.overlength=split_turns splits it into several rows, data.overlength=reject drops it, "
                 "data.max_length=... allows more",
             )
-        if policy is Overlength.reject:
+        if policy is Overlength.reject and len(whole) > max_length:
             return Fitted(rejected=(reason,), tokens=len(whole))
         rows, rejected = _split(turns, answers, context, template, max_length)
     except Unsupervisable as error:
@@ -102,7 +103,9 @@ def _split(
     template: ChatTemplate,
     max_length: int,
 ) -> tuple[list[Supervised], list[str]]:
-    over = bisect_left(answers, True, key=lambda answer: len(template.supervise(turns[: answer + 1])) > max_length)
+    over = 0  # the first answer that has no place in the row of those before it
+    if not template.answers_apart:
+        over = bisect_left(answers, True, key=lambda answer: len(template.supervise(turns[: answer + 1])) > max_length)
     rows = [template.supervise(turns[: answers[over - 1] + 1], context=context)] if over else []
     rejected = []
     system = [turn for turn in turns[:1] if turn["role"] == "system"]

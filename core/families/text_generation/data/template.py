@@ -13,6 +13,7 @@ from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Method, Supervised, check_whole
 from tunebook.families.text_generation.data.proof import FIX, Proof, prove
 from tunebook.families.text_generation.data.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
+from tunebook.families.text_generation.data.thinking import switch_off, switched_off
 
 TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
 """Built-in templates, by the name that ``model.chat_template`` takes them by."""
@@ -32,7 +33,7 @@ class ChatTemplate:
 
     @classmethod
     def of(cls, tokenizer: Any, file: Path | None = None) -> ChatTemplate:
-        """Take a file's template, or else the tokenizer's own, and prove what it lets learn.
+        """Take a file's template, or else the tokenizer's own, without thinking, and prove what it lets learn.
 
         Args:
             tokenizer: A transformers tokenizer with a fast backend.
@@ -41,7 +42,7 @@ class ChatTemplate:
         Raises:
             UserError: There is no template, or nothing can safely be learned with it.
         """
-        rendering = Rendering.of(tokenizer, file)
+        rendering = switch_off(Rendering.of(tokenizer, file))
         return cls(rendering, prove(rendering))
 
     @property
@@ -53,6 +54,11 @@ class ChatTemplate:
     def method(self) -> Method:
         """How the answers are found."""
         return self.proof.answers.method
+
+    @property
+    def answers_apart(self) -> bool:
+        """Whether each answer is learned in a row of its own."""
+        return self.method is Method.last_prefix
 
     @property
     def tokenizer(self) -> Any:
@@ -89,6 +95,8 @@ class ChatTemplate:
             "answers found by": f"{self.method.value}, verified on test conversations",
             "end of turn": f"{self.end_of_turn}, supervised{elsewhere}",
         }
+        if switches := switched_off(self.text):
+            facts["thinking"] = f"switched off ({', '.join(switches)})"
         if self.no_system:
             facts["system prompt"] = f"not possible: {self.no_system}"
         if "strftime_now" in self.text:
