@@ -21,6 +21,7 @@ import pytest
 import tunebook
 from tests.conftest import Tunebook, write_reviews
 from tunebook.composing.command import BASES, Command, register_schemas
+from tunebook.composing.overrides import readable
 from tunebook.composing.own import family_of, own_config
 from tunebook.composing.schemas import known_keys
 from tunebook.composing.search_path import register_search_path
@@ -93,7 +94,7 @@ def compose_jobs(verb: str, arguments: list[str]) -> list[Any]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
 
-    overrides = [a for a in arguments if "=" in a]
+    overrides = [readable(a) for a in arguments if "=" in a]
     flags = [a for a in arguments if "=" not in a and a not in ("-m", "--cfg", "job")]
     assert not flags, f"not an option of Hydra that the docs use: {flags}"
     jobs = [overrides]

@@ -11,6 +11,8 @@ from tunebook.bundle.read import recipe_of
 from tunebook.composing.own import family_of, own_config
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.ranges import check_ranges
+from tunebook.data.columns import check_names
+from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.sources import check_readable
 from tunebook.run_folder import check_unused
 
@@ -23,10 +25,12 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     made = OmegaConf.to_object(own_config(config, name, family_of(name)))
     assert isinstance(made, EvaluateConfig)
     check_ranges(made)
+    check_names(made.data)
+    made.data.delimiter = parse_delimiter(made.data.delimiter)
     check_unused(run_dir)
     recipe = recipe_of(manifest)
     columns = recipe.family.inputs.evaluate_columns(recipe, manifest, made.data)
-    check_readable(made.data.test, "data.test", columns, "test")
+    check_readable(made.data.test, "data.test", columns, "test", made.data.delimiter)
     from tunebook.cli.output import print_judged, say  # torch begins here: a wrong path is answered without it
     from tunebook.pipeline.evaluate import evaluate
 

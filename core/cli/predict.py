@@ -26,6 +26,9 @@ def _parser() -> Arguments:
         dest="column",
         help="column that holds the text, the image's path or the whole brief (default: as in training)",
     )
+    parser.add_argument(
+        "--delimiter", help="character that separates the columns of .csv files, or \\t (default: a comma)"
+    )
     parser.add_argument("-o", "--output", help="file to write, .csv or .jsonl (default: CSV on standard output)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file where it exists")
     parser.add_argument(

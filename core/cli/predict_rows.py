@@ -15,6 +15,7 @@ from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.bundle.read import recipe_of
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
+from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.lines import byte_lines
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog, log_apart
@@ -31,6 +32,7 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
         output: The file to write; None for standard output.
         beside: The file beside it for rows that cannot be answered.
     """
+    delimiter = parse_delimiter(options.delimiter, "--delimiter")
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
@@ -39,23 +41,29 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
         tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
         log_apart("predict") as log,
     ):
-        columns = recipe.family.inputs.predict_columns(recipe, manifest, options.column, options.files)
+        columns = recipe.family.inputs.predict_columns(recipe, manifest, options.column, options.files, delimiter)
         if options.files:
-            check_readable(options.files, "files", columns)  # some families load torch to look at what rows hold
+            # some families load torch to look at what rows hold
+            check_readable(options.files, "files", columns, delimiter=delimiter)
         content = recipe.family.inputs.bundle_content(recipe, manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
-        rows = _rows(options.files, columns, content, rejects, Path(scratch))
+        rows = _rows(options.files, columns, content, rejects, Path(scratch), delimiter)
         from tunebook.cli.write_answers import write_answers  # torch begins here: the rows are read without it
 
         write_answers(folder, rows, content, options.accelerator, output, beside, rejects, options.escape_formulas)
 
 
 def _rows(
-    files: Sequence[str], columns: Sequence[Column], content: Content | None, rejects: RejectLog, scratch: Path
+    files: Sequence[str],
+    columns: Sequence[Column],
+    content: Content | None,
+    rejects: RejectLog,
+    scratch: Path,
+    delimiter: str | None,
 ) -> Rows:
     """The checked rows of the files, or of standard input."""
     if files:
-        rows = read_rows(list(files), "files", columns, rejects, split="rows")
+        rows = read_rows(list(files), "files", columns, rejects, split="rows", delimiter=delimiter)
         if content is not None:
             rows = content.inspect(rows, rejects)
     elif content is not None and not content.line:
@@ -89,6 +97,8 @@ def _refuse_lines(columns: Sequence[Column]) -> None:
 _WORDS = (
     (r"\bfiles=", "tunebook predict <bundle> "),
     (r"\bdata\.max_rejects=", "--max-rejects "),
+    (r"\bdata\.delimiter=", "--delimiter "),
+    (r"\bdata\.delimiter\b", "--delimiter"),
     (r"\btrainer\.accelerator=", "--accelerator "),
     (r"\btrainer=", "--accelerator "),
 )

@@ -19,6 +19,8 @@ class EvaluateDataConfig:
     """Rows to score: a file, a glob, a list of them or a `datasets` folder."""
     group: str | None = None
     """Column whose equal values mark dependent rows (customer, patient ...): intervals resample whole groups."""
+    delimiter: str | None = None
+    """Character that separates the columns of .csv files, or \\t (default: a comma)."""
     leaks: Leaks = Leaks.error
     """Rows already used in training or model selection: error, drop or allow."""
     max_rejects: int = 0

@@ -90,6 +90,8 @@ class DataConfig:
     """Test rows; without it they are split off the training rows."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split (customer, product, patient ...)."""
+    delimiter: str | None = None
+    """Character that separates the columns of .csv files, or \\t (default: a comma)."""
     validation_fraction: float = 0.1
     """Share of the rows split off for validation when no validation rows are given."""
     test_fraction: float = 0.1

@@ -47,14 +47,6 @@ class Chunk:
         return len(self.lines) >= rows or self.size >= CHUNK_SIZE
 
 
-PARTED = "the columns seem to be separated by another character than the file's extension says"
-
-
-def parted_otherwise(names: Sequence[str]) -> bool:
-    """Whether the one column of a file looks like several (`PARTED`)."""
-    return len(names) == 1 and any(mark in names[0] for mark in ";\t|")
-
-
 def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserError:
     """The error for a file that lacks a column, with the nearest name it has."""
     near = difflib.get_close_matches(column.name, names, n=1, cutoff=0.5)
@@ -65,8 +57,6 @@ def missing_column(column: Column, path: Path, names: Sequence[str]) -> UserErro
         fix = f"rename {guess!r} to {column.name!r}; " if guess else f"call a column {column.name!r}; "
     listing = "its columns: " + ", ".join(name or '""' for name in names)
     what, where = f"{path.name} has no column {column.name!r}", column.key if column.chosen("") else str(path)
-    if parted_otherwise(names):
-        return UserError(what, code="data.wrong-separator", where=where, fix=f"{PARTED}; {listing}")
     return UserError(what, code="data.missing-column", where=where, fix=f"{fix}{listing}")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tunebook.config.texts import TextDataConfig
 from tunebook.data.file_source import FileSource
+from tunebook.errors import UserError
 
 TEXT, PAIR = "text", "text_pair"
 """Roles of the first and the second text."""
@@ -57,6 +58,25 @@ class Column:
 def read_names(columns: Sequence[Column]) -> set[str]:
     """What the file calls the columns that are read, those that are only watched left out."""
     return {column.name for column in columns if not column.watched}
+
+
+def check_names(data: Any) -> None:
+    """Refuse an empty text for the name of a column: the column that pandas writes without a name is none to choose.
+
+    Args:
+        data: The ``data`` part of a config.
+
+    Raises:
+        UserError: There is one.
+    """
+    for name in ("text", "text_pair", "image", "label", "group", "facts"):
+        if getattr(data, name, None) == "":
+            raise UserError(
+                f"data.{name} names no column.",
+                code="config.missing-value",
+                where=f"data.{name}",
+                fix=f"data.{name}=<column>, or leave it out",
+            )
 
 
 def first_role(columns: Sequence[Column], kind: str) -> str | None:

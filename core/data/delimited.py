@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, duplicate_column, empty_file, missing_column
 from tunebook.data.columns import Column, read_names
+from tunebook.data.delimiters import open_table, wrong_delimiter
 from tunebook.data.lines import LONGEST_ROW, TextLines, never_closed
 from tunebook.data.unread import COLUMNS, Unread
 from tunebook.data.values import not_utf8
@@ -31,18 +32,33 @@ UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def read_delimited(
-    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject, rows: int, unread: Unread
+    file: BinaryIO,
+    path: Path,
+    columns: Sequence[Column],
+    reject: Reject,
+    rows: int,
+    unread: Unread,
+    delimiter: str | None = None,
 ) -> Iterator[Chunk]:
-    """Stream a CSV or TSV file: RFC 4180 quoting, no types, blank lines skipped but counted."""
+    """Stream a CSV or TSV file: RFC 4180 quoting, no types, blank lines skipped but counted.
+
+    Args:
+        file: The file, unpacked.
+        path: The file as the user knows it.
+        columns: The columns wanted.
+        reject: Takes the rows that cannot be read.
+        rows: Most rows in a chunk.
+        unread: Counts what nothing reads.
+        delimiter: What separates the columns of a CSV file (``data.delimiter``).
+    """
     # newline="" leaves the line ends inside quoted fields as they are.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    lines = TextLines(text, path)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    lines, rest, mark = open_table(text, path, delimiter)
+    reader = csv.reader(rest, delimiter=mark, strict=True)
     previous_limit = csv.field_size_limit(LONGEST_ROW)
     try:
         header = _header(reader, path)
-        places = _places(columns, header, path)
+        places = _places(columns, header, path, mark, delimiter)
         named = read_names(columns)
         beside = [place for place, name in enumerate(header) if name not in named]
         filled = [0] * len(header)
@@ -84,21 +100,23 @@ def _header(reader: Reader, path: Path) -> list[str]:
     for name in header:
         if UNDECODED.search(name):
             raise UserError(
-                f"{path.name}: the header is not UTF-8",
+                f"{path.name}: the column {_readable_name(name)!r} {_undecoded(name)}",
                 code="data.not-utf8",
                 where=f"{path}:1",
-                fix="iconv -f latin1 -t utf-8",
+                fix=f"iconv -f cp1252 -t utf-8 {path.name} > utf8-{path.name}",
             )
         if name and header.count(name) > 1:
             raise duplicate_column(name, path)
     return header
 
 
-def _places(columns: Sequence[Column], header: list[str], path: Path) -> list[int | None]:
+def _places(
+    columns: Sequence[Column], header: list[str], path: Path, mark: str, delimiter: str | None
+) -> list[int | None]:
     """Where in a row each column stands; None for an optional one that the file lacks."""
     for column in columns:
         if column.name not in header and column.required:
-            raise missing_column(column, path, header)
+            raise wrong_delimiter(columns, header, mark, path, delimiter) or missing_column(column, path, header)
     return [header.index(column.name) if column.name in header else None for column in columns]
 
 
@@ -155,6 +173,11 @@ def _readable(
             reject(line, column.name, problem, row[place])
             return False
     return True
+
+
+def _readable_name(name: str) -> str:
+    """A column's name with what stands in it in the encoding of Windows."""
+    return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def _undecoded(value: str) -> str:

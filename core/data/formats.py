@@ -35,12 +35,22 @@ def read_batches(
     rows: int = CHUNK_ROWS,
     split: str = "rows",
     unread: Unread | None = None,
+    delimiter: str | None = None,
 ) -> Iterator[Chunk]:
     """Stream the needed columns of a file, at most ``rows`` rows at a time.
 
     Nothing is guessed: "NA", "007" and "no" stay text. Typed values (JSON, Parquet, `datasets`) become text
     by `tunebook.data.values.as_text`. A row that cannot be read goes to ``reject``, the rest goes on. What nothing
     reads is counted in ``unread``.
+
+    Args:
+        path: The file or folder.
+        columns: The columns wanted.
+        reject: Takes the rows that cannot be read.
+        rows: Most rows in a chunk.
+        split: Name of the rows.
+        unread: Counts what nothing reads.
+        delimiter: What separates the columns of CSV files (``data.delimiter``; default: a comma).
 
     Raises:
         UserError: The file as a whole cannot be read: unknown ending, no such column, empty, binary, damaged.
@@ -60,7 +70,7 @@ def read_batches(
                 yield from read_parquet(plain, path, columns, reject, rows, unread)
         elif ending.endswith((".csv", ".tsv")):
             with open_bytes(path) as file:
-                yield from read_delimited(file, path, columns, reject, rows, unread)
+                yield from read_delimited(file, path, columns, reject, rows, unread, delimiter)
         elif ending.endswith((".jsonl", ".ndjson", ".json")):
             with open_bytes(path) as file:
                 yield from read_jsonlines(file, path, columns, reject, rows, unread)

@@ -10,10 +10,12 @@ from typing import Any, BinaryIO
 
 from tunebook.data.chunks import Chunk, Reject, empty_file, missing_column
 from tunebook.data.columns import Column, read_names
+from tunebook.data.json_documents import PANDAS, refuse_document
 from tunebook.data.lines import byte_lines
 from tunebook.data.unread import COLUMNS, MOST_NAMES, Unread
 from tunebook.data.values import as_text, not_utf8
 from tunebook.errors import UserError
+from tunebook.untrusted import values_within
 
 BOM = b"\xef\xbb\xbf"
 
@@ -28,12 +30,12 @@ def read_jsonlines(
     """
     chunk, seen, checked, empty = Chunk.empty(columns), set[str](), False, True
     named, beside = read_names(columns), Counter[str]()
-    for line, record in _objects(file, path, reject):
+    for line, record, constants in _objects(file, path, columns, reject):
         empty = False
         if record is None:
             continue
         seen.update(record)
-        values = _texts(record, line, columns, reject)
+        values = _texts(record, line, columns, reject, constants)
         if values is not None:
             chunk.append(columns, values, line)
             for name, value in record.items():
@@ -57,39 +59,64 @@ def read_jsonlines(
         yield chunk
 
 
-def _objects(file: BinaryIO, path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield line number and object, or None in place of a line that was rejected."""
-    for line, raw in enumerate(byte_lines(file, path.name), start=1):
+def _objects(
+    file: BinaryIO, path: Path, columns: Sequence[Column], reject: Reject
+) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
+    """Yield line number, object, or None in place of a line that was rejected, and whether a `_Constant` is in it."""
+    begun = False
+    for line, raw in enumerate(_lines(file, path), start=1):
         if line == 1:
             raw = raw.removeprefix(BOM)
         if not raw.strip():
             continue
-        if line == 1 and raw.lstrip().startswith(b"["):
-            raise UserError(
-                f"{path.name} is one JSON array, not JSON Lines",
-                code="data.json-array",
-                where=f"{path}:1",
-                fix=f"jq -c '.[]' {path.name} > rows.jsonl",
-            )
+        first, begun = not begun, True
+        if first:
+            refuse_document(raw, file, path, columns)
         try:
-            yield line, _parse(raw)
+            yield line, *_parse(raw)
         except (ValueError, RecursionError) as error:
             reject(line, "", str(error) or "is nested too deeply", raw[:200].decode("utf-8", "replace").strip())
-            yield line, None
+            yield line, None, False
 
 
-def _parse(raw: bytes) -> dict[str, Any]:
+def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    try:
+        yield from byte_lines(file, path.name)
+    except UserError as error:
+        if error.code == "data.row-too-long":
+            raise error.replace(fix=f"each row must be a line of its own; of a DataFrame: {PANDAS}") from error
+        raise
+
+
+def _parse(raw: bytes) -> tuple[dict[str, Any], bool]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(not_utf8(raw[error.start], error.start)) from None
+    constants: list[str] = []
+
+    def constant(name: str) -> _Constant:
+        constants.append(name)
+        return _Constant(name)
+
     try:
-        record = json.loads(text.rstrip("\r\n"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        record = json.loads(text.rstrip("\r\n"), object_pairs_hook=_unique, parse_constant=constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error.msg} at column {error.colno}") from None
     if not isinstance(record, dict):
         raise ValueError(f"is not a JSON object but {text.strip()[:40]}")
-    return record
+    return record, bool(constants)
+
+
+class _Constant(str):
+    """What stands in JSON for a number that is none: NaN, Infinity or -Infinity."""
+
+
+def _refuse_constants(value: Any) -> None:
+    """Refuse a value with such a number in it; a column that nobody reads may hold it."""
+    for _, inside in values_within(value):
+        if isinstance(inside, _Constant):
+            raise ValueError(f"holds {inside}, which is not JSON")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,16 +127,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"holds {name}, which is not JSON")
-
-
-def _texts(record: dict[str, Any], line: int, columns: Sequence[Column], reject: Reject) -> list[str | None] | None:
+def _texts(
+    record: dict[str, Any], line: int, columns: Sequence[Column], reject: Reject, constants: bool
+) -> list[str | None] | None:
     """The wanted values as text, or None when one of them has no text."""
     values = []
     for column in columns:
         try:
-            value = as_text(record.get(column.name), nested=column.kind == "any")
+            found = record.get(column.name)
+            if constants:
+                _refuse_constants(found)
+            value = as_text(found, nested=column.kind == "any")
             if value is not None and not value.isascii():
                 value.encode("utf-8")
         except UnicodeEncodeError:
@@ -117,6 +145,9 @@ def _texts(record: dict[str, Any], line: int, columns: Sequence[Column], reject:
             return None
         except ValueError as error:
             reject(line, column.name, str(error), str(record[column.name]))
+            return None
+        except RecursionError:
+            reject(line, column.name, "is nested too deeply", "")
             return None
         values.append(value)
     return values

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}", re.ASCII)
 Counts = Mapping[str, Mapping[str, int]]
 """Split -> label -> number of rows."""
 
@@ -150,6 +152,15 @@ def sort_labels(names: Mapping[str, int] | Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(values))
 
 
+def same_number(value: str, names: Collection[str]) -> str | None:
+    """The one name that is the same number as a value written otherwise: ``3`` for ``3.0``; None where none is."""
+    number = _number(value)
+    if number is None or value in names:
+        return None
+    same = [name for name in names if _number(name) == number]
+    return same[0] if len(same) == 1 else None
+
+
 def absence_notes(labels: Labels) -> list[str]:
     """Say which labels validation and test never ask for."""
     notes = []
@@ -158,6 +169,22 @@ def absence_notes(labels: Labels) -> list[str]:
         if absent:
             notes.append(f"no {split} row has the label {_listed(absent)}: the scores do not cover it")
     return notes
+
+
+def comma_notes(labels: Labels) -> list[str]:
+    """Say that labels such as ``4,5`` are names, where all of them look like numbers with a decimal comma."""
+    if not labels.names or any(_comma_number(name) is None for name in labels.names):
+        return []
+    example = labels.names[0]
+    return [
+        f"the labels look like numbers with a decimal comma ({_listed(labels.names)}) and are taken as names; with a "
+        f"decimal point, as in {example.replace(',', '.')}, they would be ordered, and scored by their distance too"
+    ]
+
+
+def _comma_number(name: str) -> float | None:
+    """The value of a number with a decimal comma; ``1,000`` may be a thousand and is none."""
+    return float(name.strip().replace(",", ".")) if _DECIMAL_COMMA.fullmatch(name.strip()) else None
 
 
 def _number(name: str) -> float | None:
@@ -174,7 +201,7 @@ def _refuse_confusable(counts: Counts) -> None:
         total.update(split)
     alike: dict[str | float, list[str]] = {}
     for name in sorted(total):
-        value = _number(name)
+        value = _comma_number(name) if _number(name) is None else _number(name)
         alike.setdefault(" ".join(name.casefold().split()) if value is None else value, []).append(name)
     pairs = [names for names in alike.values() if len(names) > 1]
     if not pairs:

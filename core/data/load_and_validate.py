@@ -14,7 +14,7 @@ from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
 from tunebook.data.file_source import file_source
-from tunebook.data.labels import Labels, absence_notes, count_flags, count_labels, find_labels, mixtures
+from tunebook.data.labels import Labels, absence_notes, comma_notes, count_flags, count_labels, find_labels, mixtures
 from tunebook.data.leaks import Leak, guard
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.reading import Invalid, read_rows
@@ -114,7 +114,7 @@ def load_and_validate(
         strata = mixtures(given["train"], list(flags)) if flags else None
         rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata)
     labels = count_flags(rows, flags) if flags else _labels(rows, label, names)
-    absent = absence_notes(labels) if labels is not None else []
+    absent = [*absence_notes(labels), *comma_notes(labels)] if labels is not None else []
     if group is not None and drawn:
         drawn.append(f"all rows of one {config.group or group} are on one side")
     alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
@@ -167,6 +167,7 @@ def _read_all(
             invalid=invalid,
             names=names,
             progress=report,
+            delimiter=config.delimiter,
         )
         if content is not None:
             show(f"inspecting the {content.what}s of {name}")

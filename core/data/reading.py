@@ -17,6 +17,7 @@ from tunebook.data.columns import Column
 from tunebook.data.delimited import UNDECODED
 from tunebook.data.file_source import file_source
 from tunebook.data.formats import read_batches
+from tunebook.data.labels import same_number
 from tunebook.data.numbers import number_text
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
@@ -35,12 +36,15 @@ class RowCheck:
         labels: The only labels allowed (``data.labels``), or None for any.
         invalid: The recipe's own check, after all others.
         folder: What paths of files are relative to.
+        spelled: Takes the labels that are the number of one of ``labels`` written otherwise (``3.0`` for ``3``), each
+            with the one that it counts as; None: they are rejected.
     """
 
     columns: Sequence[Column]
     labels: Collection[str] | None = None
     invalid: Invalid | None = None
     folder: Path | None = None
+    spelled: dict[str, str] | None = None
 
 
 def read_rows(
@@ -54,6 +58,8 @@ def read_rows(
     invalid: Invalid | None = None,
     names: Mapping[Path, str] | None = None,
     progress: Callable[[int], None] | None = None,
+    delimiter: str | None = None,
+    spelled: dict[str, str] | None = None,
 ) -> Rows:
     """Read and check rows, without splitting or comparing them.
 
@@ -70,6 +76,8 @@ def read_rows(
         invalid: The recipe's own row check.
         names: What messages call each file (default: its name, with as many folders as tell files apart).
         progress: Called now and then with the number of rows read so far.
+        delimiter: What separates the columns of CSV files (``data.delimiter``; default: a comma).
+        spelled: See `RowCheck`.
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
@@ -81,8 +89,9 @@ def read_rows(
     files = pa.array([names[path] for path in paths], pa.string())
     for index, path in enumerate(paths):
         log = _FileLog(rejects, names[path])
-        check = RowCheck(columns, labels, invalid, Path(root).expanduser() if root else path.parent)
-        for chunk in read_batches(path, columns, log.unreadable, split=split, unread=rejects.unread):
+        check = RowCheck(columns, labels, invalid, Path(root).expanduser() if root else path.parent, spelled)
+        batches = read_batches(path, columns, log.unreadable, split=split, unread=rejects.unread, delimiter=delimiter)
+        for chunk in batches:
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
             writer.add(good.values, places, good.lines)
@@ -146,7 +155,11 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
             return clean, (column.name, fault, value)
         value = found
         if column.kind == "label" and check.labels is not None and value not in check.labels:
-            return clean, (column.name, _unlisted_reason(value, check.labels), value)
+            same = same_number(value, check.labels)
+            if same is None or check.spelled is None:
+                return clean, (column.name, _unlisted_reason(value, check.labels, same), value)
+            check.spelled[value] = same
+            value = same
         clean.append(value)
     if check.invalid is not None:
         named = {c.role: value for c, value in zip(check.columns, clean, strict=True) if value is not None}
@@ -166,20 +179,22 @@ def _flag(value: str) -> tuple[str, str]:
 
 
 def _is_missing(value: str, column: Column) -> bool:
-    # pandas writes a missing label as "nan" when it makes text of it; no one names a class so.
+    # pandas writes a missing label as "nan" when it makes text of it; no one names a class or a group so.
     bare = value.strip()
-    return not bare or (column.kind == "label" and bare.casefold() == "nan")
+    is_name = column.kind == "label" or column.role == "group"
+    return not bare or (is_name and bare.casefold() == "nan")
 
 
 def _missing_reason(value: str | None, column: Column) -> str:
+    alone = ": a row without a group gets one of its own, a value that no other row has" * (column.role == "group")
     if value is None:
-        return "has no value"
+        return f"has no value{alone}"
     if value.strip():
-        return f"is {value!r}, a missing label"
-    return "is only white space" if value else "is empty"
+        return f"is {value!r}, a missing {'group' if alone else 'label'}{alone}"
+    return f"is {'only white space' if value else 'empty'}{alone}"
 
 
-def _unlisted_reason(value: str, labels: Collection[str]) -> str:
+def _unlisted_reason(value: str, labels: Collection[str], same: str | None) -> str:
     near = difflib.get_close_matches(value.strip().casefold(), [label.casefold() for label in labels], n=1)
-    guess = next((label for label in labels if near and label.casefold() == near[0]), None)
+    guess = same or next((label for label in labels if near and label.casefold() == near[0]), None)
     return f"is {value!r}, which is none of the labels wanted" + (f" (did you mean {guess!r}?)" if guess else "")

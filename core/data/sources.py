@@ -60,7 +60,9 @@ def _loose_files(path: Path) -> list[str]:
     return names if len(names) <= MOST_LOOSE else [*names[:MOST_LOOSE], f"and {len(names) - MOST_LOOSE} more"]
 
 
-def check_readable(spec: Any, key: str, columns: Sequence[Column], split: str = "rows") -> None:
+def check_readable(
+    spec: Any, key: str, columns: Sequence[Column], split: str = "rows", delimiter: str | None = None
+) -> None:
     """Begin to read what a config value names, and no more: a mistake in a path or a column shows in the first rows.
 
     Args:
@@ -68,10 +70,11 @@ def check_readable(spec: Any, key: str, columns: Sequence[Column], split: str = 
         key: The config key that says it.
         columns: The columns to read.
         split: Name of the rows.
+        delimiter: What separates the columns of CSV files (``data.delimiter``; default: a comma).
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
     """
     for path in resolve_paths(spec, key, folders=file_source(columns) is not None):
         if path.is_file() or path.is_dir():  # a pipe can be read only once
-            next(read_batches(path, columns, lambda *row: None, split=split), None)
+            next(read_batches(path, columns, lambda *row: None, split=split, delimiter=delimiter), None)

@@ -54,5 +54,8 @@ def without_missing(value: Any) -> Any:
 
 
 def not_utf8(byte: int, offset: int) -> str:
-    """The reason for a field with bytes that are no UTF-8."""
-    return f"is not UTF-8: byte 0x{byte:02x} at offset {offset} (Latin-1? iconv -f latin1 -t utf-8)"
+    """The reason for a field with bytes that are no UTF-8: which, what Windows reads in it, and how to convert it."""
+    windows = bytes([byte]).decode("cp1252", "ignore")
+    seems = f" ({windows!r} in Windows-1252)" if windows else ""
+    way_out = "save it as 'CSV UTF-8', or iconv -f cp1252 -t utf-8"
+    return f"is not UTF-8: byte 0x{byte:02x} at offset {offset}{seems}: {way_out}"

@@ -55,7 +55,12 @@ class Inputs(Generic[RecipeT]):
         return None
 
     def predict_columns(
-        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+        self,
+        recipe: RecipeT,
+        manifest: Manifest,
+        column: str | None,
+        files: Sequence[str],
+        delimiter: str | None = None,
     ) -> Sequence[Column]:
         """The columns that a row to be answered needs: the text alone, unless the family knows better.
 
@@ -64,6 +69,7 @@ class Inputs(Generic[RecipeT]):
             manifest: Says what the columns were called in training.
             column: The user's name of the one with the text or the image.
             files: Where the rows are; empty where they come from standard input.
+            delimiter: What separates the columns of CSV files (default: a comma).
         """
         return [Column("text", column or manifest.columns["text"], "--text", "text")]
 

@@ -15,7 +15,12 @@ class TextInputs(Inputs[RecipeT]):
     """Texts; the ``data:`` nodes name the columns ``text``, ``text_pair`` and ``label``."""
 
     def predict_columns(
-        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+        self,
+        recipe: RecipeT,
+        manifest: Manifest,
+        column: str | None,
+        files: Sequence[str],
+        delimiter: str | None = None,
     ) -> Sequence[Column]:
         """The text, and the second one where the model reads two."""
         return new_text_columns(manifest.columns, column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def evaluate(
         check_watch(recipe, named_metrics(recipe, manifest.row_labels))
         data = config.data
         rejects = RejectLog(run.rejects, data.max_rejects)
+        spelled: dict[str, str] = {}
         # A label that the model does not know is a reject: no answer to that row could be right.
         rows = read_rows(
             data.test,
@@ -52,13 +53,15 @@ def evaluate(
             split="test",
             labels=manifest.labels,
             invalid=invalid_of(recipe),
+            delimiter=data.delimiter,
+            spelled=spelled,
         )
         content = inputs.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:
             rows = content.inspect(rows, rejects)
         rejects.write()
         rejects.check()
-        rows, note = _unseen(recipe, rows, folder, data.leaks, rejects)
+        rows, seen = _unseen(recipe, rows, folder, data.leaks, rejects)
         rejects.write()
         if not len(rows):
             raise UserError(
@@ -77,9 +80,17 @@ def evaluate(
             "dropped as seen in training": f"{rejects.dropped}",
             **rejects.unread.facts(),
         }
-        if note:
+        notes = [*_spellings(spelled), *([seen] if seen else [])]
+        for note in notes:
             say(f"note: {note}")
-        return run, judge_new(recipe, predictor, rows, content, config, run, facts, [note] if note else [])
+        return run, judge_new(recipe, predictor, rows, content, config, run, facts, notes)
+
+
+def _spellings(spelled: Mapping[str, str]) -> list[str]:
+    """Say which labels were taken for others that are the same number."""
+    pairs = [f"{value!r} as {label!r}" for value, label in sorted(spelled.items())]
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return [f"labels were read as the same numbers written otherwise: {', '.join(pairs[:3])}{more}"] if pairs else []
 
 
 def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, rejects: RejectLog) -> tuple[Rows, str]:

@@ -16,6 +16,8 @@ from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
 from tunebook.config.ranges import check_ranges
 from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
+from tunebook.data.columns import check_names
+from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.sources import SPLITS, check_readable, sources_of
@@ -38,6 +40,7 @@ def typed(config: Any) -> TrainConfig:
     family = family_of(recipe)
     made = OmegaConf.to_object(own_config(config, recipe, family))
     assert isinstance(made, TrainConfig)
+    made.data.delimiter = parse_delimiter(made.data.delimiter)
     _check_values(made)
     check_optim(made.optim)
     check_callbacks(made.trainer.callbacks)
@@ -76,7 +79,8 @@ def absolute_paths(config: TrainConfig, own: Mapping[str, tuple[str, ...]]) -> T
 def _check_values(config: TrainConfig) -> None:
     """Refuse values that no run can be made with."""
     check_ranges(config)
-    for key, example in {**dict.fromkeys(("train", "validation", "test"), "rows.csv"), "cache_dir": "<folder>"}.items():
+    check_names(config.data)
+    for key, example in {**dict.fromkeys(SPLITS, "rows.csv"), "cache_dir": "<folder>"}.items():
         if getattr(config.data, key) == "":
             raise UserError(
                 f"data.{key} has no value.",
@@ -108,7 +112,7 @@ def check_sources(config: TrainConfig) -> None:
     columns = columns_of(recipe, config.data)
     sources, _, _ = sources_of(config.data, None, columns)
     for split, spec in sources.items():
-        check_readable(spec, f"data.{split}", columns, split)
+        check_readable(spec, f"data.{split}", columns, split, config.data.delimiter)
 
 
 @contextmanager

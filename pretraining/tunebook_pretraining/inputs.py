@@ -30,7 +30,12 @@ class PretrainingInputs(Inputs[RecipeT]):
     """Rows to learn from; a pre-trained model answers none."""
 
     def predict_columns(
-        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str]
+        self,
+        recipe: RecipeT,
+        manifest: Manifest,
+        column: str | None,
+        files: Sequence[str],
+        delimiter: str | None = None,
     ) -> Sequence[Column]:
         """Refused."""
         no_answers()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.user_error import user_error
-from tunebook.data.labels import Labels, absence_notes, find_labels, sort_labels
+from tunebook.data.labels import Labels, absence_notes, comma_notes, find_labels, same_number, sort_labels
 from tunebook.errors import UserError
 
 
@@ -32,11 +32,38 @@ def test_labels_know_their_number_and_whether_they_are_ordered() -> None:
         stars.index("4")
 
 
-@pytest.mark.parametrize("pair", [("Good", "good"), ("good", "good "), ("4", "4.0"), ("very good", "very  good")])
+@pytest.mark.parametrize(
+    "pair",
+    [("Good", "good"), ("good", "good "), ("4", "4.0"), ("4", "4,0"), ("4.5", "4,50"), ("very good", "very  good")],
+)
 def test_labels_that_differ_by_spelling_alone_are_refused_with_their_counts(pair: tuple[str, str]) -> None:
     with user_error("data.confusable-labels", where="data.label") as caught:
         find_labels({"train": {pair[0]: 7, "other": 2}, "test": {pair[1]: 3}}, None)
     assert f"{pair[0]!r} (7 rows)" in str(caught.value) and f"{pair[1]!r} (3 rows)" in str(caught.value)
+
+
+def test_labels_with_a_decimal_comma_are_said_to_be_names() -> None:
+    (note,) = comma_notes(Labels(("1,0", "2,5"), {}))
+    assert note.startswith("the labels look like numbers with a decimal comma ('1,0', '2,5') and are taken as names")
+    for names in (("1", "2"), ("1,0", "good"), ("1,000", "2,000"), ("a,1", "b,2"), ()):
+        assert comma_notes(Labels(names, {})) == []
+    assert find_labels({"train": {"1,000": 5, "1": 5}}, None) == ("1", "1,000")
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "same"),
+    [
+        ("3.0", ["1", "3"], "3"),
+        ("3", ["3.0", "1.0"], "3.0"),
+        ("3.0", ["3", "3.0"], None),
+        ("3.0", ["3", "03"], None),
+        ("3.5", ["3", "4"], None),
+        ("good", ["3"], None),
+        ("nan", ["inf"], None),
+    ],
+)
+def test_the_same_number_is_found(value: str, names: list[str], same: str | None) -> None:
+    assert same_number(value, names) == same
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,23 @@ def test_groups_stay_on_one_side(tmp_path: Path) -> None:
     assert all(sides)
 
 
+def test_a_row_without_a_group_is_in_no_group_with_others(tmp_path: Path) -> None:
+    lines = [f'"{text}",{label},customer{i // 5}' for i, (text, label) in enumerate(REVIEWS)]
+    lines[3], lines[8], lines[20] = (line.rpartition(",")[0] + "," for line in (lines[3], lines[8], lines[20]))
+    lines[8] += "  "
+    lines[20] += "nan"
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["text,label,customer", *lines]))
+    group = Column("group", "customer", "data.group", "any")
+    with user_error("data.rejected-rows") as caught:
+        gate(tmp_path, LabelledDataConfig(train=str(path), group="customer"), (TEXT, LABEL, group))
+    alone = "a row without a group gets one of its own, a value that no other row has"
+    said = str(caught.value)
+    places = ("5 'customer' is empty", "10 'customer' is only white space", "22 'customer' is 'nan', a missing group")
+    for place in places:
+        assert f"rows.csv:{place}: {alone}" in said
+
+
 def test_samples_are_used_when_no_rows_are_named(tmp_path: Path) -> None:
     samples = {
         "train": write(tmp_path / "a.csv", REVIEWS[:80]),

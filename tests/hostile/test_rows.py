@@ -115,6 +115,15 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
         "expanding.csv": head + "\ufdfa".encode() * 1_000_000 + b",x\n",
         "open-quotes.csv": head + b'"a,b\n' * 100_000,
         "template.csv": head + b"{{ 7*7 }}{% for i in range(9999999) %}x{% endfor %},${oc.env:HOME}\n" * 20,
+        "semicolons.csv": head.replace(b",", b";") + b"a;b\n" * 20,
+        "pipes.tsv": head.replace(b",", b"|") + b"a|b\n" * 20,
+        "declared.csv": b"sep=;\r\n" * 20,
+        "windows.csv": head + "schön,gut\n".encode("cp1252") * 20,
+        "columns.json": json.dumps({"text": {"0": "a"}, "label": {"0": "b"}}).encode(),
+        "wrapped.json": json.dumps({"data": [{"text": "a", "label": "b"}] * 9}, indent=1).encode(),
+        "array.jsonl": json.dumps([{"text": "a", "label": "b"}] * 9, indent=1).encode(),
+        "opened.json": b'{"a":\n' * 100_000,
+        "constants.jsonl": b'{"text": "a", "label": Infinity, "more": ' + b"[" * 900 + b"NaN" + b"]" * 900 + b"}\n",
         "folder.csv/": b"",
         "state.json": b"{}",
     }
@@ -126,6 +135,8 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
         else:
             file.write_bytes(content)
         yield Case(f"harmful texts, {name}", [*TEXTS, f"data.train={file}"])
+    for given in ("delimiter=", "delimiter=;;", "delimiter=\\n", "delimiter=a", "group=", "label="):
+        yield Case(f"data.{given}", [*TEXTS, f"data.train={folder / 'harm' / 'semicolons.csv'}", f"data.{given}"])
     pipe, loop, device = folder / "pipe.csv", folder / "loop.csv", folder / "device.csv"
     os.mkfifo(pipe)
     loop.symlink_to(loop)

@@ -62,7 +62,8 @@ class Briefs:
         check_decoding(self.options)
         _ = self.checker, self.template
         samples = data.train is None and not self.options.brief
-        return form_of(self.options, self.sample_fields if samples else None, training_files(data, self.recipe))
+        fields = self.sample_fields if samples else None
+        return form_of(self.options, fields, training_files(data, self.recipe), data.delimiter)
 
     def prompts(self, rows: Rows) -> Iterator[str]:
         """The prompt of each brief.

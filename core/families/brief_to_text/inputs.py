@@ -36,7 +36,7 @@ class BriefInputs(GenerationInputs):
         return BriefContent(recipe.briefs.bundle_form, answered)
 
     def predict_columns(
-        self, recipe: Any, manifest: Manifest, column: str | None, files: Sequence[str]
+        self, recipe: Any, manifest: Manifest, column: str | None, files: Sequence[str], delimiter: str | None = None
     ) -> Sequence[Column]:
         """Those of a brief that waits for its copy."""
         return brief_columns(renamed(recipe.briefs.bundle_form, column), None, False)

@@ -20,18 +20,21 @@ from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.prompts import Prompts, drawn
 
 
-def form_of(options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path]) -> BriefForm:
+def form_of(
+    options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path], delimiter: str | None = None
+) -> BriefForm:
     """How rows hold briefs, from the options or the files themselves.
 
     Args:
         options: The recipe's own.
         samples: The fields of the sample rows, where these are used.
         files: The files of all splits.
+        delimiter: What separates the columns of CSV files (default: a comma).
     """
     constraints = Constraints(
         options.must_mention, options.must_avoid, options.channel, options.max_characters, options.max_words
     )
-    return brief_form(options.fields or samples, options.brief, options.target_column, constraints, files)
+    return brief_form(options.fields or samples, options.brief, options.target_column, constraints, files, delimiter)
 
 
 def renamed(form: BriefForm, column: str | None) -> BriefForm:

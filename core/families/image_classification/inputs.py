@@ -49,7 +49,7 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
         return bundle_content(manifest, cache_dir)
 
     def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str], delimiter: str | None = None
     ) -> Sequence[Column]:
         """The image alone."""
         return predict_columns(manifest, column)

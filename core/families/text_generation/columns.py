@@ -29,17 +29,21 @@ def training_files(data: DataConfig, recipe: Recipe[Any]) -> list[Path]:
 
 
 def conversation_columns(
-    files: Sequence[Path], format: ConversationFormat | None, group: str | None, facts: str | None
+    files: Sequence[Path],
+    format: ConversationFormat | None,
+    group: str | None,
+    facts: str | None,
+    delimiter: str | None = None,
 ) -> list[Column]:
     """The columns of the conversations' form, with the group and the facts where these are named."""
-    found = detect_format(files, format)
+    found = detect_format(files, format, delimiter=delimiter)
     columns = [*format_columns(found.format, found.present), *beside_columns(KEY, answered=True), *group_columns(group)]
-    if facts is not None or all(FACTS in column_names(path) for path in files):
+    if facts is not None or all(FACTS in column_names(path, delimiter) for path in files):
         columns.append(Column(FACTS, facts or FACTS, "data.facts", "any", gaps=True))
     return columns
 
 
-def prompt_columns(files: Sequence[str], column: str | None) -> list[Column]:
+def prompt_columns(files: Sequence[str], column: str | None, delimiter: str | None = None) -> list[Column]:
     """The columns of conversations that wait for an answer."""
     if column is not None:
         raise UserError(
@@ -51,7 +55,7 @@ def prompt_columns(files: Sequence[str], column: str | None) -> list[Column]:
     if not files:
         return []
     try:
-        found = detect_format(resolve_paths(list(files), "files"), answered=False)
+        found = detect_format(resolve_paths(list(files), "files"), answered=False, delimiter=delimiter)
     except UserError as error:
         if not error.code.startswith("conversation."):
             raise

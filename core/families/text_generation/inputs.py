@@ -48,15 +48,16 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         return ConversationContent(answered=answered)
 
     def predict_columns(
-        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str]
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str], delimiter: str | None = None
     ) -> Sequence[Column]:
         """Those of the form that the files are in; what waits for its answer has no column for it."""
-        return prompt_columns(files, column)
+        return prompt_columns(files, column, delimiter)
 
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training."""
         own = node_as(data, NewConversationData)
-        return conversation_columns(resolve_paths(data.test, "data.test"), own.format, own.group, own.facts)
+        files = resolve_paths(data.test, "data.test")
+        return conversation_columns(files, own.format, own.group, own.facts, own.delimiter)
 
     def check_chat(self, recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options: Any) -> None:
         """The recipe's models must talk, leave room for a question, and save where it is possible."""

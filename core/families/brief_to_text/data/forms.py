@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunebook.data.columns import Column
+from tunebook.data.delimiters import parted_otherwise
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import CONSTRAINTS
 from tunebook.families.text_generation.data.beside import beside_columns
@@ -59,6 +60,7 @@ def brief_form(
     copy: str = "copy",
     constraints: Constraints | None = None,
     paths: Sequence[Path] = (),
+    delimiter: str | None = None,
 ) -> BriefForm:
     """Say how rows hold briefs, as the config sets it; or as the columns of the files do, where it does not.
 
@@ -68,6 +70,7 @@ def brief_form(
         copy: The column with the copy (``recipe.target_column``).
         constraints: The columns with the constraints (default: the names of `Constraints`).
         paths: The files of all splits: without ``fields`` and ``brief`` each must have one column of `WHOLE`.
+        delimiter: What separates the columns of CSV files (default: a comma).
 
     Raises:
         UserError: Both or neither are given and no column shows it, or a column is given twice.
@@ -80,7 +83,10 @@ def brief_form(
             fix="set recipe.fields (a column a field) or recipe.brief (one column with the whole brief)",
         )
     form = BriefForm(
-        tuple(fields or ()), brief or (None if fields else _detected(paths)), copy, constraints or Constraints()
+        tuple(fields or ()),
+        brief or (None if fields else _detected(paths, delimiter)),
+        copy,
+        constraints or Constraints(),
     )
     _check_names(form)
     return form
@@ -119,14 +125,18 @@ def _with_field(fields: Sequence[str], number: int) -> str:
     return f"{KEY}=[{','.join([*fields[:number], '{}', *fields[number + 1 :]])}]"
 
 
-def _detected(paths: Sequence[Path]) -> str:
+def _detected(paths: Sequence[Path], delimiter: str | None) -> str:
     """The one column of `WHOLE` that all files have."""
     from tunebook.families.text_generation.data.peek import column_names
 
-    columns = {path: column_names(path) for path in paths}
+    columns = {path: column_names(path, delimiter) for path in paths}
     for name in WHOLE:
         if columns and all(name in names for names in columns.values()):
             return name
+    for path, names in columns.items():
+        parted = parted_otherwise(names, path, delimiter)
+        if parted is not None:
+            raise parted
     listed = "; ".join(f"the columns of {path.name}: {', '.join(names)}" for path, names in columns.items())
     raise UserError(
         "the columns of the brief are not set"

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunebook.data.chunks import PARTED, parted_otherwise
 from tunebook.data.columns import Column
+from tunebook.data.delimiters import parted_otherwise
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.beside import DISPREFERRED, PREFERRED
 from tunebook.families.text_generation.data.peek import column_names, is_jsonlines
@@ -51,24 +51,33 @@ class Detected:
     present: tuple[str, ...]
 
 
-def detect_format(paths: Sequence[Path], wanted: ConversationFormat | None = None, answered: bool = True) -> Detected:
+def detect_format(
+    paths: Sequence[Path],
+    wanted: ConversationFormat | None = None,
+    answered: bool = True,
+    delimiter: str | None = None,
+) -> Detected:
     """Detect the format of conversations from the columns of their files.
 
     Args:
         paths: The files of all splits.
         wanted: What the user says they are (``data.format``): only whether the columns are there is looked at.
         answered: Whether the rows hold the answers too; else they wait for them.
+        delimiter: What separates the columns of CSV files (default: a comma).
 
     Raises:
         UserError: A file cannot be read, is of no form or lacks a column of the one wanted; or the files are of
             several forms, or each of more than one.
     """
-    columns = {path: column_names(path) for path in paths}
-    found = _agreed(columns, answered) if wanted is None else wanted
+    columns = {path: column_names(path, delimiter) for path in paths}
+    found = _agreed(columns, answered, delimiter) if wanted is None else wanted
     shape = SHAPES[found]
     for path, names in columns.items():
         missing = [name for name in shape.needed(answered) if name not in names]
         if missing:
+            parted = parted_otherwise(names, path, delimiter)
+            if parted is not None:
+                raise parted
             lacking = " and no column ".join(map(repr, missing))
             raise UserError(
                 f"{path.name} has no column {lacking}, which {KEY}={found.name} needs",
@@ -99,7 +108,7 @@ def format_columns(
     ]
 
 
-def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> ConversationFormat:
+def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool, delimiter: str | None) -> ConversationFormat:
     """The one form that fits the columns of every file."""
     fitting = {path: _fitting(names, answered) for path, names in columns.items()}
     common = set(SHAPES).intersection(*fitting.values())
@@ -109,8 +118,9 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool) -> Conversati
         if not formats:
             listing = ", ".join(columns[path])
             what = f"{path.name} has conversations in an unknown format; its columns: {listing}"
-            if parted_otherwise(columns[path]):
-                raise UserError(what, code="data.wrong-separator", where=str(path), fix=PARTED)
+            parted = parted_otherwise(columns[path], path, delimiter)
+            if parted is not None:
+                raise parted.replace(what=what)
             if {PREFERRED, DISPREFERRED} <= set(columns[path]):
                 raise UserError(
                     f"{path.name} holds pairs of a preferred and a rejected answer, which cannot be trained on",

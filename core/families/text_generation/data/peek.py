@@ -12,8 +12,9 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tunebook.data.delimiters import open_table
 from tunebook.data.formats import open_bytes, read_batches
-from tunebook.data.lines import TextLines, byte_lines
+from tunebook.data.lines import byte_lines
 from tunebook.data.unpacking import open_gzip
 from tunebook.errors import UserError
 
@@ -21,8 +22,12 @@ OBJECTS = 100
 """Objects of JSON Lines whose keys are looked at."""
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(path: Path, delimiter: str | None = None) -> list[str]:
     """Name the columns of a file or `datasets` folder; of JSON Lines the keys with a value in the first objects.
+
+    Args:
+        path: The file or folder.
+        delimiter: What separates the columns of CSV files (default: a comma).
 
     Raises:
         UserError: The file cannot be read.
@@ -30,12 +35,12 @@ def column_names(path: Path) -> list[str]:
     if path.is_dir():
         return _dataset_columns(path)
     # The reader knows all that can be wrong with a file, and how to say it.
-    with closing(cast(Any, read_batches(path, [], _ignored, rows=OBJECTS))) as chunks:
+    with closing(cast(Any, read_batches(path, [], _ignored, rows=OBJECTS, delimiter=delimiter))) as chunks:
         next(chunks, None)
     if path.name.lower().removesuffix(".gz").endswith(".parquet"):
         return _parquet_columns(path)
     with open_bytes(path) as file:
-        return _keys(file, path) if is_jsonlines(path) else _header(file, path)
+        return _keys(file, path) if is_jsonlines(path) else _header(file, path, delimiter)
 
 
 def is_jsonlines(path: Path) -> bool:
@@ -43,10 +48,10 @@ def is_jsonlines(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json"))
 
 
-def _header(file: BinaryIO, path: Path) -> list[str]:
+def _header(file: BinaryIO, path: Path, delimiter: str | None) -> list[str]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
-    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    header = next(row for row in csv.reader(TextLines(text, path), delimiter=delimiter, strict=True) if row)
+    _, rest, mark = open_table(text, path, delimiter)
+    header = next(row for row in csv.reader(rest, delimiter=mark, strict=True) if row)
     text.detach()
     return header
 

@@ -68,7 +68,8 @@ def test_columns_that_are_parted_otherwise_are_told_so(tmp_path: Path) -> None:
     path.write_text("id;prompt;completion\n1;Hello;Hi\n")
     with user_error("data.wrong-separator", match="in an unknown format") as caught:
         detect_format([path])
-    assert caught.value.fix == "the columns seem to be separated by another character than the file's extension says"
+    assert caught.value.fix == "data.delimiter=';'; its columns: id, prompt, completion"
+    assert detect_format([path], delimiter=";").present == ("prompt", "completion")
 
 
 def write_jsonl(path: Path, rows: list[Row]) -> Path:
