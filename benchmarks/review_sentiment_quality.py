@@ -98,7 +98,7 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 def answer_otherwise(system: str, like: Path, work: Path) -> None:
     """Train another system on exactly the rows of a finished run, and score it on the same test rows."""
     from tunebook.pipeline.prepare import prepare
-    from tunebook.pipeline.train import read_config
+    from tunebook.pipeline.stored import read_config
     from tunebook.run_folder import open_run_folder
     from tunebook.statistics.predictions import Predictions
     from tunebook.statistics.scores import score_predictions

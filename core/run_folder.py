@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,12 +149,13 @@ def check_unused(path: str | Path) -> None:
 
 
 def _in_use(run: RunFolder, path: str | Path) -> UserError:
+    named = shlex.quote(str(path))
     what, fix = "The run folder already holds files; a run never overwrites another.", ""
     if run.finished:
         what = "The run folder already holds a finished run, which is never overwritten."
-        fix = f", or use its model: tunebook predict {path}, or tunebook evaluate bundle={path} data.test=<rows>"
+        fix = f", or use its model: tunebook predict {named}, or tunebook evaluate bundle={named} data.test=<rows>"
     elif run.config.is_file() and not run.report.is_file():
-        fix = f", or resume that run: tunebook train resume={path}"
+        fix = f", or resume that run: tunebook train resume={named}"
     return UserError(what, code="file.exists", where=str(run.path), fix=f"choose another one with run_dir=...{fix}")
 
 

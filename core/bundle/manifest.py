@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def find_bundle(path: str) -> Path:
             "This run has not finished: it has no model yet.",
             code="run.not-finished",
             where=path,
-            fix=f"resume with: tunebook train resume={path}",
+            fix=f"resume with: tunebook train resume={shlex.quote(path)}",
         )
     what = "This folder holds no bundle" if folder.is_dir() else "There is no such folder"
     raise UserError(

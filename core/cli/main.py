@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -58,7 +59,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     elif verb in PLAIN or verb in HIDDEN:
         return named({**PLAIN, **HIDDEN}[verb])(rest) or 0
     else:
-        raise _unknown_verb(verb)
+        raise _unknown_verb(verb, rest)
     return 0
 
 
@@ -73,7 +74,15 @@ def _composing_verb(verb: str, arguments: Sequence[str]) -> None:
         named("tunebook.cli.run:compose_and_run")(verb, arguments)
 
 
-def _unknown_verb(verb: str) -> UserError:
+def _unknown_verb(verb: str, arguments: Sequence[str]) -> UserError:
+    if verb == "resume":
+        folder = shlex.quote(arguments[0]) if arguments else "<run folder>"
+        return UserError(
+            "There is no verb 'resume'.",
+            code="command.unknown-verb",
+            where="tunebook resume",
+            fix=f"tunebook train resume={folder}",
+        )
     near = get_close_matches(verb, VERBS, n=1)
     hint = f"did you mean `tunebook {near[0]}`? " if near else ""
     return UserError(

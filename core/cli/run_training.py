@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunebook.cli.output import print_data, print_judged, say
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.pipeline.train import check_devices, read_config, train, train_as_follower
+from tunebook.files import write_text
+from tunebook.pipeline.stored import read_config, with_places
+from tunebook.pipeline.train import check_devices, train, train_as_follower
 from tunebook.run_folder import RunFolder, new_run_folder, save_config
 from tunebook.run_lock import held
 from tunebook.training.ranks import announce
@@ -27,17 +29,29 @@ def start(config: TrainConfig, run_dir: str) -> float | None:
         return train_in(config, run)
 
 
-def resume(run: RunFolder) -> None:
-    """Resume the run in a folder."""
+def resume(run: RunFolder, places: Mapping[str, Any]) -> None:
+    """Resume the run in a folder.
+
+    Args:
+        run: The folder.
+        places: Keys of what it reads that lies somewhere else now, with their values.
+    """
     with held(run.path):
+        config = read_config(run, places)
+        config.run_dir = str(run.path)
+        before = run.config.read_text(encoding="utf-8")
+        if places:
+            save_config(config, run)  # before the other processes of the run read it
         announce(str(run.path))
         run.rejects.unlink(missing_ok=True)  # written again where there still are any
         try:
-            train_in(read_config(run), run, resumed=True)
+            train_in(config, run, resumed=True)
         except UserError as error:
-            if error.code != "data.rejected-rows":
-                raise
-            raise error.replace(fix="restore these rows, or start a new run") from error
+            if places and (error.code == "run.changed" or error.code.startswith(("data.", "model."))):
+                write_text(run.config, before)
+            if error.code == "data.rejected-rows":
+                raise error.replace(fix="restore these rows, or start a new run") from error
+            raise with_places(error, run, config) from error
 
 
 def follow(arguments: Sequence[str]) -> None:

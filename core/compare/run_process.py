@@ -22,7 +22,8 @@ from tunebook.files import write_json
 from tunebook.pipeline.facts import config_facts, data_facts
 from tunebook.pipeline.prepare import prepare
 from tunebook.pipeline.record import make_record
-from tunebook.pipeline.train import read_config, train
+from tunebook.pipeline.stored import read_config
+from tunebook.pipeline.train import train
 from tunebook.training.devices import choose_accelerator
 
 Explain = Callable[[BaseException, str], UserError | None]

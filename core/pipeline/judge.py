@@ -23,6 +23,7 @@ from tunebook.pipeline.facts import (
     learning_curve,
     training_facts,
 )
+from tunebook.pipeline.stored import resume_with
 from tunebook.recipe import Recipe
 from tunebook.run_folder import RunFolder
 from tunebook.training.fit import Fitted
@@ -86,7 +87,7 @@ def open_own_bundle(recipe: Recipe[Any], run: RunFolder) -> Any:
         recipe.family.inputs.load_bundle_state(recipe, manifest)
         return recipe.family.stages.open_bundle(recipe, run.bundle, manifest)
     except UserError as error:
-        fix = f"delete {run.bundle}, and resume: tunebook train resume={run.path} writes it again"
+        fix = f"delete {run.bundle}, and resume: {resume_with(run.path)} writes it again"
         raise error.replace(fix=fix) from error
 
 

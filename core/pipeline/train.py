@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from tunebook.composing.own import stored_config
 from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.files import write_json
 from tunebook.pipeline.judge import Judged, judge
-from tunebook.pipeline.prepare import prepare, typed
+from tunebook.pipeline.prepare import prepare
 from tunebook.pipeline.record import check_same, make_record
 from tunebook.pipeline.rehearse import rehearsed
+from tunebook.pipeline.stored import read_config
 from tunebook.pipeline.tune import tune, world_size
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import RunFolder, open_run_folder
@@ -75,26 +72,6 @@ def train_as_follower(run_dir: str) -> None:
     run = open_run_folder(run_dir)
     resumed = any(run.checkpoints.glob("step-*.ckpt"))
     train(read_config(run), run, lambda line: None, lambda prepared: None, resumed=resumed, main=False)
-
-
-def read_config(run: RunFolder) -> TrainConfig:
-    """The config of a run, checked against the schema as if it were typed.
-
-    Raises:
-        UserError: The file was changed to something no config can be.
-    """
-    try:
-        loaded = OmegaConf.load(run.config)
-        if not isinstance(loaded, DictConfig) or "recipe" not in loaded:
-            raise ValueError("it names no recipe")
-        return typed(stored_config(loaded))
-    except (OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise UserError(
-            f"The run's config cannot be read: {str(error).splitlines()[0]}.",
-            code="run.damaged-config",
-            where=str(run.config),
-            fix="restore it, or start a new run",
-        ) from error
 
 
 def check_devices(config: TrainConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,7 +38,7 @@ class Interrupted(UserError):
             f"Stopped by {signal.Signals(number).name} {when}; {'the run' if saved else 'nothing'} is saved.",
             code="run.interrupted",
             where=str(run_dir),
-            fix=f"resume with: tunebook train resume={run_dir}" if saved else "start it again",
+            fix=f"resume with: tunebook train resume={shlex.quote(str(run_dir))}" if saved else "start it again",
         )
         self.exit_code = 128 + number
 

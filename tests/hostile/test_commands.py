@@ -222,6 +222,9 @@ OTHERS = (
         "train resume=",
         "train resume=nothing",
         "train resume=. seed=1",
+        "train resume=. data.train=",
+        "train resume=. data.train=[",
+        "train resume=. model.name='",
         "train resume=a resume=b",
     ),
     *(

@@ -27,7 +27,7 @@ from tests.user_error import user_error
 from tunebook.cli.predict import predict_command
 from tunebook.cli.run_training import train_in
 from tunebook.families.brief_to_text.data.template import SHIPPED
-from tunebook.pipeline.train import read_config
+from tunebook.pipeline.stored import read_config
 from tunebook.run_folder import RunFolder
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints

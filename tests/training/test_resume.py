@@ -22,7 +22,7 @@ from tests.training.test_callbacks import COOLING
 from tests.user_error import user_error
 from tunebook.cli.run_training import train_in
 from tunebook.models.source import STARTERS
-from tunebook.pipeline.train import read_config
+from tunebook.pipeline.stored import read_config
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints

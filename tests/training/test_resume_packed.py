@@ -20,7 +20,7 @@ from tests.training.test_resume import equal, last_state, weights
 from tests.user_error import user_error
 from tunebook.cli.run_training import train_in
 from tunebook.families.text_generation.data.template import TEMPLATES
-from tunebook.pipeline.train import read_config
+from tunebook.pipeline.stored import read_config
 from tunebook.run_folder import RunFolder, save_config
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import newest_valid, read_checkpoint, step_checkpoints
