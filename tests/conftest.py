@@ -30,6 +30,7 @@ LONG = (
     *("hostile/test_commands", "training/test_kill", "plugins/test_installed", "testing/test_our_recipes"),
     *("hostile/test_rows", "recipes/test_medical_diagnosis", "recipes/test_marketing_copy", "testing/test_verify"),
     *("families/image_classification/test_own_head", "examples/test_entity_tagging", "test_docs"),
+    *("cli/test_temporary_files", "training/test_surroundings", "cli/test_resume"),
 )
 """Files that take about a minute or more, the longest first."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunebook.pipeline.prepare import check_sources, prepare, rejects_apart, typed
 from tunebook.run_folder import remove_empty
+from tunebook.training.surroundings import check_surroundings
 
 
 def check_command(config: Any, run_dir: str) -> None:
@@ -14,6 +15,7 @@ def check_command(config: Any, run_dir: str) -> None:
     remove_empty(Path(run_dir))  # Hydra made it; a check writes nothing
     with rejects_apart("check") as rejects:
         made = typed(config)
+        check_surroundings(made)
         check_sources(made)  # some families load torch to look at what rows hold
         prepared = prepare(made, rejects)
         from tunebook.cli.output import print_data, print_preview  # torch begins here: the rows are read without it

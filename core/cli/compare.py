@@ -9,6 +9,7 @@ from tunebook.compare.rungs import check_ladder
 from tunebook.config.compare import CompareConfig
 from tunebook.pipeline.prepare import check_sources, typed
 from tunebook.run_folder import remove_empty
+from tunebook.training.surroundings import check_surroundings
 
 
 def compare_command(config: Any, output_dir: str) -> None:
@@ -16,6 +17,7 @@ def compare_command(config: Any, output_dir: str) -> None:
     remove_empty(Path(output_dir))  # Hydra's; the comparison's own folder has its key for a name
     made = typed(config)
     assert isinstance(made, CompareConfig)
+    check_surroundings(made)
     check_ladder(made)
     check_sources(made)
     from tunebook.cli.run_comparison import compare  # torch begins here: a wrong ladder or path is answered without it

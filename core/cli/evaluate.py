@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -15,6 +16,8 @@ from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.sources import check_readable
 from tunebook.run_folder import check_unused
+from tunebook.training.ranks import started_by_torchrun
+from tunebook.training.surroundings import check_copies
 
 
 def evaluate_command(config: Any, run_dir: str) -> float:
@@ -25,6 +28,8 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     made = OmegaConf.to_object(own_config(config, name, family_of(name)))
     assert isinstance(made, EvaluateConfig)
     check_ranges(made)
+    if not started_by_torchrun():
+        check_copies(os.environ)
     check_names(made.data)
     made.data.delimiter = parse_delimiter(made.data.delimiter)
     check_unused(run_dir)

@@ -14,6 +14,7 @@ from tunebook.pipeline.prepare import check_sources
 from tunebook.pipeline.stored import PLACES, read_config, resume_with, with_places
 from tunebook.run_folder import open_run_folder
 from tunebook.run_lock import held
+from tunebook.training.surroundings import check_surroundings
 
 
 def resume_command(arguments: Sequence[str]) -> None:
@@ -40,6 +41,7 @@ def resume_command(arguments: Sequence[str]) -> None:
     places = dict(map(_place, moved))
     with held(run.path):  # before the libraries of a run are loaded, which takes long
         config = read_config(run, places)
+        check_surroundings(config)
         try:
             check_sources(config)
         except UserError as error:

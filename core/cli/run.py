@@ -122,7 +122,7 @@ def _with_hydra(command: Command) -> None:
         def task(config: Any) -> float | None:
             return _run_task(command, config, records)
 
-        with guarded():
+        with guarded(records / "hydra"):
             hydra.main(config_path="pkg://tunebook.conf", config_name=command.verb, version_base="1.3")(task)()
 
 

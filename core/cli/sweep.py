@@ -63,7 +63,7 @@ def with_first_choices(command: Command, flags: Sequence[str]) -> list[str]:
         if name not in command.recipes:
             raise unknown_recipe(name, command.recipes)
     swept = {key: names for key, names in choices.items() if len(names) > 1}
-    own_folder = command.verb == "train" and not any(o.startswith("hydra.sweep.dir=") for o in overrides)
+    own_folder = command.verb == "train" and not any(o.startswith(("hydra.sweep.dir=", "run_dir=")) for o in overrides)
     folder = [_FOLDER] if own_folder and swept and len(choices.get("recipe", [])) != 1 else []
     # Of two values of a group Hydra's sweeper takes the later one.
     return [*(f"{key}={names[0]}" for key, names in swept.items()), *overrides, *folder]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from tunebook.composing.endless import refuse_endless
 from tunebook.errors import UserError
@@ -28,10 +29,14 @@ _WRITING = ("train", "evaluate")
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Have Hydra look at what it composes before it uses it."""
+def guarded(scratch: Path) -> Iterator[None]:
+    """Have Hydra look at what it composes before it uses it.
+
+    Args:
+        scratch: A folder that is removed later, for what Hydra writes of a sweep of `check`, which leaves nothing.
+    """
     name, before = "ConfigLoaderImpl", ConfigLoaderImpl
-    setattr(hydra._internal.hydra, name, _GuardedLoader)
+    setattr(hydra._internal.hydra, name, type("_Loader", (_GuardedLoader,), {"scratch": scratch}))
     try:
         yield
     finally:
@@ -39,12 +44,18 @@ def guarded() -> Iterator[None]:
 
 
 class _GuardedLoader(ConfigLoaderImpl):
+    scratch: Path
+
     def load_configuration(self, config_name: str | None, overrides: list[str], *rest: Any, **named: Any) -> DictConfig:
         config: DictConfig = super().load_configuration(config_name, overrides, *rest, **named)
         refuse_code(config)
         refuse_endless(config, overrides)
         if config_name in _WRITING:
             refuse_other_folder(config, overrides)
+            place_sweep(config, overrides)
+        elif config_name == "check" and not _typed(overrides, "hydra.sweep.dir") and "hydra" in config:
+            with open_dict(config):
+                config.hydra.sweep.dir = str(self.scratch)
         return config
 
 
@@ -78,7 +89,7 @@ def refuse_other_folder(config: DictConfig, overrides: Sequence[str]) -> None:
     Raises:
         UserError: ``run_dir`` was typed, and Hydra's own key says otherwise.
     """
-    typed = next((each for each in overrides if each.startswith("run_dir=")), None)
+    typed = _typed(overrides, "run_dir")
     if typed is None or "hydra" not in config:
         return
     node: Any = OmegaConf.to_container(config.hydra, resolve=False)
@@ -90,6 +101,30 @@ def refuse_other_folder(config: DictConfig, overrides: Sequence[str]) -> None:
             where="hydra.run.dir",
             fix="leave hydra.run.dir out",
         )
+
+
+def place_sweep(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Put the runs of a sweep into numbered folders below the ``run_dir`` that was typed.
+
+    Raises:
+        UserError: ``hydra.sweep.dir`` was typed too.
+    """
+    typed, other = _typed(overrides, "run_dir"), _typed(overrides, "hydra.sweep.dir")
+    if typed is None or "hydra" not in config:
+        return
+    if other is not None:
+        raise UserError(
+            f"The folder of the sweep has two names: {typed}, and {other}.",
+            code="config.conflict",
+            where="hydra.sweep.dir",
+            fix="leave one of them out",
+        )
+    with open_dict(config):
+        config.hydra.sweep.dir = "${run_dir}"
+
+
+def _typed(overrides: Sequence[str], key: str) -> str | None:
+    return next((each for each in overrides if each.startswith(f"{key}=")), None)
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:

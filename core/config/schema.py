@@ -184,7 +184,7 @@ class TrainerConfig:
     devices: int = 1
     """Number of devices (processes on the CPU)."""
     num_nodes: int = 1
-    """Number of machines, when started by torchrun or SLURM."""
+    """Number of machines, when started by torchrun."""
     strategy: Strategy = Strategy.auto
     """auto (ddp for more than one device), ddp or fsdp."""
     precision: Precision = Precision.auto

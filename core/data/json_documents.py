@@ -12,6 +12,8 @@ from tunebook.data.lines import LONGEST_ROW
 from tunebook.errors import UserError
 
 PANDAS = 'df.to_json(path, orient="records", lines=True)'
+_AHEAD = 1 << 16
+"""Bytes behind a first row that are looked at for a second one."""
 _WRAPPERS = ("data", "rows", "records", "items", "examples", "train", "validation", "test")
 """Names that lists of rows usually have."""
 
@@ -37,26 +39,27 @@ def refuse_document(first: bytes, file: BinaryIO, path: Path, columns: Sequence[
         )
     if not first.lstrip().startswith(b"{"):
         return
-    value = _decoded(first)
-    lines = 1
-    if value is None:
-        place = file.tell()
-        value = _decoded(first + file.read(LONGEST_ROW))
-        file.seek(place)
-        lines = 2
-    if isinstance(value, dict):
+    place = file.tell()
+    value, end, text = _decoded(first)
+    rest = file.read(_AHEAD) if value is not None else b""
+    several = value is None
+    if several:
+        value, end, text = _decoded(first + file.read(LONGEST_ROW))
+    file.seek(place)
+    if isinstance(value, dict) and not text[end:].strip() and not rest.strip():
         _refuse_shape(value, path, columns)
-    if lines > 1 and (value is not None or first.strip() == b"{"):
+    if several and (value is not None or first.strip() == b"{"):
         fix = f"jq -c . {path.name} > lines-{path.name} writes each on a line of its own"
         raise _document(f"{path.name} has JSON objects of several lines", fix, path)
 
 
-def _decoded(raw: bytes) -> Any:
-    """The value that a text of JSON begins with; None where it begins with none."""
+def _decoded(raw: bytes) -> tuple[Any, int, str]:
+    """The value that a text of JSON begins with, where it ends, and the text; None where it begins with none."""
+    text = raw.decode("utf-8", "replace").lstrip()
     try:
-        return json.JSONDecoder().raw_decode(raw.decode("utf-8", "replace").lstrip())[0]
+        return *json.JSONDecoder().raw_decode(text), text
     except (ValueError, RecursionError):
-        return None
+        return None, 0, text
 
 
 def _refuse_shape(value: Mapping[str, Any], path: Path, columns: Sequence[Column]) -> None:

@@ -51,8 +51,11 @@ def train(
     with interruption_named(run.path) if main else nullcontext():
         if config.trainer.threads is not None:
             torch.set_num_threads(config.trainer.threads)
-        rejects = run.rejects if main else Path(tempfile.mkdtemp(prefix="tunebook-rank-")) / "rejects.jsonl"
-        prepared = prepare(config, rejects)
+        if main:
+            prepared = prepare(config, run.rejects)
+        else:  # the first process logs the same rejects
+            with tempfile.TemporaryDirectory(prefix="tunebook-rank-") as scratch:
+                prepared = prepare(config, Path(scratch) / "rejects.jsonl")
         check_metrics(prepared.recipe, prepared.labels)
         if main and not resumed:
             prepared = rehearsed(prepared)
@@ -88,12 +91,12 @@ def check_devices(config: TrainConfig) -> list[str]:
             where="trainer.devices, trainer.num_nodes",
             fix=f"trainer=ddp trainer.devices={started}",
         )
-    if config.trainer.num_nodes > 1 and not started_by_torchrun() and "SLURM_JOB_ID" not in os.environ:
+    if config.trainer.num_nodes > 1 and not started_by_torchrun():
         raise UserError(
             f"trainer.num_nodes={config.trainer.num_nodes}, but nothing starts a process on the other nodes.",
             code="training.wrong-world-size",
             where="trainer.num_nodes",
-            fix="start the run with torchrun --nnodes or srun, or leave trainer.num_nodes out",
+            fix="start the run with torchrun --nnodes=<machines>, or leave trainer.num_nodes out",
         )
     note = note_on_cores(config.trainer, accelerator)
     return [note] if note else []

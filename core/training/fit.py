@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from omegaconf import OmegaConf
@@ -26,6 +29,7 @@ from tunebook.training.finetuner import FineTuner
 from tunebook.training.interrupts import StopOnSignal
 from tunebook.training.loggers import make_loggers
 from tunebook.training.progress import progress_callbacks
+from tunebook.training.ranks import started_by_torchrun
 from tunebook.training.seeding import SeedEveryStep
 
 
@@ -91,6 +95,11 @@ def quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _cluster() -> ClusterEnvironment:
+    """Who starts the processes of a run: torchrun or Lightning, and never SLURM, whose variables it would follow."""
+    return TorchElasticEnvironment() if started_by_torchrun() else LightningEnvironment()
+
+
 def make_trainer(
     config: TrainConfig, run_dir: Path, last: Sequence[Callback], steps_per_epoch: int, resumed: Mapping[str, Any]
 ) -> Trainer:
@@ -126,7 +135,7 @@ def make_trainer(
             *last,
         ],
         logger=loggers,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), _cluster()],
         default_root_dir=run_dir,
         enable_checkpointing=False,
         enable_model_summary=False,

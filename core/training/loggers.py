@@ -9,8 +9,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from tunebook.config.schema import LoggerConfig, LoggerName
-from tunebook.errors import UserError
 from tunebook.training.run_log import Row, RunLog
+from tunebook.training.surroundings import missing_package
 
 
 def make_loggers(config: LoggerConfig, folder: Path, name: str, step: int, rows: Sequence[Row] = ()) -> list[Logger]:
@@ -47,9 +47,4 @@ def _other(which: LoggerName, config: LoggerConfig, folder: Path, name: str, ste
         uri = config.uri or f"file:{folder / 'mlflow'}"
         return MLFlowLogger(experiment_name=config.project, run_name=name, tracking_uri=uri)
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"The logger '{which.name}' needs a package that is not installed.",
-            code="package.missing",
-            where="logger.names",
-            fix=f'pip install "tunebook[{which.name}]"',
-        ) from error
+        raise missing_package(which) from error

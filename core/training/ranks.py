@@ -20,6 +20,9 @@ from tunebook.children import SAFE_PATH
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+_MEETING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""Variables that Lightning sets for the processes of one run; the next run in this process has its own."""
+
 
 def rank() -> int:
     """This process among all of the run; 0 when there is only one."""
@@ -67,7 +70,7 @@ def workers_join(run_dir: str) -> Iterator[None]:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    before = {name: os.environ.get(name) for name in SAFE_PATH}
+    before = {name: os.environ.get(name) for name in (*SAFE_PATH, *_MEETING)}
     os.environ.update(SAFE_PATH)
     arguments, hydra_config = sys.argv, HydraConfig.instance().cfg
     sys.argv = [str(Path(__file__).parents[1] / "__main__.py"), "_worker", run_dir]
@@ -79,6 +82,6 @@ def workers_join(run_dir: str) -> Iterator[None]:
         HydraConfig.instance().cfg = hydra_config
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value

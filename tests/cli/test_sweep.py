@@ -109,3 +109,19 @@ def test_a_sweep_over_recipes_or_experiments_is_composed_with_the_first(
     folder = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S}'"
     known: Any = {"a": None, "b": None}
     assert with_first_choices(Command(verb, typed, known), flags) == [folder if o == "+folder" else o for o in expected]
+
+
+def test_the_runs_of_a_sweep_are_numbered_below_run_dir(tunebook: Tunebook, tmp_path: Path):
+    rows = write_reviews(tmp_path / "rows.csv", 40)
+    done = tunebook("train", *FAST, f"data.train={rows}", "-m", "seed=3,4", "run_dir=mine")
+    assert done.returncode == 0, done.stderr
+    assert [row[3] for row in table(done.stdout)] == ["mine/0", "mine/1"]
+    assert (
+        f"run_dir: {tmp_path / 'work' / 'mine' / '1'}\n"
+        in (tmp_path / "work" / "mine" / "1" / "config.yaml").read_text()
+    )
+    assert {p.name for p in (tmp_path / "work").iterdir()} == {"mine"}
+    both = tunebook("train", *FAST, f"data.train={rows}", "-m", "seed=3,4", "run_dir=mine", "hydra.sweep.dir=other")
+    assert both.returncode == 2
+    assert "two names: run_dir=mine, and hydra.sweep.dir=other" in both.stderr
+    assert not (tmp_path / "work" / "other").exists()

@@ -74,6 +74,13 @@ def test_rows_with_nested_values_are_rows(tmp_path: Path, row: dict[str, Any]) -
     read(path, [])  # as where the columns are still to be found
 
 
+def test_rows_of_another_kind_lack_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": "user", "content": "a"}]}) + "\n\n" + json.dumps({"b": 1}) + "\n")
+    with user_error("data.missing-column", where="data.text"):
+        read(path, COLUMNS)
+
+
 def test_wrapped_conversations_are_refused_before_their_form_is_known(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text(json.dumps({"data": [{"messages": []}]}))
