@@ -26,15 +26,15 @@ from tunebook.families.image_classification.columns import LABEL, finding_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
+from tunebook.families.image_classification.model.final_layer import clips_outputs, start_image_at
 from tunebook.families.image_classification.model.image import (
     Preprocessing,
     check_memory,
-    clips_outputs,
     load_image_model,
     own_preprocessing,
-    start_image_at,
 )
 from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
+from tunebook.families.image_classification.model.image_tried import try_image_model
 from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
@@ -113,12 +113,19 @@ def check_trains(config: TrainConfig) -> None:
 
 
 def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:
-    """The pictures at the size that the model sees."""
+    """The pictures at the size that the model sees; the model is tried before any is read.
+
+    Raises:
+        UserError: It does not fit its weights, the pictures or what is to be done with it.
+    """
     check_trains(config)
     pre = preprocessing_of(options, source)
     if config.adapt.method is not Method.head:
         check_memory(source, pre, config.data.batch_size)
     augmentation_of(options)
+    model, tried = try_image_model(source, config, pre)
+    if model is not None:
+        _check_model(model, source, config, options.findings is not None)
     cache, full = Path(config.data.cache_dir), None if options.bits is None else _full_brightness(0, options.bits)[0]
     return ImageContent(
         square_of(pre),
@@ -127,6 +134,7 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
         node_as(config.data, ImageData).image,
         config.trainer.progress,
         full,
+        tried,
     )
 
 
@@ -164,6 +172,7 @@ def encode_images(
         "findings": findings.summary,
         "images": f"{pre.size} x {pre.size} pixels ({pre.fit}), {pre.channels} channels",
         "augmentation": in_words(augmentation, preparation.own),
+        **checked.content.tried,
         **({"16-bit images": depth} if depth else {}),
     }
     return Encoded(splits, rows, stack_images, preparation, pre.size, facts, identity)
@@ -204,21 +213,25 @@ def fresh_model(
     """The backbone with one output a label, which begins with the labels' shares of the training rows."""
     preparation = encoded.tokenizer
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
-    if head.multilabel and clips_outputs(model):
+    _check_model(model, source, config, head.multilabel)
+    targets = encoded.splits["train"].targets
+    start_image_at(model, start_logits(head, targets, len(labels)))
+    return model
+
+
+def _check_model(model: nn.Module, source: ModelSource, config: TrainConfig, several: bool) -> None:
+    """Refuse outputs that no finding can be read from, and batches of one image where the model normalises over them.
+
+    Raises:
+        UserError: It is so.
+    """
+    if several and clips_outputs(model):
         raise UserError(
             f"'{source.name}' gives no output below 0, so no finding could have a probability below 0.5.",
             code="model.no-negative-outputs",
             where="model.name",
             fix="choose another architecture for recipe.findings",
         )
-    _check_batches(model, config)
-    targets = encoded.splits["train"].targets
-    start_image_at(model, start_logits(head, targets, len(labels)))
-    return model
-
-
-def _check_batches(model: nn.Module, config: TrainConfig) -> None:
-    """Refuse batches of one image for a model that normalises over its batch."""
     processes = config.trainer.devices * config.trainer.num_nodes
     normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
     if normalises and config.adapt.method is not Method.head and config.data.batch_size < _LEAST * processes:

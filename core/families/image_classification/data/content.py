@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ class ImageContent:
         progress: Show on a terminal how far it is.
         full: Largest value that 16-bit files may have, which do not say what full brightness is; 0: none is taken;
             None: any, as in training, where it is found.
+        tried: What was found where the model was tried, to be shown.
     """
 
     what = "image"
@@ -48,6 +50,7 @@ class ImageContent:
         column: str = "path",
         progress: bool = True,
         full: int | None = None,
+        tried: Mapping[str, str] | None = None,
     ) -> None:
         self.square = square
         self.decoding = decoding
@@ -55,6 +58,7 @@ class ImageContent:
         self.column = column
         self.progress = progress
         self.full = full
+        self.tried = dict(tried or {})
         self.stores: list[ImageStore] = []
         self._places: dict[str, tuple[int, int]] = {}
 

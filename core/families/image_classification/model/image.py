@@ -6,17 +6,18 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tunebook.config.schema import Method, ModelConfig
 from tunebook.errors import UserError
 from tunebook.families.image_classification.data.resize import FITS
-from tunebook.families.image_classification.model.image_build import build, filled, own_settings, reason
-from tunebook.models.layers import classifier_names
+from tunebook.families.image_classification.model.final_layer import final_layer
+from tunebook.families.image_classification.model.image_build import build, own_settings, reason
+from tunebook.families.image_classification.model.image_fill import FilledModel, fill
+from tunebook.families.image_classification.model.image_sizes import check_size, outputs_on_shapes
 from tunebook.models.source import ModelSource
 
 INTERPOLATIONS = ("bilinear", "bicubic")
@@ -112,7 +113,7 @@ def own_preprocessing(
             where="recipe.size, recipe.channels, recipe.mean, recipe.std",
             fix="leave them out to take the weights' own; a mean or std is one number, or one a channel",
         ) from error
-    _try_on(source, pre)
+    check_size(source, pre.channels, pre.size)
     return pre
 
 
@@ -124,7 +125,7 @@ def check_memory(source: ModelSource, pre: Preprocessing, batch_size: int) -> No
     Raises:
         UserError: They are.
     """
-    needed, there = 4 * _outputs_on_shapes(source, pre) * batch_size, _memory()
+    needed, there = 4 * outputs_on_shapes(source, pre.channels, pre.size) * batch_size, _memory()
     if there and needed > there:
         raise UserError(
             f"A batch of {batch_size} pictures of {pre.size} x {pre.size} needs about {needed / 2**30:.0f} GB for "
@@ -156,56 +157,16 @@ def _given(values: Sequence[float], channels: int) -> tuple[float, ...]:
     return tuple(values) * channels if len(values) == 1 else tuple(values)
 
 
-@lru_cache(maxsize=4)
-def _outputs_on_shapes(source: ModelSource, pre: Preprocessing) -> int:
-    """Run the architecture on shapes alone, which costs no arithmetic: the numbers that all its layers put out.
-
-    It is 0 for the few architectures that compute with numbers while they are built.
-    """
-    sizes: list[int] = []
-
-    def count(_: nn.Module, __: Any, output: Any) -> None:
-        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
-
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
-            model = build(source, 2, pre.channels, pre.size).eval()
-            final_layer(model)
-            for module in model.modules():
-                if not list(module.children()):
-                    module.register_forward_hook(count)
-            model(torch.zeros(1, pre.channels, pre.size, pre.size))
-    except NotImplementedError:
-        return 0
-    return sum(sizes)
-
-
-def _try_on(source: ModelSource, pre: Preprocessing) -> None:
-    """Refuse what the architecture does not take.
-
-    Raises:
-        UserError: It does not.
-    """
-    try:
-        _outputs_on_shapes(source, pre)
-    except UserError:
-        raise
-    except TypeError as error:
-        raise UserError(
-            f"'{source.name}' cannot be built so: {reason(error)}.", code="model.bad-argument", where="model.args"
-        ) from error
-    except Exception as error:  # each architecture has its own way to say no
-        raise UserError(
-            f"'{source.name}' does not take pictures of {pre.channels} x {pre.size} x {pre.size}: {reason(error)}.",
-            code="model.wrong-size",
-            where="recipe.size",
-            fix="choose another size (a ViT takes multiples of its patch) or another model",
-        ) from error
-
-
 def load_image_model(
     source: ModelSource, config: ModelConfig, method: Method, outputs: int, pre: Preprocessing
 ) -> nn.Module:
+    """The model of `fill_image_model`."""
+    return fill_image_model(source, config, method, outputs, pre).model
+
+
+def fill_image_model(
+    source: ModelSource, config: ModelConfig, method: Method, outputs: int, pre: Preprocessing
+) -> FilledModel:
     """A timm or torchvision model in float32 with a new final layer, its bias at zero.
 
     Args:
@@ -215,10 +176,12 @@ def load_image_model(
         outputs: Size of the final layer.
         pre: The pictures it is for.
 
+    Returns:
+        The model, and what was found of its weights; of fresh ones, no tensors.
+
     Raises:
         UserError: The weights do not fit the architecture, or it lacks a requested option.
     """
-    pretrained = method is not Method.scratch
     if config.dropout is not None and not 0 <= config.dropout < 1:
         raise UserError(
             "Dropout must be from 0 to under 1.",
@@ -226,52 +189,15 @@ def load_image_model(
             where="model.dropout",
             fix="model.dropout=0.1",
         )
+    shape = (outputs, pre.channels, pre.size, config.dropout)
     try:
-        model = (
-            filled(source, lambda: build(source, outputs, pre.channels, pre.size, config.dropout, weights=True))
-            if pretrained
-            else build(source, outputs, pre.channels, pre.size, config.dropout)
-        )
+        made = FilledModel(build(source, *shape), 0) if method is Method.scratch else fill(source, *shape)
     except TypeError as error:
         raise UserError(
             f"'{source.name}' cannot be built so: {reason(error)}.", code="model.bad-argument", where="model.dropout"
         ) from error
-    bias = final_layer(model)[1].bias
+    bias = final_layer(made.model)[1].bias
     if bias is not None:
         nn.init.zeros_(bias)
-    return model.float()
-
-
-def final_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
-    """Name and module of the layer that gives the outputs.
-
-    Raises:
-        UserError: The model has none, or several.
-    """
-    names = classifier_names(model)
-    found = dict(model.named_modules()).get(names[0]) if len(names) == 1 else None
-    if not isinstance(found, (nn.Linear, nn.Conv2d)):
-        raise UserError(
-            f"{type(model).__name__} has no single final layer that could be replaced.",
-            code="model.no-final-layer",
-            where="model.name",
-            fix="choose another model; of distilled ones, the one without a second head",
-        )
-    return names[0], found
-
-
-def clips_outputs(model: nn.Module) -> bool:
-    """Whether the model cuts its outputs off at zero (SqueezeNet): then no sigmoid of them is under one half."""
-    parent = model.get_submodule(final_layer(model)[0].rpartition(".")[0])
-    layer = final_layer(model)[1]
-    after = list(parent)[list(parent).index(layer) + 1 :] if isinstance(parent, nn.Sequential) else []
-    return any(isinstance(module, nn.ReLU) for module in after)
-
-
-def start_image_at(model: nn.Module, logits: Tensor | None) -> None:
-    """Set the bias of the final layer to ``logits`` ``[outputs]``, where it has one that keeps their sign."""
-    bias = final_layer(model)[1].bias
-    if logits is None or bias is None or clips_outputs(model):
-        return
-    with torch.no_grad():
-        bias.copy_(logits)
+    made.model.float()
+    return made

@@ -1,24 +1,18 @@
-"""timm's and torchvision's networks, built and filled with pre-trained weights."""
+"""timm's and torchvision's networks, built with a final layer of the task's own."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image_source import timm_settings, torchvision_weights
 from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
-
-_ENOUGH = 0.9  # share of the backbone's weights that a file must hold
 
 
 def own_settings(source: ModelSource) -> dict[str, Any]:
@@ -40,33 +34,38 @@ def own_settings(source: ModelSource) -> dict[str, Any]:
 
 
 def build(
-    source: ModelSource, outputs: int, channels: int, size: int, dropout: float | None = None, weights: bool = False
+    source: ModelSource,
+    outputs: int,
+    channels: int,
+    size: int,
+    dropout: float | None = None,
+    state: dict[str, Tensor] | None = None,
 ) -> nn.Module:
     """A network with a fresh final layer for ``outputs``; its errors are those of its library.
 
     Args:
-        source: Architecture and file of weights.
+        source: Architecture and its arguments.
         outputs: Size of the final layer.
         channels: Channels of its input.
         size: Height and width of its input, in pixels.
         dropout: None leaves the architecture's own.
-        weights: Whether it is filled with the source's weights.
+        state: Pre-trained weights by name, as far as they have a place; None leaves it fresh.
 
     Raises:
-        UserError: Weights that do not fit, or an option that the library has no place for.
+        UserError: An option that the library has no place for.
     """
     if source.library == "torchvision":
-        return _build_torchvision(source, outputs, channels, dropout, weights)
-    model = _build_timm(source, outputs, channels, size, dropout, weights)
-    if weights:
-        with torch.random.fork_rng(devices=[]):
-            other = _build_timm(source, outputs, channels, size, dropout, weights)
-        _check_filled(model, other, source)
-    return model
+        return _build_torchvision(source, outputs, channels, dropout, state)
+    return _build_timm(source, outputs, channels, size, dropout, state)
 
 
 def _build_timm(
-    source: ModelSource, outputs: int, channels: int, size: int, dropout: float | None, weights: bool
+    source: ModelSource,
+    outputs: int,
+    channels: int,
+    size: int,
+    dropout: float | None,
+    state: dict[str, Tensor] | None,
 ) -> nn.Module:
     import timm
 
@@ -76,14 +75,13 @@ def _build_timm(
     own = own_settings(source)
     if own.get("fixed_input_size") and tuple(own.get("input_size", ()))[1:] != (size, size):
         options["img_size"] = size
-    if weights:
+    if state is not None:
         # No classes in the file: timm then leaves out any classifier it has, also one of the same size.
-        options["pretrained_cfg_overlay"] = {"num_classes": 0}
-        if not source.has_config:
-            options["pretrained_cfg_overlay"] |= {"file": str(source.weights), "custom_load": False}
+        options["pretrained_cfg_overlay"] = {"num_classes": 0, "source": "", "custom_load": False, "state_dict": state}
     name = f"local-dir:{source.folder}" if source.has_config else str(source.architecture)
     with quiet_timm():
-        model: nn.Module = timm.create_model(name, pretrained=weights, **options)
+        model: nn.Module = timm.create_model(name, pretrained=state is not None, **options)
+    model.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator, union-attr]
     return model
 
 
@@ -99,42 +97,6 @@ def quiet_timm() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check_filled(model: nn.Module, other: nn.Module, source: ModelSource) -> None:
-    """Refuse a backbone whose weights were mostly not in the file.
-
-    timm renames the weights of some files and passes over those that it misses. Fresh matrices and filters are
-    random, so what differs between two models that were filled from one file was not in it.
-    """
-    pairs = zip(model.named_parameters(), other.parameters(), strict=True)
-    backbone = [(p, q) for (name, p), q in pairs if p.ndim >= 2 and not is_head(name, model)]
-    _check_share(sum(p.numel() for p, q in backbone if torch.equal(p, q)), sum(p.numel() for p, _ in backbone), source)
-
-
-def _check_share(filled: int, total: int, source: ModelSource) -> None:
-    if filled < _ENOUGH * total:
-        raise _unfit(source, f"it has {100 * filled / max(total, 1):.0f} % of the backbone's weights")
-
-
-def _unfit(source: ModelSource, reason: str) -> UserError:
-    return UserError(
-        f"The weights do not fit the architecture '{source.architecture}': {reason}.",
-        code="model.mismatch",
-        where=str(source.weights),
-        fix=f"choose the architecture that these weights were trained as, named as {source.library} names it; "
-        "arguments that it was built with go into model.args",
-    )
-
-
-def filled(source: ModelSource, build_it: Callable[[], nn.Module]) -> nn.Module:
-    """What ``build_it`` gives, with any library's error about the weights raised as a UserError."""
-    try:
-        return build_it()
-    except (UserError, TypeError):  # a TypeError is about an argument of the architecture
-        raise
-    except Exception as error:  # timm raises nearly anything here
-        raise _unfit(source, reason(error)) from error
-
-
 def reason(error: Exception) -> str:
     """The line of a library's error that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -143,7 +105,7 @@ def reason(error: Exception) -> str:
 
 
 def _build_torchvision(
-    source: ModelSource, outputs: int, channels: int, dropout: float | None, weights: bool
+    source: ModelSource, outputs: int, channels: int, dropout: float | None, state: dict[str, Tensor] | None
 ) -> nn.Module:
     from torchvision import models
 
@@ -158,9 +120,8 @@ def _build_torchvision(
     model: nn.Module = models.get_model(name, weights=None, num_classes=outputs, **source.args)
     if dropout is not None:
         _set_dropout(model, dropout)
-    if weights:
-        assert source.weights is not None
-        _fill(model, _read_state(source.weights), source)
+    if state is not None:
+        model.load_state_dict({n: t for n, t in state.items() if not is_head(n, model)}, strict=False)
     return model
 
 
@@ -176,23 +137,3 @@ def _set_dropout(model: nn.Module, dropout: float) -> None:
         )
     for layer in layers:
         layer.p = dropout
-
-
-def _read_state(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of one of torchvision's own without running what is pickled in it."""
-    if file.suffix == ".safetensors":
-        return load_file(file)
-    state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    # torchvision's DenseNets were saved when layers were still called norm.1.
-    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name): t for name, t in state.items()}
-
-
-def _fill(model: nn.Module, state: Mapping[str, Tensor], source: ModelSource) -> None:
-    """Load the backbone's weights by name; the final layer stays fresh."""
-    own = {name: tensor for name, tensor in model.state_dict().items() if not is_head(name, model)}
-    found = {name: state[name] for name in own if name in state}
-    for name, tensor in found.items():
-        if tensor.shape != own[name].shape:
-            raise _unfit(source, f"{name} is {list(tensor.shape)}, not {list(own[name].shape)}")
-    _check_share(sum(own[n].numel() for n in found), sum(t.numel() for t in own.values()), source)
-    model.load_state_dict(found, strict=False)

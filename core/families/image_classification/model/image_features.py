@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tunebook.data.batch import Batch
 from tunebook.errors import UserError
-from tunebook.families.image_classification.model.image import clips_outputs, final_layer
+from tunebook.families.image_classification.model.final_layer import clips_outputs, final_layer
 from tunebook.models.source import ModelSource, weights_digest
 
 _FORMAT = 1

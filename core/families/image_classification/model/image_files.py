@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tunebook.errors import RESTORE_BUNDLE, UserError
-from tunebook.families.image_classification.model.image import Preprocessing, final_layer
+from tunebook.families.image_classification.model.final_layer import final_layer
+from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.model.image_build import own_settings, reason
 from tunebook.families.image_classification.model.image_source import torchvision_names
 from tunebook.files import write_json
