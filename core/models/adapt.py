@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tunebook.config.schema import AdaptConfig, Method
 from tunebook.errors import UserError
 from tunebook.models.layers import is_head
+
+_MERGED = 1e-3  # of the largest output: sums in another order move the sixth digit
 
 
 def adapt(model: nn.Module, config: AdaptConfig) -> nn.Module:
@@ -116,6 +120,34 @@ def check_adapters(model: nn.Module) -> None:
             code="model.unused-layers",
             where="adapt.lora_targets",
             fix=f"adapt.lora_targets=[{','.join(others)}], or adapt=full" if others else "adapt=full",
+        )
+
+
+def check_merge(adapted: nn.Module, answer: Callable[[nn.Module], Tensor]) -> None:
+    """Refuse a model that answers otherwise once its adapters are added into its weights; tried on a copy.
+
+    Args:
+        adapted: The model with its adapters.
+        answer: What a model answers to a few rows.
+
+    Raises:
+        UserError: It does.
+    """
+    tried = copy.deepcopy(adapted).eval()
+    with torch.no_grad():
+        for name, parameter in tried.named_parameters():
+            if ".lora_" in name:  # half of them begin at nothing
+                parameter.add_(0.02 * torch.randn_like(parameter))
+        before = answer(tried).float()
+        after = answer(merge(tried).eval()).float()
+    apart = float((after - before).abs().max())
+    if not apart <= _MERGED * max(1.0, float(before.abs().max())):
+        raise UserError(
+            "The model answers otherwise once its adapters are merged into its weights (outputs move by "
+            f"{apart:.2g}).",
+            code="model.merge-changes-answers",
+            where="adapt.method",
+            fix="adapt=full or adapt=head",
         )
 
 

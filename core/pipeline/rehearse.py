@@ -19,7 +19,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
-from tunebook.models.adapt import check_adapters
+from tunebook.models.adapt import check_adapters, check_merge
 from tunebook.models.source import weight_files
 from tunebook.pipeline.judge import open_own_bundle
 from tunebook.run_folder import RunFolder
@@ -59,9 +59,9 @@ def rehearse(prepared: Prepared[Any]) -> dict[str, str]:
     Raises:
         UserError: The run would fail; its message says in which step.
     """
-    config, source = prepared.config, prepared.source
+    config, source, stages = prepared.config, prepared.source, prepared.recipe.family.stages
     weights = [source.weights] if source.weights else weight_files(source.folder)
-    if not config.trainer.rehearse or sum(file.stat().st_size for file in weights) > LARGEST:
+    if not (config.trainer.rehearse and stages.rehearses) or sum(file.stat().st_size for file in weights) > LARGEST:
         return {}
     with (
         torch.random.fork_rng(devices=[]),
@@ -146,6 +146,8 @@ def _take_a_step(few: Prepared[Any], trained: Any, data: Any) -> None:
     make_optimizer(trained, rate, 1 if few.config.adapt.unfreeze_epochs else 0)
     head.loss(head.forward(trained, batch), batch["target"]).sum().backward()
     check_adapters(trained)
+    if few.config.adapt.method is Method.lora:
+        check_merge(trained, lambda model: head.forward(model, batch))
     trained.zero_grad(set_to_none=True)
 
 

@@ -51,6 +51,8 @@ Recipe = ImageClassification[Any]
 class ImageStages(Stages[ImageClassification[Any]]):
     """An image in, one label or several findings out; any timm or torchvision backbone."""
 
+    rehearses = False  # `encode` tries the model on random pictures, before the run's own are decoded
+
     def encode(
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:

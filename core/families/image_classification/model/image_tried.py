@@ -45,12 +45,13 @@ def try_image_model(
 
     Returns:
         The model, of no use but to be looked at, and what was found, to be shown; None and nothing of a model too
-        large to load twice.
+        large to load twice, or where the run is not to be rehearsed.
 
     Raises:
         UserError: The weights do not fit, the pictures' size does not, or one of these steps does not work.
     """
-    if source.weights is not None and source.weights.stat().st_size > LARGEST:
+    large = source.weights is not None and source.weights.stat().st_size > LARGEST
+    if large or not config.trainer.rehearse:
         return None, {}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
