@@ -143,8 +143,7 @@ def check_merge(adapted: nn.Module, answer: Callable[[nn.Module], Tensor]) -> No
     apart = float((after - before).abs().max())
     if not apart <= _MERGED * max(1.0, float(before.abs().max())):
         raise UserError(
-            "The model answers otherwise once its adapters are merged into its weights (outputs move by "
-            f"{apart:.2g}).",
+            f"The model answers otherwise once its adapters are merged into its weights (outputs move by {apart:.2g}).",
             code="model.merge-changes-answers",
             where="adapt.method",
             fix="adapt=full or adapt=head",
