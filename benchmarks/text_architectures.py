@@ -250,6 +250,59 @@ def _by(method: str, given: Sequence[str], work: Path, train: bool) -> str:
     return f"FAILS: {differs}" if differs else f"works{without}"
 
 
+TITLES = {
+    "classifier": "As classifiers, in review_sentiment",
+    "causal": "As language models, in customer_chat",
+    "seq2seq": "With an encoder and a decoder, in marketing_copy",
+}
+
+
+def page(done: dict[str, dict[str, str]]) -> str:
+    """The table as a page: what works, what is refused and why; and what could not be built so small."""
+    lines = [
+        "# Text architectures",
+        "",
+        "A tiny random model of every architecture that transformers can build as a classifier, a causal model or an "
+        "encoder-decoder, through `train` by every adaptation (`adapt=scratch` through `check`): answers of the "
+        "bundle against those in memory, each row alone against beside others, adapters merged against apart, and with "
+        "`adapt=full` a run that lost its end, resumed, against the whole one, byte for byte. What does not work is "
+        "refused by `check` before training.",
+        "",
+        f"transformers {transformers.__version__}, torch {torch.__version__}; `benchmarks/text_architectures.py`.",
+    ]
+    for kind, title in TITLES.items():
+        found = {model.partition("/")[2]: each for model, each in done.items() if model.startswith(f"{kind}/")}
+        built = {name: each for name, each in found.items() if "not built" not in each}
+        works = [name for name, each in built.items() if all(v.startswith("works") for v in each.values())]
+        no = [name for name, each in built.items() if all(v.startswith("refused") for v in each.values())]
+        lines += ["", f"## {title}", ""]
+        lines += [
+            f"{len(built)} architectures: {len(works)} work by every adaptation, {len(no)} are refused by all, "
+            f"{len(built) - len(works) - len(no)} work by some.",
+            "",
+            "| architecture | " + " | ".join(METHODS[kind]) + " | reason |",
+            "|---" * (len(METHODS[kind]) + 2) + "|",
+        ]
+        for name, each in sorted(built.items()):
+            cells = [_cell(each.get(method, "")) for method in METHODS[kind]]
+            lines.append(f"| {name} | {' | '.join(cells)} | {_reason(each)} |")
+        if len(built) < len(found):
+            lines += ["", f"Not tried, as no tiny one could be made: {', '.join(sorted(set(found) - set(built)))}."]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(outcome: str) -> str:
+    words = {"works": "yes", "refused": "no", "FAILS": "FAILS", "": ""}
+    return words[outcome.partition(":")[0].partition(" ")[0]]
+
+
+def _reason(each: dict[str, str]) -> str:
+    reasons = {o.partition(": ")[2] for o in each.values() if ": " in o}
+    reasons |= {"without a zero-shot score" for o in each.values() if o.endswith("without baseline")}
+    plain = [re.sub(r"'/[^']*' ", "", reason).replace("Tried with a few rows, ", "").rstrip(".") for reason in reasons]
+    return "; ".join(sorted(reason.replace("|", "\\|") for reason in plain))
+
+
 def main() -> None:
     """Try all, print each, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -279,6 +332,8 @@ def main() -> None:
         print(f"{model} ({time.monotonic() - started:.0f} s): {done[model]}", flush=True)
         if not options.keep:
             shutil.rmtree(scratch.parent, ignore_errors=True)
+    if options.output:
+        options.output.write_text(page(done), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -115,9 +115,9 @@ def _perform(few: Prepared[Any], run: RunFolder, found: dict[str, str]) -> None:
     stages = recipe.family.stages
     with _step("be loaded", config):
         model = stages.build_model(recipe, source, few.labels, config, encoded)
-        if config.adapt.method is not Method.none:
-            found.update(stages.examine(model, encoded))
     if config.adapt.method is not Method.none:
+        with _step("read rows", config):
+            found.update(stages.examine(model, encoded))
         with _step(f"be trained with adapt={config.adapt.method.name}", config):
             model = stages.adapt(model, config.adapt)
             trained, data = stages.training_data(model, encoded, source, config)
