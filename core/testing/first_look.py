@@ -37,7 +37,8 @@ from tunebook.testing.zygote import in_a_line, watch_network
 HEAVY = ("torch", "lightning", "transformers", "torchmetrics", "torchvision", "timm", "peft", "sklearn", "pandas")
 _SMALL = (
     *("trainer=cpu", "trainer.threads=1", "trainer.max_epochs=8", "trainer.max_steps=8", "trainer.checkpoint_every=3"),
-    *("trainer.early_stop=null", "trainer.progress=false", "data.batch_size=4", "data.num_workers=0"),
+    *("trainer.early_stop=null", "trainer.rehearse=false", "trainer.progress=false"),
+    *("data.batch_size=4", "data.num_workers=0"),
     *("evaluation.resamples=20", "logger=csv"),
 )
 _SMALL_OF_FAMILY = {"zero_shot": "false", "max_generations": "4"}
