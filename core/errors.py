@@ -49,7 +49,7 @@ class UserError(Exception):
         """The message as the command line prints it: a sentence, then where and how to fix it."""
         sentence, *rest = str(self).split("\n")
         end = "" if sentence.endswith((".", "!", "?", ":")) else "."
-        if sentence.split(" ")[0].isalpha():  # a config key or a file's name stays as it is written
+        if not _begins_with_name(sentence):
             sentence = sentence[:1].upper() + sentence[1:]
         return "\n".join([sentence + end, *rest])
 
@@ -64,3 +64,53 @@ class UserError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied and pickled by what it holds: its class may take other arguments than an exception's own."""
         return type(self).__new__, (type(self), self.what), vars(self)
+
+
+_DETERMINERS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "no",
+        "there",
+        "this",
+        "that",
+        "these",
+        "it",
+        "they",
+        "every",
+        "each",
+        "all",
+        "both",
+        "only",
+        "more",
+        "some",
+    ]
+)
+_VERBS = frozenset(
+    [
+        "is",
+        "are",
+        "has",
+        "have",
+        "holds",
+        "contains",
+        "names",
+        "looks",
+        "begins",
+        "separates",
+        "unpacks",
+        "stands",
+        "takes",
+        "cannot",
+        "may",
+        "does",
+        "and",
+    ]
+)
+
+
+def _begins_with_name(sentence: str) -> bool:
+    """Whether a sentence begins with a name, of a key, a file or a folder, which stays as the user writes it."""
+    first, second = ([*sentence.split(" "), ""])[:2]
+    return not first.isalpha() or (first not in _DETERMINERS and second in _VERBS)

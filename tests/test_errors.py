@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tunebook.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -87,3 +89,20 @@ def test_an_error_keeps_its_kind_where_it_is_copied_and_carried() -> None:
     assert isinstance(moved, Stopped) and (moved.exit_code, moved.code) == (143, "run.stopped")
     assert (moved.where, stopped.where) == ("elsewhere", "run")
     assert vars(UserError(**carried.parts())) == stopped.parts()
+
+
+@pytest.mark.parametrize(
+    ("what", "printed"),
+    [
+        ("there is no label", "There is no label."),
+        ("validation rows have a label", "Validation rows have a label."),
+        ("labels that differ by case", "Labels that differ by case."),
+        ("reviews has no column 'text'", "reviews has no column 'text'."),
+        ("train holds several splits: a, b", "train holds several splits: a, b."),
+        ("a is no folder", "A is no folder."),
+        ("rows.csv is empty", "rows.csv is empty."),
+        ("data.train is set!", "data.train is set!"),
+    ],
+)
+def test_a_name_at_the_start_of_a_message_stays_as_it_is_written(what: str, printed: str) -> None:
+    assert UserError(what, code="x.y").message() == printed

@@ -17,6 +17,7 @@ RANGES = {
     "data.max_rows": (2, UP),
     "data.max_rejects": (0, UP),
     "data.near_duplicate": (0.1, 1),
+    "data.max_pixels": (1, 2**31 - 1),
     "data.num_workers": (0, 512),
     "model.dropout": (0, 0.99),
     "adapt.lora_rank": (1, UP),

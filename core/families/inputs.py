@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import ModelConfig, TrainConfig
@@ -45,6 +48,21 @@ class Inputs(Generic[RecipeT]):
     def keys(self, recipe: RecipeT, rows: Rows) -> list[str]:
         """What identifies rows, so that a bundle knows those that it was trained on: their whole texts, say."""
         return whole_texts(rows)
+
+    def copies_seen(self, rows: Rows, content: Content | None, folder: Path) -> NDArray[np.int64]:
+        """Positions of rows that are nearly the same as ones that a bundle's model was trained or chosen on.
+
+        Those of equal ``keys`` may be among them.
+
+        Args:
+            rows: The rows.
+            content: What they hold besides their text.
+            folder: The bundle.
+
+        Raises:
+            UserError: What the bundle knows of them is damaged.
+        """
+        return np.zeros(0, np.int64)
 
     def load_bundle_state(self, recipe: RecipeT, manifest: Manifest) -> None:
         """Give the recipe back what a bundle holds for it besides its options."""

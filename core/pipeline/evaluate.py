@@ -13,6 +13,7 @@ from tunebook.bundle.read import open_bundle
 from tunebook.bundle.seen import seen_before
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Leaks
+from tunebook.data.content import Content
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -61,7 +62,7 @@ def evaluate(
             rows = content.inspect(rows, rejects)
         rejects.write()
         rejects.check()
-        rows, seen = _unseen(recipe, rows, folder, data.leaks, rejects)
+        rows, seen = _unseen(recipe, rows, content, folder, data.leaks, rejects)
         rejects.write()
         if not len(rows):
             raise UserError(
@@ -93,14 +94,17 @@ def _spellings(spelled: Mapping[str, str]) -> list[str]:
     return [f"labels were read as the same numbers written otherwise: {', '.join(pairs[:3])}{more}"] if pairs else []
 
 
-def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, rejects: RejectLog) -> tuple[Rows, str]:
+def _unseen(
+    recipe: Recipe[Any], rows: Rows, content: Content | None, folder: Path, policy: Leaks, rejects: RejectLog
+) -> tuple[Rows, str]:
     """The rows that the model has not seen, and a note on the others.
 
     Raises:
         UserError: There are such rows, and nobody said what to do with them.
     """
     try:
-        seen = seen_before(folder, recipe.family.inputs.keys(recipe, rows))
+        exact = seen_before(folder, recipe.family.inputs.keys(recipe, rows))
+        seen = np.union1d(exact, recipe.family.inputs.copies_seen(rows, content, folder))
     except UserError as error:
         if policy is not Leaks.allow:
             raise
@@ -108,6 +112,8 @@ def _unseen(recipe: Recipe[Any], rows: Rows, folder: Path, policy: Leaks, reject
     if not len(seen):
         return rows, ""
     seen_rows = f"{len(seen)} of {len(rows)} rows were already used in training or model selection"
+    if len(seen) > len(exact):
+        seen_rows += f" ({len(seen) - len(exact)} of them as nearly equal copies)"
     if policy is Leaks.error:
         places = ", ".join(rows.where(int(i)) for i in seen[:3]) + (" ..." if len(seen) > 3 else "")
         raise UserError(

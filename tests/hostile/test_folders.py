@@ -103,6 +103,8 @@ def with_code(copies: Copies, canary: Path) -> Iterator[tuple[str, Path]]:
     yield "a torch file called safetensors", copies.changed("model.safetensors", d.zipped_pickle(canary))
     if (copies.whole / "seen_texts.npy").is_file():
         yield "a pickle for hashes", copies.changed("seen_texts.npy", d.pickled(canary))
+    if (copies.whole / "seen_images.npy").is_file():
+        yield "a pickle for sketches", copies.changed("seen_images.npy", d.pickled(canary))
     yield "a recipe of a path", copies.edited("tunebook.json", recipe="../../evil")
     yield "a recipe of a module", copies.edited("tunebook.json", recipe="os:system")
     yield "options that name code", copies.edited("tunebook.json", options={"_target_": "os.system", "name": "x"})

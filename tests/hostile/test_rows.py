@@ -257,6 +257,8 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
         listed = folder / f"path-{number}.csv"
         write_table(listed, changed)
         yield Case(f"picture at {path[:30]!r}", [*usual, f"data.train={listed}"])
+    for most in ("0", "-1", "1", "null", "99999999999"):
+        yield Case(f"data.max_pixels={most}", [*usual, f"data.train={table}", f"data.max_pixels={most}"])
     os.mkfifo(folder / "train" / "pipe.png")
     changed = [dict(row) for row in rows]
     changed[3]["path"] = "train/pipe.png"

@@ -443,6 +443,31 @@ def test_images_that_the_model_has_learnt_from_are_refused_whatever_they_are_cal
     assert evaluated(run, tmp_path / "c", f"data.test={table}", "data.leaks=allow")["test"]["auroc"]["n"] == 7
 
 
+def test_copies_of_images_that_the_model_has_learnt_from_are_found(
+    run: RunFolder, patients: Path, tmp_path: Path
+) -> None:
+    rows = [{**row, "path": str(patients / row["path"])} for row in read_table(patients / "test.csv")[:6]]
+    (known, other) = read_table(patients / "train.csv")[:2]
+    with Image.open(patients / known["path"]) as image:
+        image.resize((image.width * 2, image.height * 2)).save(tmp_path / "larger.png")
+    with Image.open(patients / other["path"]) as image:
+        image.convert("L").save(tmp_path / "again.jfif", "JPEG", quality=80)
+    copies = [{**known, "path": "larger.png"}, {**other, "path": "again.jfif"}]
+    table = write_table(tmp_path / "rows.csv", [*rows, *copies])
+    said = r"2 of 8 rows were already used in training or model selection \(2 of them as nearly equal copies\)"
+    with user_error("data.seen-rows", where="rows.csv:8, rows.csv:9", match=said):
+        evaluated(run, tmp_path / "a", f"data.test={table}")
+    found = evaluated(run, tmp_path / "b", f"data.test={table}", "data.leaks=drop")
+    assert found["test"]["auroc"]["n"] == 6
+    assert "2 of them as nearly equal copies" in (tmp_path / "b" / "report.html").read_text()
+
+
+def test_the_largest_image_is_a_key_of_the_config(patients: Path, tunebook: Tunebook) -> None:
+    given_ = ["check", "recipe=medical_diagnosis", *given(patients), "trainer.progress=false", "recipe.size=32"]
+    refused = tunebook(*given_, "data.max_pixels=99")
+    assert refused.returncode == 2 and "pixels, more than data.max_pixels=99" in refused.stderr
+
+
 def test_intervals_resample_whole_patients_where_they_are_named(run: RunFolder, tmp_path: Path) -> None:
     table = write_table(tmp_path / "rows.csv", write_patients(tmp_path / "new", 24, 3 * 10**6, images=4))
     alone = evaluated(run, tmp_path / "a", f"data.test={table}", "evaluation.resamples=400")["test"]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import DataConfig, Method, TrainConfig
 from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
@@ -83,10 +83,11 @@ def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) ->
     )
 
 
-def decoding_of(options: ImageClassificationConfig) -> Decoding:
+def decoding_of(options: ImageClassificationConfig, data: DataConfig) -> Decoding:
     """How a file's values become a picture."""
+    most = node_as(data, ImageData).max_pixels
     if options.window is None:
-        return Decoding()
+        return Decoding(max_pixels=most)
     if len(options.window) != 2 or not options.window[1] > 0:
         raise UserError(
             f"a window has a centre and a width above 0, not {options.window}",
@@ -94,7 +95,7 @@ def decoding_of(options: ImageClassificationConfig) -> Decoding:
             where="recipe.window",
             fix="recipe.window=[40,400]",
         )
-    return Decoding(window=(options.window[0], options.window[1]))
+    return Decoding((options.window[0], options.window[1]), most)
 
 
 def check_trains(config: TrainConfig) -> None:
@@ -129,7 +130,7 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
     cache, full = Path(config.data.cache_dir), None if options.bits is None else _full_brightness(0, options.bits)[0]
     return ImageContent(
         square_of(pre),
-        decoding_of(options),
+        decoding_of(options, config.data),
         cache,
         node_as(config.data, ImageData).image,
         config.trainer.progress,
@@ -162,8 +163,9 @@ def encode_images(
         rows[name] = part
     full, depth = _full_brightness(max(part.largest() for part in items.values()), options.bits)
     _check_channels(pre, checked.content)
+    decoding = decoding_of(options, config.data)
     for name, part in rows.items():
-        identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding_of(options)}\n{pre}\n{full}"
+        identity[name] = f"{part.fingerprint}\n{square_of(pre)}\n{decoding}\n{pre}\n{full}"
     augmentation = None if config.adapt.method is Method.head else augmentation_of(options)
     preparation = ImagePreparation(pre, full, augmentation, config.seed, own_augmentations(recipe, config))
     splits = {name: Examples(part, np.ones(len(part), dtype=np.int64)) for name, part in items.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tunebook.families.family import node_as
 from tunebook.families.image_classification.card import image_card, timm_opening, torchvision_opening
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
+from tunebook.families.image_classification.data.sketches import write_sketches
 from tunebook.families.image_classification.findings import findings_of
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.model.image import Preprocessing
@@ -58,7 +59,8 @@ def write_image_bundle(
     config: TrainConfig,
     card: Mapping[str, Any],
     points: Sequence[str],
-    seen: Iterable[str] = (),
+    seen: Sequence[str] = (),
+    content: ImageContent | None = None,
 ) -> None:
     """Write model, manifest and card next to the target, then rename.
 
@@ -71,6 +73,7 @@ def write_image_bundle(
         card: Facts for the model card: ``data``, ``training``, ``scores``.
         points: The operating points in words.
         seen: Digests of the images that the model was trained or chosen on.
+        content: Holds these images.
     """
     pre = classifier.preparation.preprocessing
     with folder_written_whole(folder) as partial:
@@ -101,6 +104,8 @@ def write_image_bundle(
         )
         write_text(partial / "README.md", text)
         write_seen(partial, seen)
+        if content is not None:
+            write_sketches(partial, content.thumbnails(list(seen)))
 
 
 def _manifest(classifier: ImageClassifier, recipe: ImageClassification[Any], config: TrainConfig) -> Manifest:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import ModelConfig, TrainConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
-from tunebook.data.rows import Rows
+from tunebook.data.rows import PIXELS, Rows
 from tunebook.families.image_classification.columns import evaluate_columns, predict_columns
 from tunebook.families.image_classification.model.image_source import find_image_model
 from tunebook.families.image_classification.recipe import ImageClassification
@@ -40,7 +43,15 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
 
     def keys(self, recipe: Recipe, rows: Rows) -> list[str]:
         """Digests of the pixels."""
-        return rows.texts("pixels")
+        return rows.texts(PIXELS)
+
+    def copies_seen(self, rows: Rows, content: Content | None, folder: Path) -> NDArray[np.int64]:
+        """Rescaled and re-encoded copies of pictures, by their sketches."""
+        from tunebook.families.image_classification.data.content import ImageContent
+        from tunebook.families.image_classification.data.sketches import copies, read_sketches, sketches
+
+        assert isinstance(content, ImageContent)
+        return copies(sketches(content.thumbnails(rows.texts(PIXELS))), read_sketches(folder))
 
     def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Pictures made as the bundle's model was trained on them."""

@@ -94,6 +94,8 @@ class ImageData(AugmentedDataConfig):
     """Column that holds the path of the image."""
     image_root: str | None = None
     """Folder that image paths are relative to (default: the folder of the file that names them)."""
+    max_pixels: int = 89_478_485
+    """Pixels of the largest image that is decoded; the model keeps the limit."""
 
 
 @dataclass

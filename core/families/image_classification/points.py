@@ -56,7 +56,7 @@ def calibrated(prepared: Prepared[ImageClassification[Any]], model: Any) -> tupl
         tuple(prepared.labels),
         findings,
         prepared.encoded.tokenizer,
-        decoding_of(options),
+        decoding_of(options, config.data),
         point=options.point,
     )
     rows = prepared.encoded.rows["validation"]

@@ -97,6 +97,7 @@ class ImageStages(Stages[ImageClassification[Any]]):
             card,
             in_words(made.points),
             seen(prepared),
+            prepared.data.content,
         )
 
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> ImageClassifier:

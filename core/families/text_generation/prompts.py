@@ -134,7 +134,7 @@ def read_facts(value: str, where: str) -> list[str]:
     try:
         return parse_facts(value)
     except ValueError as error:
-        raise UserError(f"{str(error).capitalize()}.", code="data.bad-facts", where=where, fix=HOW) from error
+        raise UserError(f"{error}.", code="data.bad-facts", where=where, fix=HOW) from error
 
 
 def check_tokenize(name: str) -> None:

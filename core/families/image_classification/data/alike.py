@@ -54,7 +54,7 @@ def find_alike(digests: NDArray[np.uint8], thumbnails: NDArray[np.uint8], thresh
         return Duplicates(first, nothing, nothing, np.zeros(0))
     flat = thumbnails.min(axis=(1, 2)) == thumbnails.max(axis=(1, 2))
     places = np.flatnonzero((first == np.arange(len(first))) & ~flat)
-    waves = _correlated(thumbnails, places)
+    waves = correlated(thumbnails, places)
     axes = _axes(waves)
     blocks = [_partners(waves, axes, start, threshold) for start in range(0, len(waves), ROWS)]
     left = np.concatenate([nothing, *(block[0] for block in blocks)])
@@ -71,7 +71,7 @@ def _first_equal(digests: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.array([seen.setdefault(digest.tobytes(), i) for i, digest in enumerate(digests)], np.int64)
 
 
-def _correlated(thumbnails: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.float32]:
+def correlated(thumbnails: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.float32]:
     """[places, 1024] each thumbnail less its mean, of length 1, as frequencies.
 
     The product of two rows is the correlation of the two thumbnails: an orthonormal transform keeps products.

@@ -97,13 +97,18 @@ class ImageContent:
 
     def alike(self, layout: Layout, threshold: float) -> Duplicates:
         """Which pictures of all splits are the same, exactly or nearly."""
-        places = self.places(layout.column(PIXELS).to_pylist())
-        thumbnails = np.zeros((len(places), 32, 32), dtype=np.uint8)
-        for number, store in enumerate(self.stores):
-            here = np.flatnonzero(places[:, 0] == number)
-            thumbnails[here] = store.thumbnails[places[here, 1]]
+        thumbnails = self.thumbnails(layout.column(PIXELS).to_pylist())
         digests = np.array([list(bytes.fromhex(d)) for d in layout.column(PIXELS).to_pylist()], dtype=np.uint8)
         return find_alike(digests.reshape(-1, 16), thumbnails, threshold)
+
+    def thumbnails(self, digests: list[str]) -> NDArray[np.uint8]:
+        """The thumbnail of each picture by its digest, ``[pictures, 32, 32]``."""
+        places = self.places(digests)
+        found = np.zeros((len(places), 32, 32), dtype=np.uint8)
+        for number, store in enumerate(self.stores):
+            here = np.flatnonzero(places[:, 0] == number)
+            found[here] = store.thumbnails[places[here, 1]]
+        return found
 
     def places(self, digests: list[str]) -> NDArray[np.int64]:
         """Store and position of each picture by its digest, ``[rows, 2]``."""

@@ -12,6 +12,10 @@ class UnusableImage(Exception):
     """A picture that cannot be used; the text is the reason, and completes "the image ..."."""
 
 
+MOST_PIXELS = 89_478_485
+"""Pixels of the largest picture that is decoded unless the config says otherwise: Pillow's own limit."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How the values in a file become a picture; a bundle stores it.
@@ -23,7 +27,7 @@ class Decoding:
     """
 
     window: tuple[float, float] | None = None
-    max_pixels: int = 89_478_485
+    max_pixels: int = MOST_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +52,7 @@ class DecodedImage:
 def refuse_large(width: int, height: int, decoding: Decoding) -> None:
     """Refuse a picture of more pixels than are decoded."""
     if width * height > decoding.max_pixels:
-        raise UnusableImage(f"declares {width} x {height} pixels, more than {decoding.max_pixels}")
+        raise UnusableImage(f"declares {width} x {height} pixels, more than data.max_pixels={decoding.max_pixels}")
 
 
 def refuse_constant(pixels: NDArray[Any], when: str = "") -> None:

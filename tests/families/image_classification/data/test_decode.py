@@ -273,11 +273,15 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "animated WebP": ("a.webp", several("WEBP"), "holds 3 pictures (animated)"),
     "TIFF of pages": ("a.tif", several("TIFF"), "holds 3 pages"),
     "constant": ("a.png", lambda: packed(Image.new("RGB", (9, 9), (1, 2, 3)), "PNG"), "has the same value everywhere"),
-    "huge PNG": ("a.png", lambda: png(60000, 60000, 8, 0, b"\0"), "declares 60000 x 60000 pixels, more than 89478485"),
+    "huge PNG": (
+        "a.png",
+        lambda: png(60000, 60000, 8, 0, b"\0"),
+        "declares 60000 x 60000 pixels, more than data.max_pixels=89478485",
+    ),
     "large TIFF": (
         "a.tif",
         lambda: tiff(GREY, 1, 8).replace(struct.pack("<I", 32), struct.pack("<I", 9999999), 1),
-        "declares 9999999 x 24 pixels, more than 89478485",
+        "declares 9999999 x 24 pixels, more than data.max_pixels=89478485",
     ),
     "bad TIFF": ("a.tif", lambda: tiff(GREY, 77, 8), "cannot be read: unknown pixel mode"),
 }
@@ -291,9 +295,9 @@ def test_what_cannot_be_kept_as_it_is_says_why(tmp_path: Path, case: str) -> Non
 
 def test_a_size_between_pillows_warning_and_its_error_is_ours_to_judge(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", png(10000, 9000, 8, 0, b"\0"))
-    assert reason(path) == "declares 10000 x 9000 pixels, more than 89478485"
+    assert reason(path) == "declares 10000 x 9000 pixels, more than data.max_pixels=89478485"
     small = saved(tmp_path / "b.png", Image.fromarray(GREY))
-    assert reason(small, Decoding(max_pixels=767)) == "declares 32 x 24 pixels, more than 767"
+    assert reason(small, Decoding(max_pixels=767)) == "declares 32 x 24 pixels, more than data.max_pixels=767"
     assert decode(small, Decoding(max_pixels=768)).pixels.shape == (24, 32)
     assert reason(path, Decoding(max_pixels=10**9)) == "is truncated"  # Pillow's own limit does not speak
 
@@ -405,7 +409,7 @@ def test_arrays_are_taken_as_they_are() -> None:
         (COLOUR[None], "is of shape [1, 24, 32, 3], not [height, width] or [height, width, 3]"),
         (GREY[:0], "is of shape [0, 32], not [height, width] or [height, width, 3]"),
         (GREY * 0 + 7, "has the same value everywhere"),
-        (np.zeros((40, 40), np.uint8), "declares 40 x 40 pixels, more than 1000"),
+        (np.zeros((40, 40), np.uint8), "declares 40 x 40 pixels, more than data.max_pixels=1000"),
     ],
 )
 def test_arrays_that_are_no_pictures(array: np.ndarray, expected: str) -> None:

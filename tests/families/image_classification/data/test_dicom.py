@@ -265,7 +265,11 @@ BROKEN: dict[str, tuple[np.ndarray | None, dict[str, Any], str]] = {
     "frames": (GREY, {"NumberOfFrames": 12}, "holds 12 frames: split it first"),
     "more frames than said": (GREY, {"Rows": 10}, "holds 2 frames: split it first"),
     "enhanced": (GREY, {"SharedFunctionalGroupsSequence": [Dataset()]}, "is an enhanced DICOM file"),
-    "huge": (GREY, {"Rows": 65535, "Columns": 65535}, "declares 65535 x 65535 pixels, more than 89478485"),
+    "huge": (
+        GREY,
+        {"Rows": 65535, "Columns": 65535},
+        "declares 65535 x 65535 pixels, more than data.max_pixels=89478485",
+    ),
     "fewer pixels than said": (GREY, {"Rows": 21}, "is truncated"),
     "16-bit colour": (np.dstack([GREY] * 3), {}, "has 16 bits a channel, more than is supported"),
     "32 bits": (GREY.astype(np.uint32), {}, "has 32 bits a pixel, more than is supported"),
