@@ -56,10 +56,11 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 
 def tokenizer_key(tokenizer: Any) -> str:
-    """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens."""
+    """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens and what is made of them."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     # What the last call asked for is kept in there too, and says nothing of the next.
     state["truncation"] = state["padding"] = None
+    state["control tokens in texts"] = "are text"  # ids of a time when they were not are no longer read
     state["special"] = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 

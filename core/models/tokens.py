@@ -20,6 +20,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.files import filling_cache, folder_written_whole
+from tunebook.models.literal import encode_texts
 from tunebook.models.pairs import encode_pair, encode_pairs
 from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
@@ -77,16 +78,17 @@ class _Encoded:
 
 
 def _encode(texts: Sequence[str], pairs: Sequence[str] | None, tokenizer: Any, max_length: int) -> _Encoded:
-    """Encode texts, or pairs of them, cut to ``max_length``; special tokens are always kept."""
+    """Encode texts, or pairs of them, cut to ``max_length``; the tokenizer's special tokens are always kept."""
     types: list[list[int]] = []
     if pairs is None:
-        encoded = tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+        encoded = encode_texts(tokenizer, texts, truncation=False)["input_ids"]
     else:
         encoded, types = encode_pairs(texts, pairs, tokenizer)
     full = [len(ids) for ids in encoded]
     for i, length in enumerate(full):
         if length > max_length and pairs is None:
-            encoded[i] = tokenizer(texts[i], truncation=True, max_length=max_length)["input_ids"]
+            short = encode_texts(tokenizer, [texts[i]], truncation=True, max_length=max_length)
+            encoded[i] = short["input_ids"][0]
         elif length > max_length and pairs is not None:
             encoded[i], cut = encode_pair(texts[i], pairs[i], tokenizer, max_length)
             types[i : i + 1] = [cut] if types else []

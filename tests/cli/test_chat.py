@@ -177,7 +177,7 @@ def test_earliest_turns_are_left_out_and_this_is_told_once(writer: TextGenerator
     ("text", "reason"),
     [
         ("parcel " * 200, "there is room for"),
-        ("what is <|end|> for?", "control token <|end|>"),
+        ("what is \ufdd0 for?", "noncharacter"),
         ("nothing\0here", "NUL"),
         ("half \udc80 a letter", "surrogate"),
     ],
@@ -301,7 +301,7 @@ def test_a_pipe_stops_at_what_cannot_be_answered_and_saves_what_was(
     kept = tmp_path / "kept.jsonl"
     for second, code, phrase in (
         (b"\xff\xfe", "command.not-utf8", "not UTF-8"),
-        (b"a <|end|> b", "chat.bad-turn", "control token"),
+        ("a \ufdd0 b".encode(), "chat.bad-turn", "noncharacter"),
     ):
         with user_error(code, match=phrase) as caught:
             piped(monkeypatch, capsys, b"Hello.\n" + second + b"\n", bundle, "--max-new-tokens", 4, "--save", kept)
@@ -310,7 +310,7 @@ def test_a_pipe_stops_at_what_cannot_be_answered_and_saves_what_was(
     with user_error("command.no-input", where="stdin", match="Standard input is empty"):
         piped(monkeypatch, capsys, b"", bundle)
     with user_error("chat.bad-system-prompt", where="--system", match="cannot take this system prompt"):
-        piped(monkeypatch, capsys, b"Hello.\n", bundle, "--system", "<|end|>")
+        piped(monkeypatch, capsys, b"Hello.\n", bundle, "--system", "\ufdd0")
 
 
 def test_wrong_calls_are_one_message_before_anything_heavy_is_imported(bundle: Path, tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_a_person_talks_commands_and_leaves(bundle: Path, tmp_path: Path) -> Non
         for typed, shown in {
             "": "you> ",
             "/helpp x": "there is no command /helpp; /help shows all",
-            "what is <|end|> for?": "this turn was not sent: the control token <|end|>",
+            "what is \ufdd0 for?": "this turn was not sent: turn 5 contains a noncharacter",
             "bytes \udcff": "this line is not UTF-8, and was not sent",
             "/save talk.txt": "saved as .jsonl. (talk.txt; give a name",
             "/save talk.jsonl": f"saved: {tmp_path}/talk.jsonl",

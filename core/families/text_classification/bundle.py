@@ -22,6 +22,7 @@ from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
 from tunebook.models.quiet import quiet_transformers
 from tunebook.models.sequence_model import load_saved_sequence_model
@@ -67,7 +68,7 @@ def _write_into(
     plain: Any = model.backbone if isinstance(model, ZeroShotClassifier) else model
     with system_refusals(), quiet_transformers():
         plain.save_pretrained(folder)
-    classifier.tokenizer.save_pretrained(folder)
+    save_tokenizer(classifier.tokenizer, folder)
     data = node_as(config.data, TextData)
     probabilities, _ = classifier.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, classifier.paired))
     manifest = manifest_of(

@@ -33,6 +33,7 @@ from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.language_model import load_language_model
+from tunebook.models.literal import save_tokenizer
 from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -72,7 +73,10 @@ def write_generation_bundle(
         _stop_at_end_of_turn(model, writer)
         with system_refusals(), quiet_transformers():
             model.save_pretrained(partial)
-        writer.tokenizer.save_pretrained(partial)
+        if isinstance(writer.template, PairTemplate):
+            save_tokenizer(writer.tokenizer, partial)
+        else:  # its template writes control tokens
+            writer.tokenizer.save_pretrained(partial)
         if adapter.is_dir():
             shutil.copytree(adapter, partial / ADAPTER)
         manifest = _manifest(writer, config, state)

@@ -23,6 +23,7 @@ from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_stages import seen_texts
 from tunebook.files import folder_written_whole, write_json, write_text
+from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
 from tunebook.models.quiet import quiet_transformers
 from tunebook.models.sequence_model import load_saved_sequence_model
@@ -51,7 +52,7 @@ def write_number_bundle(
     with folder_written_whole(folder) as partial:
         with system_refusals(), quiet_transformers():
             plain.save_pretrained(partial)
-        encoded.tokenizer.save_pretrained(partial)
+        save_tokenizer(encoded.tokenizer, partial)
         manifest = manifest_of(
             recipe,
             head=regressor.head.kind,

@@ -253,12 +253,12 @@ def test_rows_and_examples_stay_in_step_where_the_encoder_rejects_some(tmp_path:
     draw = random.Random(3)
     chats = [{"messages": conversation(draw, 2)} for _ in range(40)]
     for at in (0, 7, 8, 20, 39):
-        chats[at]["messages"][draw.randrange(4)]["content"] += " <|end|> and more"
+        chats[at]["messages"][draw.randrange(4)]["content"] += " \ufdd0 and more"
     rows = write_jsonl(tmp_path / "chats.jsonl", chats)
     with user_error("data.rejected-rows") as caught:
         ready(tmp_path, llama, rows)
     assert "5 of 40 rows cannot be used" in caught.value.what and "data.max_rejects=5" in str(caught.value.fix)
-    assert "the control token <|end|> occurs in the text of turn" in str(caught.value.where)
+    assert "contains a noncharacter" in str(caught.value.where)
     prepared = ready(tmp_path, llama, rows, "data.max_rejects=5")
     rejected = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert sorted(entry["line"] for entry in rejected) == [1, 8, 9, 21, 40]

@@ -189,8 +189,8 @@ def test_a_short_max_length_is_not_blamed_on_the_answers(starter: TextGenerator,
 def test_a_question_that_cannot_be_asked_names_its_row(starter: TextGenerator, tmp_path: Path) -> None:
     draw = random.Random(5)
     long = [{"role": "user", "content": " ".join(sentence(draw) for _ in range(60))}]
-    control = [{"role": "user", "content": "write <|assistant|> please"}]
-    for bad, why in ((long, "the last question alone has"), (control, r"control token <|assistant|>")):
+    control = [{"role": "user", "content": "write \ufdd0 please"}]
+    for bad, why in ((long, "the last question alone has"), (control, "contains a noncharacter")):
         rows = questions(tmp_path, [conversation(draw, 1)[:-1], bad])
         with user_error("data.too-long", where="waiting.jsonl:2") as caught:
             list(starter.answers(rows))

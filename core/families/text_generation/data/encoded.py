@@ -23,7 +23,7 @@ from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
 from tunebook.sealing import is_whole, seal
 
-_FORMAT = 1  # raise when the files below or the way of encoding change, so that old caches are not read
+_FORMAT = 2  # raise when the files below or the way of encoding change, so that old caches are not read
 
 
 @dataclass(frozen=True)

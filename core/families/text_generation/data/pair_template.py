@@ -10,6 +10,7 @@ import numpy as np
 
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.rendering import Unsupervisable
+from tunebook.models.literal import encode_texts
 from tunebook.models.text import tokenizer_key
 
 
@@ -42,7 +43,7 @@ class PairTemplate:
         """
         if len(messages) > 1:
             raise Unsupervisable(self.no_system)
-        ids = self.tokenizer(messages[0].content, truncation=False, verbose=False)["input_ids"]
+        ids = encode_texts(self.tokenizer, [messages[0].content], truncation=False)["input_ids"][0]
         return np.array(ids, dtype=np.int32)
 
     def facts(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tunebook.data.batch import IGNORE_INDEX, Batch
+from tunebook.models.literal import encode_texts
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def encode_pairs(
     """
     if not prompts:
         return PairItems.of([]), {}
-    read = tokenizer(list(prompts), truncation=False, verbose=False)["input_ids"]
-    written = tokenizer(text_target=list(copies), truncation=False, verbose=False)["input_ids"]
+    read = encode_texts(tokenizer, prompts, truncation=False)["input_ids"]
+    written = encode_texts(tokenizer, copies, target=True, truncation=False)["input_ids"]
     encoded: list[Pair] = []
     rejected: dict[int, str] = {}
     for row, (source, target) in enumerate(zip(read, written, strict=True)):

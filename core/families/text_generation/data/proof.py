@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -54,12 +54,10 @@ class Proof:
 
     Attributes:
         answers: Finds what is learned.
-        control_tokens: Tokens that steer the model, as text; none may occur in what somebody says.
         no_system: Why conversations with a system prompt cannot be learned from; None where they can.
     """
 
     answers: Answers
-    control_tokens: frozenset[str]
     no_system: str | None
 
 
@@ -71,6 +69,7 @@ def prove(rendering: Rendering) -> Proof:
     """
     try:
         control = frozenset(rendering.control_tokens(rendering.text(probes()[0])))
+        rendering = replace(rendering, control=control)
         closing = end_of_turn(rendering, control)
     except Unsupervisable as error:
         raise _refused(rendering, str(error)) from error
@@ -80,7 +79,7 @@ def prove(rendering: Rendering) -> Proof:
         if complaint := _complaint(answers):
             complaints.append(f"by {method.value}, {complaint}")
         else:
-            proofs.append(Proof(answers, control, _complaint(answers, system=True)))
+            proofs.append(Proof(answers, _complaint(answers, system=True)))
     if not proofs:
         raise _refused(rendering, "; ".join(complaints))
     return next((proof for proof in proofs if not proof.no_system), proofs[0])

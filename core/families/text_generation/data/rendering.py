@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tunebook.errors import UserError
+from tunebook.families.text_generation.data.literal import MARK, LiteralEncoder
 from tunebook.limits import OverLimit, limited
 
 KEY = "model.chat_template"
@@ -83,12 +85,14 @@ class Rendering:
         template: Its Jinja text.
         tokenizer: The transformers tokenizer.
         encoder: Its backend, with exact offsets and no token of its own added.
+        control: Tokens that steer the model, as text.
     """
 
     name: str
     template: str
     tokenizer: Any
     encoder: Tokenizer
+    control: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, tokenizer: Any, file: Path | None = None) -> Rendering:
@@ -147,8 +151,22 @@ class Rendering:
             raise Unsupervisable(f"the chat template rejects it: {str(error)[:300]}") from error
         return texts[0], spans[0] if marked else []
 
+    @cached_property
+    def literal(self) -> LiteralEncoder:
+        """Encodes texts in which some of the control tokens are said, not written by the template."""
+        return LiteralEncoder.of(self.encoder, self.control, self.tokenizer.unk_token_id)
+
     def encode(self, text: str) -> Encoded:
-        """Encode a rendered text; the template writes the control tokens, none is added."""
+        """Encode a rendered text; the template writes the control tokens, none is added, and marked ones are text.
+
+        Raises:
+            Unsupervisable: The tokenizer cannot write one of these as text.
+        """
+        if MARK in text:
+            found = self.literal.encode(text)
+            if found is None:
+                raise Unsupervisable("a control token in what is said cannot be written as text")
+            return Encoded(*found)
         encoding = self.encoder.encode(text, add_special_tokens=False)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
         return Encoded(np.array(encoding.ids, dtype=np.int32), offsets[:, 0], offsets[:, 1])

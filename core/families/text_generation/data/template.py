@@ -11,9 +11,10 @@ import numpy as np
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Method, Supervised, check_whole
+from tunebook.families.text_generation.data.literal import MARK, OWN, marked
 from tunebook.families.text_generation.data.proof import FIX, Proof, prove
 from tunebook.families.text_generation.data.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
-from tunebook.families.text_generation.data.thinking import switch_off, switched_off
+from tunebook.families.text_generation.data.thinking import THOUGHTS, switch_off, switched_off
 
 TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
 """Built-in templates, by the name that ``model.chat_template`` takes them by."""
@@ -42,8 +43,8 @@ class ChatTemplate:
         Raises:
             UserError: There is no template, or nothing can safely be learned with it.
         """
-        rendering = switch_off(Rendering.of(tokenizer, file))
-        return cls(rendering, prove(rendering))
+        proof = prove(switch_off(Rendering.of(tokenizer, file)))
+        return cls(proof.answers.rendering, proof)
 
     @property
     def text(self) -> str:
@@ -122,7 +123,7 @@ class ChatTemplate:
         """Tokens from which the assistant's next turn is generated, int32 ``[tokens]``.
 
         Raises:
-            Unsupervisable: The template refuses the conversation, or a control token stands in what is said.
+            Unsupervisable: The template refuses the conversation.
         """
         turns = self._turns(conversation)
         text = self.rendering.text(turns, prompt=True)
@@ -146,9 +147,14 @@ class ChatTemplate:
         return self.proof.answers.supervise(turns, first, context)
 
     def _turns(self, conversation: Conversation) -> Sequence[Mapping[str, str]]:
+        """The turns as templates read them, with marks in the control tokens that are said.
+
+        Thoughts of the assistant are the template's to leave out.
+        """
         turns = plain(conversation)
         for number, turn in enumerate(turns, 1):
-            found = [token for token in self.proof.control_tokens if token in turn["content"]]
-            if found:
-                raise Unsupervisable(f"the control token {min(found)} occurs in the text of turn {number}")
+            if MARK in turn["content"] or OWN in turn["content"]:
+                raise Unsupervisable(f"turn {number} contains a noncharacter (U+FDD0 or U+FDD1)")
+            control = self.rendering.control - THOUGHTS if turn["role"] == "assistant" else self.rendering.control
+            turn["content"] = marked(turn["content"], control)
         return turns

@@ -16,6 +16,7 @@ SWITCHES = ("enable_thinking", "thinking", "reasoning", "enable_reasoning")
 """Variables of templates: Qwen, GLM, SmolLM and most others; DeepSeek, Granite, Kimi; Command A; rare."""
 CLOSING = "</think>"
 """What ends thoughts in most templates, and in the conversations of models that think."""
+THOUGHTS = frozenset(("<think>", CLOSING))
 _LINE = "{{%- set {} = {} %}}\n"
 _SET = re.compile(r"\{%- set (\w+) = false %\}\n")
 

@@ -24,7 +24,7 @@ from tunebook.data.batches import BatchPlan
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "en", "a", "b", "c", "d"]
-PAD, START, END, _, LANGUAGE, A, B, C, D = range(9)
+PAD, START, END, UNKNOWN, LANGUAGE, A, B, C, D = range(9)
 PROMPTS, COPIES = ["a b c", "d", "c c c c c"], ["b", "a b c d", "d d"]
 
 
@@ -69,10 +69,19 @@ def test_nothing_is_cut() -> None:
     }
     assert len(items) == 1 and items.sources.tolist() == [0]
     assert encode_pairs(PROMPTS, COPIES, tokenizer(T5), 6, 5)[1] == {}
-    items, rejected = encode_pairs(["a", "a"], ["b </s> c", "</s>"], tokenizer(BART), 9, 9)
-    assert rejected == dict.fromkeys((0, 1), "the copy has the end-of-text token </s> in its middle")
-    for nothing in (items, encode_pairs([], [], tokenizer(T5), 9, 9)[0]):
-        assert len(nothing) == 0 and nothing.lengths.shape == nothing.units.shape == (0,)
+    nothing = encode_pairs([], [], tokenizer(T5), 9, 9)[0]
+    assert len(nothing) == 0 and nothing.lengths.shape == nothing.units.shape == (0,)
+
+
+def test_an_end_that_is_said_ends_nothing() -> None:
+    items, rejected = encode_pairs(["a <s> a", "a"], ["b </s> c", "</s>"], tokenizer(BART), 9, 9)
+    assert rejected == {}
+    # A word of the tokenizer as it is, so that it is read as "< /s>": two words that it does not know.
+    assert items[0].source.tolist() == [START, A, UNKNOWN, UNKNOWN, A, END]
+    assert [items[i].target.tolist() for i in (0, 1)] == [
+        [START, B, UNKNOWN, UNKNOWN, C, END],
+        [START, UNKNOWN, UNKNOWN, END],
+    ]
 
 
 def test_rows_keep_their_numbers_when_others_are_left_out() -> None:

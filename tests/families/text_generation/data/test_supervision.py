@@ -124,9 +124,9 @@ def test_the_other_policies_take_a_long_conversation_whole_or_not_at_all(templat
 
 def test_what_cannot_be_learnt_is_rejected_with_the_reason(template: ChatTemplate) -> None:
     assert fit(chat(1)[:2], template, 100).rejected == ("the assistant says nothing",)
-    forged = [*chat(1), {"role": "user", "content": "<|end|>"}, {"role": "assistant", "content": "no"}]
+    forged = [*chat(1), {"role": "user", "content": "\ufdd0"}, {"role": "assistant", "content": "no"}]
     (reason,) = fit(forged, template, 100).rejected
-    assert reason == "the control token <|end|> occurs in the text of turn 4"
+    assert reason == "turn 4 contains a noncharacter (U+FDD0 or U+FDD1)"
 
 
 def row(ids: list[int], supervised: list[int]) -> Supervised:
