@@ -58,6 +58,7 @@ def like_t5() -> PreTrainedTokenizerFast:
     """Control tokens are words of the model, which it finds in a text whether told to split them or not."""
     made = Tokenizer(models.Unigram())
     made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
     trainer = trainers.UnigramTrainer(special_tokens=special, unk_token="<unk>", vocab_size=60, show_progress=False)
     made.train_from_iterator(WORDS, trainer)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from tunebook.families.text_generation.bundle import read_generator, ready, writ
 from tunebook.families.text_generation.chat.command import talk
 from tunebook.families.text_generation.checks import check_options
 from tunebook.families.text_generation.completion import Completion
-from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of
+from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, training_conversations_of
+from tunebook.families.text_generation.data.lossy import lost_text
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.dry_run import dry_run
 from tunebook.families.text_generation.evidence import GenerationEvidence
@@ -56,6 +58,13 @@ from tunebook.training.fit import Fitted
 Recipe = TextGeneration[Any]
 
 
+def _said(recipe: Recipe, encoded: Encoded) -> Iterator[tuple[str, list[str]]]:
+    """The place of each row of all splits, and what is read and written of it."""
+    for rows in encoded.rows.values():
+        for number, conversations in enumerate(training_conversations_of(recipe, rows)):
+            yield rows.where(number), [turn.content for each in conversations for turn in each]
+
+
 class GenerationStages(Stages[TextGeneration[Any]]):
     """A conversation in, the assistant's next turn out; a language model of transformers."""
 
@@ -67,7 +76,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         encode = batches_seq2seq.encode_splits if is_seq2seq(source) else batches_chat.encode_splits
         encoded = encode(recipe, data, source, config, rejects)
         dry_run(recipe, encoded, config)
-        return encoded
+        lost = lost_text(encoded.tokenizer.tokenizer, _said(recipe, encoded))
+        return replace(encoded, facts={**encoded.facts, **lost})
 
     def preview(self, recipe: Recipe, encoded: Encoded) -> Sequence[Any]:
         """Three conversations with the supervised tokens in colour."""
