@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import nn
 
@@ -44,10 +44,7 @@ class Stages(ABC, Generic[RecipeT]):
 
     Attributes:
         family: The family that it works for: its name and its options.
-        rehearses: Whether its runs are tried with a few rows once all are encoded.
     """
-
-    rehearses: ClassVar[bool] = True
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -104,6 +101,10 @@ class Stages(ABC, Generic[RecipeT]):
         return merge(model)
 
     # Before training, with a few rows.
+
+    def rehearses(self, config: TrainConfig) -> bool:
+        """Whether a run is tried with a few rows once all are encoded."""
+        return True
 
     def rehearsed(self, recipe: RecipeT) -> RecipeT:
         """The recipe for a rehearsal: what it learns of a few rows is not to stay."""

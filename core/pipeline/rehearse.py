@@ -61,7 +61,8 @@ def rehearse(prepared: Prepared[Any]) -> dict[str, str]:
     """
     config, source, stages = prepared.config, prepared.source, prepared.recipe.family.stages
     weights = [source.weights] if source.weights else weight_files(source.folder)
-    if not (config.trainer.rehearse and stages.rehearses) or sum(file.stat().st_size for file in weights) > LARGEST:
+    small = sum(file.stat().st_size for file in weights) <= LARGEST
+    if not (config.trainer.rehearse and small and stages.rehearses(config)):
         return {}
     with (
         torch.random.fork_rng(devices=[]),

@@ -51,8 +51,6 @@ Recipe = ImageClassification[Any]
 class ImageStages(Stages[ImageClassification[Any]]):
     """An image in, one label or several findings out; any timm or torchvision backbone."""
 
-    rehearses = False  # `encode` tries the model on random pictures, before the run's own are decoded
-
     def encode(
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:
@@ -64,6 +62,10 @@ class ImageStages(Stages[ImageClassification[Any]]):
     ) -> nn.Module:
         """The backbone with one output a label."""
         return fresh_model(self.training_head(recipe, labels, encoded), source, labels, config, encoded)
+
+    def rehearses(self, config: TrainConfig) -> bool:
+        """No: `encode` tries the model on random pictures, before the run's own are decoded."""
+        return False
 
     def training_head(self, recipe: Recipe, labels: Sequence[str], encoded: Encoded) -> Head:
         """The recipe's head with what ``recipe.imbalance`` asks for, from the training rows."""

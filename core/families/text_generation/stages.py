@@ -109,6 +109,10 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         """Embeddings and padding."""
         return try_writing_model(model, encoded.tokenizer.tokenizer)
 
+    def rehearses(self, config: TrainConfig) -> bool:
+        """Not in 4 bits, which are for a GPU alone."""
+        return not node_as(config.adapt, GenerationAdapt).quantize
+
     def rehearsed(self, recipe: Recipe) -> Recipe:
         """It writes a token or two."""
         copied = super().rehearsed(recipe)
