@@ -39,14 +39,26 @@ def check_causal(source: ModelSource) -> None:
 
     if settings.get("is_encoder_decoder") or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or _reads_only(settings):
         raise UserError(
-            f"'{source.name}' ({kind}) is not a causal language model.",
+            f"'{source.name}' ({kind}) is not a causal language model{_opened_as(kind)}.",
             code="model.wrong-kind",
             where="model.name",
             fix="choose a causal language model, such as Llama, Qwen, Gemma or GPT-2: model=starter_text",
         )
 
 
+def _opened_as(kind: str) -> str:
+    """Which class of transformers opens a model that reads images too, in words; "" for any other."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    found = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(kind)
+    return f": transformers opens it as {found}, which reads images with texts" if found else ""
+
+
 def _reads_only(settings: dict[str, Any]) -> bool:
-    """BERT and its kin have a class that writes, for those few that were trained to."""
-    writes = any("CausalLM" in name or "LMHead" in name for name in settings.get("architectures") or ["CausalLM"])
+    """BERT and its kin have a class that writes, for those few that were trained to.
+
+    Gemma 3 and others that read images too are causal models for texts alone, and are called ConditionalGeneration.
+    """
+    named = settings.get("architectures") or ["CausalLM"]
+    writes = any(part in name for name in named for part in ("CausalLM", "LMHead", "ConditionalGeneration"))
     return not (writes or settings.get("is_decoder"))
