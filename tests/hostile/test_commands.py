@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.chatted import write_chats
 from tests.conftest import write_reviews
@@ -316,6 +318,18 @@ def of_other_recipes(folder: Path) -> Iterator[Case]:
         ),
     ):
         yield Case(f"images, {typed}", [*image, typed])
+    weights = folder / "other.safetensors"
+    save_file({"module.conv1.0.weight": torch.ones(16, 3, 3, 3)}, weights)
+    for more in (
+        ["model.name=test_convnext", "adapt=scratch", "recipe.size=50"],  # its edge is cut off
+        ["model.name=test_vit", "adapt=scratch", "recipe.size=100"],
+        ["model.name=test_resnet", "adapt=scratch", "recipe.size=64", "model.args={global_pool: ''}"],
+        ["model.name=test_vit", "adapt=scratch", "recipe.size=64", "model.args={global_pool: ''}"],
+        ["model.name=test_resnet", "recipe.size=64", f"model.weights={weights}"],
+        ["adapt=head", "recipe.size=1000000"],
+        ["adapt=lora"],
+    ):
+        yield Case(f"images, {' '.join(more)}", [*image, *more])
     copy = ["check", "recipe=marketing_copy"]
     for typed in (
         *("recipe.fields=[]", "recipe.fields=[nothing]", "recipe.brief=nothing", "recipe.target_column=nothing"),

@@ -54,6 +54,7 @@ from tunebook.training.softmax_head import start_logits
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels
 _LEAST = 2  # batch normalisation cannot learn from one image
+_TRIED = 2  # images on which a model is tried
 
 
 def preprocessing_of(options: ImageClassificationConfig, source: ModelSource) -> Preprocessing:
@@ -121,8 +122,7 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
     """
     check_trains(config)
     pre = preprocessing_of(options, source)
-    if config.adapt.method is not Method.head:
-        check_memory(source, pre, config.data.batch_size)
+    check_memory(source, pre, _TRIED if config.adapt.method is Method.head else config.data.batch_size)
     augmentation_of(options)
     model, tried = try_image_model(source, config, pre)
     if model is not None:

@@ -27,7 +27,9 @@ from safetensors.torch import load_file
 from torchvision import models
 
 model = models.get_model("{architecture}", num_classes={outputs}{args}).eval()
-model.load_state_dict(load_file("path/to/this/folder/model.safetensors"))
+state = model.state_dict()  # knows the versions of its layers, which some of them ask for
+state.update(load_file("path/to/this/folder/model.safetensors"))
+model.load_state_dict(state)
 """
 
 _PICTURE = """\

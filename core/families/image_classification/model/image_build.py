@@ -121,8 +121,17 @@ def _build_torchvision(
     if dropout is not None:
         _set_dropout(model, dropout)
     if state is not None:
-        model.load_state_dict({n: t for n, t in state.items() if not is_head(n, model)}, strict=False)
+        kept = {name: tensor for name, tensor in state.items() if not is_head(name, model)}
+        model.load_state_dict(of_today(kept, model), strict=False)
     return model
+
+
+def of_today(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Weights with the versions of the model's layers, which safetensors do not hold and MNASNet asks for."""
+    versioned = model.state_dict()
+    versioned.clear()
+    versioned.update(state)
+    return versioned
 
 
 def _set_dropout(model: nn.Module, dropout: float) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.image_classification.model.final_layer import final_layer
 from tunebook.families.image_classification.model.image import Preprocessing
-from tunebook.families.image_classification.model.image_build import own_settings, reason
+from tunebook.families.image_classification.model.image_build import of_today, own_settings, reason
 from tunebook.families.image_classification.model.image_source import torchvision_names
 from tunebook.files import write_json
 from tunebook.models.sizes import in_proportion
@@ -77,7 +77,7 @@ def load_saved_image_model(folder: Path) -> nn.Module:
     try:
         with in_proportion([folder / _WEIGHTS]):
             model = _built(folder, settings)
-            model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
+            model.load_state_dict(of_today(load_file(folder / _WEIGHTS), model), strict=True)
     except Exception as error:  # timm and torchvision raise nearly anything here
         raise UserError(
             f"The model cannot be loaded: {reason(error)}.",

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,24 @@ def fill(source: ModelSource, outputs: int, channels: int, size: int, dropout: f
             return _filled(source, state, prefix, (outputs, channels, size, dropout))
         except _Unfit as error:
             refusals.append(error)
-    raise max(refusals, key=lambda error: error.held)
+    nearest = max(refusals, key=lambda error: error.held)
+    usual = int((own_settings(source).get("input_size") or (3, 0, size))[-1])
+    if usual != size and _fits(source, state, (outputs, channels, usual, dropout)):
+        raise UserError(
+            f"The weights of '{source.name}' are for pictures of {usual} x {usual}, and its library does not make them "
+            f"fit for {size} x {size}.",
+            code="model.wrong-size",
+            where="recipe.size",
+            fix=f"recipe.size={usual}, or another model",
+        ) from nearest
+    raise nearest
+
+
+def _fits(source: ModelSource, state: Mapping[str, Tensor], shape: tuple[int, int, int, float | None]) -> bool:
+    for prefix in ("", *_prefixes(state)):
+        with suppress(_Unfit):
+            return bool(_filled(source, state, prefix, shape))
+    return False
 
 
 def _filled(
@@ -120,7 +137,7 @@ def _filled(
     except Exception as error:  # timm raises nearly anything here
         raise _Unfit(source, reason(error), 0.5 if "size mismatch" in str(error) else -1) from error
     needed = _needed(model)
-    absent = [name for name in done.missing if name in needed]
+    absent = [name for name in _absent(model, done.missing) if name in needed]
     fresh = [name for name in absent if _is_beside_the_final_layer(name, model)]
     _check_missing([name for name in absent if name not in fresh], needed, source)
     extra = [name for name in done.unexpected if name.rpartition(".")[2] not in _COMPUTED and not is_head(name, model)]
@@ -166,6 +183,14 @@ def _needed(model: nn.Module) -> dict[str, int]:
     kept = model.state_dict()
     own |= {n: t for n, t in kept.items() if n.rpartition(".")[2].startswith("running_") and not is_head(n, model)}
     return {name: tensor.numel() for name, tensor in own.items()}
+
+
+def _absent(model: nn.Module, missing: Sequence[str]) -> list[str]:
+    """What of the missing names no other name of the same tensor stands for, as one does where weights are tied."""
+    lacking = set(missing)
+    present = {id(t) for n, t in model.named_parameters(remove_duplicate=False) if n not in lacking}
+    filled = {name for name, tensor in model.named_parameters(remove_duplicate=False) if id(tensor) in present}
+    return [name for name in missing if name not in filled]
 
 
 def _check_missing(names: Sequence[str], needed: Mapping[str, int], source: ModelSource) -> None:

@@ -22,6 +22,8 @@ _STEPS = (4, 7, 8, 14, 16, 28, 32, 56, 64, 96, 112, 224)
 _SMALLEST = 16
 _SECONDS = 5.0
 """CPU seconds in which sizes that fit are looked for."""
+_MEMORY = 1 << 30
+"""Bytes of activations up to which a size is tried with numbers."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ def nearest_sizes(source: ModelSource, channels: int, size: int) -> str:
 def _fits(source: ModelSource, channels: int, size: int) -> bool:
     try:
         with torch.random.fork_rng(devices=[]):
-            outputs_on_shapes(source, channels, size)
+            if 4 * outputs_on_shapes(source, channels, size) > _MEMORY:
+                return True  # it is taken; what it looks at is seen where it is tried
             model = build(source, 2, channels, size).eval()
             return not unseen(model, torch.randn(1, channels, size, size))
     except Exception:  # each architecture has its own way to say no

@@ -140,3 +140,28 @@ def test_a_file_for_grey_pictures_does_not_fill_a_model_for_colours(tmp_path: Pa
 def test_a_first_layer_that_cannot_be_adapted_is_refused(tmp_path: Path):
     with user_error("model.mismatch", match="1 of"):
         filled("naflexvit_base_patch16_gap", weights_of("naflexvit_base_patch16_gap"), tmp_path, channels=1)
+
+
+def test_layers_that_ask_for_their_version_are_filled(tmp_path: Path):
+    weights = weights_of("torchvision/mnasnet0_5")
+    made = filled("torchvision/mnasnet0_5", weights, tmp_path)
+    assert torch.equal(made.model.state_dict()["layers.0.weight"], weights["layers.0.weight"])
+    assert made.tensors == len(needed(weights, "classifier."))
+
+
+def test_positions_that_are_not_made_fit_for_another_size_are_refused_with_theirs(tmp_path: Path):
+    weights = weights_of("convit_tiny")
+    with user_error("model.wrong-size", where="recipe.size", match="are for pictures of 224 x 224") as caught:
+        filled("convit_tiny", weights, tmp_path, size=64)
+    assert str(caught.value.fix).startswith("recipe.size=224")
+    with user_error("model.mismatch", match="size mismatch for pos_embed"):
+        filled("convit_tiny", without("blocks.3.")(weights), tmp_path, size=64)
+
+
+def test_tied_weights_may_be_in_the_file_under_one_of_their_names(tmp_path: Path):
+    weights = weights_of("coat_tiny")  # the layers of a stage share their position encoding
+    first = filled("coat_tiny", weights, tmp_path, size=224)
+    once = {name: t for name, t in weights.items() if not name.startswith(("cpe", "crpe", "serial_blocks1.0.cpe"))}
+    assert filled("coat_tiny", once, tmp_path, size=224).tensors == first.tensors
+    with user_error("model.mismatch", match="such as cpe1.proj.weight"):
+        filled("coat_tiny", {n: t for n, t in weights.items() if "cpe" not in n}, tmp_path, size=224)
