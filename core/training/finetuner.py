@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -154,6 +154,13 @@ class FineTuner(LightningModule):
         # Tied weights have two names, and both are in the state.
         frozen = {n for n, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads weights with the versions of the model's layers, which checkpoints do not keep and some ask for."""
+        versioned = self.state_dict()
+        versioned.clear()
+        versioned.update(state_dict)
+        return super().load_state_dict(versioned, strict, assign)
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the parameter groups, and a schedule by optimizer step."""

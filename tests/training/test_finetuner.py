@@ -213,3 +213,13 @@ def test_a_learning_rate_that_is_open_is_one_message():
     made.optim.lr = None
     with user_error("config.missing-value", match="The learning rate is not set"):
         fit(made, data(4))
+
+
+def test_layers_that_ask_for_their_version_are_restored_from_a_checkpoint_without() -> None:
+    from torchvision.models import mnasnet0_5
+
+    metrics = MetricCollection({"accuracy": MulticlassAccuracy(2)})
+    made = [FineTuner(mnasnet0_5(num_classes=2), SoftmaxHead(2), metrics, OptimConfig(lr=1e-3), 100) for _ in range(2)]
+    saved = dict(made[0].state_dict())
+    made[1].load_state_dict(saved)
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in made[1].state_dict().items())
