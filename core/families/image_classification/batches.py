@@ -26,7 +26,7 @@ from tunebook.families.image_classification.columns import LABEL, finding_role
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import find_findings
-from tunebook.families.image_classification.model.final_layer import clips_outputs, start_image_at
+from tunebook.families.image_classification.model.final_layer import start_image_at
 from tunebook.families.image_classification.model.image import (
     Preprocessing,
     check_memory,
@@ -34,7 +34,7 @@ from tunebook.families.image_classification.model.image import (
     own_preprocessing,
 )
 from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
-from tunebook.families.image_classification.model.image_tried import try_image_model
+from tunebook.families.image_classification.model.image_tried import LEAST, check_trainable, try_image_model
 from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
@@ -53,7 +53,6 @@ from tunebook.training.softmax_head import start_logits
 
 SPLITS = ("train", "validation", "test")
 _SMALLEST = 16  # pixels
-_LEAST = 2  # batch normalisation cannot learn from one image
 _TRIED = 2  # images on which a model is tried
 
 
@@ -126,7 +125,7 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
     augmentation_of(options)
     model, tried = try_image_model(source, config, pre)
     if model is not None:
-        _check_model(model, source, config, options.findings is not None)
+        check_trainable(model, source, config, options.findings is not None)
     cache, full = Path(config.data.cache_dir), None if options.bits is None else _full_brightness(0, options.bits)[0]
     return ImageContent(
         square_of(pre),
@@ -215,34 +214,10 @@ def fresh_model(
     """The backbone with one output a label, which begins with the labels' shares of the training rows."""
     preparation = encoded.tokenizer
     model = load_image_model(source, config.model, config.adapt.method, head.outputs, preparation.preprocessing)
-    _check_model(model, source, config, head.multilabel)
+    check_trainable(model, source, config, head.multilabel)
     targets = encoded.splits["train"].targets
     start_image_at(model, start_logits(head, targets, len(labels)))
     return model
-
-
-def _check_model(model: nn.Module, source: ModelSource, config: TrainConfig, several: bool) -> None:
-    """Refuse outputs that no finding can be read from, and batches of one image where the model normalises over them.
-
-    Raises:
-        UserError: It is so.
-    """
-    if several and clips_outputs(model):
-        raise UserError(
-            f"'{source.name}' gives no output below 0, so no finding could have a probability below 0.5.",
-            code="model.no-negative-outputs",
-            where="model.name",
-            fix="choose another architecture for recipe.findings",
-        )
-    processes = config.trainer.devices * config.trainer.num_nodes
-    normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
-    if normalises and config.adapt.method is not Method.head and config.data.batch_size < _LEAST * processes:
-        raise UserError(
-            "A model with batch normalisation cannot be trained with one image per batch.",
-            code="config.out-of-range",
-            where="data.batch_size",
-            fix=f"data.batch_size={_LEAST * processes} or more, or adapt=head",
-        )
 
 
 def pixel_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
@@ -260,7 +235,7 @@ def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig, fini
         group_by_length=False,
         accumulate=config.trainer.accumulate_grad_batches,
         num_workers=config.data.num_workers,
-        least=_LEAST,
+        least=LEAST,
         finish=finish,
     )
 

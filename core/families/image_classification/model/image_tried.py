@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tunebook.config.schema import AdaptConfig, Method, TrainConfig
 from tunebook.errors import UserError
-from tunebook.families.image_classification.model.final_layer import final_layer
+from tunebook.families.image_classification.model.final_layer import clips_outputs, final_layer
 from tunebook.families.image_classification.model.image import Preprocessing, fill_image_model
 from tunebook.families.image_classification.model.image_build import reason
 from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of
@@ -26,6 +26,8 @@ LARGEST = 4 << 30
 """Bytes of weights up to which a model is loaded to be tried; a larger one is tried where it is trained."""
 SAVED = 1 << 30
 """Bytes up to which it is also saved and opened again."""
+LEAST = 2
+"""Images of a batch: batch normalisation cannot learn from one."""
 _CLASSES = ("a", "b")
 _TOLERANCE = 1e-3  # of the largest answer: other shapes of batches move the sixth digit
 
@@ -204,3 +206,27 @@ def _not_restored(why: str) -> UserError:
         where="model.name, model.args",
         fix="choose another model, or leave out arguments that it does not save",
     )
+
+
+def check_trainable(model: nn.Module, source: ModelSource, config: TrainConfig, several: bool) -> None:
+    """Refuse outputs that no finding can be read from, and batches of one image where the model normalises over them.
+
+    Raises:
+        UserError: It is so.
+    """
+    if several and clips_outputs(model):
+        raise UserError(
+            f"'{source.name}' gives no output below 0, so no finding could have a probability below 0.5.",
+            code="model.no-negative-outputs",
+            where="model.name",
+            fix="choose another architecture for recipe.findings",
+        )
+    processes = config.trainer.devices * config.trainer.num_nodes
+    normalises = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    if normalises and config.adapt.method is not Method.head and config.data.batch_size < LEAST * processes:
+        raise UserError(
+            "A model with batch normalisation cannot be trained with one image per batch.",
+            code="config.out-of-range",
+            where="data.batch_size",
+            fix=f"data.batch_size={LEAST * processes} or more, or adapt=head",
+        )
