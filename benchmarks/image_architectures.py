@@ -270,11 +270,8 @@ def sweep(work: Path, only: str, again: str) -> None:
     members_file = work / MEMBERS
     if not members_file.is_file():
         members_file.write_text(json.dumps({**timm_members(), **torchvision_members()}, indent=1))
-    done = {
-        (each["family"], each["method"])
-        for each in remembered(work)
-        if not (again and re.search(again, each["result"]))
-    }
+    last = {(each["family"], each["method"]): each["result"] for each in remembered(work)}
+    done = {key for key, result in last.items() if not (again and re.search(again, result))}
     for family, name in json.loads(members_file.read_text()).items():
         methods = [method for method in METHODS if (family, method) not in done]
         if not methods or not re.search(only, family):
