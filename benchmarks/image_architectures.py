@@ -7,7 +7,7 @@ torchvision must open the bundle by themselves to the same answers, and with ada
 first step must end with the same weights, bit for bit.
 
     python benchmarks/image_architectures.py --work runs/architectures
-    python benchmarks/image_architectures.py --work runs/architectures --table docs/models_images.md
+    python benchmarks/image_architectures.py --work runs/architectures --table docs/image-architectures.md
 
 The work folder remembers what is done, so that a sweep that was stopped goes on.
 """

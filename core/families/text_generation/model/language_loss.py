@@ -88,7 +88,8 @@ class _FinalLayer:
     def of(cls, model: Any) -> _FinalLayer:
         layer, extra = model.get_output_embeddings(), getattr(model, "final_logits_bias", None)
         bias = getattr(layer, "bias", None) if extra is None else extra[0]
-        return cls(layer, bias, _logit_scale(model.config), getattr(model.config, "final_logit_softcapping", None))
+        settings = model.config.get_text_config()  # of a model that reads images too, the part that writes
+        return cls(layer, bias, _logit_scale(settings), getattr(settings, "final_logit_softcapping", None))
 
     def logits(self, hidden: Tensor) -> Tensor:
         made = self.layer(hidden).float()
@@ -219,7 +220,7 @@ def check_language_head(model: nn.Module) -> None:
     layer = plain.get_output_embeddings()
     alike = False
     if layer is not None and (plain.base_model is not plain or reads_apart(plain)):
-        ids = torch.arange(min(8, plain.config.vocab_size), device=plain.device)[None]
+        ids = torch.arange(min(8, plain.config.get_text_config().vocab_size), device=plain.device)[None]
         inputs = {"input_ids": ids, "decoder_input_ids": ids} if reads_apart(plain) else {"input_ids": ids}
         with _states_only(plain):
             own = plain(**inputs, use_cache=False).logits
@@ -245,7 +246,9 @@ def supports_packing(model: nn.Module) -> bool:
     if reads_apart(plain):
         return False
     draw = torch.Generator().manual_seed(0)
-    first, other, second = (torch.randint(plain.config.vocab_size, (n,), generator=draw).numpy() for n in (7, 7, 5))
+    first, other, second = (
+        torch.randint(plain.config.get_text_config().vocab_size, (n,), generator=draw).numpy() for n in (7, 7, 5)
+    )
     with _states_only(plain):
         try:
             packed, changed, alone, last = (
