@@ -289,8 +289,8 @@ def page(done: dict[str, dict[str, str]]) -> str:
         "A tiny random model of every architecture that transformers can build as a classifier, a causal model or an "
         "encoder-decoder, through `check` by every adaptation, whose rehearsal compares the bundle with "
         "the model in memory, each row alone with beside others, and adapters merged with apart; and with `adapt=full` "
-        "through `train`, and through a resume after it lost its end, which must end in the same bytes. What does not work is "
-        "refused before training.",
+        "through `train`, and through a resume after it lost its end, which must end in the same bytes. "
+        "What does not work is refused before training.",
         "",
         f"transformers {transformers.__version__}, torch {torch.__version__}; `benchmarks/text_architectures.py`.",
     ]
