@@ -15,6 +15,7 @@ from tunebook.pipeline.stored import read_config, with_places
 from tunebook.pipeline.train import check_devices, train, train_as_follower
 from tunebook.run_folder import RunFolder, new_run_folder, save_config
 from tunebook.run_lock import held
+from tunebook.training.interrupts import interruption_named
 from tunebook.training.ranks import announce
 
 
@@ -22,7 +23,7 @@ def start(config: TrainConfig, run_dir: str) -> float | None:
     """Train in a new folder; returns the watched test metric."""
     for note in check_devices(config):
         say(f"note: {note}")
-    with new_run_folder(run_dir) as run:
+    with new_run_folder(run_dir) as run, interruption_named(run.path):
         config.run_dir = str(run.path)
         save_config(config, run)
         announce(str(run.path))
@@ -36,7 +37,7 @@ def resume(run: RunFolder, places: Mapping[str, Any]) -> None:
         run: The folder.
         places: Keys of what it reads that lies somewhere else now, with their values.
     """
-    with held(run.path):
+    with held(run.path), interruption_named(run.path):
         config = read_config(run, places)
         config.run_dir = str(run.path)
         before = run.config.read_text(encoding="utf-8")
