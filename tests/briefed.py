@@ -26,6 +26,7 @@ QUICK = [
     "trainer=cpu",
     "trainer.threads=1",
     "trainer.progress=false",
+    "trainer.rehearse=false",  # which has tests of its own
     "evaluation.resamples=20",
     "logger=csv",
 ]

@@ -27,6 +27,7 @@ QUICK = [
     "trainer=cpu",
     "trainer.threads=1",
     "trainer.progress=false",
+    "trainer.rehearse=false",  # which has tests of its own
     "evaluation.resamples=50",
     "logger=csv",
 ]

@@ -25,6 +25,7 @@ SMALL = (
     "trainer.threads=1",
     "trainer.max_epochs=1",
     "trainer.progress=false",
+    "trainer.rehearse=false",  # which has tests of its own
     "evaluation.resamples=50",
     "logger=csv",
 )

@@ -28,6 +28,7 @@ def finished(folder: Path, *overrides: str, labels: tuple[str, str] = ("bad", "g
         "trainer=cpu",
         "trainer.max_epochs=2",
         "trainer.progress=false",
+        "trainer.rehearse=false",  # which has tests of its own
         "evaluation.resamples=50",
         "logger=csv",
     ]

@@ -43,6 +43,7 @@ def finished_numbers(folder: Path, *overrides: str) -> RunFolder:
         "trainer=cpu",
         "trainer.max_steps=6",
         "trainer.progress=false",
+        "trainer.rehearse=false",  # which has tests of its own
         "evaluation.resamples=50",
         "logger=csv",
     ]

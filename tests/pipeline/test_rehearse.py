@@ -129,3 +129,19 @@ def test_rates_by_layer_are_refused_where_layers_share_their_weights(tmp_path: P
         done = tunebook("check", *few(tmp_path), f"model.name={model}", "optim.layer_decay=0.8")
         assert done.returncode == code, done.stderr
         assert ("The 3 layers of AlbertForSequenceClassification share their weights" in done.stderr) == (code == 2)
+
+
+METHODS = {
+    "review_sentiment": ("full", "lora", "head", "scratch", "none"),
+    "customer_chat": ("full", "lora", "scratch", "none"),
+    "marketing_copy": ("full", "lora"),
+    "medical_diagnosis": ("full", "head"),
+}
+
+
+@pytest.mark.parametrize(("recipe", "method"), [(r, m) for r, methods in METHODS.items() for m in methods])
+def test_every_recipe_is_rehearsed_by_every_adaptation(tunebook: Tunebook, recipe: str, method: str) -> None:
+    done = tunebook("check", f"recipe={recipe}", f"adapt={method}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("ready to train")
+    assert ("backbone: all " in done.stdout) == (method not in ("scratch", "none"))
