@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from tunebook.bundle.manifest import FILE, Golden, Manifest
 from tunebook.files import write_json
@@ -29,13 +29,11 @@ def manifest_of(
     **own: Any,
 ) -> Manifest:
     """What a bundle says of itself: the recipe with the options of the run, and the family's ``own`` part."""
-    options = OmegaConf.to_container(OmegaConf.structured(recipe.options), enum_to_str=True)
-    assert isinstance(options, dict)
     found = find_recipes().get(recipe.options.name)
     return Manifest(
         recipe=recipe.options.name,
         recipe_version=found.distribution if found else "",
-        options={str(key): value for key, value in options.items()},
+        options=_plain(asdict(recipe.options)),
         head=head,
         labels=list(labels),
         max_length=max_length,
@@ -43,6 +41,15 @@ def manifest_of(
         golden=list(golden),
         **own,
     )
+
+
+def _plain(value: Any) -> Any:
+    """Options as JSON has them: members of an Enum by name, paths as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.name if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
 
 
 def write_manifest(

@@ -110,7 +110,7 @@ class Stages(ABC, Generic[RecipeT]):
         """The recipe for a rehearsal: what it learns of a few rows is not to stay."""
         with suppress(Exception):  # not all that a recipe holds can be copied
             return copy.deepcopy(recipe)
-        return recipe
+        return copy.copy(recipe)
 
     def examine(self, model: nn.Module, encoded: Encoded) -> Mapping[str, str]:
         """Refuse a model that reads rows otherwise than the data module gives them.

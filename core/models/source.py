@@ -16,6 +16,7 @@ from tunebook.config.schema import ModelConfig
 from tunebook.errors import UserError
 from tunebook.models.settings_files import check_settings_files
 from tunebook.models.sizes import check_sizes
+from tunebook.models.weights_kinds import check_adapter, check_one_of_two, check_quantized
 from tunebook.untrusted import read_json, read_object
 
 STARTERS = Path(__file__).parent / "starters"
@@ -215,7 +216,7 @@ def check_folder(folder: Path, weights: bool = True) -> None:
         UserError: No config, no safetensors weights, or weights whose size contradicts their header.
     """
     where = str(folder)
-    _check_adapter(folder)
+    check_adapter(folder)
     if not (folder / "config.json").is_file():
         raise UserError(
             "This folder holds no model: config.json is missing.",
@@ -226,8 +227,7 @@ def check_folder(folder: Path, weights: bool = True) -> None:
     check_settings_files(folder)
     if not weights:
         return
-    _check_quantized(folder)
-    _check_one_of_two(folder)
+    check_quantized(folder, ModelSource(where, folder).settings)
     try:
         files = weight_files(folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -252,56 +252,10 @@ def check_folder(folder: Path, weights: bool = True) -> None:
             fix=fix,
         )
     headers = [check_safetensors(file) for file in files]
+    check_one_of_two(folder)
     shapes = [shape for header in headers for shape in header]
     config = ModelSource(where, folder).settings
     check_sizes(folder / "config.json", config, len(shapes), max((math.prod(shape) for shape in shapes), default=0))
-
-
-def _check_adapter(folder: Path) -> None:
-    """Refuse adapters alone, and adapters beside a whole model, which transformers would add to it once more."""
-    adapter = folder / "adapter_config.json"
-    if not adapter.is_file():
-        return
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            "This folder holds adapters, and not the model that they belong to.",
-            code="model.adapter",
-            where=str(folder),
-            fix="merge them into their model first: PeftModel.from_pretrained(model, folder).merge_and_unload()"
-            ".save_pretrained(new_folder), with the tokenizer beside it",
-        )
-    raise UserError(
-        "This folder holds a whole model and adapters: whether they are merged into it already cannot be known.",
-        code="model.adapter",
-        where=str(adapter),
-        fix="if they are, delete adapter_config.json and adapter_model.safetensors there; if not, merge them first",
-    )
-
-
-def _check_quantized(folder: Path) -> None:
-    """Refuse weights that are stored in 4 or 8 bits: they cannot be tuned as they are."""
-    stored = ModelSource(str(folder), folder).settings.get("quantization_config")
-    if not stored:
-        return
-    method = stored.get("quant_method", "") if isinstance(stored, dict) else ""
-    raise UserError(
-        f"The model's weights are quantised{f' ({method})' if method else ''}, and cannot be tuned.",
-        code="model.quantized",
-        where=str(folder / "config.json"),
-        fix="give the model that it was made from; adapt=lora adapt.quantize=true holds that in 4 bits while it trains",
-    )
-
-
-def _check_one_of_two(folder: Path) -> None:
-    """Refuse weights in one file beside an index of several: one of the two is left over."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file() and (folder / "model.safetensors").is_file():
-        raise UserError(
-            "The weights are there twice: in model.safetensors, and in the files that an index lists.",
-            code="model.ambiguous-weights",
-            where=str(folder),
-            fix=f"delete what is left over: model.safetensors, or {index.name} with its files",
-        )
 
 
 def check_safetensors(file: Path) -> list[list[int]]:

@@ -31,7 +31,7 @@ HELD_OUT = 2
 """Rows of its other splits."""
 LARGEST = 2 << 30
 """Bytes of weights up to which there is one: it holds the model and its gradient, and writes and reads its bundle."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def rehearsed(prepared: Prepared[Any]) -> Prepared[Any]:

@@ -14,6 +14,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import UserError
+from tunebook.interruption import Terminated
 from tunebook.plugins.class_source import ONE_CLASS
 from tunebook.plugins.contract import BrokenContract, check_class, place_of
 from tunebook.plugins.find import Found, find_recipes, unknown_recipe
@@ -45,7 +46,7 @@ def load_recipe_class(name: str) -> type[Recipe[Any]]:
         with _noted_when_slow(found), _kept_off_the_output(found):
             module = importlib.import_module(found.module)
             named = reduce(getattr, found.attribute.split("."), module) if found.attribute else None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         raise
     except BaseException as error:  # a stranger's code may raise anything
         raise _not_imported(found, error) from error

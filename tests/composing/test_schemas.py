@@ -43,6 +43,7 @@ OWN = {
     },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
+        "data.max_pixels",
         *("model.weights", "model.args"),
         *(
             f"recipe.{key}"

@@ -68,6 +68,7 @@ def models(place: Path) -> Iterator[tuple[str, Path, list[str]]]:
     index = {"metadata": {}, "weight_map": {"a": "model-00001-of-00001.safetensors"}}
     twice = changed(place / "3")
     (twice / "model.safetensors.index.json").write_text(json.dumps(index))
+    shutil.copy(twice / "model.safetensors", twice / "model-00001-of-00001.safetensors")
     yield "weights twice", twice, []
     yield "4 bits", changed(place / "4", quantization_config={"quant_method": "bitsandbytes"}), []
     yield "another vocabulary", changed(place / "5", vocab_size=words + 64), []

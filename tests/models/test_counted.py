@@ -136,7 +136,7 @@ def test_weights_of_models_that_write_are_counted_too(tmp_path: Path, tunebook: 
 
 FOLDERS: dict[str, tuple[str, str]] = {
     "adapters alone": ("adapters, and not the model", "merge_and_unload"),
-    "adapters beside a model": ("whether they are merged into it already cannot be known", "delete adapter_config"),
+    "adapters beside a model": ("whether they are merged into it already cannot be known", "move adapter_config"),
     "weights in 4 bits": ("The model's weights are quantised (bitsandbytes), and cannot be tuned.", "made from"),
     "one file and several": ("The weights are there twice", "delete what is left over"),
 }
@@ -158,6 +158,7 @@ def test_folders_whose_weights_are_not_one_whole_model_are_refused(tmp_path: Pat
     else:
         index = {"metadata": {}, "weight_map": {"model.embed.weight": "model-00001-of-00001.safetensors"}}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        shutil.copy(folder / "model.safetensors", folder / "model-00001-of-00001.safetensors")
     what, fix = FOLDERS[case]
     refused = tunebook("check", "recipe=review_sentiment", f"model.name={folder}")
     assert refused.returncode == 2, refused.stdout

@@ -116,7 +116,7 @@ class GenerationStages(Stages[TextGeneration[Any]]):
     def rehearsed(self, recipe: Recipe) -> Recipe:
         """It writes a token or two."""
         copied = super().rehearsed(recipe)
-        copied.options.max_new_tokens = min(copied.options.max_new_tokens, 2)
+        copied.options = replace(copied.options, max_new_tokens=min(copied.options.max_new_tokens, 2))
         return copied
 
     def write_bundle(

@@ -254,7 +254,7 @@ def missing_weights(bundle: Path) -> str:
     tensors = load_file(bundle / "model.safetensors")
     del tensors["model.norm.weight"]
     save_file(tensors, bundle / "model.safetensors", metadata={"format": "pt"})
-    return "model.wrong-kind"
+    return "model.mismatch"
 
 
 def length_in_words(bundle: Path) -> str:
