@@ -283,7 +283,7 @@ def _texts(
             if column.name in names:
                 texts.append(_class_name(value, names[column.name]))
             else:
-                texts.append(as_text(without_missing(value), nested=column.kind == "any"))
+                texts.append(as_text(without_missing(value), nested=column.nested))
         except ValueError as error:
             reject(line, column.name, str(error), repr(value))
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,6 +34,7 @@ class Column:
             can be, and the file has to call it ``name``.
         files: Of a "file": how the family finds and reads such files.
         root: What the paths in a "file" column are relative to (default: the folder of the file that names them).
+        plain: Lists and objects of an "any" are rejected: a list of texts is no text.
         watched: Only looked at, to refuse rows with certain values; it still counts as not read.
     """
 
@@ -44,15 +47,30 @@ class Column:
     choice: str | None = None
     files: FileSource | None = None
     root: str | None = None
+    plain: bool = False
     watched: bool = False
 
     def __post_init__(self) -> None:
         """A path is of no use to whoever does not know how such files are found."""
         assert (self.kind == "file") == (self.files is not None)
 
+    @property
+    def nested(self) -> bool:
+        """Whether lists and objects are handed on."""
+        return self.kind == "any" and not self.plain
+
     def chosen(self, name: str) -> str:
-        """What is typed to read the column of another name; "" where nothing can be."""
-        return (f"{self.key}={{}}" if self.choice is None else self.choice).replace("{}", name)
+        """What is typed in a shell to read the column of another name; "" where nothing can be."""
+        plain = not name or name == "<column>" or re.fullmatch(r"[\w./-]+", name)
+        if self.choice is not None:
+            return self.choice.replace("{}", name if plain else shlex.quote(name))
+        return f"{self.key}={name}" if plain else _quoted(self.key, name)
+
+
+def _quoted(key: str, name: str) -> str:
+    """An override whose value has spaces or signs, for Hydra and for the shell."""
+    said = f"{key}='" + name.replace("'", "\\'") + "'"
+    return shlex.quote(said) if re.search(r'["$`\\!]', said) else f'"{said}"'
 
 
 def read_names(columns: Sequence[Column]) -> set[str]:

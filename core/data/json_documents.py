@@ -31,11 +31,12 @@ def refuse_document(first: bytes, file: BinaryIO, path: Path, columns: Sequence[
         UserError: It is no JSON Lines, with the command that converts it.
     """
     if first.lstrip().startswith(b"["):
+        _refuse_lines_of_arrays(first, file, path)
         raise UserError(
             f"{path.name} is one JSON array, not JSON Lines",
             code="data.json-array",
             where=f"{path}:1",
-            fix=f"jq -c '.[]' {path.name} > rows.jsonl, or {PANDAS}",
+            fix=f"jq -c '.[]' {path.name} > {_converted(path)}, or {PANDAS}",
         )
     if not first.lstrip().startswith(b"{"):
         return
@@ -49,8 +50,34 @@ def refuse_document(first: bytes, file: BinaryIO, path: Path, columns: Sequence[
     if isinstance(value, dict) and not text[end:].strip() and not rest.strip():
         _refuse_shape(value, path, columns)
     if several and (value is not None or first.strip() == b"{"):
-        fix = f"jq -c . {path.name} > lines-{path.name} writes each on a line of its own"
+        fix = f"jq -c . {path.name} > {_converted(path)} writes each on a line of its own"
         raise _document(f"{path.name} has JSON objects of several lines", fix, path)
+
+
+def _converted(path: Path) -> str:
+    """A name for the rows as JSON Lines, which is never that of the file itself."""
+    return f"lines-{path.name.removesuffix('.gz').removesuffix('.json').removesuffix('.jsonl')}.jsonl"
+
+
+def _by_pandas(value: Mapping[str, Any], path: Path) -> str:
+    """What converts an object of columns, typed in a shell."""
+    orient = ", orient='split'" if _is_split(value) else ""
+    return (
+        f"python -c \"import pandas; pandas.read_json('{path.name}'{orient})"
+        f".to_json('{_converted(path)}', orient='records', lines=True)\""
+    )
+
+
+def _refuse_lines_of_arrays(first: bytes, file: BinaryIO, path: Path) -> None:
+    """Refuse rows without the names of their columns: an array a line, or an array of arrays."""
+    place = file.tell()
+    value, end, text = _decoded(first)
+    rest = file.read(_AHEAD)
+    file.seek(place)
+    whole = isinstance(value, list) and not text[end:].strip()
+    if whole and value and (rest.strip() or _all(list, value)):
+        what = f"{path.name} has rows that are JSON arrays, without the names of their columns"
+        raise _document(what, 'write each as an object on a line: {"text": "...", "label": "..."}', path)
 
 
 def _decoded(raw: bytes) -> tuple[Any, int, str]:
@@ -66,15 +93,15 @@ def _refuse_shape(value: Mapping[str, Any], path: Path, columns: Sequence[Column
     wanted = [column for column in columns if column.name in value]
     inside = list(value.values())
     if _is_split(value) or _is_columns(inside, any(column.kind != "any" for column in wanted)):
-        raise _document(f"{path.name} is one JSON object of columns", PANDAS, path)
+        raise _document(f"{path.name} is one JSON object of columns", _by_pandas(value, path), path)
     lists = [name for name, each in value.items() if isinstance(each, list) and each and _all(dict, each)]
     if not wanted and (columns or (lists and lists[0] in _WRAPPERS)):
         names = {column.name for column in columns if column.required}
         if lists:
-            fix = f"jq -c '.[\"{lists[0]}\"][]' {path.name} > rows.jsonl"
+            fix = f"jq -c '.[\"{lists[0]}\"][]' {path.name} > {_converted(path)}"
             raise _document(f"{path.name} is one JSON object with the rows in {lists[0]!r}", fix, path)
         if inside and _all(dict, inside) and any(names & each.keys() for each in inside):
-            fix = f"jq -c '.[]' {path.name} > rows.jsonl, or {PANDAS}"
+            fix = f"jq -c '.[]' {path.name} > {_converted(path)}, or {PANDAS}"
             raise _document(f"{path.name} is one JSON object with a row under each key", fix, path)
 
 

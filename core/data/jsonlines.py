@@ -137,7 +137,7 @@ def _texts(
             found = record.get(column.name)
             if constants:
                 _refuse_constants(found)
-            value = as_text(found, nested=column.kind == "any")
+            value = as_text(found, nested=column.nested)
             if value is not None and not value.isascii():
                 value.encode("utf-8")
         except UnicodeEncodeError:

@@ -186,7 +186,7 @@ def _is_missing(value: str, column: Column) -> bool:
 
 
 def _missing_reason(value: str | None, column: Column) -> str:
-    alone = ": a row without a group gets one of its own, a value that no other row has" * (column.role == "group")
+    alone = ": give a row without a group one of its own, a value that no other row has" * (column.role == "group")
     if value is None:
         return f"has no value{alone}"
     if value.strip():

@@ -66,7 +66,7 @@ def check_embeddings(model: Any, tokenizer: Any) -> None:
             "The tokenizer has no padding token, and none that could stand for it.",
             code="model.no-padding-token",
             where="model.name",
-            fix="tokenizer.pad_token = tokenizer.eos_token; tokenizer.save_pretrained(folder)",
+            fix=f"tokenizer.pad_token = {_stand_in(tokenizer)}; tokenizer.save_pretrained(folder)",
         )
     if rows is None:
         return
@@ -80,6 +80,14 @@ def check_embeddings(model: Any, tokenizer: Any) -> None:
             where="model.name",
             fix="model.resize_token_embeddings(len(tokenizer)); model.save_pretrained(folder)",
         )
+
+
+def _stand_in(tokenizer: Any) -> str:
+    """A token to pad with, as it is typed: the one that ends a text, else one that no text has, else the first."""
+    if tokenizer.eos_token is not None:
+        return "tokenizer.eos_token"
+    added = [token.content for _, token in sorted(tokenizer.added_tokens_decoder.items())]
+    return repr(added[0] if added else tokenizer.convert_ids_to_tokens(0))
 
 
 def alike(alone: np.ndarray, beside: np.ndarray, spread: float) -> bool:

@@ -5,12 +5,14 @@ import glob
 import gzip
 import json
 import random
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.user_error import user_error
 from tunebook.data.columns import Column
@@ -317,3 +319,14 @@ def test_a_header_in_the_middle_is_rejected_as_such(tmp_path: Path, mark: str, e
     assert found == [(2, "a", "x"), (4, "b", "y"), (6, "text", "z"), (8, "label", "note")]
     assert [(line, field) for line, field, _, _ in rejects] == [(3, ""), (5, ""), (7, "")]
     assert {reason for _, _, reason, _ in rejects} == {"repeats the header: were files with headers put together?"}
+
+
+@pytest.mark.parametrize("name", ["review text", " text ", "it's text", "text$"])
+def test_the_column_of_the_message_can_be_typed_in_a_shell(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{name},label\na,x\n")
+    with pytest.raises(UserError) as caught:
+        list(read_batches(path, [Column("text", "text", "data.text", "text")], lambda *reject: None))
+    typed = shlex.split(str(caught.value.fix).removeprefix("did you mean ").partition("? its columns")[0])
+    (override,) = OverridesParser.create().parse_overrides(typed)
+    assert (override.key_or_group, override.value()) == ("data.text", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,27 @@ def read(path: Path, columns: list[Column]) -> tuple[list[dict[str, Any]], list[
     return [each.values for each in chunks], rejects
 
 
+HOW = "orient='records', lines=True"
+OUT = "lines-rows.jsonl"
+JQ = f"rows.json > {OUT}"
+BY_PANDAS = f"python -c \"import pandas; pandas.read_json('rows.json'{{}}).to_json('{OUT}', {HOW})\""
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize(
     ("value", "code", "fix"),
     [
-        (ROWS, "data.json-array", f"jq -c '.[]' rows.json > rows.jsonl, or {PANDAS}"),
-        (BY_COLUMN, "data.json-document", PANDAS),
-        ({"text": ["a", "b"], "label": ["x", "y"]}, "data.json-document", PANDAS),
-        (SPLIT, "data.json-document", PANDAS),
-        (TABLE, "data.json-document", "jq -c '.[\"data\"][]' rows.json > rows.jsonl"),
-        ({"version": 1, "my rows": ROWS}, "data.json-document", "jq -c '.[\"my rows\"][]' rows.json > rows.jsonl"),
-        ({"0": ROWS[0], "1": ROWS[1]}, "data.json-document", f"jq -c '.[]' rows.json > rows.jsonl, or {PANDAS}"),
+        (ROWS, "data.json-array", f"jq -c '.[]' {JQ}, or {PANDAS}"),
+        (BY_COLUMN, "data.json-document", BY_PANDAS.format("")),
+        ({"text": ["a", "b"], "label": ["x", "y"]}, "data.json-document", BY_PANDAS.format("")),
+        (SPLIT, "data.json-document", BY_PANDAS.format(", orient='split'")),
+        (TABLE, "data.json-document", f"jq -c '.[\"data\"][]' {JQ}"),
+        (
+            {"version": 1, "my rows": ROWS},
+            "data.json-document",
+            f"jq -c '.[\"my rows\"][]' {JQ}",
+        ),
+        ({"0": ROWS[0], "1": ROWS[1]}, "data.json-document", f"jq -c '.[]' {JQ}, or {PANDAS}"),
     ],
 )
 def test_rows_in_one_value_are_refused_with_what_converts_them(
@@ -47,6 +58,24 @@ def test_rows_in_one_value_are_refused_with_what_converts_them(
     with user_error(code, where=f"{path}:1") as caught:
         read(path, COLUMNS)
     assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "lines-rows.jsonl", "rows.json.gz"])
+def test_what_converts_a_file_never_writes_over_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes((gzip.compress if name.endswith(".gz") else bytes)(json.dumps(ROWS).encode()))
+    with user_error("data.json-array") as caught:
+        read(path, COLUMNS)
+    source, _, target = str(caught.value.fix).removeprefix("jq -c '.[]' ").partition(", or")[0].partition(" > ")
+    assert source == name and target not in (name, "")
+
+
+@pytest.mark.parametrize("values", ['[["a", "x"], ["b", "y"]]', '["a", "x"]\n["b", "y"]\n'])
+def test_rows_without_names_are_refused_as_such(tmp_path: Path, values: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(values)
+    with user_error("data.json-document", match="without the names of their columns"):
+        read(path, COLUMNS)
 
 
 def test_rows_of_several_lines_each_are_refused(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_row_without_a_group_is_in_no_group_with_others(tmp_path: Path) -> Non
     group = Column("group", "customer", "data.group", "any")
     with user_error("data.rejected-rows") as caught:
         gate(tmp_path, LabelledDataConfig(train=str(path), group="customer"), (TEXT, LABEL, group))
-    alone = "a row without a group gets one of its own, a value that no other row has"
+    alone = "give a row without a group one of its own, a value that no other row has"
     said = str(caught.value)
     places = ("5 'customer' is empty", "10 'customer' is only white space", "22 'customer' is 'nan', a missing group")
     for place in places:

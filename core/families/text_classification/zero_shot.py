@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tunebook.errors import UserError
 from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.language_model import load_language_model
 from tunebook.models.positions import positions
@@ -92,8 +93,18 @@ class EmbeddingClassifier(ZeroShotClassifier):
         backbone.eval()
         inputs = tokenizer(list(descriptions), padding=True, truncation=True, return_tensors="pt")
         inputs = {k: inputs[k] for k in ("input_ids", "attention_mask")}
-        with torch.no_grad():
-            return cls(backbone, embed(backbone, inputs))
+        try:
+            with torch.no_grad():
+                return cls(backbone, embed(backbone, inputs))
+        except ValueError as error:
+            if not getattr(backbone.config, "is_encoder_decoder", False):
+                raise
+            raise UserError(
+                "This model has an encoder and a decoder, and no embedding of a whole text to compare with labels.",
+                code="model.wrong-kind",
+                where="model.name",
+                fix="evaluation.zero_shot=false",
+            ) from error
 
     def forward(self, **inputs: Tensor) -> SimpleNamespace:
         """``logits`` ``[batch, labels]``."""

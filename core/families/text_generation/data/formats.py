@@ -16,6 +16,10 @@ from tunebook.families.text_generation.options import ConversationFormat
 KEY = "data.format"
 
 
+_PAIRS = ((PREFERRED, DISPREFERRED), ("preferred_output", "non_preferred_output"))
+"""Columns with an answer to learn and one to avoid: TRL's names, and OpenAI's."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """The columns of a form: those that make it one, those it may have, and the one with the answer alone."""
@@ -35,6 +39,10 @@ SHAPES: Mapping[ConversationFormat, Shape] = {
     ConversationFormat.alpaca: Shape(("instruction", "output"), ("input", "system", "history"), "output"),
     ConversationFormat.prompt_completion: Shape(("prompt", "completion"), answer="completion"),
 }
+
+
+_TEXTS = ("instruction", "input", "output", "system")
+"""Columns that hold a text each: a list there is no answer but several, such as a pair of preferences."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,8 @@ def format_columns(
     shape = SHAPES[format]
     optional = [name for name in shape.optional if present is None or name in present]
     return [
-        *(Column(name, name, KEY, "any") for name in shape.needed(answered)),
-        *(Column(name, name, KEY, "any", required=False) for name in optional),
+        *(Column(name, name, KEY, "any", plain=name in _TEXTS) for name in shape.needed(answered)),
+        *(Column(name, name, KEY, "any", required=False, plain=name in _TEXTS) for name in optional),
     ]
 
 
@@ -121,13 +129,15 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool, delimiter: st
             parted = parted_otherwise(columns[path], path, delimiter)
             if parted is not None:
                 raise parted.replace(what=what)
-            if {PREFERRED, DISPREFERRED} <= set(columns[path]):
+            for good, bad in _PAIRS:
+                if not {good, bad} <= set(columns[path]):
+                    continue
+                name = "completion" if "prompt" in columns[path] else "messages"
                 raise UserError(
                     f"{path.name} holds pairs of a preferred and a rejected answer, which cannot be trained on",
                     code="conversation.preference-pairs",
                     where=str(path),
-                    fix=f"keep the preferred answers only: rename the column {PREFERRED!r} to 'completion', and remove "
-                    f"{DISPREFERRED!r}",
+                    fix=f"keep the preferred answers only: rename the column {good!r} to '{name}', and remove {bad!r}",
                 )
             fix = f"rename its columns: {_needs()}"
             raise UserError(what, code="conversation.unknown-format", where=str(path), fix=fix)

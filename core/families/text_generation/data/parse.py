@@ -91,7 +91,19 @@ def _from_alpaca(row: Row, unread: Unread) -> list[Message]:
 def _from_prompt_completion(row: Row, unread: Unread) -> list[Message]:
     """A text is one turn, by the user or the assistant; a list of messages is as many as it has."""
     prompt = _side(row.get("prompt"), "user", unread, 1)
+    _refuse_pair(row.get("completion"))
     return prompt + _side(row.get("completion"), "assistant", unread, len(prompt) + 1)
+
+
+def _refuse_pair(completion: str | None) -> None:
+    if completion and completion.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):
+            items = json.loads(completion)
+            if isinstance(items, list) and len(items) == 2 and all(isinstance(item, str) for item in items):
+                raise UnusableConversation(
+                    "the completion is a list of two texts, as of preference pairs. Keep the preferred one; an answer "
+                    "that is such a list itself is written as messages"
+                )
 
 
 _READERS: Mapping[ConversationFormat, Callable[[Row, Unread], list[Message]]] = {

@@ -198,6 +198,34 @@ def test_a_file_of_preference_pairs_is_refused_with_the_way_out(tmp_path: Path) 
         detect_format([file])
 
 
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "completion"),
+        ({"chosen": [{"role": "user", "content": "a"}], "rejected": []}, "messages"),
+        ({"input": [], "preferred_output": [], "non_preferred_output": []}, "messages"),
+    ],
+)
+def test_the_way_out_of_pairs_is_a_format(tmp_path: Path, row: dict[str, Any], name: str) -> None:
+    good = next(key for key in ("chosen", "preferred_output") if key in row)
+    with user_error("conversation.preference-pairs") as caught:
+        detect_format([write_jsonl(tmp_path / "pairs.jsonl", [row])])
+    assert f"rename the column '{good}' to '{name}'" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "a", "input": "", "output": ["good", "bad"]},
+        {"prompt": "a", "completion": ["good", "bad"]},
+    ],
+)
+def test_answers_that_are_pairs_are_rejected_and_never_learnt_as_text(tmp_path: Path, row: dict[str, Any]) -> None:
+    listed = {key: '["good", "bad", "no pair"]' if isinstance(value, list) else value for key, value in row.items()}
+    rows, rejects = read(write_jsonl(tmp_path / "a.jsonl", [row, listed]))
+    assert (len(rows), [line for line, _ in reasons(rejects)]) == (1, [1])
+
+
 def test_rated_copies_are_refused_and_columns_of_a_brief_are_not(tmp_path: Path) -> None:
     rows = [{"name": "Lamp", "copy": "A lamp.", "label": True}, {"name": "Rug", "copy": "A rug.", "label": "new"}]
     for fields, kept in ((("name",), 1), (("name", "label"), 2)):
