@@ -19,6 +19,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -287,14 +288,20 @@ def page(done: dict[str, dict[str, str]]) -> str:
     lines = [
         "# Text architectures",
         "",
-        "A tiny random model of every architecture that transformers can build as a classifier, a causal model or an "
-        "encoder-decoder, through `check` by every adaptation, whose rehearsal compares the bundle with "
-        "the model in memory, each row alone with beside others, and adapters merged with apart; and with `adapt=full` "
-        "through `train`, and through a resume after it lost its end, which must end in the same bytes. "
-        "What does not work is refused before training.",
+        *textwrap.wrap(
+            "A tiny random model of every architecture that transformers can build as a classifier, a causal model or "
+            "an encoder-decoder, through `check` by every adaptation, whose rehearsal compares the bundle with the "
+            "model in memory, each row alone with beside others, and adapters merged with apart; and with `adapt=full` "
+            "through `train`, and through a resume after it lost its end, which must end in the same bytes. What does "
+            "not work is refused before training.",
+            120,
+        ),
         "",
         f"transformers {transformers.__version__}, torch {torch.__version__}; `benchmarks/text_architectures.py`.",
     ]
+    left = sum(f"{kind}/{name}" not in done for kind, (_, names) in KINDS.items() for name in names)
+    if left:
+        lines += ["", f"{left} architectures are still to be tried."]
     for kind, title in TITLES.items():
         found = {model.partition("/")[2]: each for model, each in done.items() if model.startswith(f"{kind}/")}
         built = {name: each for name, each in found.items() if "not built" not in each}
