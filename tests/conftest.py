@@ -28,7 +28,13 @@ settings.load_profile("tunebook")
 LONG = (
     *("cli/test_compare", "hostile/test_folders", "testing/test_mutations", "training/test_resume"),
     *("hostile/test_commands", "training/test_kill", "plugins/test_installed", "testing/test_our_recipes"),
-    *("hostile/test_rows", "recipes/test_medical_diagnosis", "recipes/test_marketing_copy", "testing/test_verify"),
+    *(
+        "hostile/test_models",
+        "hostile/test_rows",
+        "recipes/test_medical_diagnosis",
+        "recipes/test_marketing_copy",
+        "testing/test_verify",
+    ),
     *("families/image_classification/test_own_head", "examples/test_entity_tagging", "test_docs"),
     *("cli/test_temporary_files", "training/test_surroundings", "cli/test_resume"),
 )
