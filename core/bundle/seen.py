@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +33,31 @@ def seen_before(folder: Path, texts: Iterable[str]) -> np.ndarray:
     Raises:
         UserError: The bundle does not say which they are.
     """
+    wrong = "is missing or damaged: rows that the model was trained on cannot be recognised"
+    known = known_array(folder / FILE, wrong, lambda found: found.dtype == np.dtype("<u8") and found.ndim == 1)
+    return np.flatnonzero(np.isin(text_hashes(texts), known))
+
+
+def known_array(file: Path, wrong: str, fits: Callable[[np.ndarray], bool]) -> np.ndarray:
+    """What a bundle keeps of what its model has seen, memory-mapped.
+
+    Args:
+        file: The array's file.
+        wrong: What to say behind its name where it cannot be used.
+        fits: Whether it has the right type and shape.
+
+    Raises:
+        UserError: It cannot be read, or does not fit.
+    """
     try:
-        known = np.load(folder / FILE, mmap_mode="r", allow_pickle=False)  # one that says more than it holds is refused
-        if known.dtype != np.dtype("<u8") or known.ndim != 1:
-            raise ValueError("it holds no hashes")
+        known: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)  # more said than held is refused
+        if not fits(known):
+            raise ValueError("it holds something else")
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"{FILE} is missing or damaged: rows that the model was trained on cannot be recognised.",
+            f"{file.name} {wrong}.",
             code="bundle.damaged",
-            where=str(folder / FILE),
+            where=str(file),
             fix="restore the file, or score all rows without this check: data.leaks=allow",
         ) from error
-    return np.flatnonzero(np.isin(text_hashes(texts), known))
+    return known

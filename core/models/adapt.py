@@ -133,13 +133,18 @@ def check_merge(adapted: nn.Module, answer: Callable[[nn.Module], Tensor]) -> No
     Raises:
         UserError: It does.
     """
-    tried = copy.deepcopy(adapted).eval()
+    merge_checked(copy.deepcopy(adapted), answer)
+
+
+def merge_checked(adapted: nn.Module, answer: Callable[[nn.Module], Tensor]) -> nn.Module:
+    """Let adapters differ from nothing, and merge them; the arguments and errors are those of `check_merge`."""
     with torch.no_grad():
-        for name, parameter in tried.named_parameters():
+        for name, parameter in adapted.named_parameters():
             if ".lora_" in name:  # half of them begin at nothing
                 parameter.add_(0.02 * torch.randn_like(parameter))
-        before = answer(tried).float()
-        after = answer(merge(tried).eval()).float()
+        before = answer(adapted.eval()).float()
+        plain = merge(adapted).eval()
+        after = answer(plain).float()
     apart = float((after - before).abs().max())
     if not apart <= _MERGED * max(1.0, float(before.abs().max())):
         raise UserError(
@@ -148,6 +153,7 @@ def check_merge(adapted: nn.Module, answer: Callable[[nn.Module], Tensor]) -> No
             where="adapt.method",
             fix="adapt=full or adapt=head",
         )
+    return plain
 
 
 def merge(model: nn.Module) -> nn.Module:

@@ -81,7 +81,8 @@ def load_counted(auto_class: Any, source: ModelSource, settings: Any, fresh_head
 def _noted(model: Any, report: dict[str, Any], fresh_head: bool, taken_off: str) -> nn.Module:
     fresh = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
     model._loaded = Loaded(_count(model, fresh_head), taken_off, frozenset(fresh))
-    return model  # type: ignore[no-any-return]
+    noted: nn.Module = model
+    return noted
 
 
 def _load(auto_class: Any, source: ModelSource, settings: Any, prefix: str) -> tuple[nn.Module, dict[str, Any]]:

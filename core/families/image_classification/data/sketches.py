@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.errors import UserError
+from tunebook.bundle.seen import known_array
 from tunebook.families.image_classification.data.alike import correlated
 from tunebook.families.image_classification.data.fingerprints import SIDE
 from tunebook.files import write_atomically
@@ -78,16 +79,9 @@ def read_sketches(folder: Path) -> NDArray[np.uint8]:
     """
     if not (folder / FILE).exists():
         return np.zeros((0, BITS // 8), np.uint8)
-    try:
-        known = np.load(folder / FILE, mmap_mode="r", allow_pickle=False)  # one that says more than it holds is refused
-        if known.dtype != np.uint8 or known.ndim != 2 or known.shape[1] != BITS // 8:
-            raise ValueError("it holds no sketches")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f"{FILE} is damaged: copies of images that the model was trained on cannot be recognised.",
-            code="bundle.damaged",
-            where=str(folder / FILE),
-            fix="restore the file, or score all rows without this check: data.leaks=allow",
-        ) from error
-    found: NDArray[np.uint8] = known
-    return found
+    wrong = "is damaged: copies of images that the model was trained on cannot be recognised"
+    return known_array(folder / FILE, wrong, _are_sketches)
+
+
+def _are_sketches(found: NDArray[Any]) -> bool:
+    return found.dtype == np.uint8 and found.ndim == 2 and found.shape[1] == BITS // 8

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image_build import build, own_settings, reason
+from tunebook.models.counted import Loaded
 from tunebook.models.layers import classifier_names, is_head
 from tunebook.models.source import ModelSource
 
@@ -46,9 +47,7 @@ class FilledModel:
 
     def in_words(self) -> str:
         """What a user should know of it."""
-        words = f"all {self.tensors} tensors are in the file"
-        if self.taken_off:
-            words += f" ('{self.taken_off}' was taken off their names)"
+        words = str(Loaded(self.tensors, self.taken_off))
         if self.fresh:
             words += f", but {self.fresh[0].rpartition('.')[0]}, which begins fresh as the final layer does"
         if self.unused:

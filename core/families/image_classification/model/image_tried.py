@@ -18,7 +18,7 @@ from tunebook.families.image_classification.model.image_features import HeadOnFe
 from tunebook.families.image_classification.model.image_files import load_saved_image_model, write_image_model
 from tunebook.families.image_classification.model.image_fill import FilledModel
 from tunebook.families.image_classification.model.image_sizes import check_seen
-from tunebook.models.adapt import adapt, check_adapters, merge
+from tunebook.models.adapt import adapt, check_adapters, merge_checked
 from tunebook.models.layers import is_head
 from tunebook.models.source import ModelSource
 
@@ -138,27 +138,7 @@ def _check_learning(model: nn.Module, x: Tensor, config: AdaptConfig) -> nn.Modu
     learning = {n.removeprefix("base_model.model."): p for n, p in adapted.named_parameters() if p.requires_grad}
     if not any(p.grad is not None and p.grad.any() for n, p in learning.items() if not is_head(n, model)):
         raise _cannot_learn("no gradient reaches its backbone")
-    return adapted if adapted is model else _merged(adapted, x)
-
-
-def _merged(adapted: nn.Module, x: Tensor) -> nn.Module:
-    """The model with adapters that have learned something added into its weights."""
-    with torch.no_grad():
-        for name, parameter in adapted.named_parameters():
-            if ".lora_" in name:  # half of them begin at nothing
-                parameter.add_(0.02 * torch.randn_like(parameter))
-        before = _answers(adapted.eval(), x)
-        plain = merge(adapted).eval()
-        after = _answers(plain, x)
-    if not _same(after, before):
-        raise UserError(
-            "The model answers otherwise once its adapters are merged into its weights (outputs move by "
-            f"{float((after - before).abs().max()):.2g}).",
-            code="model.merge-changes-answers",
-            where="adapt.method",
-            fix="adapt=full or adapt=head",
-        )
-    return plain
+    return adapted if adapted is model else merge_checked(adapted, lambda each: _answers(each, x))
 
 
 def _learn(model: nn.Module, x: Tensor) -> None:
