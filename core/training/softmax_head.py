@@ -102,6 +102,8 @@ def answers_plainly(head: Head) -> bool:
 def start_logits(head: Head, targets: NDArray[np.int64], labels: int) -> Tensor | None:
     """The head's logits that give each label its share of the training rows; None where it has none.
 
+    The few rows of a rehearsal lack labels: such a label counts as if it had one row.
+
     Args:
         head: The head.
         targets: Of the training rows: label numbers ``[rows]``, or flags ``[rows, labels]``.
@@ -112,7 +114,7 @@ def start_logits(head: Head, targets: NDArray[np.int64], labels: int) -> Tensor 
     else:
         present = targets.sum(axis=0)
         counts = np.stack([len(targets) - present, present], axis=1)
-    return head.prior_logits(torch.from_numpy(counts).float())
+    return head.prior_logits(torch.from_numpy(np.maximum(counts, 1)).float())
 
 
 def output_names(head: Head, labels: Sequence[str]) -> list[str]:

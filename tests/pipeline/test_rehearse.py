@@ -145,3 +145,18 @@ def test_every_recipe_is_rehearsed_by_every_adaptation(tunebook: Tunebook, recip
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("ready to train")
     assert ("backbone: all " in done.stdout) == (method not in ("scratch", "none"))
+
+
+@pytest.mark.parametrize("method", ["full", "head"])
+def test_there_may_be_more_labels_than_rows_in_a_rehearsal(tmp_path: Path, tunebook: Tunebook, method: str) -> None:
+    with (tmp_path / "rows.csv").open("w", newline="") as stream:
+        written = csv.writer(stream)
+        written.writerow(["text", "label"])
+        written.writerows((f"Question {i} on matter {i % 12}, the {i // 12}th of it", f"m{i % 12}") for i in range(96))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    model = saved(BertModel(BertConfig(vocab_size=words(), **sizes)), tmp_path / "bert")  # its final layer has a bias
+    given = [f"data.train={tmp_path / 'rows.csv'}", "data.label=label", "data.max_length=32", "data.near_duplicate=1.0"]
+    given += [f"model.name={model}"]
+    checked = tunebook("check", "recipe=review_sentiment", f"adapt={method}", *given, "trainer.progress=false")
+    assert checked.returncode == 0, checked.stderr
