@@ -11,6 +11,7 @@ must be refused before training. The table is written to a page.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import multiprocessing
 import os
@@ -40,6 +41,14 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from tests.chatted import write_chats
 from tests.conftest import write_reviews
 from tunebook.cli.main import main as command_line
+
+# Imported once, and not by each command that is forked from here.
+LOADED = (
+    *("lightning.pytorch", "matplotlib.pyplot", "peft", "sklearn.linear_model", "torchmetrics.classification"),
+    *("transformers.pipelines", "transformers.modeling_utils"),
+    *(f"tunebook.pipeline.{name}" for name in ("prepare", "rehearse", "tune", "train", "judge", "evaluate")),
+    *(f"tunebook.families.{name}.stages" for name in ("text_classification", "text_generation", "brief_to_text")),
+)
 
 KINDS = {
     "classifier": ("SequenceClassification", modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
@@ -344,6 +353,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="keep the folders with their logs here")
     parser.add_argument("--output", type=Path, help="page for the table")
     options = parser.parse_args()
+    for module in LOADED:
+        importlib.import_module(module)
     options.results.parent.mkdir(parents=True, exist_ok=True)
     done: dict[str, dict[str, str]] = {}
     if options.results.is_file():
