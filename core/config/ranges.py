@@ -23,6 +23,7 @@ RANGES = {
     "adapt.lora_rank": (1, UP),
     "adapt.lora_alpha": (1, UP),
     "adapt.lora_dropout": (0, 0.99),
+    "adapt.temperature": (0.001, 10),
     "optim.lr": (1e-12, 10),
     "optim.head_lr": (1e-12, 10),
     "optim.weight_decay": (0, 10),

@@ -31,6 +31,7 @@ class Method(Enum):
     full = "full"
     lora = "lora"
     head = "head"
+    contrastive = "contrastive"
     scratch = "scratch"
     none = "none"
 
@@ -157,7 +158,8 @@ class AdaptConfig:
     """How the model is adapted: which of its weights learn."""
 
     method: Method = Method.full
-    """full (all weights), lora (low-rank adapters), head (frozen backbone), scratch (fresh weights), none."""
+    """full (all weights), lora (low-rank adapters), head (frozen backbone), contrastive (the encoder on pairs of texts,
+    then the head), scratch (fresh weights), none."""
     lora_rank: int = 8
     """Rank of the LoRA matrices: higher learns more and costs more memory."""
     lora_alpha: int = 16
@@ -169,6 +171,8 @@ class AdaptConfig:
     unfreeze_epochs: float = field(default=0.0, metadata={ONLY_WITH: Method.full})
     """Epochs over which the backbone is unfrozen from the top, one layer group after the other (0: all learn from the
     start)."""
+    temperature: float = field(default=0.1, metadata={ONLY_WITH: Method.contrastive})
+    """What the similarities of texts are divided by: the smaller, the more the nearest ones count."""
 
 
 @dataclass

@@ -34,6 +34,7 @@ class BatchPlan:
         units: What the loss is averaged over, per row: 1, or the number of supervised tokens, ``[rows]``.
         least: Fewest rows that a process can train on; a smaller rest joins the batch before. Batch
             normalisation needs two.
+        order: Draws the order of an epoch's rows, where it is not any; then lengths are not looked at.
     """
 
     lengths: np.ndarray
@@ -46,6 +47,7 @@ class BatchPlan:
     accumulate: int = 1
     units: np.ndarray | None = None
     least: int = 1
+    order: Callable[[np.random.Generator], np.ndarray] | None = None
 
     @property
     def rows(self) -> int:
@@ -88,6 +90,8 @@ class BatchPlan:
 
     def _order(self, epoch: int) -> np.ndarray:
         generator = self._generator(epoch, 0)
+        if self.order is not None and self.shuffle:
+            return self.order(generator)
         order = generator.permutation(self.rows) if self.shuffle else np.arange(self.rows)
         if not self.group_by_length:
             return order

@@ -55,7 +55,8 @@ class FineTuneData(LightningDataModule):
     """Batches of the training and validation rows, in an order that a resumed run repeats.
 
     Args:
-        splits: By split name, ``train`` and ``validation``: examples, or a torch ``Dataset`` whose rows cost alike.
+        splits: By split name, ``train`` and ``validation``, or ``train`` alone: examples, or a torch ``Dataset`` whose
+            rows cost alike.
         collate: Makes a batch of a list of examples: a dict with ``inputs``, ``target`` ``[batch]`` and ``row``
             ``[batch]``; ``normalizer`` and ``epoch`` are added to it.
         batch_size: Rows in a batch, over all processes together.
@@ -66,6 +67,8 @@ class FineTuneData(LightningDataModule):
         least: Fewest rows in a training batch of one process.
         finish: Makes the model's inputs of a batch that is on its device already; given whether to train on it.
         summary: What is to be said of the batches, in a sentence.
+        order: Draws the order of an epoch's training rows, where it is not any.
+        head: The head to train by, where it is not the recipe's: a step before that one's.
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class FineTuneData(LightningDataModule):
         least: int = 1,
         finish: Callable[[Batch, bool], Batch] | None = None,
         summary: str = "",
+        order: Callable[[np.random.Generator], np.ndarray] | None = None,
+        head: Any = None,
     ) -> None:
         super().__init__()
         self.splits = {
@@ -95,6 +100,8 @@ class FineTuneData(LightningDataModule):
         self.least = least
         self.finish = finish
         self.summary = summary
+        self.order = order
+        self.head = head
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
         """Optimizer steps in an epoch; the last may cover fewer batches than the others."""
@@ -115,6 +122,7 @@ class FineTuneData(LightningDataModule):
             accumulate=self.accumulate if shuffle else 1,
             units=examples.units,
             least=self.least if shuffle else 1,
+            order=self.order,
         )
         return ResumableLoader(examples.items, plan, self.collate, self.num_workers)
 

@@ -40,6 +40,7 @@ class Family:
         evaluation: The ``evaluation:`` node.
         new_data: The ``data:`` node of `evaluate`.
         new_evaluation: The ``evaluation:`` node of `evaluate`.
+        contrastive: Whether its models can be tuned on pairs of rows, ``adapt=contrastive``.
         paths: Keys that name a file or a folder, each with the words that it may be instead: a run keeps them as
             absolute paths.
         does: What its models do, in words.
@@ -57,6 +58,7 @@ class Family:
     evaluation: type = ScoreConfig
     new_data: type = EvaluateDataConfig
     new_evaluation: type = ScoreConfig
+    contrastive: bool = False
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     does: str = "answers rows"
     task: str = ""

@@ -96,6 +96,22 @@ class Stages(ABC, Generic[RecipeT]):
             num_workers=config.data.num_workers,
         )
 
+    def solves(self, model: nn.Module, config: TrainConfig) -> bool:
+        """Whether the final layer alone is wanted and can be solved, so that no step is taken."""
+        return False
+
+    def finish(self, prepared: Prepared[RecipeT], model: nn.Module) -> str:
+        """Do what is left once all steps are done, such as solving the final layer.
+
+        Args:
+            prepared: The rows.
+            model: The plain model, changed in place.
+
+        Returns:
+            What was done, in words; "" for nothing.
+        """
+        return ""
+
     def merge(self, model: nn.Module, source: ModelSource, config: TrainConfig, run: RunFolder) -> nn.Module:
         """The plain model again once it is trained, with any adapters added into its weights."""
         return merge(model)

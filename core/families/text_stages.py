@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.encoded import Encoded
 from tunebook.data.module import FineTuneData
 from tunebook.data.pairs import is_paired, whole_column
 from tunebook.families.prepared import Prepared
 from tunebook.families.stages import RecipeT, Stages
+from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.source import ModelSource
-from tunebook.models.text_batches import text_data
+from tunebook.models.text_batches import stored_features, text_data, token_data
 from tunebook.models.tried import try_sequence_model
+from tunebook.training.contrast import ContrastiveHead, paired_order
 from tunebook.training.devices import choose_accelerator
+from tunebook.training.solve import FEW, put, solve_chosen
 
 
 class TextStages(Stages[RecipeT]):
@@ -26,12 +31,56 @@ class TextStages(Stages[RecipeT]):
     def training_data(
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
-        """The model on token ids, or with ``adapt=head`` its head on stored features."""
+        """The model on token ids, with ``adapt=contrastive`` in pairs; with ``adapt=head`` its head on features."""
+        if config.adapt.method is Method.contrastive:
+            return model, pair_data(encoded, config)
         return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
+
+    def solves(self, model: nn.Module, config: TrainConfig) -> bool:
+        """With ``adapt=head`` on a sentence encoder, where neither a rate nor a number of steps is given."""
+        given = (config.optim.lr, config.optim.head_lr, config.trainer.max_epochs, config.trainer.max_steps)
+        wanted = config.adapt.method is Method.head and not any(each is not None for each in given)
+        return wanted and isinstance(model, SentenceModel)
+
+    def finish(self, prepared: Prepared[RecipeT], model: nn.Module) -> str:
+        """Solve a sentence encoder's final layer on its features, where no step has trained it."""
+        config = prepared.config
+        if not (config.adapt.method is Method.contrastive or self.solves(model, config)):
+            return ""
+        assert isinstance(model, SentenceModel)
+        return solve_final_layer(self, prepared, model)
 
     def examine(self, model: nn.Module, encoded: Encoded) -> Mapping[str, str]:
         """Embeddings, positions and padding."""
         return try_sequence_model(model, encoded.tokenizer, encoded.max_length, encoded.collate)
+
+
+def pair_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
+    """Batches of token ids that hold pairs of one label, and the head that learns from them; nothing is validated."""
+    data = token_data(encoded, config)
+    del data.splits["validation"]
+    examples = data.splits["train"]
+    data.order = paired_order(examples.targets, examples.lengths, config.data.batch_size)
+    data.head = ContrastiveHead(config.adapt.temperature)
+    return data
+
+
+def solve_final_layer(stages: Stages[Any], prepared: Prepared[Any], model: SentenceModel) -> str:
+    """Solve the final layer on the features of the training rows; how, in words."""
+    config, encoded = prepared.config, prepared.encoded
+    head = stages.training_head(prepared.recipe, prepared.labels, encoded)
+    device = torch.device(choose_accelerator(config.trainer))
+    tuned = config.adapt.method is Method.contrastive
+    held: list[tuple[Tensor, Tensor]] = []
+    for split in ("train", "validation"):
+        few = split == "validation" and len(held[0][0]) <= FEW
+        source = None if tuned else prepared.source
+        found = np.zeros((0, 1)) if few else stored_features(model, encoded, source, config, device, split)
+        held.append((torch.tensor(found), torch.tensor(encoded.splits[split].targets)))
+    solved = solve_chosen(*held[0], head.outputs, head.loss, held[1], config.seed)
+    model.cpu()
+    put(solved, model.classifier, model.scale)
+    return f"solved by L-BFGS, C={solved.strength:g} chosen by {solved.chosen_by}"
 
 
 def seen_texts(prepared: Prepared[Any]) -> Iterator[str]:

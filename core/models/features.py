@@ -22,6 +22,7 @@ from tunebook.data.batch import Batch
 from tunebook.errors import UserError
 from tunebook.files import filling_cache, folder_written_whole
 from tunebook.models.quiet import quiet_transformers
+from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.source import ModelSource, weights_digest
 from tunebook.sealing import is_whole, seal
 
@@ -74,6 +75,8 @@ def _unknown_pooling(model: nn.Module) -> UserError:
 
 def pool(model: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
     """The hidden state the head looks at, ``[batch, hidden]``, of ``[batch, tokens, hidden]``."""
+    if isinstance(model, SentenceModel):
+        return model.pooling(hidden, mask)
     if getattr(model.config, "classifier_pooling", None) == "mean":
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1)

@@ -13,6 +13,7 @@ from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.models.counted import load_counted
 from tunebook.models.final_layer import final_layer, origin, settle_final_layer
 from tunebook.models.quiet import quiet_transformers
+from tunebook.models.sentence_model import Pooling, SentenceModel, find_pooling
 from tunebook.models.sizes import in_proportion
 from tunebook.models.source import ModelSource, weight_files
 from tunebook.models.text import set_dropout
@@ -29,6 +30,8 @@ def load_sequence_model(
 ) -> nn.Module:
     """A transformers model with a fresh final layer, in float32, all of its backbone from the file.
 
+    A sentence encoder is read as its folder says, whatever class there is for it.
+
     Args:
         source: Where the weights are.
         config: The ``model`` node of the config.
@@ -41,9 +44,12 @@ def load_sequence_model(
     Raises:
         UserError: transformers has no such class for this architecture, or weights of the backbone are missing.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, AutoModel
 
-    auto_class = _auto_class(kind)
+    pooling, why = _pooling(source, kind)
+    if method is Method.contrastive:
+        pooling = pooling or _usual_pooling(source, why)
+    auto_class = AutoModel if pooling else _auto_class(kind)
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     try:
         with quiet_transformers():
@@ -57,8 +63,12 @@ def load_sequence_model(
             if method is Method.scratch:
                 settings.dtype = torch.float32
                 fresh: nn.Module = auto_class.from_config(settings)
-                return fresh
+                return SentenceModel(fresh, pooling) if pooling else fresh
             model = load_counted(auto_class, source, settings)
+            if pooling:
+                model = SentenceModel.around(model, pooling, source.folder)
+            elif why:
+                model.__dict__["_feature"] = f"as {type(model).__name__} makes it: {why}"
     except (ValueError, OSError, RuntimeError, KeyError) as error:
         raise UserError(
             f"'{source.name}' cannot be used as a text classifier: {str(error).strip().splitlines()[0]}",
@@ -68,6 +78,33 @@ def load_sequence_model(
         ) from error
     settle_final_layer(model, theirs, names)
     return model
+
+
+def _pooling(source: ModelSource, kind: str) -> tuple[Pooling | None, str]:
+    """How a sentence encoder is read, or None and why its folder cannot be followed; None and "" of any other model."""
+    if kind != "SequenceClassification":
+        return None, ""
+    pooling, why = find_pooling(source.folder)
+    if pooling and source.settings.get("is_encoder_decoder"):
+        return None, "the model has a decoder"
+    return pooling, why
+
+
+def _usual_pooling(source: ModelSource, why: str) -> Pooling:
+    """That of sentence-transformers for a folder that says nothing of it.
+
+    Raises:
+        UserError: The folder says something else, or has no encoder alone.
+    """
+    if why or source.settings.get("is_encoder_decoder"):
+        raise UserError(
+            f"adapt=contrastive tunes an encoder whose hidden states are pooled, and of '{source.name}' "
+            f"{why or 'the model has a decoder'}.",
+            code="model.wrong-kind",
+            where="model.name",
+            fix="choose a sentence encoder, such as sentence-transformers/all-MiniLM-L6-v2, or adapt=head",
+        )
+    return Pooling("mean", normalize=True)
 
 
 def start_at(model: nn.Module, logits: Tensor | None) -> None:
@@ -86,16 +123,22 @@ def load_saved_sequence_model(source: ModelSource, kind: str = "SequenceClassifi
     Raises:
         UserError: The weights do not fit the config.
     """
+    from transformers import AutoModel
+
+    pooling, _ = _pooling(source, kind)
     try:
         with quiet_transformers(), in_proportion(weight_files(source.folder)):
             model: nn.Module
-            model, report = _auto_class(kind).from_pretrained(
+            model, report = (_auto_class(kind) if pooling is None else AutoModel).from_pretrained(
                 source.folder,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
             )
+            if pooling:
+                model = SentenceModel(model, pooling)
+                model.load_final_layer(source.folder)
     except Exception as error:  # transformers raises nearly anything here
         raise _damaged(source, str(error).strip().splitlines()[0]) from error
     if report["missing_keys"] or report["mismatched_keys"]:

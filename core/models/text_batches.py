@@ -187,19 +187,42 @@ def feature_data(
     """The model's head alone, and batches of stored features: the backbone runs once, or not at all if cached."""
     splits = {}
     for name in ("train", "validation"):
-        examples = encoded.splits[name]
-        loader = _module({name: examples}, encoded.collate, config).loader(name, shuffle=False)
-
-        def compute(loader: Any = loader, rows: int = len(examples), name: str = name) -> np.ndarray:
-            with counting(f"features of {name} rows", rows, config.trainer.progress) as advance:
-                return compute_features(model, loader, rows, device, advance)
-
-        key = features_key(source, model, encoded.identity[name])
-        features = cached_features(Path(config.data.cache_dir), key, compute)
-        items = FeatureItems(features, examples.targets)
-        splits[name] = Examples(items, np.ones(len(examples), dtype=np.int64))
+        features = stored_features(model, encoded, source, config, device, name)
+        items = FeatureItems(features, encoded.splits[name].targets)
+        splits[name] = Examples(items, np.ones(len(features), dtype=np.int64))
     model.cpu()
     return head_on_features(model), _module(splits, stack_features, config)
+
+
+def stored_features(
+    model: nn.Module,
+    encoded: Encoded,
+    source: ModelSource | None,
+    config: TrainConfig,
+    device: torch.device,
+    split: str,
+) -> np.ndarray:
+    """Features of a split's rows, ``[rows, hidden]``: from the cache, or computed and kept there.
+
+    Args:
+        model: Stays on the device.
+        encoded: The rows.
+        source: Where the backbone came from; None of one that was tuned, whose features are not kept.
+        config: The run's.
+        device: Computes them.
+        split: Its name.
+    """
+    examples = encoded.splits[split]
+
+    def compute() -> np.ndarray:
+        loader = _module({split: examples}, encoded.collate, config).loader(split, shuffle=False)
+        with counting(f"features of {split} rows", len(examples), config.trainer.progress) as advance:
+            return compute_features(model, loader, len(examples), device, advance)
+
+    if source is None:
+        return compute()
+    key = features_key(source, model, encoded.identity[split])
+    return cached_features(Path(config.data.cache_dir), key, compute)
 
 
 def _options(config: TrainConfig) -> TextDataConfig:

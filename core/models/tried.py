@@ -13,6 +13,7 @@ from tunebook.data.batch import Batch
 from tunebook.errors import UserError
 from tunebook.models.counted import loaded
 from tunebook.models.final_layer import origin
+from tunebook.models.layers import plain_model
 from tunebook.models.positions import positions
 
 _SHORT, _LONG = "A short text.", "A text that is longer than the other one, so that the other one is padded beside it. "
@@ -46,8 +47,9 @@ def try_sequence_model(model: Any, tokenizer: Any, max_length: int, collate: Col
         _check_longest(model, tokenizer, max_length, collate)
     finally:
         model.train(training)
-    found = loaded(model)
-    return {} if found is None else {"backbone": str(found), "final layer": origin(model).words}
+    found, feature = loaded(model), getattr(plain_model(model), "_feature", "")
+    words = {"feature": feature} if feature else {}
+    return words if found is None else {"backbone": str(found), **words, "final layer": origin(model).words}
 
 
 def check_embeddings(model: Any, tokenizer: Any) -> None:

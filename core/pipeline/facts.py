@@ -48,9 +48,11 @@ def training_facts(prepared: Prepared[Any], fitted: Fitted | None) -> dict[str, 
         "adaptation": config.adapt.method.name,
         "seed": str(config.seed),
     }
-    if fitted is not None:
+    if fitted is not None and fitted.solved:
+        facts["final layer"] = fitted.solved
+    if fitted is not None and fitted.steps:
         facts |= {
-            "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step}",
+            "optimizer steps": f"{fitted.steps}, weights of step {fitted.best_step or fitted.steps}",
             "optimizer": config.optim.name,
             "learning rate": f"{config.optim.lr:g}, {config.optim.schedule}",
             "batch size": f"{config.data.batch_size} x {config.trainer.accumulate_grad_batches}",
@@ -82,7 +84,7 @@ def finished_record(record: Mapping[str, Any], model: Any, fitted: Fitted | None
         **record,
         "total_parameters": total,
         "trained_parameters": record.get("trained_parameters", trained),
-        "best_step": fitted.best_step if fitted else None,
+        "best_step": (fitted.best_step or fitted.steps) if fitted else None,
         "steps": fitted.steps if fitted else 0,
     }
 

@@ -15,7 +15,7 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
 from tunebook.config.ranges import check_ranges
-from tunebook.config.schema import AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
+from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.load_and_validate import load_and_validate
@@ -97,6 +97,32 @@ def _check_values(config: TrainConfig) -> None:
         )
 
 
+def _check_method(recipe: Recipe[Any], config: TrainConfig) -> None:
+    """Refuse pairs where the family has none, and a temperature that nothing is divided by."""
+    contrastive = config.adapt.method is Method.contrastive
+    if contrastive and not recipe.family.contrastive:
+        raise UserError(
+            f"adapt=contrastive tunes on pairs of rows of one label, which {recipe.family.name} has not.",
+            code="config.conflict",
+            where="adapt.method",
+            fix="adapt=full or adapt=lora",
+        )
+    if contrastive and config.trainer.devices * config.trainer.num_nodes > 1:
+        raise UserError(
+            "adapt=contrastive makes pairs within a batch, which several processes would take apart.",
+            code="config.conflict",
+            where="trainer.devices",
+            fix="trainer.devices=1",
+        )
+    if not contrastive and config.adapt.temperature != AdaptConfig.temperature:
+        raise UserError(
+            f"adapt.temperature has no effect with adapt={config.adapt.method.name}.",
+            code="config.no-effect",
+            where="adapt.temperature",
+            fix="adapt=contrastive, or leave it out",
+        )
+
+
 def make_recipe(config: TrainConfig) -> Recipe[Any]:
     """The chosen recipe with its checked options."""
     name = str(config.recipe["name"])
@@ -109,6 +135,7 @@ def check_sources(config: TrainConfig) -> None:
     if all(getattr(config.data, name) is None for name in SPLITS):  # a recipe's own samples may have to be made first
         return
     recipe = make_recipe(config)
+    _check_method(recipe, config)
     columns = columns_of(recipe, config.data)
     sources, _, _ = sources_of(config.data, None, columns)
     for split, spec in sources.items():
@@ -134,6 +161,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
         rejects: File for rejected rows.
     """
     recipe = make_recipe(config)
+    _check_method(recipe, config)
     check_offered(config)
     source = recipe.family.inputs.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
     log = RejectLog(rejects, config.data.max_rejects)

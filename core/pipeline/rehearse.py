@@ -120,11 +120,13 @@ def _perform(few: Prepared[Any], run: RunFolder, found: dict[str, str]) -> None:
         with _step("read rows", config):
             found.update(stages.examine(model, encoded))
         with _step(f"be trained with adapt={config.adapt.method.name}", config):
-            model = stages.adapt(model, config.adapt)
-            trained, data = stages.training_data(model, encoded, source, config)
-            _take_a_step(few, trained, data)
+            if not stages.solves(model, config):
+                model = stages.adapt(model, config.adapt)
+                trained, data = stages.training_data(model, encoded, source, config)
+                _take_a_step(few, trained, data)
         with _step("be put together after training", config):
             model = stages.merge(model, source, config, run)
+            stages.finish(few, model)
     with _step("be saved and opened again", config):
         run.path.mkdir(exist_ok=True)
         stages.write_bundle(few, model, None, run, {"data": {}, "training": {}, "scores": {}})
@@ -137,7 +139,7 @@ def _perform(few: Prepared[Any], run: RunFolder, found: dict[str, str]) -> None:
 def _take_a_step(few: Prepared[Any], trained: Any, data: Any) -> None:
     """A forward and a backward pass of a batch; weights stay as they are."""
     stages = few.recipe.family.stages
-    head = stages.training_head(few.recipe, few.labels, few.encoded)
+    head = data.head or stages.training_head(few.recipe, few.labels, few.encoded)
     batch = next(iter(data.loader("train", shuffle=False)))
     if data.finish is not None:
         batch = data.finish(batch, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tunebook.config.schema import Method, TrainConfig
@@ -13,7 +14,7 @@ from tunebook.training.checkpoints import newest_valid
 from tunebook.training.defaults import TrainingContext, resolve_defaults
 from tunebook.training.finetuner import FineTuner
 from tunebook.training.fit import Fitted, fit, planned_steps
-from tunebook.training.parameter_groups import count_parameters
+from tunebook.training.parameter_groups import count_parameters, final_parameters
 from tunebook.training.ranks import workers_join
 from tunebook.training.seeding import seed_of, seed_torch
 
@@ -47,6 +48,13 @@ def tune(
     if config.adapt.method is Method.none:
         record["trained_parameters"] = 0
         return model, None, config
+    if stages.solves(model, config):
+        say(f"training: adapt={config.adapt.method.name}, no steps: the final layer is solved")
+        record["trained_parameters"] = final_parameters(model)
+        solved = stages.finish(prepared, model)
+        say(f"final layer: {solved}")
+        save_config(config, run)
+        return model, Fitted(0, None, 0, True, solved), config
     adapted = stages.adapt(model, config.adapt)
     trained, data = stages.training_data(adapted, prepared.encoded, prepared.source, config)
     record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
@@ -58,7 +66,11 @@ def tune(
     fitted = _fit(prepared, config, trained, data, run, say, resumed)
     if not fitted.is_main:
         return adapted, fitted, config
-    return stages.merge(adapted, prepared.source, config, run), fitted, config
+    merged = stages.merge(adapted, prepared.source, config, run)
+    solved = stages.finish(replace(prepared, config=config), merged)
+    if solved:
+        say(f"final layer: {solved}")
+    return merged, replace(fitted, solved=solved), config
 
 
 def world_size(config: TrainConfig) -> int:
@@ -123,7 +135,7 @@ def _fit(
     seed_torch(seed_of(config.seed, 1))
     module = FineTuner(
         trained,
-        recipe.family.stages.training_head(recipe, prepared.labels, prepared.encoded),
+        data.head or recipe.family.stages.training_head(recipe, prepared.labels, prepared.encoded),
         recipe.metrics(prepared.labels),
         config.optim,
         planned_steps(config, data, size),

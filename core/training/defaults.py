@@ -12,10 +12,23 @@ _STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery 
 _EPOCHS = 3
 _MOST_EPOCHS = 10
 _MOST_EPOCHS_FROZEN = 20  # a frozen backbone's epochs cost next to nothing
+_PAIRED_STEPS, _MOST_PAIRED_EPOCHS = 100, 25
 
 _SMALL = 10_000_000  # weights; a narrow model bears, and needs, a higher rate (Yang et al. 2022, arXiv:2203.03466)
-_LEARNING_RATES = {Method.full: 5e-5, Method.lora: 5e-4, Method.head: 2e-3, Method.scratch: 2e-4}
-_LEARNING_RATES_SMALL = {Method.full: 1e-3, Method.lora: 2e-3, Method.head: 1e-2, Method.scratch: 1e-3}
+_LEARNING_RATES = {
+    Method.full: 5e-5,
+    Method.lora: 5e-4,
+    Method.head: 2e-3,
+    Method.scratch: 2e-4,
+    Method.contrastive: 2e-5,
+}
+_LEARNING_RATES_SMALL = {
+    Method.full: 1e-3,
+    Method.lora: 2e-3,
+    Method.head: 1e-2,
+    Method.scratch: 1e-3,
+    Method.contrastive: 1e-4,
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,9 @@ def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") 
 
 
 def default_epochs(situation: TrainingContext) -> int:
-    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen backbones: 20)."""
+    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen backbones: 20); of pairs 100 steps."""
+    if situation.method is Method.contrastive:
+        return min(_MOST_PAIRED_EPOCHS, math.ceil(_PAIRED_STEPS / situation.steps_per_epoch))
     most = _MOST_EPOCHS_FROZEN if situation.method is Method.head else _MOST_EPOCHS
     return max(_EPOCHS, min(most, math.ceil(_STEPS / situation.steps_per_epoch)))
 

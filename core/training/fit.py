@@ -42,12 +42,14 @@ class Fitted:
         best: Watched metric there.
         steps: Optimizer steps done.
         is_main: Whether this process is the one that goes on to evaluate and write.
+        solved: How the final layer was found where no step found it, in words.
     """
 
     best_step: int
     best: float | None
     steps: int
     is_main: bool
+    solved: str = ""
 
 
 def shaping(config: TrainConfig) -> dict[str, str]:
@@ -101,7 +103,12 @@ def _cluster() -> ClusterEnvironment:
 
 
 def make_trainer(
-    config: TrainConfig, run_dir: Path, last: Sequence[Callback], steps_per_epoch: int, resumed: Mapping[str, Any]
+    config: TrainConfig,
+    run_dir: Path,
+    last: Sequence[Callback],
+    steps_per_epoch: int,
+    resumed: Mapping[str, Any],
+    validates: bool = True,
 ) -> Trainer:
     """A Lightning Trainer for this config."""
     trainer = config.trainer
@@ -127,6 +134,7 @@ def make_trainer(
         val_check_interval=_validation_interval(
             trainer.validate_every, trainer.accumulate_grad_batches, steps_per_epoch
         ),
+        limit_val_batches=1.0 if validates else 0,
         log_every_n_steps=max(1, math.ceil(steps_per_epoch / 20)),
         callbacks=[
             SeedEveryStep(config.seed),
@@ -193,7 +201,7 @@ def fit(
         )
     with quiet_lightning():
         stop = StopOnSignal(run_dir, checkpoints)
-        trainer = make_trainer(config, run_dir, [checkpoints, stop], per_epoch, resumed)
+        trainer = make_trainer(config, run_dir, [checkpoints, stop], per_epoch, resumed, "validation" in data.splits)
         try:
             with stop.around(trainer):
                 trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)

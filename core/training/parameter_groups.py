@@ -190,6 +190,11 @@ def parameter_groups(model: nn.Module, optim: OptimConfig, unfreeze_steps: int =
     ]
 
 
+def final_parameters(model: nn.Module) -> int:
+    """Number of weights outside the backbone."""
+    return sum(p.numel() for name, p in model.named_parameters() if is_head(name, model))
+
+
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Number of weights that learn, and of all weights."""
     sizes: Iterator[tuple[int, bool]] = ((p.numel(), p.requires_grad) for p in model.parameters())

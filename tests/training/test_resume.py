@@ -115,6 +115,7 @@ VARIANTS = {
     "callback of a package": ["trainer.callbacks=[{cooling:{factor:0.8}}]"],
     "augmentation of a package": ["data.augmentations=[{word_dropout:{share:0.3}}]"],
     "muon": ["optim.name=muon", "optim.schedule=one_cycle"],
+    "pairs": ["adapt=contrastive", "optim.lr=1e-3"],
     "softmax to ordinal": ["recipe.head=ordinal", "data.labels=[bad,good]"],
 }
 

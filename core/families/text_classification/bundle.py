@@ -25,6 +25,7 @@ from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
 from tunebook.models.quiet import quiet_transformers
+from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -84,7 +85,9 @@ def _write_into(
         manifest.options["descriptions"] = dict(zip(classifier.labels, model.described, strict=True))
     write_json(folder / FILE, manifest.to_json())
     rule, pair_format = not answers_plainly(classifier.head), has_pair_format(classifier.tokenizer)
-    write_text(folder / "README.md", text_card(manifest, config, card, own_rule=rule, pair_format=pair_format))
+    encoder = isinstance(model, SentenceModel)
+    described = text_card(manifest, config, card, own_rule=rule, pair_format=pair_format, sentence_encoder=encoder)
+    write_text(folder / "README.md", described)
 
 
 def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest: Manifest) -> TextClassifier:

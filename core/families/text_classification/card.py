@@ -13,7 +13,13 @@ from tunebook.data.pairs import example_arguments, example_input
 
 
 def text_card(
-    manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], *, own_rule: bool, pair_format: bool
+    manifest: Manifest,
+    config: TrainConfig,
+    facts: Mapping[str, Any],
+    *,
+    own_rule: bool,
+    pair_format: bool,
+    sentence_encoder: bool = False,
 ) -> str:
     """README.md of a text classifier's bundle, with the front matter that hubs read.
 
@@ -23,6 +29,7 @@ def text_card(
         facts: ``data``, ``training`` and ``scores``.
         own_rule: Whether the recipe's head decides otherwise than by the most probable label.
         pair_format: Whether the tokenizer has a format of its own for two texts.
+        sentence_encoder: Whether the model is one, which another library opens.
     """
     return render_card(
         Path(__file__).with_name("card.md.jinja"),
@@ -30,6 +37,7 @@ def text_card(
         manifest=manifest,
         method=config.adapt.method.name,
         own_rule=own_rule,
+        sentence_encoder=sentence_encoder,
         example=example_input(manifest.columns, pair_format),
         arguments=example_arguments(manifest.columns, pair_format),
         **facts,

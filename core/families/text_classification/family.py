@@ -18,6 +18,7 @@ FAMILY = Family(
     data=TextData,
     evaluation=TextEvaluation,
     new_data=NewTextData,
+    contrastive=True,
     does="labels texts",
     task="text-classification",
 )
