@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import FILE, Manifest, read_manifest
 from tunebook.errors import RESTORE_BUNDLE, UserError
+from tunebook.models.settings_files import check_settings_files
 from tunebook.models.source import check_folder
 from tunebook.plugins import load_recipe_class
 from tunebook.plugins.failures import TRACEBACK, recipe_failure
@@ -33,13 +36,25 @@ def open_bundle(folder: Path) -> tuple[Manifest, Recipe[Any], Any]:
     from tunebook.plugins.heads import check_head  # torch begins here
 
     check_head(recipe, manifest.row_labels)
-    return manifest, recipe, _opened(recipe, folder, manifest)
+    return manifest, recipe, _opened(recipe.family.stages.open_bundle, recipe, folder, manifest)
 
 
-def _opened(recipe: Recipe[Any], folder: Path, manifest: Manifest) -> Any:
+def open_export(folder: Path, precision: str) -> Any:
+    """The model of an ONNX export, as `open_bundle`.
+
+    Raises:
+        UserError: Something is missing or damaged, or the model no longer answers as it did when written.
+    """
+    manifest = read_manifest(folder)
+    check_settings_files(folder)
+    recipe = recipe_of(manifest)
+    return _opened(partial(recipe.family.stages.open_export, precision=precision), recipe, folder, manifest)
+
+
+def _opened(opening: Callable[..., Any], recipe: Recipe[Any], folder: Path, manifest: Manifest) -> Any:
     """The bundle's model; whatever a library says of files that do not belong together is said of the bundle."""
     try:
-        return recipe.family.stages.open_bundle(recipe, folder, manifest)
+        return opening(recipe, folder, manifest)
     except (UserError, MemoryError):
         raise
     except Exception as error:

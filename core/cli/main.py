@@ -30,7 +30,7 @@ usage: tunebook <verb> ...
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
   predict <run or bundle> [files ...]     predict for rows of files, images, or lines of standard input
   chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
-  export <run or bundle> -o model.onnx    the model of an image recipe for programs without Python
+  export <run or bundle> -o model.onnx    the model of an image or text recipe for programs without Python
   new <name> --family <family>    write a recipe to start from: text_classification, image_classification ...
   verify <recipe> [key=value ...] check a recipe against the contract
 

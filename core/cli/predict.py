@@ -38,6 +38,12 @@ def _parser() -> Arguments:
     )
     parser.add_argument("--max-rejects", type=int, default=0, help="continue with up to this many unusable rows")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
+    parser.add_argument(
+        "--engine",
+        choices=["torch", "onnx", "onnx-int8"],
+        default="torch",
+        help="what answers: torch, or onnxruntime with an export of a text model (see `tunebook export`)",
+    )
     return parser
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tunebook.bundle.manifest import find_bundle, read_manifest
 from tunebook.bundle.read import recipe_of
+from tunebook.cli.engine import PRECISIONS, find_export
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.delimiters import parse_delimiter
@@ -36,6 +37,7 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
+    export = find_export(options.engine, folder, manifest, recipe, options.accelerator)
     with (
         _in_words_of_predict(),
         tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
@@ -48,9 +50,13 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
         content = recipe.family.inputs.bundle_content(recipe, manifest, Path(scratch), answered=False)
         rejects = RejectLog(log, options.max_rejects)
         rows = _rows(options.files, columns, content, rejects, Path(scratch), delimiter)
-        from tunebook.cli.write_answers import write_answers  # torch begins here: the rows are read without it
+        from tunebook.cli.write_answers import (
+            open_predictor,
+            write_answers,
+        )  # torch begins here: the rows are read without it
 
-        write_answers(folder, rows, content, options.accelerator, output, beside, rejects, options.escape_formulas)
+        opened = open_predictor(folder, export, PRECISIONS.get(options.engine, ""))
+        write_answers(opened, rows, content, options.accelerator, output, beside, rejects, options.escape_formulas)
 
 
 def _rows(

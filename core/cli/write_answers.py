@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tunebook.bundle.read import open_bundle
+from tunebook.bundle.read import open_bundle, open_export
 from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.data.content import Content
 from tunebook.data.rejects import RejectLog
@@ -25,8 +25,18 @@ from tunebook.terminal import drawn
 from tunebook.training.devices import choose_accelerator
 
 
+def open_predictor(folder: Path, export: Path | None, precision: str) -> Predictor:
+    """The model that answers: a bundle's own, or that of an export in this precision."""
+    made: Predictor
+    if export is None:
+        _, _, made = open_bundle(folder)
+    else:
+        made = open_export(export, precision)
+    return made
+
+
 def write_answers(
-    folder: Path,
+    predictor: Predictor,
     rows: Rows,
     content: Content | None,
     accelerator: str,
@@ -38,7 +48,7 @@ def write_answers(
     """Ask the model, and write what it answers; an output file is whole or not there.
 
     Args:
-        folder: The bundle.
+        predictor: The model.
         rows: The rows.
         content: What they hold beside their text.
         accelerator: The device, by name.
@@ -48,7 +58,6 @@ def write_answers(
         escape: Whether texts that spreadsheets would run as formulas are escaped in CSV.
     """
     device = choose_accelerator(TrainerConfig(accelerator=Accelerator[accelerator]))
-    _, _, predictor = open_bundle(folder)
     rows = _answerable(predictor, rows, rejects)
     predictor.truncated = 0  # the golden inputs were counted too
     if output is None or beside is None:

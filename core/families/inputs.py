@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,10 @@ class Inputs(Generic[RecipeT]):
 
     Attributes:
         family: The family that it belongs to: its name and its options.
+        exports_folder: Whether an export is a folder, with what `predict` needs of it; otherwise it is one ONNX file.
     """
+
+    exports_folder: ClassVar[bool] = False
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -117,10 +120,9 @@ class Inputs(Generic[RecipeT]):
         Raises:
             UserError: The family does not export its models.
         """
-        plain = f"text models are plain transformers folders: optimum-cli export onnx --model {folder}"
         raise UserError(
-            "Only image models are exported by Tunebook.",
-            code="export.not-an-image-model",
+            f"A model that {self.family.does} is not exported as ONNX.",
+            code="export.unsupported",
             where=str(folder),
-            fix=f"{plain} --task {self.family.task} out",
+            fix=f"use the bundle itself: tunebook predict {folder}",
         )

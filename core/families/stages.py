@@ -228,3 +228,17 @@ class Stages(ABC, Generic[RecipeT]):
             What it takes and gives, in words.
         """
         raise NotImplementedError(f"{self.family.name} allows exports and has none")
+
+    def export_folder(
+        self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path, precisions: Sequence[str]
+    ) -> str:
+        """As `export`, where ``Inputs.exports_folder``: a folder with an ONNX file of each precision.
+
+        Returns:
+            What was found when they were compared with the bundle, in words.
+        """
+        raise NotImplementedError(f"{self.family.name} allows exports and has none")
+
+    def open_export(self, recipe: RecipeT, folder: Path, manifest: Manifest, precision: str) -> Predictor:
+        """The model of such a folder, ready to answer."""
+        raise NotImplementedError(f"{self.family.name} allows exports and has none")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.data.columns import Column, new_text_columns
+from tunebook.errors import UserError
 from tunebook.families.inputs import Inputs, RecipeT
 
 
@@ -30,3 +32,23 @@ class TextInputs(Inputs[RecipeT]):
         own: Any = data
         named = {name: getattr(own, name) or manifest.columns.get(name) for name in ("text", "text_pair", "label")}
         return recipe.columns(self.family.data(**named, group=data.group))
+
+
+class SequenceInputs(TextInputs[RecipeT]):
+    """What families take in whose models have a final layer with one answer a text: they are exported as ONNX."""
+
+    exports_folder: ClassVar[bool] = True
+
+    def check_export(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> None:
+        """A model without a final layer is not exported.
+
+        Raises:
+            UserError: It is such a model.
+        """
+        if manifest.head == "zero_shot":
+            raise UserError(
+                "A zero-shot model has no classification layer and is not exported as ONNX.",
+                code="export.unsupported",
+                where=str(folder),
+                fix="train one: adapt=full, adapt=lora or adapt=head",
+            )

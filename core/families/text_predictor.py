@@ -15,7 +15,7 @@ from tunebook.data.batch import Batch
 from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
-from tunebook.models.text_answers import CHUNK, answer_tokens
+from tunebook.models.text_answers import BATCH, CHUNK, answer_tokens
 from tunebook.models.tokens import tokenize
 from tunebook.training.head import Head
 
@@ -32,6 +32,7 @@ class TextPredictor(ABC):
         paired: Whether it reads two texts.
         truncated: Texts truncated so far, to be reported.
         unfinished: None of a model that writes nothing.
+        together: Texts that the model answers at once.
     """
 
     model: nn.Module
@@ -41,6 +42,7 @@ class TextPredictor(ABC):
     paired: bool = False
     truncated: int = 0
     unfinished: int = 0
+    together: int = BATCH
 
     @property
     def columns(self) -> list[str]:
@@ -93,7 +95,7 @@ class TextPredictor(ABC):
             seconds = None if pairs is None else pairs[part]
             tokens = tokenize(texts[part], self.tokenizer, self.max_length, seconds)
             self.truncated += tokens.truncated
-            yield answer_tokens(tokens, self.tokenizer.pad_token_id, answer, device, advance)
+            yield answer_tokens(tokens, self.tokenizer.pad_token_id, answer, device, advance, self.together)
 
     def cut(self) -> tuple[list[str], dict[str, str]]:
         """Notes and facts on texts that were cut, where any were."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.encoded import Encoded
@@ -16,8 +18,12 @@ from tunebook.data.module import FineTuneData
 from tunebook.data.pairs import is_paired, whole_column
 from tunebook.families.prepared import Prepared
 from tunebook.families.stages import RecipeT, Stages
+from tunebook.families.text_onnx import export_texts
+from tunebook.families.text_onnx_model import TOGETHER, OnnxModel, check_export_answers
+from tunebook.families.text_predictor import TextPredictor
 from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.source import ModelSource
+from tunebook.models.text import load_tokenizer
 from tunebook.models.text_batches import stored_features, text_data, token_data
 from tunebook.models.tried import try_sequence_model
 from tunebook.training.contrast import ContrastiveHead, paired_order
@@ -53,6 +59,26 @@ class TextStages(Stages[RecipeT]):
     def examine(self, model: nn.Module, encoded: Encoded) -> Mapping[str, str]:
         """Embeddings, positions and padding."""
         return try_sequence_model(model, encoded.tokenizer, encoded.max_length, encoded.collate)
+
+    def answering(self, recipe: RecipeT, manifest: Manifest, model: nn.Module, tokenizer: Any) -> TextPredictor:
+        """A model in the place of the bundle's, ready to answer; of families whose models are exported."""
+        raise NotImplementedError(f"{self.family.name} allows exports and has none")
+
+    def export_folder(
+        self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path, precisions: Sequence[str]
+    ) -> str:
+        """Token ids in, answers out, any number of texts of any length."""
+        predictor = self.open_bundle(recipe, folder, manifest)
+        assert isinstance(predictor, TextPredictor)
+        return export_texts(predictor, folder, manifest, output, precisions)
+
+    def open_export(self, recipe: RecipeT, folder: Path, manifest: Manifest, precision: str) -> TextPredictor:
+        """The exported model, with the head that the recipe reads it by."""
+        tokenizer = load_tokenizer(ModelSource(str(folder), folder))
+        predictor = self.answering(recipe, manifest, OnnxModel(folder, precision), tokenizer)
+        predictor.together = TOGETHER
+        check_export_answers(predictor, manifest, folder, precision)
+        return predictor
 
 
 def pair_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:

@@ -32,6 +32,7 @@ def answer_tokens(
     answer: Callable[[Batch], Tensor],
     device: torch.device,
     advance: Callable[[int], None] = lambda done: None,
+    together: int = BATCH,
 ) -> np.ndarray:
     """What a model answers to encoded texts, float64 ``[texts, outputs]``.
 
@@ -41,10 +42,11 @@ def answer_tokens(
         answer: Maps a batch, its inputs on the device, to ``[batch, outputs]``.
         device: Where the model is.
         advance: Called with the number of texts answered.
+        together: Texts in a batch.
     """
     items = TextItems(tokens, np.zeros(len(tokens), dtype=np.int64))
     answers = np.zeros((len(tokens), 0))
-    for order in BatchPlan(tokens.lengths, BATCH, shuffle=False).global_batches(0):
+    for order in BatchPlan(tokens.lengths, together, shuffle=False).global_batches(0):
         batch = pad_batch([items[int(i)] for i in order], pad_id)
         batch["inputs"] = {k: v.to(device) for k, v in batch["inputs"].items()}
         found = answer(batch).cpu().double().numpy()

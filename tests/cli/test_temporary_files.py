@@ -46,6 +46,7 @@ def test_no_verb_leaves_anything(run: RunFolder, tunebook: Tunebook, tmp_path: P
         ["evaluate", f"bundle={run.path}", f"data.test={test}", "evaluation.resamples=50", "accelerator=cpu"],
         ["compare", *given, "data.label=nothing"],
         ["export", str(run.path), "-o", "model.onnx"],
+        ["export", str(run.path), "-o", "exported", "--precision", "float32"],
         ["chat", str(run.path)],
         ["new", "my_recipe"],
     ]

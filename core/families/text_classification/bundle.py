@@ -105,14 +105,19 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
         model: Any = load_zero_shot(source, tokenizer, described)
     else:
         model = load_saved_sequence_model(source)
-    head = answer_head(recipe, model, manifest.labels)
-    _check_head(manifest, head, model, folder)
-    paired = PAIR in manifest.columns
-    classifier = TextClassifier(model, tokenizer, head, manifest.max_length, paired, labels=tuple(manifest.labels))
+    classifier = ready_classifier(recipe, manifest, model, tokenizer)
+    _check_head(manifest, classifier.head, model, folder)
+    paired = classifier.paired
     texts = [g.text for g in manifest.golden]
     answers, _ = classifier.predict(texts, pairs=golden_pairs(texts, paired))
     check_golden(manifest, answers, folder)
     return classifier
+
+
+def ready_classifier(recipe: TextClassification[Any], manifest: Manifest, model: Any, tokenizer: Any) -> TextClassifier:
+    """A bundle's model made ready to label texts."""
+    head, paired = answer_head(recipe, model, manifest.labels), PAIR in manifest.columns
+    return TextClassifier(model, tokenizer, head, manifest.max_length, paired, labels=tuple(manifest.labels))
 
 
 def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:

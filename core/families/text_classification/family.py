@@ -13,7 +13,7 @@ from tunebook.families.text_classification.options import (
 FAMILY = Family(
     name="text_classification",
     code="tunebook.families.text_classification.stages:TextClassificationStages",
-    inputs_code="tunebook.families.text_inputs:TextInputs",
+    inputs_code="tunebook.families.text_inputs:SequenceInputs",
     recipe=TextClassificationConfig,
     data=TextData,
     evaluation=TextEvaluation,

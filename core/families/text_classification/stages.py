@@ -29,7 +29,7 @@ from tunebook.families.text_classification.build import (
     own_augmentations,
     zero_shot_model,
 )
-from tunebook.families.text_classification.bundle import read_text_classifier, write_text_bundle
+from tunebook.families.text_classification.bundle import read_text_classifier, ready_classifier, write_text_bundle
 from tunebook.families.text_classification.evidence import TextEvidence, predict_rows
 from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
@@ -84,6 +84,10 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextClassifier:
         """A text classifier, or the zero-shot one."""
         return read_text_classifier(recipe, folder, manifest)
+
+    def answering(self, recipe: Recipe, manifest: Manifest, model: nn.Module, tokenizer: Any) -> TextClassifier:
+        """A model in the place of the bundle's."""
+        return ready_classifier(recipe, manifest, model, tokenizer)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextClassifier, run: RunFolder) -> TextEvidence:
         """The most frequent label and the same backbone without any training, as baselines."""

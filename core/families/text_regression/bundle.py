@@ -74,12 +74,15 @@ def read_text_regressor(recipe: TextRegression[Any], folder: Path, manifest: Man
     """
     assert manifest.number is not None
     source = ModelSource(str(folder), folder)
-    head = recipe.head(())
-    check_kind(manifest, head, folder)
-    model, tokenizer, paired = load_saved_sequence_model(source), load_tokenizer(source), PAIR in manifest.columns
-    regressor = TextRegressor(model, tokenizer, head, manifest.max_length, paired)
+    check_kind(manifest, recipe.head(()), folder)
+    regressor = ready_regressor(recipe, manifest, load_saved_sequence_model(source), load_tokenizer(source))
     texts = [golden.text for golden in manifest.golden]
-    answers = regressor.predict(texts, pairs=golden_pairs(texts, paired))
+    answers = regressor.predict(texts, pairs=golden_pairs(texts, regressor.paired))
     # Off by a thousandth of the deviation is off, whatever unit the numbers are in.
     check_golden(manifest, answers[:, None], folder, unit=manifest.number["deviation"])
     return regressor
+
+
+def ready_regressor(recipe: TextRegression[Any], manifest: Manifest, model: nn.Module, tokenizer: Any) -> TextRegressor:
+    """A bundle's model made ready to answer texts with numbers."""
+    return TextRegressor(model, tokenizer, recipe.head(()), manifest.max_length, PAIR in manifest.columns)

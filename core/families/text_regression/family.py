@@ -8,7 +8,7 @@ from tunebook.families.text_regression.options import NewNumberData, NumberData,
 FAMILY = Family(
     name="text_regression",
     code="tunebook.families.text_regression.stages:TextRegressionStages",
-    inputs_code="tunebook.families.text_inputs:TextInputs",
+    inputs_code="tunebook.families.text_inputs:SequenceInputs",
     recipe=TextRegressionConfig,
     data=NumberData,
     new_data=NewNumberData,

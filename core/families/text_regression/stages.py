@@ -29,7 +29,7 @@ from tunebook.families.text_regression.build import (
     train_targets,
     training_head,
 )
-from tunebook.families.text_regression.bundle import read_text_regressor, write_number_bundle
+from tunebook.families.text_regression.bundle import read_text_regressor, ready_regressor, write_number_bundle
 from tunebook.families.text_regression.evidence import NumberEvidence, in_words, predict_rows
 from tunebook.families.text_regression.options import NumberData
 from tunebook.families.text_regression.predictor import TextRegressor
@@ -90,6 +90,10 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextRegressor:
         """A model that answers texts with numbers."""
         return read_text_regressor(recipe, folder, manifest)
+
+    def answering(self, recipe: Recipe, manifest: Manifest, model: nn.Module, tokenizer: Any) -> TextRegressor:
+        """A model in the place of the bundle's."""
+        return ready_regressor(recipe, manifest, model, tokenizer)
 
     def judge(self, prepared: Prepared[Recipe], predictor: TextRegressor, run: RunFolder) -> NumberEvidence:
         """The mean of the training rows, and ridge regression on TF-IDF, as baselines."""

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunebook.errors import UserError
 from tunebook.families.image_classification.model.image import Preprocessing
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.files import write_atomically
+from tunebook.models.onnx_writer import check_onnx_installed, onnx_proto
 from tunebook.training.head import Head
-
-OPSET = 18
-_LARGEST = 2_000_000_000  # bytes; protobuf holds no message over 2 GiB
 
 
 class PixelsToProbabilities(nn.Module):
@@ -68,91 +61,25 @@ def export_onnx(
     Raises:
         UserError: onnx is not installed, or it has no words for this model.
     """
-    _check_installed()
+    check_onnx_installed()
     whole = PixelsToProbabilities(model, head, temperature, pre)
     was_training, device = model.training, next(model.parameters()).device
-    try:
-        proto = _exported(whole.cpu().eval(), pre)
-    except Exception as error:  # the exporter raises nearly anything here
-        line = next((text.strip() for text in str(error).splitlines() if text.strip()), type(error).__name__)
-        raise UserError(
-            f"The model cannot be written as ONNX: {line}",
-            code="export.failed",
-            where=str(file),
-            fix="leave the ONNX file out",
-        ) from error
-    finally:
-        model.to(device).train(was_training)
-    _describe(proto, pre, labels)
-    if proto.ByteSize() > _LARGEST:
-        raise UserError(
-            "The model is over 2 GB, the limit of a single ONNX file.",
-            code="export.too-large",
-            where=str(file),
-        )
-    write_atomically(file, lambda stream: stream.write(proto.SerializeToString()))
-
-
-def _check_installed() -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import onnx  # noqa: F401
-            import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"An ONNX file needs a package that is not installed: {error.name}.",
-            code="package.missing",
-            fix="pip install 'tunebook[onnx]'",
-        ) from error
-
-
-def _exported(whole: nn.Module, pre: Preprocessing) -> Any:
-    """The ONNX protobuf of a module."""
-    # Two pictures: of one alone the exporter would take it that there is never another number of them.
-    example = torch.full((2, pre.channels, pre.size, pre.size), 0.5)
-    with _quiet():
-        program = torch.onnx.export(
-            whole,
-            (example,),
-            input_names=["pixels"],
-            output_names=["probabilities"],
-            dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1)}},
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        assert program is not None
-        return program.model_proto
-
-
-def _describe(proto: Any, pre: Preprocessing, labels: Sequence[str]) -> None:
     descriptions = {
         "labels": json.dumps(list(labels), ensure_ascii=False),
         "preprocessing": json.dumps(pre.to_json()),
         "pixels": "float32 [batch, channels, size, size], 0 to 1; normalised inside",
         "probabilities": "float32 [batch, labels], calibrated",
     }
-    for key, value in descriptions.items():
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = key, value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes on its own insides off the screen."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    # Two pictures: of one alone the exporter would take it that there is never another number of them.
+    example = torch.full((2, pre.channels, pre.size, pre.size), 0.5)
+    batch = torch.export.Dim("batch", min=1)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        proto = onnx_proto(
+            whole.cpu().eval(), (example,), ["pixels"], ["probabilities"], [{0: batch}], file, descriptions
+        )
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        model.to(device).train(was_training)
+    write_atomically(file, lambda stream: stream.write(proto.SerializeToString()))
 
 
 def export_classifier(classifier: ImageClassifier, output: Path) -> str:

@@ -16,8 +16,9 @@ from tunebook import FindingsHead, Head, SoftmaxHead
 from tunebook.config.schema import Method
 from tunebook.families.image_classification.model.image import Preprocessing, load_image_model
 from tunebook.families.image_classification.model.image_source import find_image_model
-from tunebook.families.image_classification.model.onnx import OPSET, export_onnx
+from tunebook.families.image_classification.model.onnx import export_onnx
 from tunebook.families.image_classification.options import ImageModel
+from tunebook.models.onnx_writer import OPSET
 
 PRE = Preprocessing(32, 1, (0.4,), (0.25,))
 
