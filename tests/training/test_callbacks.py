@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import json
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelSummary, Timer
 
+from tests.conftest import write_reviews
 from tests.finished import finished
 from tests.training.offered import offer
+from tunebook.bundle.read import open_bundle
 from tunebook.config.callbacks import CALLBACKS
 from tunebook.errors import UserError
 from tunebook.training.callbacks import check_callback_options, make_callbacks
@@ -123,6 +127,29 @@ def test_a_run_with_an_average_keeps_the_average(tmp_path, cache):
     assert "lr-AdamW" in header
     assert "lr-AdamW" not in run.report.read_text()
     assert json.loads((run.path / "metrics.json").read_text())
+
+
+def test_validation_is_of_the_average(tmp_path, cache):
+    given = write_reviews(tmp_path / "validation.csv", 30, seed=3)
+    average = "trainer.callbacks=[{ema_weight_averaging:{decay:0.8}}]"
+    run = finished(tmp_path, average, f"data.validation={given}", "optim.lr=3e-3")
+    with (run.logs / "metrics.csv").open() as stream:
+        logged = [float(row["validation/loss"]) for row in csv.DictReader(stream) if row["validation/loss"]]
+    with given.open() as stream:
+        rows = list(csv.DictReader(stream))
+    _, _, predictor = open_bundle(run.bundle)
+
+    def loss():
+        probabilities, _ = predictor.predict([row["text"] for row in rows])
+        own = [p[predictor.labels.index(row["label"])] for p, row in zip(probabilities, rows, strict=True)]
+        return -np.log(own).mean()
+
+    assert min(abs(each - loss()) for each in logged) < 1e-4
+    newest = read_checkpoint(step_checkpoints(run.checkpoints)[-1])
+    best = read_checkpoint(step_checkpoint(run.checkpoints, newest["callbacks"]["Checkpoints"]["best_step"]))
+    moved = {name.removeprefix("model."): value for name, value in best["current_model_state"].items()}
+    predictor.model.load_state_dict(moved)
+    assert min(abs(each - loss()) for each in logged) > 1e-3, "the weights that the optimizer moves"
 
 
 def test_a_state_that_could_not_be_read_back_is_refused_before_it_is_written(tmp_path):
