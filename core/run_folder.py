@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "predictions.csv"
 
     @property
+    def suspects(self) -> Path:
+        """The rows whose label is probably wrong."""
+        return self.path / "suspects.csv"
+
+    @property
     def losses(self) -> Path:
         """How surprised a model that writes is by each test row."""
         return self.path / "losses.csv"

@@ -51,7 +51,7 @@ finally:
         with open(count_file, "w") as stream:
             stream.write("\n".join(done))
 """
-SAME = ("model/model.safetensors", "predictions.csv", "metrics.json", "logs/metrics.csv")
+SAME = ("model/model.safetensors", "predictions.csv", "suspects.csv", "metrics.json", "logs/metrics.csv")
 
 
 class Killing:

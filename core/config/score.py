@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BASELINE = "baseline"
-"""In the metadata of an option of ``evaluation``: it asks for a baseline, which a comparison has a rung for."""
+"""In the metadata of an option of ``evaluation``: it asks for more than the model's own scores (a baseline, which a
+comparison has a rung for), and no run of a comparison does it."""
 
 
 @dataclass

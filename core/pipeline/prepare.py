@@ -95,6 +95,13 @@ def _check_values(config: TrainConfig) -> None:
             where="adapt.unfreeze_epochs",
             fix="adapt=full adapt.unfreeze_epochs=2",
         )
+    if getattr(config.evaluation, "suspects", None) and config.adapt.method in (Method.scratch, Method.none):
+        raise UserError(
+            f"adapt={config.adapt.method.name} tunes no pre-trained model, whose features would show suspect labels.",
+            code="config.conflict",
+            where="evaluation.suspects",
+            fix="adapt=head, or evaluation.suspects=false",
+        )
 
 
 def _check_method(recipe: Recipe[Any], config: TrainConfig) -> None:

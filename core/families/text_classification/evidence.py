@@ -14,6 +14,7 @@ from tunebook.data.columns import TEXT
 from tunebook.data.pairs import pairs_of, whole_texts
 from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
+from tunebook.families.suspects import SuspectRows
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.report import classification_sections, splits_table
 from tunebook.progress import counting
@@ -60,6 +61,7 @@ class TextEvidence(Evidence):
         config: Confidence and resamples.
         seed: Seed of the bootstrap.
         name: What the model is called.
+        suspects: The training and validation rows whose label is probably wrong; None where nobody looked.
     """
 
     tuned: Predictions
@@ -67,6 +69,7 @@ class TextEvidence(Evidence):
     config: ScoreConfig
     seed: int
     name: str = "tuned"
+    suspects: SuspectRows | None = None
 
     @cached_property
     def models(self) -> Mapping[str, Sequence[Score]]:
@@ -91,13 +94,16 @@ class TextEvidence(Evidence):
 
     def sections(self) -> Sequence[Section]:
         """Label by label, the confusion matrix, the confidence and the worst mistakes."""
-        return classification_sections(self.tuned, self.classes(), seed=self.seed)
+        shown = classification_sections(self.tuned, self.classes(), seed=self.seed)
+        return shown if self.suspects is None else [*shown, self.suspects.section()]
 
     def split_table(self, counts: Mapping[str, Any]) -> Table:
         """Rows of each label."""
         return splits_table(self.tuned.labels, counts)
 
     def write(self, run: RunFolder, report: Report) -> None:
-        """metrics.json, predictions.csv and report.html."""
+        """metrics.json, predictions.csv, suspects.csv and report.html."""
         write_predictions(run.predictions, self.tuned)
+        if self.suspects is not None:
+            self.suspects.write(run.suspects)
         super().write(run, report)

@@ -34,6 +34,7 @@ from tunebook.families.text_classification.evidence import TextEvidence, predict
 from tunebook.families.text_classification.options import TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.recipe import TextClassification
+from tunebook.families.text_classification.suspects import list_suspects
 from tunebook.families.text_classification.wording import worded
 from tunebook.families.text_stages import TextStages, seen_texts
 from tunebook.models.source import ModelSource
@@ -107,9 +108,19 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
                 other = classifier(recipe, untrained, prepared.labels, prepared.encoded)
                 check_padding(untrained, other.tokenizer, other.max_length, prepared.encoded.collate)
                 baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
-        name = called(config)
+        suspects, said = list_suspects(prepared, device)
+        notes += said
         return TextEvidence(
-            recipe, tuned, baselines, config.evaluation, config.seed, name, notes=notes, missing=missing
+            recipe,
+            tuned,
+            baselines,
+            config.evaluation,
+            config.seed,
+            called(config),
+            suspects,
+            notes=notes,
+            missing=missing,
+            summary=[] if suspects is None else [suspects.in_words],
         )
 
     def judge_new(
