@@ -30,3 +30,23 @@ class TextDataConfig(DataConfig):
     """Texts over max_length: truncate (counted and shown), reject or error."""
     group_by_length: bool = True
     """Batch texts of similar length together, to reduce padding."""
+
+
+class Disagreement(Enum):
+    """What happens to a task whose annotators disagree."""
+
+    reject = "reject"
+    vote = "vote"
+
+
+@dataclass
+class AnnotatedDataConfig:
+    """Rows that several people may have labelled."""
+
+    disagreement: Disagreement = Disagreement.reject
+    """Tasks in exports of Label Studio whose annotators disagree: reject, or vote (the majority; a tie is rejected)."""
+
+
+def takes_votes(data: object) -> bool:
+    """Whether the ``data`` part of a config lets the majority of annotators decide."""
+    return isinstance(data, AnnotatedDataConfig) and data.disagreement is Disagreement.vote

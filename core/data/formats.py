@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from tunebook.data import label_studio
 from tunebook.data.chunks import Chunk, Reject
 from tunebook.data.columnar import read_dataset, read_parquet
 from tunebook.data.columns import Column
@@ -36,6 +37,7 @@ def read_batches(
     split: str = "rows",
     unread: Unread | None = None,
     delimiter: str | None = None,
+    vote: bool = False,
 ) -> Iterator[Chunk]:
     """Stream the needed columns of a file, at most ``rows`` rows at a time.
 
@@ -51,6 +53,7 @@ def read_batches(
         split: Name of the rows.
         unread: Counts what nothing reads.
         delimiter: What separates the columns of CSV files (``data.delimiter``; default: a comma).
+        vote: Whether the majority of disagreeing annotators decides in exports of Label Studio.
 
     Raises:
         UserError: The file as a whole cannot be read: unknown ending, no such column, empty, binary, damaged.
@@ -70,10 +73,18 @@ def read_batches(
                 yield from read_parquet(plain, path, columns, reject, rows, unread)
         elif ending.endswith((".csv", ".tsv")):
             with open_bytes(path) as file:
-                yield from read_delimited(file, path, columns, reject, rows, unread, delimiter)
+                if label_studio.is_table(file, columns):
+                    wanted = [*columns, label_studio.TASK]
+                    each = read_delimited(file, path, wanted, reject, rows, unread, delimiter)
+                    yield from label_studio.merged_table(each, columns, reject, rows, unread, vote)
+                else:
+                    yield from read_delimited(file, path, columns, reject, rows, unread, delimiter)
         elif ending.endswith((".jsonl", ".ndjson", ".json")):
             with open_bytes(path) as file:
-                yield from read_jsonlines(file, path, columns, reject, rows, unread)
+                if label_studio.is_array(file, columns):
+                    yield from label_studio.read_array(file, path, columns, reject, rows, unread, vote)
+                else:
+                    yield from read_jsonlines(file, path, columns, reject, rows, unread)
         else:
             known = ", ".join(KNOWN)
             raise UserError(

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
+from tunebook.config.texts import takes_votes
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
 from tunebook.data.file_source import file_source
@@ -168,6 +169,7 @@ def _read_all(
             names=names,
             progress=report,
             delimiter=config.delimiter,
+            vote=takes_votes(config),
         )
         if content is not None:
             show(f"inspecting the {content.what}s of {name}")

@@ -60,6 +60,7 @@ def read_rows(
     progress: Callable[[int], None] | None = None,
     delimiter: str | None = None,
     spelled: dict[str, str] | None = None,
+    vote: bool = False,
 ) -> Rows:
     """Read and check rows, without splitting or comparing them.
 
@@ -78,6 +79,7 @@ def read_rows(
         progress: Called now and then with the number of rows read so far.
         delimiter: What separates the columns of CSV files (``data.delimiter``; default: a comma).
         spelled: See `RowCheck`.
+        vote: Whether the majority of disagreeing annotators decides (``data.disagreement``).
 
     Raises:
         UserError: A source is missing, lacks a column or cannot be read.
@@ -90,7 +92,9 @@ def read_rows(
     for index, path in enumerate(paths):
         log = _FileLog(rejects, names[path])
         check = RowCheck(columns, labels, invalid, Path(root).expanduser() if root else path.parent, spelled)
-        batches = read_batches(path, columns, log.unreadable, split=split, unread=rejects.unread, delimiter=delimiter)
+        batches = read_batches(
+            path, columns, log.unreadable, split=split, unread=rejects.unread, delimiter=delimiter, vote=vote
+        )
         for chunk in batches:
             good = check_chunk(chunk, check, log)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)

@@ -13,6 +13,7 @@ from tunebook.bundle.read import open_bundle
 from tunebook.bundle.seen import seen_before
 from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Leaks
+from tunebook.config.texts import takes_votes
 from tunebook.data.content import Content
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
@@ -56,6 +57,7 @@ def evaluate(
             invalid=invalid_of(recipe),
             delimiter=data.delimiter,
             spelled=spelled,
+            vote=takes_votes(data),
         )
         content = inputs.bundle_content(recipe, manifest, Path(scratch), answered=True)
         if content is not None:

@@ -58,6 +58,8 @@ MISSPELT = (
         "trainer.epochs=1",
         "optim.learning_rate=1",
     ),
+    *("data.disagreement=majority", "data.disagreement=true"),
+    *("evaluation.suspects=some", "evaluation.suspect=true", "evaluation.suspects=true adapt=scratch"),
     *("evaluation.resample=9", "adapt=lroa", "adapt.methd=full", "model=x", "model.nam=x", "recipe=review_sentimnt"),
     *(
         "recipe=",
@@ -265,7 +267,7 @@ def commands(folder: Path) -> Iterator[Case]:
         for value in values:
             yield Case(f"{key}={value}", [*usual, f"{key}={value}"])
     for typed in MISSPELT:
-        words = in_words(typed) if typed == "-m -m" else [typed]
+        words = in_words(typed) if typed in ("-m -m", "evaluation.suspects=true adapt=scratch") else [typed]
         yield Case(typed[:60], [*usual, *words] if not typed.startswith("recipe") else ["check", typed, *usual[2:]])
     for typed in OTHERS:
         yield Case(f"tunebook {typed}", in_words(typed))

@@ -21,6 +21,7 @@ from tests.conftest import write_reviews
 from tests.diagnosed import write_patients, write_table
 from tests.hostile import damage as d
 from tests.hostile.runner import Case, faults, run_cases
+from tests.labelled import task
 
 TEXTS = ["check", "recipe=review_sentiment", "data.label=label", "data.max_length=32", "trainer.progress=false"]
 IMAGES = ["check", "recipe=medical_diagnosis", "recipe.size=32", "trainer.progress=false"]
@@ -78,6 +79,33 @@ def damaged_texts(folder: Path) -> Iterator[Case]:
             yield Case(f"saved dataset, {name}: {kind}", [*TEXTS, f"data.train={copy}"])
 
 
+def label_studio() -> dict[str, bytes]:
+    """Exports that are no rows, damaged, or made to do harm."""
+    good = task(1, "a", [["bad"]])
+    head, tail = b'[{"id": 1, "data": {"text": "a"}, "annotations": [', b"]}]"
+    odd = {
+        "regions": {**good, "annotations": [{"result": [{"type": "relation", "from_id": "a", "to_id": "b"}]}]},
+        "image": {**good, "data": {"image": "/1.jpg"}},
+        "results": {**good, "annotations": [{"result": [5, None, {"value": 7}, {"type": [], "value": {}}]}]},
+        "annotations": {**good, "annotations": [5, None, []]},
+        "names": {**good, "annotations": [{"result": [{"from_name": [], "value": {"choices": [[1], {}]}}]}]},
+        "ids": {**good, "id": {"a": 1}},
+        "data": {**good, "data": {"text": [1, 2], "label": {"a": 1}}},
+        "half": {**good, "data": {"text": "\ud800"}},
+    }
+    files = {f"studio-{name}.json": json.dumps([task]).encode() for name, task in odd.items()}
+    return {
+        **files,
+        "studio-cut.json": json.dumps([good] * 9).encode()[:-30],
+        "studio-deep.json": head + b"[" * 100_000 + b"]" * 100_000 + tail,
+        "studio-endless.json": head + b'"' + b"a" * (1 << 25),
+        "studio-empty.json": b'[{"id": 1, "data": {}, "annotations": []}]',
+        "studio-mixed.json": json.dumps([good, 5]).encode(),
+        "studio-latin.json": json.dumps([good]).encode().replace(b'"a"', b'"\xe9"'),
+        "studio-apart.csv": b"text,id,label,annotator,annotation_id,lead_time\n" + b"a,1,x,1,1,1\nb,2,y,1,2,1\n" * 20,
+    }
+
+
 def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
     large = 1 << 26
     head = b"text,label\n"
@@ -91,6 +119,7 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
         "zeros.parquet.gz": d.gzip_of(bytes(large), 48, b"PAR1"),
         "header.csv.gz": d.gzip_of(b"text," * (large // 5), 5),
         "deep.jsonl": d.deep_json() + b"\n",
+        **label_studio(),
         "wide.jsonl": b'{"text": [' + b"[]," * 5_000_000 + b"[]]}\n",
         "digits.jsonl": b'{"text": "a", "label": ' + b"9" * 1_000_000 + b"}\n",
         "keys.jsonl": b"{" + b",".join(b'"k%d": 1' % i for i in range(200_000)) + b"}\n",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import AugmentedDataConfig, FamilyConfig
 from tunebook.config.score import BASELINE, ScoreConfig
-from tunebook.config.texts import TextDataConfig
+from tunebook.config.texts import AnnotatedDataConfig, TextDataConfig
 
 
 @dataclass
@@ -19,7 +19,7 @@ class TextClassificationConfig(FamilyConfig):
 
 
 @dataclass
-class TextData(TextDataConfig, AugmentedDataConfig):
+class TextData(TextDataConfig, AugmentedDataConfig, AnnotatedDataConfig):
     """Rows with a text and a label."""
 
 
@@ -29,10 +29,13 @@ class TextEvaluation(ScoreConfig):
 
     zero_shot: bool = field(default=True, metadata={BASELINE: True})
     """Also score the backbone without any training, as a baseline."""
+    suspects: bool | None = field(default=None, metadata={BASELINE: True})
+    """List the training and validation rows whose label is probably wrong, in suspects.csv (default: with adapt=head,
+    whose features are stored anyway)."""
 
 
 @dataclass
-class NewTextData(EvaluateDataConfig):
+class NewTextData(EvaluateDataConfig, AnnotatedDataConfig):
     """Texts to score a finished model on."""
 
     text: str | None = None
