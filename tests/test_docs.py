@@ -136,6 +136,10 @@ def check_tunebook(arguments: list[str]) -> None:
         check_composing(verb, rest)
     elif verb == "predict":
         _parser().parse_args(rest)
+    elif verb == "pick":
+        from tunebook.cli.pick import _parser as pick_parser
+
+        pick_parser().parse_args(rest)
     elif verb == "chat":
         from tunebook.cli.chat import _parser as chat_parser
 

@@ -29,6 +29,7 @@ usage: tunebook <verb> ...
   compare recipe=<name> [key=value ...]     what tuning gains: baselines, few shots, head, LoRA, full, on the same rows
   evaluate bundle=<run or bundle> data.test=<rows> [key=value ...]     score on new rows
   predict <run or bundle> [files ...]     predict for rows of files, images, or lines of standard input
+  pick <run or bundle> files ...  which rows to label next: those that the model is unsure of, unlike each other
   chat <run or bundle>            talk with a model that writes, or answer lines of standard input turn by turn
   export <run or bundle> -o model.onnx    the model of an image or text recipe for programs without Python
   new <name> --family <family>    write a recipe to start from: text_classification, image_classification ...

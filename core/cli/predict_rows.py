@@ -39,7 +39,7 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
     recipe = recipe_of(manifest)
     export = find_export(options.engine, folder, manifest, recipe, options.accelerator)
     with (
-        _in_words_of_predict(),
+        in_words_of_predict(),
         tempfile.TemporaryDirectory(prefix="tunebook-predict-") as scratch,
         log_apart("predict") as log,
     ):
@@ -112,12 +112,12 @@ _WORDS = (
 
 
 @contextmanager
-def _in_words_of_predict() -> Iterator[None]:
+def in_words_of_predict(verb: str = "predict") -> Iterator[None]:
     """Others speak of config keys; here a file is an argument, and columns, limit and device are options."""
 
     def reworded(text: str | None) -> str | None:
         for pattern, words in _WORDS:
-            text = re.sub(pattern, words, text) if text else text
+            text = re.sub(pattern, words.replace("predict", verb), text) if text else text
         return text
 
     try:

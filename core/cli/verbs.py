@@ -16,6 +16,7 @@ PLAIN = {
     "list": "tunebook.cli.list:print_recipes",
     "show": "tunebook.cli.show:print_recipe",
     "predict": "tunebook.cli.predict:predict_command",
+    "pick": "tunebook.cli.pick:pick_command",
     "chat": "tunebook.cli.chat:chat_command",
     "export": "tunebook.cli.export:export_command",
     "new": "tunebook.cli.new:new_command",
@@ -28,7 +29,7 @@ HIDDEN = {
     "_worker": "tunebook.cli.run_training:follow",
 }
 """What Tunebook types itself, for processes of its own."""
-VERBS = ("list", "show", *COMPOSING, "predict", "chat", "export", "new", "verify")
+VERBS = ("list", "show", *COMPOSING, "predict", "pick", "chat", "export", "new", "verify")
 
 
 def named(place: str) -> Any:

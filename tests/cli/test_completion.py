@@ -12,7 +12,7 @@ import pytest
 
 from tunebook.cli.completion import OPTIONS
 
-VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
+VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat", "pick"]
 CHOSEN = "tunebook train recipe=review_sentiment"
 
 

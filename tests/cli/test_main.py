@@ -20,7 +20,7 @@ from tunebook.composing.command import BASES, Command
 from tunebook.composing.schemas import known_keys, nested, of_family
 from tunebook.plugins.families import all_families
 
-VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat"]
+VERBS = ["list", "show", "check", "train", "compare", "evaluate", "predict", "export", "new", "verify", "chat", "pick"]
 FAST = [
     "recipe=review_sentiment",
     "data.label=label",

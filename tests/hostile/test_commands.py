@@ -177,6 +177,13 @@ OTHERS = (
         "train -sc install=tcsh",
         "predict x --max-rejects -3",
         "predict x y -z",
+        "pick",
+        "pick x",
+        "pick nothing nothing.csv",
+        "pick . nothing.csv --n 0",
+        "pick . nothing.csv --n many",
+        "pick . nothing.csv -o x.txt",
+        "pick . nothing.csv --label-studio x",
     ),
     *(
         "",
@@ -358,6 +365,11 @@ def on_a_bundle(folder: Path) -> Iterator[Case]:
         *(["predict", bundle, rows, "-o", out] for out in ("/", "/proc/x", "/dev/full", "", rows, bundle)),
         ["predict", bundle, rows, rows, "-o"],
         ["predict", bundle, "data.train=x"],
+        *(
+            ["pick", bundle, rows, *more]
+            for more in ([], ["--n", "1000"], ["--text", "x"], ["-o", rows], ["--seed", "-1"])
+        ),
+        *(["pick", bundle, extra] for extra in ("nothing.csv", "/", "/dev/null", str(lines), "--nothing")),
         ["predict", rows],
         ["predict", rows, bundle],
         ["chat", bundle],

@@ -21,4 +21,5 @@ FAMILY = Family(
     contrastive=True,
     does="labels texts",
     task="text-classification",
+    picks=True,
 )

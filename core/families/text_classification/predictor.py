@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from tunebook.data.batch import Batch
+from tunebook.errors import UserError
 from tunebook.families.text_predictor import TextPredictor
+from tunebook.models.final_layer import final_layer
 
 
 @dataclass(kw_only=True)
@@ -52,6 +54,44 @@ class TextClassifier(TextPredictor):
             return np.zeros((0, len(self.labels))), np.zeros(0, dtype=np.int64)
         answers = [self.head.decide(torch.from_numpy(each)).numpy() for each in found]
         return np.concatenate(found), np.concatenate(answers)
+
+    def with_features(
+        self,
+        texts: Sequence[str],
+        device: torch.device | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+        pairs: Sequence[str] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities ``[texts, labels]`` and what the final layer takes ``[texts, features]``, float64.
+
+        Raises:
+            UserError: The model does not end with a linear layer.
+        """
+        layer = final_layer(self.model, int(getattr(self.model.config, "num_labels", 0)))
+        if layer is None:
+            raise UserError(
+                f"{type(self.model).__name__} has no linear layer at its end, whose gradient would rank rows.",
+                code="model.no-final-layer",
+                where="model",
+                fix="choose another architecture for rows that are to be picked",
+            )
+        taken: list[Tensor] = []
+        hook = layer.register_forward_pre_hook(lambda module, inputs: taken.append(inputs[0]))
+
+        def both(batch: Batch) -> Tensor:
+            taken.clear()
+            probabilities = self._probabilities(batch)
+            features = taken[-1]
+            if features.ndim == 3:  # decoders have outputs for every token, and look at the last
+                last = batch["inputs"]["attention_mask"].sum(1) - 1
+                features = features[torch.arange(len(features), device=features.device), last]
+            return torch.cat([probabilities.float(), features.float()], dim=1)
+
+        try:
+            found = np.concatenate(list(self.outputs(texts, both, device, advance, pairs)))
+        finally:
+            hook.remove()
+        return found[:, : len(self.labels)], found[:, len(self.labels) :]
 
     def _probabilities(self, batch: Batch) -> Tensor:
         """``[batch, labels]``."""
