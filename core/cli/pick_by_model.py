@@ -16,7 +16,7 @@ from tunebook.statistics.diverse import badge
 from tunebook.training.devices import choose_accelerator
 
 
-def drawn(
+def picked_rows(
     predictor: Any, rows: Rows, count: int, seed: int, accelerator: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Positions of the rows to label, the label that the model gives each, and its probability, each ``[count]``.

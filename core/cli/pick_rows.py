@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from tunebook.data.sources import check_readable
 from tunebook.errors import UserError
 from tunebook.files import write_json, written_whole
 from tunebook.recipe import Recipe
+from tunebook.terminal import drawn
 
 COLUMNS = ("file", "line", "text", "prediction", "probability")
 
@@ -41,7 +43,10 @@ def pick(options: argparse.Namespace) -> None:
     _check_kind(recipe, manifest, folder)
     with in_words_of_predict("pick"), log_apart("pick") as log:
         given = recipe.family.inputs.predict_columns(recipe, manifest, options.text, options.files, delimiter)
-        columns = [*given, Column("label", manifest.columns["label"], "", "label", required=False, choice="")]
+        columns = [
+            *given,
+            Column("label", manifest.columns.get("label", "label"), "", "label", required=False, choice=""),
+        ]
         check_readable(options.files, "files", columns, delimiter=delimiter)
         rejects = RejectLog(log, options.max_rejects)
         rows = read_rows(list(options.files), "files", columns, rejects, split="rows", delimiter=delimiter)
@@ -49,10 +54,10 @@ def pick(options: argparse.Namespace) -> None:
         rejects.check()
         pool = _worth_labelling(recipe, rows, folder, options.n)
         from tunebook.bundle.read import open_bundle
-        from tunebook.cli.pick_by_model import drawn  # torch begins here: the rows are read without it
+        from tunebook.cli.pick_by_model import picked_rows  # torch begins here: the rows are read without it
 
         _, _, predictor = open_bundle(folder)
-        chosen, predicted, probability = drawn(predictor, pool, options.n, options.seed, options.accelerator)
+        chosen, predicted, probability = picked_rows(predictor, pool, options.n, options.seed, options.accelerator)
     picked = pool.take(chosen)
     answers = [(manifest.labels[label], float(p)) for label, p in zip(predicted, probability, strict=True)]
     _write(options, picked, answers, manifest, folder)
@@ -121,6 +126,10 @@ def _write(
         with written_whole(Path(options.output)) as stream:
             _write_csv(stream, table)
         print(f"{len(rows)} rows: {options.output}", file=sys.stderr)
+    elif sys.stdout.isatty():  # no row's control characters reach a terminal
+        shown = io.StringIO()
+        _write_csv(shown, table)
+        sys.stdout.write(drawn(shown.getvalue()))
     else:
         _write_csv(sys.stdout, table)
 
@@ -133,7 +142,7 @@ def _write_csv(stream: IO[str], table: Sequence[Sequence[Any]]) -> None:
 
 def _tasks(table: Sequence[Sequence[Any]], rows: Rows, manifest: Manifest, folder: Path) -> list[dict[str, Any]]:
     """Tasks as Label Studio imports them, each with what the model says of it."""
-    name, control = manifest.columns[TEXT], manifest.columns["label"]
+    name, control = manifest.columns[TEXT], manifest.columns.get("label", "label")
     run = folder.resolve()
     version = f"{manifest.recipe} {run.parent.name if run.name == 'model' else run.name}"
     pairs = rows.texts("text_pair") if "text_pair" in rows.roles else None
