@@ -36,7 +36,7 @@ OWN = {
     "text_classification": {
         *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength"),
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
-        "data.text_pair",
+        *("data.text_pair", "data.disagreement", "evaluation.suspects"),
     },
     "text_regression": {
         *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
