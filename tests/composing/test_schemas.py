@@ -76,7 +76,7 @@ OWN = {
 }
 EVERY = sorted(set().union(*OWN.values()))
 NEW = {
-    "text_classification": {"data.text", "data.text_pair", "data.label"},
+    "text_classification": {"data.text", "data.text_pair", "data.label", "data.disagreement"},
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups"},
     "text_generation": {"data.format", "data.facts", "evaluation.max_generations"},
     "brief_to_text": {"evaluation.max_generations"},
