@@ -89,6 +89,9 @@ class DataConfig:
     """Validation rows; without it they are split off the training rows."""
     test: Any = None
     """Test rows; without it they are split off the training rows."""
+    split: str | None = None
+    """Column of the training rows that says which split each belongs to: train, validation (valid, val, dev) or test;
+    a split with no rows is split off the training rows."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split (customer, product, patient ...)."""
     delimiter: str | None = None

@@ -26,7 +26,8 @@ class Column:
         key: The config key that holds ``name``, for messages ("data.text").
         kind: "text" must hold more than white space, "label" must name a class, "file" must be the path of a file,
             "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "number" must be a finite number
-            with a decimal point (handed on written one way), "any" is handed on as it is (lists and objects of JSON
+            with a decimal point (handed on written one way), "split" must name a split (see
+            `tunebook.data.split_column`), "any" is handed on as it is (lists and objects of JSON
             Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
@@ -41,7 +42,7 @@ class Column:
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "file", "flag", "number", "any"]
+    kind: Literal["text", "label", "file", "flag", "number", "split", "any"]
     required: bool = True
     gaps: bool = False
     choice: str | None = None
@@ -87,7 +88,7 @@ def check_names(data: Any) -> None:
     Raises:
         UserError: There is one.
     """
-    for name in ("text", "text_pair", "image", "label", "group", "facts"):
+    for name in ("text", "text_pair", "image", "label", "split", "group", "facts"):
         if getattr(data, name, None) == "":
             raise UserError(
                 f"data.{name} names no column.",

@@ -22,6 +22,7 @@ from tunebook.data.reading import Invalid, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.data.sources import SAMPLES, SPLITS, sources_of
+from tunebook.data.split_column import check_parts, counted, parted
 from tunebook.data.splits import split
 from tunebook.errors import UserError
 
@@ -98,12 +99,13 @@ def load_and_validate(
     Raises:
         UserError: Anything about the rows that the user must fix first.
     """
-    sources, source, brought = sources_of(config, samples, columns)
+    sources, source, said = sources_of(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
     flags = {column.role: column.name for column in columns if column.kind == "flag"}
     group = next((column.role for column in columns if column.role == "group"), None)
     with _shown(progress) as show:
         given = _read_all(sources, config, columns, invalid, rejects, content, show)
+        said += [] if config.split is None else [counted(given, config.split)]
         _label_names(given, label, config)  # before the slow part; again after rows were dropped
         show(f"comparing {content.what if content else 'text'}s")
         compared = compare(given, text, group, config.near_duplicate, content)
@@ -121,7 +123,7 @@ def load_and_validate(
     alone = [content.ungrouped] if content is not None and content.ungrouped and group is None else []
     good = sum(len(part) for part in given.values())
     number = first_role(columns, "number") if label is None else None
-    said = compared.notes(label) if number is None else compared.notes(number, "number")
+    said += compared.notes(label) if number is None else compared.notes(number, "number")
     return ValidatedData(
         rows["train"],
         rows["validation"],
@@ -132,7 +134,7 @@ def load_and_validate(
         rejects.count,
         rejects.dropped,
         leaks,
-        (*brought, *said, *notes, *drawn, *absent, *alone),
+        (*said, *notes, *drawn, *absent, *alone),
         source,
         unused=good - sum(len(part) for part in rows.values()),
         content=content,
@@ -152,13 +154,13 @@ def _read_all(
     folders = file_source(columns) is not None
     paths = {name: resolve_paths(spec, f"data.{name}", folders) for name, spec in sources.items()}
     names = short_names(path for part in paths.values() for path in part)
-    given = {}
+    given: dict[str, Rows] = {}
     for name, part in paths.items():
 
         def report(read: int, name: str = name) -> None:
             show(f"reading {name}: {read:,} rows")
 
-        given[name] = read_rows(
+        rows = read_rows(
             part,
             f"data.{name}",
             columns,
@@ -171,18 +173,22 @@ def _read_all(
             delimiter=config.delimiter,
             vote=takes_votes(config),
         )
-        if content is not None:
-            show(f"inspecting the {content.what}s of {name}")
-            given[name] = content.inspect(given[name], rejects)
+        for side, own in ({name: rows} if config.split is None else parted(rows)).items():
+            if content is not None:
+                show(f"inspecting the {content.what}s of {side}")
+                own = content.inspect(own, rejects)
+            given[side] = own
     rejects.write()
     rejects.check()
-    for name, rows in given.items():
-        if not len(rows):
+    if config.split is not None:
+        check_parts(given, config.split)
+    for name in ("train", *given):
+        if not len(given.get(name, ())):
             raise UserError(
                 f"no {name} row can be used",
                 code="data.no-usable-rows",
                 where=str(rejects.path),
-                fix=f"give other rows: data.{name}=rows.csv",
+                fix=f"give other rows: data.{name if config.split is None else 'train'}=rows.csv",
             )
     return given
 

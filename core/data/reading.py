@@ -22,6 +22,7 @@ from tunebook.data.numbers import number_text
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows, RowWriter, row_schema
+from tunebook.data.split_column import split_name
 
 Invalid = Callable[[Mapping[str, str]], str | None]
 """A recipe's own row check: role to text in, the reason for a reject or None out."""
@@ -153,6 +154,8 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
             found, fault = _flag(value)
         elif column.kind == "number":
             found, fault = number_text(value)
+        elif column.kind == "split":
+            found, fault = split_name(value)
         elif column.files is not None:
             found, fault = column.files.locate(value, check.folder)
         if fault:

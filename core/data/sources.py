@@ -11,6 +11,7 @@ from tunebook.data.columns import Column
 from tunebook.data.file_source import file_source
 from tunebook.data.formats import read_batches
 from tunebook.data.paths import named_paths, resolve_paths
+from tunebook.data.split_column import check_split
 from tunebook.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -27,11 +28,19 @@ def sources_of(
     Raises:
         UserError: There are no training rows, or what names some is no path.
     """
+    check_split(config)
     given = {name: getattr(config, name) for name in SPLITS if getattr(config, name) is not None}
     notes = []
     files = file_source(columns)
     if list(given) == ["train"] and files is not None:
         brought = files.splits(given["train"])
+        if brought and config.split is not None:
+            raise UserError(
+                f"{given['train']} brings its own splits, and has no column {config.split!r}",
+                code="config.conflict",
+                where="data.split",
+                fix="leave out data.split",
+            )
         if brought:
             loose = _loose_files(Path(given["train"]).expanduser())
             beside = f"; the files beside them are not read: {', '.join(loose)}" if loose else ""

@@ -21,6 +21,7 @@ from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.sources import SPLITS, check_readable, sources_of
+from tunebook.data.split_column import check_split
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
@@ -139,6 +140,7 @@ def make_recipe(config: TrainConfig) -> Recipe[Any]:
 
 def check_sources(config: TrainConfig) -> None:
     """Refuse rows that are not there or lack a column, before torch is loaded; what they hold is looked at later."""
+    check_split(config.data)
     if all(getattr(config.data, name) is None for name in SPLITS):  # a recipe's own samples may have to be made first
         return
     recipe = make_recipe(config)

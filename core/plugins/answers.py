@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.data.columns import Column
+from tunebook.data.split_column import split_columns
 from tunebook.plugins.check_columns import check_columns
 from tunebook.plugins.contract import broken
 
@@ -43,7 +44,7 @@ def are_texts(value: Any) -> bool:
 
 
 def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = None) -> Sequence[Column]:
-    """The columns that a recipe reads; ``content`` adds roles of its own, which none of them may have."""
+    """The columns that a recipe reads, and the one that names splits; none may have a role that ``content`` adds."""
     made = recipe.columns(data)
     found: Sequence[Column] = given(
         recipe,
@@ -52,8 +53,9 @@ def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = 
         isinstance(made, (list, tuple)) and bool(made) and all(isinstance(c, Column) for c in made),
         "a list of tunebook.data.columns.Column, such as those of super().columns(data) and more",
     )
-    check_columns(recipe, found, data, getattr(content, "adds", ()))
-    return found
+    further = split_columns(data)
+    check_columns(recipe, found, data, [*getattr(content, "adds", ()), *(column.role for column in further)])
+    return [*found, *further]
 
 
 def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:

@@ -121,6 +121,7 @@ MISSPELT = (
         "data.train='*.nothing'",
     ),
     *("data.test=nothing.csv", "data.label=nothing", "data.text=nothing", "data.text=[text]", "data.group=nothing"),
+    *("data.split=nothing", "data.split=label", "data.split=", "data.split=''", "data.split=[label]"),
     *("data.labels=[]", "data.labels=[a]", "data.labels=x", "data.labels=[good,good]", "data.labels=[good,bad,ugly]"),
     *("adapt.quantize=true", "recipe.findings=[x]", "data.pack=true", "evaluation.max_generations=1", "recipe.size=32"),
     *(

@@ -166,6 +166,10 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
         yield Case(f"harmful texts, {name}", [*TEXTS, f"data.train={file}"])
     for given in ("delimiter=", "delimiter=;;", "delimiter=\\n", "delimiter=a", "group=", "label="):
         yield Case(f"data.{given}", [*TEXTS, f"data.train={folder / 'harm' / 'semicolons.csv'}", f"data.{given}"])
+    for name, said in (("test", b"test"), ("odd", b"\xf0\x9f\x8e\x88"), ("number", b"1e999"), ("none", b"")):
+        file = folder / "harm" / f"split-{name}.csv"
+        file.write_bytes(b"text,label,fold\n" + b"".join(b"text %d,%d,%s\n" % (i, i % 2, said) for i in range(40)))
+        yield Case(f"rows of the split {name}", [*TEXTS, f"data.train={file}", "data.split=fold"])
     pipe, loop, device = folder / "pipe.csv", folder / "loop.csv", folder / "device.csv"
     os.mkfifo(pipe)
     loop.symlink_to(loop)
