@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tunebook.data.columns import with_names
+from tunebook.data.text_template import TextTemplate
 from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.untrusted import check_folder, read_object
 
@@ -47,6 +49,7 @@ class Manifest:
         state: What the model of any other family needs besides, which that family looks at; None of those above.
         number: Mean and deviation of the training rows' numbers, of a model that answers with a number; None of
             others. Its golden outputs are such numbers, `VALUE`.
+        template: How the text and the columns beside it become what a model of texts reads; None where it is the text.
     """
 
     recipe: str
@@ -62,6 +65,7 @@ class Manifest:
     generation: dict[str, Any] | None = None
     state: dict[str, Any] | None = None
     number: dict[str, float] | None = None
+    template: str | None = None
 
     @property
     def row_labels(self) -> list[str]:
@@ -110,7 +114,9 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError(f"{min(unknown)} is no key of it")
         manifest = Manifest(**content, golden=golden)
         _check(manifest)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, UserError) as error:
+        if isinstance(error, UserError) and error.code != "config.bad-template":
+            raise
         said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         said = "a value is missing or of another type" if isinstance(error, (TypeError, AttributeError)) else said
         raise UserError(
@@ -135,6 +141,8 @@ def _check(manifest: Manifest) -> None:
             raise ValueError("number must have a mean and a deviation")
     if not isinstance(manifest.labels, list) or key not in manifest.columns:
         raise ValueError(f"labels must be a list, and columns must name the {key}")
+    if manifest.template is not None:
+        TextTemplate(manifest.template, with_names(manifest.columns)).check()
     strings = [manifest.recipe, manifest.head, *manifest.labels, *manifest.columns.values()]
     if not all(isinstance(s, str) for s in strings) or not fewest <= len(set(manifest.labels)) == len(manifest.labels):
         raise ValueError(f"labels and names must be text, and {fewest} different labels at least")

@@ -22,6 +22,7 @@ from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.rows import Rows
 from tunebook.data.sources import check_readable
+from tunebook.data.text_template import is_with
 from tunebook.errors import UserError
 
 
@@ -93,8 +94,8 @@ def _rows(
 
 
 def _refuse_lines(columns: Sequence[Column]) -> None:
-    """Refuse lines of standard input for a model that reads two texts a row."""
-    names = ", ".join(column.name for column in columns if column.kind == "text")
+    """Refuse lines of standard input for a model that reads more than one text a row."""
+    names = ", ".join(column.name for column in columns if column.kind == "text" or is_with(column.role))
     if "," in names:
         what = f"A row of this model has several texts ({names}), but a line of standard input is only one."
         raise UserError(what, code="command.no-input", where="stdin", fix=f"give files with the columns {names}")

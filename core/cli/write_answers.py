@@ -17,6 +17,7 @@ from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.data.content import Content
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.data.text_template import empty_notes
 from tunebook.families.predictor import Predictor
 from tunebook.files import written_whole
 from tunebook.progress import counting
@@ -74,6 +75,8 @@ def write_answers(
             print(f"note: {said}; --escape-formulas writes ' before them", file=sys.stderr)
     if rejects.count:
         print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
+    for note in empty_notes(rejects.empty):
+        print(f"note: {drawn(note)}", file=sys.stderr)
     if predictor.truncated:
         print(f"note: {predictor.truncated} rows exceed the model's maximum length and were truncated", file=sys.stderr)
     if predictor.unfinished:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from tunebook.config.schema import DataConfig
@@ -24,6 +24,10 @@ class TextDataConfig(DataConfig):
     """Column that holds the text."""
     text_pair: str | None = None
     """Column with a second text that is read together with the first, such as an aspect or a question."""
+    text_with: list[str] = field(default_factory=list)
+    """Columns that are written before the text, such as [product,price]; the model reads them with it."""
+    text_template: str | None = None
+    """How data.text_with and the text become one text: 'Price {price}.\\n{text}' (default: each column by its name)."""
     max_length: int | None = None
     """Longest text in tokens (default: what the model takes, at most 512)."""
     overlength: Overlength = Overlength.truncate

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tunebook.config.texts import TextDataConfig
 from tunebook.data.file_source import FileSource
+from tunebook.data.text_template import TextTemplate, is_with, with_role
 from tunebook.errors import UserError
 
 TEXT, PAIR = "text", "text_pair"
@@ -36,6 +37,7 @@ class Column:
         files: Of a "file": how the family finds and reads such files.
         root: What the paths in a "file" column are relative to (default: the folder of the file that names them).
         plain: Lists and objects of an "any" are rejected: a list of texts is no text.
+        template: Of a text: how it is put together with the columns beside it, which are then left out of the rows.
         watched: Only looked at, to refuse rows with certain values; it still counts as not read.
     """
 
@@ -49,6 +51,7 @@ class Column:
     files: FileSource | None = None
     root: str | None = None
     plain: bool = False
+    template: TextTemplate | None = None
     watched: bool = False
 
     def __post_init__(self) -> None:
@@ -104,11 +107,49 @@ def first_role(columns: Sequence[Column], kind: str) -> str | None:
 
 
 def text_columns(data: TextDataConfig) -> list[Column]:
-    """The text, and the second text where a column is named for it."""
-    columns = [Column(TEXT, data.text, "data.text", "text")]
+    """The text, the second text where a column is named for it, and the columns that are written before the text.
+
+    Raises:
+        UserError: As `TextTemplate.of`, or there is a template and no column for it.
+    """
+    template = template_of(data)
+    columns = [Column(TEXT, data.text, "data.text", "text", template=template)]
     if data.text_pair is not None:
         columns.append(Column(PAIR, data.text_pair, "data.text_pair", "text"))
-    return columns
+    return columns + with_columns(template, "data.text_with")
+
+
+def template_of(data: TextDataConfig) -> TextTemplate | None:
+    """How the text and the columns beside it become one; None where the text stands alone.
+
+    Raises:
+        UserError: As `TextTemplate.of`, or there is a template and no column for it.
+    """
+    if data.text_with:
+        taken = {"data.text": data.text, "data.text_pair": data.text_pair, "data.label": getattr(data, "label", None)}
+        return TextTemplate.of(data.text_with, data.text_template, taken)
+    if data.text_template is not None:
+        raise UserError(
+            "data.text_template has no effect without data.text_with",
+            code="config.conflict",
+            where="data.text_template",
+            fix="data.text_with=[<column>]",
+        )
+    return None
+
+
+def with_columns(template: TextTemplate | None, key: str) -> list[Column]:
+    """The columns that a template writes before a text; an empty cell is no reject.
+
+    Args:
+        template: The template; None for no columns.
+        key: The config key that names them; "" where nothing does, and the file has to call them so.
+    """
+    names = list(template.columns) if template is not None else []
+    choices = [f"{key}=[{','.join([*names[:i], '{}', *names[i + 1 :]])}]" if key else "" for i in range(len(names))]
+    return [
+        Column(with_role(i), name, key, "any", gaps=True, choice=choices[i], plain=True) for i, name in enumerate(names)
+    ]
 
 
 def group_columns(group: str | None) -> list[Column]:
@@ -117,13 +158,25 @@ def group_columns(group: str | None) -> list[Column]:
 
 
 def text_names(data: TextDataConfig) -> dict[str, str]:
-    """Role -> column, of the text and the second text where there is one: what a bundle keeps."""
+    """Role -> column, of the text, the second text and the columns beside it: what a bundle keeps."""
     return {column.role: column.name for column in text_columns(data)}
 
 
-def new_text_columns(columns: Mapping[str, str], text: str | None) -> list[Column]:
-    """The columns of rows to be answered, by their names in training; ``text`` renames the first."""
-    found = [Column(TEXT, text or columns[TEXT], "--text", "text")]
+def new_text_columns(columns: Mapping[str, str], text: str | None, template: str | None = None) -> list[Column]:
+    """The columns of rows to be answered, by their names in training.
+
+    Args:
+        columns: Role -> column.
+        text: Another name of the text's column.
+        template: How the text is put together with the columns beside it.
+    """
+    whole = None if template is None else TextTemplate(template, with_names(columns))
+    found = [Column(TEXT, text or columns[TEXT], "--text", "text", template=whole)]
     if PAIR in columns:
         found.append(Column(PAIR, columns[PAIR], "", "text", choice=""))
-    return found
+    return found + with_columns(whole, "")
+
+
+def with_names(columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns beside the text, given role -> column."""
+    return tuple(name for role, name in columns.items() if is_with(role))

@@ -24,6 +24,7 @@ from tunebook.data.rows import Rows
 from tunebook.data.sources import SAMPLES, SPLITS, sources_of
 from tunebook.data.split_column import check_parts, counted, parted
 from tunebook.data.splits import split
+from tunebook.data.text_template import empty_notes
 from tunebook.errors import UserError
 
 __all__ = ["SAMPLES", "ValidatedData", "load_and_validate", "read_rows"]
@@ -105,6 +106,7 @@ def load_and_validate(
     group = next((column.role for column in columns if column.role == "group"), None)
     with _shown(progress) as show:
         given = _read_all(sources, config, columns, invalid, rejects, content, show)
+        said += empty_notes(rejects.empty)
         said += [] if config.split is None else [counted(given, config.split)]
         _label_names(given, label, config)  # before the slow part; again after rows were dropped
         show(f"comparing {content.what if content else 'text'}s")

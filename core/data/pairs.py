@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunebook.data.columns import PAIR, TEXT
+from tunebook.data.columns import PAIR, TEXT, with_names
 from tunebook.data.rows import Rows
+from tunebook.data.text_template import TextTemplate
 
 BETWEEN = "\n"
 """What stands between the two where they are read as one text: by people, by counting, by most language models."""
@@ -55,6 +56,13 @@ def example_input(columns: Mapping[str, str], pair_format: bool) -> str:
     if PAIR not in columns:
         return f'"{text}"'
     return f'{{"text": "{text}", "text_pair": "{pair}"}}' if pair_format else f'"{text}\\n{pair}"'
+
+
+def whole_text(columns: Mapping[str, str], template: str | None) -> str:
+    """The line of Python that puts a row's text together, from what a bundle holds; "" where it needs none."""
+    if template is None:
+        return ""
+    return TextTemplate(template, with_names(columns)).in_python(columns[TEXT])
 
 
 def example_arguments(columns: Mapping[str, str], pair_format: bool) -> str:

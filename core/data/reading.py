@@ -23,6 +23,7 @@ from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows, RowWriter, row_schema
 from tunebook.data.split_column import split_name
+from tunebook.data.text_template import is_with
 
 Invalid = Callable[[Mapping[str, str]], str | None]
 """A recipe's own row check: role to text in, the reason for a reject or None out."""
@@ -87,7 +88,9 @@ def read_rows(
     """
     paths = resolve_paths(spec, key, folders=file_source(columns) is not None)
     names = names or short_names(paths)
-    writer = RowWriter(row_schema([column.role for column in columns]), split)
+    template = next((column.template for column in columns if column.template is not None), None)
+    kept = [column.role for column in columns if template is None or not is_with(column.role)]
+    writer = RowWriter(row_schema(kept), split)
     root = next((column.root for column in columns if column.root), None)
     files = pa.array([names[path] for path in paths], pa.string())
     for index, path in enumerate(paths):
@@ -98,6 +101,8 @@ def read_rows(
         )
         for chunk in batches:
             good = check_chunk(chunk, check, log)
+            if template is not None:
+                template.write_texts(good.values, rejects.empty)
             places = pa.DictionaryArray.from_arrays(np.full(len(good.lines), index, np.int32), files)
             writer.add(good.values, places, good.lines)
             if progress is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -38,6 +39,7 @@ class RejectLog:
         count: Rows rejected: they cannot be used as they are.
         dropped: Rows left out for being in another split too; these do not count towards the limit.
         unread: What the rows hold beside what is read of them.
+        empty: Good rows without a value in a column that is written before their text, by column.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -47,6 +49,7 @@ class RejectLog:
         self.count = 0
         self.dropped = 0
         self.unread = Unread()
+        self.empty: Counter[str] = Counter()
         self._entries: list[Reject] = []  # as they came, both kinds
         self._rejected: list[Reject] = []
         self._hints: dict[str, None] = {}

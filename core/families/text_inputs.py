@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.data.columns import Column, new_text_columns
+from tunebook.data.columns import Column, new_text_columns, with_names
+from tunebook.data.text_template import is_with
 from tunebook.errors import UserError
 from tunebook.families.inputs import Inputs, RecipeT
 
@@ -24,14 +26,18 @@ class TextInputs(Inputs[RecipeT]):
         files: Sequence[str],
         delimiter: str | None = None,
     ) -> Sequence[Column]:
-        """The text, and the second one where the model reads two."""
-        return new_text_columns(manifest.columns, column)
+        """The text, the second one where the model reads two, and the columns beside it."""
+        return new_text_columns(manifest.columns, column, manifest.template)
 
     def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
         own: Any = data
         named = {name: getattr(own, name) or manifest.columns.get(name) for name in ("text", "text_pair", "label")}
-        return recipe.columns(self.family.data(**named, group=data.group))
+        if manifest.template is not None:
+            named |= {"text_with": list(with_names(manifest.columns)), "text_template": manifest.template}
+        found = recipe.columns(self.family.data(**named, group=data.group))
+        # Their names are part of what the model learned.
+        return [replace(column, key="", choice="") if is_with(column.role) else column for column in found]
 
 
 class SequenceInputs(TextInputs[RecipeT]):

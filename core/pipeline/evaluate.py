@@ -18,6 +18,7 @@ from tunebook.data.content import Content
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.data.text_template import empty_notes
 from tunebook.errors import UserError
 from tunebook.pipeline.judge import Judged, judge_new
 from tunebook.plugins.answers import invalid_of
@@ -83,7 +84,7 @@ def evaluate(
             "dropped as seen in training": f"{rejects.dropped}",
             **rejects.unread.facts(),
         }
-        notes = [*_spellings(spelled), *([seen] if seen else [])]
+        notes = [*empty_notes(rejects.empty), *_spellings(spelled), *([seen] if seen else [])]
         for note in notes:
             say(f"note: {note}")
         return run, judge_new(recipe, predictor, rows, content, config, run, facts, notes)

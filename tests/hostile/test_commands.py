@@ -122,6 +122,12 @@ MISSPELT = (
     ),
     *("data.test=nothing.csv", "data.label=nothing", "data.text=nothing", "data.text=[text]", "data.group=nothing"),
     *("data.split=nothing", "data.split=label", "data.split=", "data.split=''", "data.split=[label]"),
+    *("data.text_with=[nothing]", "data.text_with=[label]", "data.text_with=[text]", "data.text_with=[a,a]"),
+    *("data.text_with=x", "data.text_with=['']", "data.text_with=[a.b]", "data.text_template='{text}'"),
+    *(
+        f"data.text_with=[a] data.text_template={each}"
+        for each in ("'{text}'", "'{a.b}{text}'", "'{a:9}{text}'", "'{'")
+    ),
     *("data.labels=[]", "data.labels=[a]", "data.labels=x", "data.labels=[good,good]", "data.labels=[good,bad,ugly]"),
     *("adapt.quantize=true", "recipe.findings=[x]", "data.pack=true", "evaluation.max_generations=1", "recipe.size=32"),
     *(
@@ -275,7 +281,8 @@ def commands(folder: Path) -> Iterator[Case]:
         for value in values:
             yield Case(f"{key}={value}", [*usual, f"{key}={value}"])
     for typed in MISSPELT:
-        words = in_words(typed) if typed in ("-m -m", "evaluation.suspects=true adapt=scratch") else [typed]
+        several = typed in ("-m -m", "evaluation.suspects=true adapt=scratch") or " data." in typed
+        words = in_words(typed) if several else [typed]
         yield Case(typed[:60], [*usual, *words] if not typed.startswith("recipe") else ["check", typed, *usual[2:]])
     for typed in OTHERS:
         yield Case(f"tunebook {typed}", in_words(typed))

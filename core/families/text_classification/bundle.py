@@ -11,7 +11,7 @@ from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, manifest_of, system_refusals
 from tunebook.config.schema import TrainConfig
-from tunebook.data.columns import PAIR, text_names
+from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_classification.build import answer_head
@@ -71,6 +71,7 @@ def _write_into(
         plain.save_pretrained(folder)
     save_tokenizer(classifier.tokenizer, folder)
     data = node_as(config.data, TextData)
+    template = template_of(data)
     probabilities, _ = classifier.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, classifier.paired))
     manifest = manifest_of(
         recipe,
@@ -78,6 +79,7 @@ def _write_into(
         labels=classifier.labels,
         max_length=classifier.max_length,
         columns={**text_names(data), "label": data.label},
+        template=template.template if template is not None else None,
         golden=[golden(text, classifier.labels, row) for text, row in zip(GOLDEN_TEXTS, probabilities, strict=True)],
     )
     if isinstance(model, ZeroShotClassifier):

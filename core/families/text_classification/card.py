@@ -9,7 +9,7 @@ from typing import Any
 from tunebook.bundle.card import render_card
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
-from tunebook.data.pairs import example_arguments, example_input
+from tunebook.data.pairs import example_arguments, example_input, whole_text
 
 
 def text_card(
@@ -38,6 +38,7 @@ def text_card(
         method=config.adapt.method.name,
         own_rule=own_rule,
         sentence_encoder=sentence_encoder,
+        whole_text=whole_text(manifest.columns, manifest.template),
         example=example_input(manifest.columns, pair_format),
         arguments=example_arguments(manifest.columns, pair_format),
         **facts,

@@ -13,7 +13,7 @@ from tunebook.bundle.manifest import FILE, VALUE, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import manifest_of, system_refusals
-from tunebook.data.columns import PAIR, text_names
+from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_regression.build import scale_of
@@ -45,7 +45,7 @@ def write_number_bundle(
     """
     recipe, encoded, config = prepared.recipe, prepared.encoded, prepared.config
     data = node_as(config.data, NumberData)
-    paired = data.text_pair is not None
+    paired, template = data.text_pair is not None, template_of(data)
     regressor = TextRegressor(model, encoded.tokenizer, recipe.head(()), encoded.max_length, paired)
     answers = regressor.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, paired))
     plain: Any = model
@@ -58,6 +58,7 @@ def write_number_bundle(
             head=regressor.head.kind,
             max_length=regressor.max_length,
             columns={**text_names(data), "label": data.label},
+            template=template.template if template is not None else None,
             golden=[Golden(text, {VALUE: float(answer)}) for text, answer in zip(GOLDEN_TEXTS, answers, strict=True)],
             number=asdict(scale_of(encoded)),
         )

@@ -9,7 +9,7 @@ from typing import Any
 from tunebook.bundle.card import render_card
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.schema import TrainConfig
-from tunebook.data.pairs import example_input
+from tunebook.data.pairs import example_input, whole_text
 
 
 def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any], pair_format: bool) -> str:
@@ -18,6 +18,7 @@ def number_card(manifest: Manifest, config: TrainConfig, facts: Mapping[str, Any
         Path(__file__).with_name("card.md.jinja"),
         config.model.name,
         manifest=manifest,
+        whole_text=whole_text(manifest.columns, manifest.template),
         example=example_input(manifest.columns, pair_format),
         method=config.adapt.method.name,
         **facts,

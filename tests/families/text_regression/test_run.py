@@ -97,6 +97,28 @@ def test_predict_writes_the_number_that_was_tested(decoded: RunFolder, tmp_path:
     ]
 
 
+def test_columns_beside_the_text_are_read_as_the_card_says(tmp_path: Path) -> None:
+    rows = [[f"paint the wall of house {i * 7919}", ["old", "new"][i % 2], str(i), str(i + 1.5)] for i in range(40)]
+    table = tmp_path / "jobs.csv"
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["text", "house age", "rooms", "hours"], *rows])
+    template = "data.text_template='{rooms} rooms, {house age}: {text}'"
+    run = finished_numbers(
+        tmp_path, f"data.train={table}", "data.text_with=[house age,rooms]", template, "trainer.max_steps=2"
+    )
+    line = next(each for each in (run.bundle / "README.md").read_text().splitlines() if each.startswith("text = "))
+    tested = rows_of(run.predictions)
+    given = [rows_of(table)[int(row["line"]) - 2] for row in tested]
+    texts = [eval(line.removeprefix("text = "), {"row": row}) for row in given]
+    assert texts == [f"{row['rooms']} rooms, {row['house age']}: {row['text']}" for row in given]
+    assert plain_answers(run.bundle, texts) == pytest.approx([float(row["prediction"]) for row in tested], abs=1e-3)
+    predict_command([str(run.path), str(table), "-o", str(tmp_path / "answers.csv"), "--accelerator", "cpu"])
+    answers = rows_of(tmp_path / "answers.csv")
+    for row in tested:
+        assert answers[int(row["line"]) - 2]["text"] == row["text"]
+        assert float(answers[int(row["line"]) - 2]["prediction"]) == pytest.approx(float(row["prediction"]), abs=1e-4)
+
+
 def test_a_bundle_whose_weights_were_changed_is_refused(decoded: RunFolder, tmp_path: Path) -> None:
     copied = tmp_path / "model"
     shutil.copytree(decoded.bundle, copied)
