@@ -15,6 +15,7 @@ from tunebook.config.ranges import check_ranges
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.sources import check_readable
+from tunebook.data.subgroups import check_scored, scored_columns
 from tunebook.run_folder import check_unused
 from tunebook.training.ranks import started_by_torchrun
 from tunebook.training.surroundings import check_copies
@@ -31,10 +32,11 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     if not started_by_torchrun():
         check_copies(os.environ)
     check_names(made.data)
+    check_scored(made.evaluation)
     made.data.delimiter = parse_delimiter(made.data.delimiter)
     check_unused(run_dir)
     recipe = recipe_of(manifest)
-    columns = recipe.family.inputs.evaluate_columns(recipe, manifest, made.data)
+    columns = [*recipe.family.inputs.evaluate_columns(recipe, manifest, made.data), *scored_columns(made.evaluation)]
     check_readable(made.data.test, "data.test", columns, "test", made.data.delimiter)
     from tunebook.cli.output import print_judged, say  # torch begins here: a wrong path is answered without it
     from tunebook.pipeline.evaluate import evaluate

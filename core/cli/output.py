@@ -51,7 +51,7 @@ def print_preview(prepared: Prepared[Any]) -> None:
 def print_judged(judged: Judged) -> None:
     """All scores with their intervals, the verdict in words, and what else the family says of them."""
     print_scores(judged.evidence.models, judged.verdict)
-    for line in judged.evidence.summary:
+    for line in [*judged.evidence.groups_of_rows.lines(), *judged.evidence.summary]:
         print(drawn(line))
 
 

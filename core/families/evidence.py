@@ -5,9 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from tunebook.config.score import ScoreConfig
+import numpy as np
+from numpy.typing import NDArray
+
+from tunebook.families.strata import Strata, StrataScores
+from tunebook.families.strata import resampling as resampling
 from tunebook.files import write_text
 from tunebook.recipe import Recipe
 from tunebook.report.files import write_metrics
@@ -18,6 +23,7 @@ from tunebook.run_folder import RunFolder
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.label_scores import LabelScores
+from tunebook.statistics.subgroups import Part
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Evidence(ABC):
         notes: What a reader must know of how it was judged, a sentence each.
         summary: Lines that stand beneath the scores on the terminal.
         missing: Baseline that could not be had -> why.
+        strata: How the rows fall into groups whose scores are asked for.
     """
 
     recipe: Recipe[Any]
@@ -37,6 +44,7 @@ class Evidence(ABC):
     notes: Sequence[str] = field(default=(), kw_only=True)
     summary: Sequence[str] = field(default=(), kw_only=True)
     missing: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    strata: Strata = field(default_factory=Strata, kw_only=True)
 
     @property
     def all_notes(self) -> list[str]:
@@ -52,6 +60,15 @@ class Evidence(ABC):
     def differences(self) -> Mapping[str, Mapping[str, Difference]]:
         """Baseline -> metric -> the model minus the baseline."""
         return {}
+
+    def part(self, rows: NDArray[np.int64]) -> Part:
+        """The watched metric of these of its rows alone, ``[n]``; for families that have ``evaluation.subgroups``."""
+        raise NotImplementedError
+
+    @cached_property
+    def groups_of_rows(self) -> StrataScores:
+        """The watched metric of each group of rows, and the gap between two."""
+        return StrataScores(self.strata, self.recipe.watch, self.part)
 
     def classes(self) -> Sequence[LabelScores]:
         """Scores of each class, where rows have any."""
@@ -81,7 +98,7 @@ class Evidence(ABC):
             self.models,
             self.recipe.watch,
             differences=self.differences,
-            own=self.sections(),
+            own=[*self.groups_of_rows.sections(), *self.sections()],
             splits=self.split_table(split_counts) if split_counts else None,
             **details,
         )
@@ -89,10 +106,6 @@ class Evidence(ABC):
     def write(self, run: RunFolder, report: Report) -> None:
         """metrics.json and report.html; a family writes its predictions.csv besides."""
         (_, own), *others = self.models.items()
-        write_metrics(run.metrics, own, dict(others), self.classes(), self.differences, self.more())
+        more = {**self.more(), **self.groups_of_rows.to_json()}
+        write_metrics(run.metrics, own, dict(others), self.classes(), self.differences, more)
         write_text(run.report, render(report))
-
-
-def resampling(config: ScoreConfig, seed: int) -> dict[str, Any]:
-    """How intervals are made, as the functions of `tunebook.statistics` take it."""
-    return {"confidence": config.confidence, "resamples": config.resamples, "seed": seed}

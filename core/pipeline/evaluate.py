@@ -18,6 +18,7 @@ from tunebook.data.content import Content
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+from tunebook.data.subgroups import check_gap, scored_columns
 from tunebook.data.text_template import empty_notes
 from tunebook.errors import UserError
 from tunebook.pipeline.judge import Judged, judge_new
@@ -51,7 +52,7 @@ def evaluate(
         rows = read_rows(
             data.test,
             "data.test",
-            inputs.evaluate_columns(recipe, manifest, data),
+            [*inputs.evaluate_columns(recipe, manifest, data), *scored_columns(config.evaluation)],
             rejects,
             split="test",
             labels=manifest.labels,
@@ -74,6 +75,7 @@ def evaluate(
                 where=str(data.test),
                 fix="give data.test=<rows>",
             )
+        check_gap(rows, config.evaluation)
         save_config(config, run)
         predictor.truncated = 0
         facts = {

@@ -22,6 +22,7 @@ from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.sources import SPLITS, check_readable, sources_of
 from tunebook.data.split_column import check_split
+from tunebook.data.subgroups import check_gap, check_scored, scored_columns
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
@@ -81,6 +82,7 @@ def _check_values(config: TrainConfig) -> None:
     """Refuse values that no run can be made with."""
     check_ranges(config)
     check_names(config.data)
+    check_scored(config.evaluation)
     for key, example in {**dict.fromkeys(SPLITS, "rows.csv"), "cache_dir": "<folder>"}.items():
         if getattr(config.data, key) == "":
             raise UserError(
@@ -145,7 +147,7 @@ def check_sources(config: TrainConfig) -> None:
         return
     recipe = make_recipe(config)
     _check_method(recipe, config)
-    columns = columns_of(recipe, config.data)
+    columns = columns_of(recipe, config.data, further=scored_columns(config.evaluation))
     sources, _, _ = sources_of(config.data, None, columns)
     for split, spec in sources.items():
         check_readable(spec, f"data.{split}", columns, split, config.data.delimiter)
@@ -177,7 +179,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     content = recipe.family.inputs.content(recipe, source, config)
     checked = load_and_validate(
         config.data,
-        columns_of(recipe, config.data, content),
+        columns_of(recipe, config.data, content, scored_columns(config.evaluation)),
         samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),
         invalid=invalid_of(recipe),
         rejects=log,
@@ -185,6 +187,7 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
         content=content,
         progress=config.trainer.progress and sys.stderr.isatty(),
     )
+    check_gap(checked.test, config.evaluation)
     from tunebook.plugins.heads import try_head  # torch begins here: rows are read and checked without it
 
     if checked.labels is not None:

@@ -43,8 +43,17 @@ def are_texts(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
 
 
-def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = None) -> Sequence[Column]:
-    """The columns that a recipe reads, and the one that names splits; none may have a role that ``content`` adds."""
+def columns_of(
+    recipe: Recipe[Any], data: DataConfig, content: Content | None = None, further: Sequence[Column] = ()
+) -> Sequence[Column]:
+    """The columns that a recipe reads, and those that any run may read besides.
+
+    Args:
+        recipe: The recipe.
+        data: Its ``data`` options, which may name a column of splits.
+        content: Adds roles of its own, which none of the columns may have.
+        further: Columns that its scores need.
+    """
     made = recipe.columns(data)
     found: Sequence[Column] = given(
         recipe,
@@ -53,9 +62,9 @@ def columns_of(recipe: Recipe[Any], data: DataConfig, content: Content | None = 
         isinstance(made, (list, tuple)) and bool(made) and all(isinstance(c, Column) for c in made),
         "a list of tunebook.data.columns.Column, such as those of super().columns(data) and more",
     )
-    further = split_columns(data)
-    check_columns(recipe, found, data, [*getattr(content, "adds", ()), *(column.role for column in further)])
-    return [*found, *further]
+    others = [*split_columns(data), *further]
+    check_columns(recipe, found, data, [*getattr(content, "adds", ()), *(column.role for column in others)])
+    return [*found, *others]
 
 
 def samples_of(recipe: Recipe[Any], cache_dir: str) -> Mapping[str, Path]:

@@ -31,19 +31,22 @@ RECIPES = {
     "medical_diagnosis": "image_classification",
     "review_sentiment": "text_classification",
 }
+SCORED = ("evaluation.subgroups", "evaluation.gap")
 # By hand from what each family's code reads, not from the options that are to be tested.
 OWN = {
     "text_classification": {
         *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength"),
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
         *("data.text_pair", "data.disagreement", "evaluation.suspects"),
+        *("data.text_with", "data.text_template", *SCORED),
     },
     "text_regression": {
         *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
+        *("data.text_with", "data.text_template", *SCORED),
     },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
-        "data.max_pixels",
+        *("data.max_pixels", "evaluation.gap"),
         *("model.weights", "model.args"),
         *(
             f"recipe.{key}"
@@ -57,13 +60,13 @@ OWN = {
     "text_generation": {
         *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "data.format", "data.facts"),
         *("model.chat_template", "adapt.quantize", "trainer.gradient_checkpointing"),
-        *("evaluation.max_generations", "evaluation.zero_shot"),
+        *("evaluation.max_generations", "evaluation.zero_shot", *SCORED),
         *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
     },
     "brief_to_text": {
         *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "model.chat_template"),
         *("adapt.quantize", "trainer.gradient_checkpointing", "evaluation.max_generations", "evaluation.zero_shot"),
-        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
+        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer", *SCORED),
         *(
             f"recipe.{key}"
             for key in (
@@ -76,10 +79,10 @@ OWN = {
 }
 EVERY = sorted(set().union(*OWN.values()))
 NEW = {
-    "text_classification": {"data.text", "data.text_pair", "data.label", "data.disagreement"},
-    "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups"},
-    "text_generation": {"data.format", "data.facts", "evaluation.max_generations"},
-    "brief_to_text": {"evaluation.max_generations"},
+    "text_classification": {"data.text", "data.text_pair", "data.label", "data.disagreement", *SCORED},
+    "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups", "evaluation.gap"},
+    "text_generation": {"data.format", "data.facts", "evaluation.max_generations", *SCORED},
+    "brief_to_text": {"evaluation.max_generations", *SCORED},
 }
 
 

@@ -128,6 +128,9 @@ MISSPELT = (
         f"data.text_with=[a] data.text_template={each}"
         for each in ("'{text}'", "'{a.b}{text}'", "'{a:9}{text}'", "'{'")
     ),
+    *("evaluation.subgroups=[nothing]", "evaluation.subgroups=[a,a]", "evaluation.subgroups=['']"),
+    *("evaluation.subgroups=x", "evaluation.gap=[a]", "evaluation.gap=x", "evaluation.gap=[label,bad,bad]"),
+    *("evaluation.gap=[label,bad,nothing]", "evaluation.gap=['',a,b]", "evaluation.gap=[[a],b,c]"),
     *("data.labels=[]", "data.labels=[a]", "data.labels=x", "data.labels=[good,good]", "data.labels=[good,bad,ugly]"),
     *("adapt.quantize=true", "recipe.findings=[x]", "data.pack=true", "evaluation.max_generations=1", "recipe.size=32"),
     *(

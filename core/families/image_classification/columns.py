@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import DataConfig
 from tunebook.data.columns import Column, group_columns
 from tunebook.data.labels import Labels
 from tunebook.data.rows import IMAGE
+from tunebook.data.subgroups import subgroup_columns
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.image_classification.data.sources import IMAGE_FILES
@@ -28,16 +27,11 @@ def finding_role(number: int) -> str:
     return f"finding {number}"
 
 
-def subgroup_role(number: int) -> str:
-    """The role of a subgroup's column."""
-    return f"subgroup {number}"
-
-
 def training_columns(options: ImageClassificationConfig, data: DataConfig) -> list[Column]:
     """An image, its label or findings, and the group and subgroup columns where they are named."""
     own = node_as(data, ImageData)
     columns = [_image(own.image, "data.image", own.image_root), *_answers(options, own.label)]
-    return columns + group_columns(data.group) + _subgroups(options.subgroups, "recipe.subgroups", required=True)
+    return columns + group_columns(data.group) + subgroup_columns(options.subgroups, "recipe.subgroups")
 
 
 def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
@@ -53,10 +47,6 @@ def _answers(options: ImageClassificationConfig, label: str) -> list[Column]:
     return [Column(finding_role(i), name, "recipe.findings", "flag") for i, name in enumerate(options.findings)]
 
 
-def _subgroups(names: Sequence[str], key: str, required: bool) -> list[Column]:
-    return [Column(subgroup_role(i), name, key, "any", required, gaps=True) for i, name in enumerate(names)]
-
-
 def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, data: EvaluateDataConfig) -> list[Column]:
     """As in training, with what is renamed."""
     own = node_as(data, NewImageData)
@@ -64,8 +54,9 @@ def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, dat
     columns += _answers(options, own.label or manifest.columns.get("label", "label"))
     columns += group_columns(data.group)
     if own.subgroups is not None:
-        return columns + _subgroups(own.subgroups, "data.subgroups", required=True)
-    return columns + _subgroups(options.subgroups, "recipe.subgroups", required=False)  # other rows need not have them
+        return columns + subgroup_columns(own.subgroups, "data.subgroups")
+    # Other rows need not have them.
+    return columns + subgroup_columns(options.subgroups, "recipe.subgroups", required=False)
 
 
 def predict_columns(manifest: Manifest, column: str | None) -> list[Column]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchmetrics import MetricCollection
 
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
@@ -23,12 +24,18 @@ from tunebook.families.image_classification.predictions_csv import write_image_p
 from tunebook.families.image_classification.predictor import ImageClassifier, finding_predictions, logits_of
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
-from tunebook.families.image_classification.scores import score_findings
+from tunebook.families.image_classification.scores import answers_of, is_mean_ranking, score_findings
+from tunebook.families.strata import Strata
 from tunebook.report.files import by_name
 from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.metric_outcome import metric_outcomes
+from tunebook.statistics.ranking_outcome import ranking_outcome
+from tunebook.statistics.ranking_scores import mean_ranking_scores
+from tunebook.statistics.scores import score_predictions
+from tunebook.statistics.subgroups import Part, rows_of
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,27 @@ class ImageEvidence(Evidence):
         """The page, with what the caller knows of data, config and training."""
         recipe = self.recipe
         return findings_report(
-            recipe.options.name, self.found, watch=recipe.watch, cautions=recipe.cautions, name=self.name, **details
+            recipe.options.name,
+            self.found,
+            watch=recipe.watch,
+            cautions=recipe.cautions,
+            name=self.name,
+            own=self.groups_of_rows.sections(),
+            **details,
         )
+
+    def part(self, rows: NDArray[np.int64]) -> Part:
+        """The watched metric of some images."""
+        found, watch = self.found.predictions, self.recipe.watch
+        metric = dict(self.recipe.metrics(self.classifier.labels).items(keep_base=True))[watch]
+        settings = self.strata.settings
+        if is_mean_ranking(watch, metric, self.classifier.findings):
+            seen = rows_of(found, rows)
+            scored = next(each for each in mean_ranking_scores(seen, **settings) if each.name == watch)
+            return Part(scored, ranking_outcome(seen, watch) if scored.defined else None)
+        answers = rows_of(answers_of(self.classifier, found, self.items, self.probabilities), rows)
+        (scored,) = score_predictions(MetricCollection({watch: metric}), answers, **settings)
+        return Part(scored, metric_outcomes(metric, [answers])[0] if scored.defined else None)
 
     def more(self) -> Mapping[str, Any]:
         """Scores by finding, operating point and subgroup."""
@@ -113,4 +139,7 @@ def judged(
     pictures = gallery(classifier, predictions, items, device)
     found = score_findings(recipe, classifier, predictions, items, probabilities, config, seed, train_targets, pictures)
     at_points = [scores_in_words(scored) for scored in found.at_points]
-    return ImageEvidence(recipe, classifier, found, items, probabilities, name, notes=notes, summary=at_points)
+    strata = Strata.of(rows, config, seed)
+    return ImageEvidence(
+        recipe, classifier, found, items, probabilities, name, notes=notes, summary=at_points, strata=strata
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tunebook.config.score import GapScoreConfig
 from tunebook.families.family import Family
 from tunebook.families.image_classification.options import (
     ImageClassificationConfig,
@@ -17,7 +18,9 @@ FAMILY = Family(
     recipe=ImageClassificationConfig,
     data=ImageData,
     model=ImageModel,
+    evaluation=GapScoreConfig,
     new_data=NewImageData,
+    new_evaluation=GapScoreConfig,
     paths={"data.image_root": (), "model.weights": ()},
     does="labels images",
 )

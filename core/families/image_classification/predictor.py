@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.data.rows import IMAGE, Rows
-from tunebook.families.image_classification.columns import subgroup_role
+from tunebook.data.subgroups import values_of
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import Findings
@@ -165,7 +165,6 @@ def finding_predictions(
 ) -> FindingPredictions:
     """The model's probability of each finding, with the identity of each row."""
     columns = list(classifier.findings.columns)
-    named = {name: subgroup_role(i) for i, name in enumerate(subgroups)}
     return FindingPredictions(
         findings=classifier.findings.names,
         target=classifier.findings.flags(items.targets),
@@ -174,7 +173,7 @@ def finding_predictions(
         lines=rows.lines,
         images=rows.texts(IMAGE),
         groups=rows.groups,
-        subgroups={name: np.array(rows.texts(role)) for name, role in named.items() if role in rows.roles},
+        subgroups={name: np.array(values) for name, values in values_of(rows, subgroups).items()},
     )
 
 

@@ -62,7 +62,7 @@ def score_findings(
         pictures: The worst mistakes, drawn.
     """
     settings = resampling(config, seed)
-    answers = _answers(classifier, predictions, items, probabilities)
+    answers = answers_of(classifier, predictions, items, probabilities)
     metrics = own_metrics(recipe.metrics(classifier.labels), classifier.findings)
     baselines: dict[str, Sequence[Score]] = {}
     compared: dict[str, dict[str, Difference]] = {}
@@ -103,7 +103,7 @@ def is_mean_ranking(name: str, metric: Metric, findings: Findings) -> bool:
     return metric.columns in (None, findings.columns) if findings.several else metric.columns == findings.columns
 
 
-def _answers(
+def answers_of(
     classifier: ImageClassifier, predictions: FindingPredictions, items: ImageItems, probabilities: NDArray[np.float64]
 ) -> Predictions:
     """One label a row, or a flag for each finding, as metrics are given them."""

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torchmetrics import MetricCollection
 
 from tunebook.config.score import ScoreConfig
 from tunebook.data.columns import TEXT
@@ -25,8 +27,10 @@ from tunebook.statistics.difference import Difference
 from tunebook.statistics.differences import differences
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.label_scores import LabelScores
+from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import per_class, score_predictions
+from tunebook.statistics.subgroups import Part, rows_of
 
 
 def predict_rows(classifier: TextClassifier, rows: Rows, what: str, progress: bool, device: Any = None) -> Predictions:
@@ -71,22 +75,33 @@ class TextEvidence(Evidence):
     name: str = "tuned"
     suspects: SuspectRows | None = None
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return resampling(self.config, self.seed)
+
     @cached_property
     def models(self) -> Mapping[str, Sequence[Score]]:
         """Scores by model, its own first."""
-        metrics, settings = self.recipe.metrics(self.tuned.labels), resampling(self.config, self.seed)
+        metrics, settings = self.recipe.metrics(self.tuned.labels), self._settings
         answers = {self.name: self.tuned, **self.baselines}
         return {name: score_predictions(metrics, each, **settings) for name, each in answers.items()}
 
     @cached_property
     def differences(self) -> Mapping[str, Mapping[str, Difference]]:
         """Baseline -> metric -> the model minus the baseline."""
-        metrics, settings = self.recipe.metrics(self.tuned.labels), resampling(self.config, self.seed)
+        metrics, settings = self.recipe.metrics(self.tuned.labels), self._settings
         return {name: differences(metrics, self.tuned, each, **settings) for name, each in self.baselines.items()}
+
+    def part(self, rows: NDArray[np.int64]) -> Part:
+        """The watched metric of some rows."""
+        predictions, watch = rows_of(self.tuned, rows), self.recipe.watch
+        metric = dict(self.recipe.metrics(self.tuned.labels).items(keep_base=True))[watch]
+        (found,) = score_predictions(MetricCollection({watch: metric}), predictions, **self._settings)
+        return Part(found, metric_outcomes(metric, [predictions])[0] if found.defined else None)
 
     @cached_property
     def _per_class(self) -> Sequence[LabelScores]:
-        return per_class(self.tuned, **resampling(self.config, self.seed))
+        return per_class(self.tuned, **self._settings)
 
     def classes(self) -> Sequence[LabelScores]:
         """Scores of each label."""

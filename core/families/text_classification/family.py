@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tunebook.config.score import SubgroupScoreConfig
 from tunebook.families.family import Family
 from tunebook.families.text_classification.options import (
     NewTextData,
@@ -19,6 +20,7 @@ FAMILY = Family(
     evaluation=TextEvaluation,
     new_data=NewTextData,
     contrastive=True,
+    new_evaluation=SubgroupScoreConfig,
     does="labels texts",
     task="text-classification",
     picks=True,

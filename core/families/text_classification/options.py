@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import AugmentedDataConfig, FamilyConfig
-from tunebook.config.score import BASELINE, ScoreConfig
+from tunebook.config.score import BASELINE, SubgroupScoreConfig
 from tunebook.config.texts import AnnotatedDataConfig, TextDataConfig
 
 
@@ -24,7 +24,7 @@ class TextData(TextDataConfig, AugmentedDataConfig, AnnotatedDataConfig):
 
 
 @dataclass
-class TextEvaluation(ScoreConfig):
+class TextEvaluation(SubgroupScoreConfig):
     """What is measured on the test rows, and how surely."""
 
     zero_shot: bool = field(default=True, metadata={BASELINE: True})

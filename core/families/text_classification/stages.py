@@ -21,6 +21,7 @@ from tunebook.data.rows import Rows
 from tunebook.families.attempt import attempt
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
+from tunebook.families.strata import Strata
 from tunebook.families.text_classification.baselines import TextComparison
 from tunebook.families.text_classification.build import (
     classifier,
@@ -121,6 +122,7 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
             notes=notes,
             missing=missing,
             summary=[] if suspects is None else [suspects.in_words],
+            strata=Strata.of(rows, config.evaluation, config.seed),
         )
 
     def judge_new(
@@ -129,7 +131,8 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         """The model alone."""
         tuned = predict_rows(predictor, rows, "test rows", True, torch.device(choose_accelerator(config)))
         notes, facts = predictor.cut()
-        return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
+        strata = Strata.of(rows, config.evaluation, config.seed)
+        return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts, strata=strata)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Rows of each label, in the labels' order."""

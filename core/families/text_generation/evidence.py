@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunebook.config.score import ScoreConfig
 from tunebook.data.rows import Rows
@@ -21,6 +24,8 @@ from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
+from tunebook.statistics.outcomes import sums_outcome
+from tunebook.statistics.subgroups import Part
 from tunebook.statistics.sums import RowSums, score
 from tunebook.statistics.sums_difference import sums_difference
 
@@ -93,6 +98,17 @@ class GenerationEvidence(Evidence):
             found[name] = sums_difference(mine[name], theirs[name], self.held_out.questions.groups, **self.settings)
         return found
 
+    def part(self, rows: NDArray[np.int64]) -> Part:
+        """The watched metric of some conversations: of all their tokens, or of what was generated for them."""
+        watch, sums, groups, which = self.recipe.watch, self.tuned.perplexity, self.held_out.groups, rows
+        if sums is None or watch != sums.name:
+            questions = self.held_out.questions
+            sums, groups = self._measures(self.tuned)[watch], questions.groups
+            which = np.flatnonzero(np.isin(questions.rows, rows))
+        some, together = replace(sums, sums=sums.sums[which]), None if groups is None else groups[which]
+        scored = score(some, together, **self.settings)
+        return Part(scored, sums_outcome(some, together) if scored.defined else None)
+
     def more(self) -> Mapping[str, Any]:
         """Settings that give the same numbers elsewhere."""
         return {"signatures": signatures(self.tuned.answers, **self.texts)}
@@ -110,6 +126,7 @@ class GenerationEvidence(Evidence):
             histories=histories,
             signatures=signatures(self.tuned.answers, **self.texts),
             name=self.name,
+            own=self.groups_of_rows.sections(),
             **self.texts,
             **details,
         )

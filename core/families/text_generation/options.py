@@ -18,7 +18,7 @@ from tunebook.config.schema import (
     ModelConfig,
     TrainerConfig,
 )
-from tunebook.config.score import BASELINE, ScoreConfig
+from tunebook.config.score import BASELINE, SubgroupScoreConfig
 
 PLAIN = "plain"
 """The built-in template, by the name that ``model.chat_template`` takes it by."""
@@ -107,7 +107,7 @@ class GenerationTrainer(TrainerConfig):
 
 
 @dataclass
-class GenerationScore(ScoreConfig):
+class GenerationScore(SubgroupScoreConfig):
     """How many answers are scored, and how surely."""
 
     max_generations: int | None = 200

@@ -23,6 +23,7 @@ from tunebook.families.attempt import attempt
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.stages import Stages
+from tunebook.families.strata import Strata
 from tunebook.families.text_generation import batches_chat, batches_seq2seq
 from tunebook.families.text_generation.baselines import GenerationComparison
 from tunebook.families.text_generation.batches_chat import conversation_data, preview
@@ -156,9 +157,10 @@ class GenerationStages(Stages[TextGeneration[Any]]):
                 others[BASE] = perform(before, held_out, "before tuning", progress, device)
         for name, texts in baselines_of(recipe, rows, held_out.questions.rows.tolist(), train).items():
             others[name] = written(held_out, [[Completion(text)] for text in texts])
-        score, name = config.evaluation, called(config)
+        score, seed, name = config.evaluation, config.seed, called(config)
+        strata = Strata.of(rows, score, seed)
         return GenerationEvidence(
-            recipe, held_out, tuned, others, score, config.seed, train, name, notes=notes, missing=missing
+            recipe, held_out, tuned, others, score, seed, train, name, notes=notes, missing=missing, strata=strata
         )
 
     def judge_new(
@@ -170,7 +172,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         held_out = HeldOut.of(rows, items, evaluation_prompts_of(recipe, rows, wanted), predictor)
         tuned = perform(predictor, held_out, "on test rows", True, torch.device(choose_accelerator(config)))
         notes = [*left_out, *held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
-        return GenerationEvidence(recipe, held_out, tuned, {}, config.evaluation, config.seed, notes=notes)
+        score, strata = config.evaluation, Strata.of(rows, config.evaluation, config.seed)
+        return GenerationEvidence(recipe, held_out, tuned, {}, score, config.seed, notes=notes, strata=strata)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Conversations, and supervised tokens."""

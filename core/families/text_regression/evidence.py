@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torchmetrics import Metric
 
 from tunebook.config.score import ScoreConfig
@@ -28,6 +29,7 @@ from tunebook.statistics.intervals import ROW_RESAMPLES, Score
 from tunebook.statistics.numbers import ComputedOutcome, NumberPredictions, number_outcomes
 from tunebook.statistics.outcome_scores import outcome_difference, outcome_score
 from tunebook.statistics.outcomes import Outcome
+from tunebook.statistics.subgroups import Part, rows_of
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ class NumberEvidence(Evidence):
             }
             for i, other in enumerate(self.baselines)
         }
+
+    def part(self, rows: NDArray[np.int64]) -> Part:
+        """The watched metric of some rows."""
+        answers, watch = rows_of(self.tuned, rows), self.recipe.watch
+        metric = dict(self.recipe.metrics(()).items(keep_base=True))[watch]
+        (outcome,) = number_outcomes(metric, [answers])
+        higher = metric.higher_is_better is not False
+        found = outcome_score(outcome, watch, len(rows), higher_is_better=higher, **self._settings(outcome))
+        return Part(found, outcome if found.defined else None)
 
     def sections(self) -> Sequence[Section]:
         """The residuals, and the answers that are farthest off."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tunebook.config.score import SubgroupScoreConfig
 from tunebook.families.family import Family
 from tunebook.families.text_regression.options import NewNumberData, NumberData, TextRegressionConfig
 
@@ -11,7 +12,9 @@ FAMILY = Family(
     inputs_code="tunebook.families.text_inputs:SequenceInputs",
     recipe=TextRegressionConfig,
     data=NumberData,
+    evaluation=SubgroupScoreConfig,
     new_data=NewNumberData,
+    new_evaluation=SubgroupScoreConfig,
     does="answers texts with numbers",
     task="text-classification",
 )

@@ -20,6 +20,7 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
+from tunebook.families.strata import Strata
 from tunebook.families.text_regression.baselines import NumberComparison
 from tunebook.families.text_regression.build import (
     check_targets,
@@ -104,7 +105,9 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
             "mean": answering(float(train_targets(encoded).mean()), tuned),
             "ridge": fit_ridge(recipe, prepared).answer(tuned),
         }
-        return NumberEvidence(recipe, tuned, baselines, config.evaluation, config.seed, called(config))
+        strata = Strata.of(encoded.rows["test"], config.evaluation, config.seed)
+        name = called(config)
+        return NumberEvidence(recipe, tuned, baselines, config.evaluation, config.seed, name, strata=strata)
 
     def judge_new(
         self, recipe: Recipe, predictor: TextRegressor, rows: Rows, content: Content | None, config: EvaluateConfig
@@ -112,7 +115,8 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
         """The model alone."""
         tuned = predict_rows(predictor, rows, "test rows", True, torch.device(choose_accelerator(config)))
         notes, facts = predictor.cut()
-        return NumberEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts)
+        score, strata = config.evaluation, Strata.of(rows, config.evaluation, config.seed)
+        return NumberEvidence(recipe, tuned, {}, score, config.seed, notes=notes, facts=facts, strata=strata)
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Rows, mean, deviation, least and greatest of the numbers of each split."""

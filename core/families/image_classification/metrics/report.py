@@ -9,15 +9,17 @@ from typing import Any
 from tunebook.families.image_classification.metrics.curves import pr_figure, reliability_figure, roc_figure
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.operating_scores import PointScores
-from tunebook.families.image_classification.metrics.subgroups import LEAST, SubgroupRow
+from tunebook.families.image_classification.metrics.subgroups import SubgroupRow
 from tunebook.report import figures
 from tunebook.report.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
+from tunebook.report.subgroups import NOTE, few, left_out_note, score_cell
 from tunebook.report.tables import counts_table, facts_tables, scores_table
 from tunebook.report.verdicts import verdict
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.subgroups import LEAST
 
 FEW = 20
 """Fewest validation rows with a finding, or without it, for its thresholds to be trusted at all."""
@@ -64,6 +66,7 @@ def findings_report(
     data_facts: Mapping[str, str] | None = None,
     config_facts: Mapping[str, str] | None = None,
     name: str = "tuned",
+    own: Sequence[Section] = (),
 ) -> Report:
     """Put the evidence about an image classifier together.
 
@@ -79,6 +82,7 @@ def findings_report(
         data_facts: What became of the rows: what -> how many.
         config_facts: Config key -> value.
         name: What the model is called.
+        own: Further sections about groups of rows.
     """
     found = evidence.predictions
     sections: list[Section] = []
@@ -106,6 +110,7 @@ def findings_report(
         sections.append(Figure("Confusion matrix", confusion, "Rows are the truth, columns the answers."))
     if evidence.subgroups:
         sections.append(_subgroup_table(evidence.subgroups))
+    sections += own
     if evidence.gallery:
         note = (
             "The most confident wrong answers, with Grad-CAM heat maps of the finding named (Selvaraju et al., 2017): "
@@ -187,7 +192,7 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
     rows: list[list[Cell]] = []
     shown = [row for row in subgroups if row.n >= LEAST]
     for row in shown:
-        n, positives = (_hidden(count) for count in (row.n, row.positives))
+        n, positives = (few(count) for count in (row.n, row.positives))
         rows.append(
             [
                 row.column,
@@ -195,15 +200,10 @@ def _subgroup_table(subgroups: Sequence[SubgroupRow]) -> Table:
                 row.finding,
                 n,
                 positives,
-                *(_cell(getattr(row, score)) for score in _SUBGROUP_SCORES),
+                *(score_cell(getattr(row, score)) for score in _SUBGROUP_SCORES),
             ]
         )
-    note = (
-        f"Cells of fewer than {LEAST} rows are hidden: imprecise, and perhaps identifying. Overlapping "
-        "intervals show no difference between groups; many comparisons find one by chance."
-    )
-    if len(shown) < len(subgroups):
-        note += f" {len(subgroups) - len(shown)} lines with hidden cells only are left out."
+    note = NOTE + left_out_note(len(subgroups) - len(shown))
     columns = ["column", "value", "finding", "rows", "with it", "AUROC", "sensitivity", "specificity"]
     return Table("Subgroups", columns, rows, note)
 
@@ -218,15 +218,3 @@ def subgroups_to_json(subgroups: Sequence[SubgroupRow]) -> list[dict[str, Any]]:
                 counted[key] = None
         cells.append(plain)
     return cells
-
-
-def _hidden(count: int) -> Cell:
-    return count if count >= LEAST else f"< {LEAST}"
-
-
-def _cell(score: Score | None) -> Cell:
-    if score is None:
-        return None
-    if score.defined:
-        return score
-    return f"< {LEAST}" if (score.reason or "").startswith("fewer than") else score.reason

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.operating_scores import operating_scores
 from tunebook.statistics.findings import FindingPredictions
-from tunebook.statistics.intervals import UNDEFINED, Score
+from tunebook.statistics.intervals import Score
 from tunebook.statistics.ranking_scores import ranking_scores
-
-LEAST = 20
-NOT_GIVEN = "not given"
+from tunebook.statistics.subgroups import LEAST, hidden_below, members, rows_of
 
 
 @dataclass(frozen=True)
@@ -65,10 +59,8 @@ def subgroup_table(
         raise ValueError("give one operating point for each finding")
     table = []
     for column, values in predictions.subgroups.items():
-        named = np.array([str(value) for value in values], dtype=object)
-        for value in sorted(set(named), key=lambda name: (name == "", name)):
-            part = rows_of(predictions, np.flatnonzero(named == value))
-            table += _rows(column, value or NOT_GIVEN, part, chosen, least, confidence, resamples, seed)
+        for value, rows in members(values):
+            table += _rows(column, value, rows_of(predictions, rows), chosen, least, confidence, resamples, seed)
     return table
 
 
@@ -97,35 +89,9 @@ def _rows(
                 finding,
                 n=len(part),
                 positives=int((part.target[:, i] == 1).sum()),
-                auroc=_shown(ranking[finding][0], least, "rows"),
-                sensitivity=_shown(at.sensitivity, least, "answered rows with the finding") if at else None,
-                specificity=_shown(at.specificity, least, "answered rows without the finding") if at else None,
+                auroc=hidden_below(ranking[finding][0], least, "rows"),
+                sensitivity=hidden_below(at.sensitivity, least, "answered rows with the finding") if at else None,
+                specificity=hidden_below(at.specificity, least, "answered rows without the finding") if at else None,
             )
         )
     return table
-
-
-def _shown(score: Score, least: int, rows: str) -> Score:
-    """Hide a score of too few rows."""
-    if score.n >= least:
-        return score
-    nan, _ = UNDEFINED
-    return replace(score, value=nan, low=nan, high=nan, reason=f"fewer than {least} {rows}")
-
-
-def rows_of(predictions: FindingPredictions, rows: NDArray[np.int64]) -> FindingPredictions:
-    """Take these row numbers `[n]` of every column."""
-
-    def taken(column: Any) -> Any:
-        return None if column is None else column[rows]
-
-    return replace(
-        predictions,
-        target=predictions.target[rows],
-        probabilities=predictions.probabilities[rows],
-        files=[predictions.files[row] for row in rows],
-        lines=[predictions.lines[row] for row in rows],
-        images=[predictions.images[row] for row in rows],
-        groups=taken(predictions.groups),
-        subgroups={name: taken(column) for name, column in predictions.subgroups.items()},
-    )

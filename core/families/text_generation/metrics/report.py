@@ -77,6 +77,7 @@ def generation_report(
     lowercase: bool = False,
     tokenize: str = "13a",
     name: str = "tuned",
+    own: Sequence[Section] = (),
 ) -> Report:
     """Put the evidence about a model that writes together.
 
@@ -98,6 +99,7 @@ def generation_report(
         lowercase: As for `overlap.bleu`; what the scores were made with.
         tokenize: As for `overlap.bleu`; what the scores were made with.
         name: What the model is called.
+        own: Further sections about the scores.
 
     Raises:
         ValueError: The models did not answer the same rows, or there is not one history a row.
@@ -109,6 +111,7 @@ def generation_report(
     if any(score.defined for each in ordered.values() for score in each):
         sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
     sections += [_changes(other, ordered, found) for other, found in compared.items() if found]
+    sections += own
     if notes:
         sections.append(Text("Notes", notes))
     sections += _overlap_sections(systems, compared, lowercase, tokenize)
