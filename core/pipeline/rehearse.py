@@ -147,11 +147,33 @@ def _take_a_step(few: Prepared[Any], trained: Any, data: Any) -> None:
     optim = few.config.optim
     rate = replace(optim, lr=1e-4 if optim.lr is None else optim.lr)  # an open one is chosen later
     make_optimizer(trained, rate, 1 if few.config.adapt.unfreeze_epochs else 0)
+    _check_repeatable(trained, head, batch)
     head.loss(head.forward(trained, batch), batch["target"]).sum().backward()
     check_adapters(trained)
     if few.config.adapt.method is Method.lora:
         check_merge(trained, lambda model: head.forward(model, batch))
     trained.zero_grad(set_to_none=True)
+
+
+def _check_repeatable(trained: Any, head: Any, batch: Any) -> None:
+    """Refuse a model that draws random numbers from elsewhere than torch's generator, as Reformer does.
+
+    Raises:
+        UserError: It answers otherwise from the same state of the generator.
+    """
+    answers = []
+    with torch.no_grad():
+        for _ in range(2):
+            torch.manual_seed(0)
+            answers.append(head.forward(trained, batch))
+    first, second = answers
+    if not torch.allclose(first, second, atol=1e-4 * max(1.0, float(first.abs().max())), equal_nan=True):
+        raise UserError(
+            "This model draws random numbers of its own, so that a resumed run would end in other weights.",
+            code="model.not-repeatable",
+            where="model.name",
+            fix="model.dropout=0, or choose another model",
+        )
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from transformers import (
     FunnelModel,
     MambaConfig,
     MambaForCausalLM,
+    ReformerConfig,
+    ReformerModel,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -145,6 +147,19 @@ def test_every_recipe_is_rehearsed_by_every_adaptation(tunebook: Tunebook, recip
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("ready to train")
     assert ("backbone: all " in done.stdout) == (method not in ("scratch", "none"))
+
+
+def test_a_model_that_draws_numbers_of_its_own_is_refused(tmp_path: Path, tunebook: Tunebook) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "attention_head_size": 16, "feed_forward_size": 32}
+    layers = {"attn_layers": ["local", "local"], "axial_pos_embds": False, "is_decoder": True}
+    own = ReformerConfig(vocab_size=words(), max_position_embeddings=128, pad_token_id=0, **sizes, **layers)
+    model = saved(ReformerModel(own), tmp_path / "reformer")
+    given = [*few(tmp_path), f"model.name={model}"]
+    refused = tunebook("check", *given)
+    assert refused.returncode == 2 and "draws random numbers of its own" in refused.stderr, refused.stderr
+    allowed = tunebook("check", *given, "model.dropout=0")
+    assert allowed.returncode == 0, allowed.stderr
 
 
 @pytest.mark.parametrize("method", ["full", "head"])
