@@ -34,8 +34,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 METHODS = ("full", "lora", "head")
-SECONDS = 120
+SECONDS = 600
 """The longest that one adaptation may take."""
+CLEANING = 30
+"""Seconds for a process to end by itself."""
 RESUMED = 30_000_000
 """Parameters up to which a run is also resumed: the checkpoints of larger ones take longest of all."""
 SIZES = (64, 96, 112, 128, 160, 192, 224, 240, 256)
@@ -256,6 +258,7 @@ def outcomes(name: str, methods: Sequence[str], work: Path) -> Iterator[tuple[st
         yield method, f"FAILS: the process ended with {process.exitcode}", None
         yield from outcomes(name, methods[number + 1 :], work) if methods[number + 1 :] else ()
     finally:
+        process.join(CLEANING)  # its folder of weights goes with it
         process.kill()
         process.join()
 

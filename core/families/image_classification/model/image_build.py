@@ -73,7 +73,7 @@ def _build_timm(
     if dropout is not None:
         options["drop_rate"] = dropout
     own = own_settings(source)
-    if own.get("fixed_input_size") and tuple(own.get("input_size", ()))[1:] != (size, size):
+    if own.get("fixed_input_size"):
         options["img_size"] = size
     if state is not None:
         # No classes in the file: timm then leaves out any classifier it has, also one of the same size.

@@ -43,7 +43,8 @@ def write_image_model(
         "architecture": architecture,
         "num_classes": len(labels),
         "label_names": list(labels),
-        "model_args": dict(source.args),
+        # some of timm's architectures go by their own size and not by that of pretrained_cfg
+        "model_args": {**source.args, **({"img_size": pre.size} if own.get("fixed_input_size") else {})},
         "pretrained_cfg": {
             "input_size": [pre.channels, pre.size, pre.size],
             "fixed_input_size": bool(own.get("fixed_input_size", False)),

@@ -278,17 +278,19 @@ def test_real_weights_of_a_torchvision_backbone_without_classifier():
     torch.testing.assert_close(outputs_of(model.features, pixels(pre)), outputs_of(plain.features, pixels(pre)))
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [("test_vit", 1, 32), ("test_convnext", 3, 64)])
+@pytest.mark.parametrize(
+    ("name", "channels", "size"), [("test_vit", 1, 32), ("test_convnext", 3, 64), ("efficientvit_m0", 3, 64)]
+)
 def test_a_saved_timm_model_opens_in_plain_timm(name: str, channels: int, size: int, tmp_path: Path):
     model, source, pre = made(name, channels=channels, size=size)
     write_image_model(tmp_path, shaken(model), source, pre, ["a", "b", "c"])
     expected = outputs_of(model, pixels(pre))
     opened = timm.create_model(f"local-dir:{tmp_path}", pretrained=True)
     torch.testing.assert_close(outputs_of(opened, pixels(pre)), expected)
-    assert timm.data.resolve_data_config({}, model=opened)["input_size"] == [channels, size, size]
+    assert list(timm.data.resolve_data_config({}, model=opened)["input_size"]) == [channels, size, size]
     assert timm.data.resolve_data_config({}, model=opened)["mean"] == list(pre.mean)
     by_name = {"num_classes": 3, "in_chans": channels, "checkpoint_path": str(tmp_path / "model.safetensors")}
-    if name == "test_vit":
+    if name != "test_convnext":
         by_name["img_size"] = size
     torch.testing.assert_close(outputs_of(timm.create_model(name, **by_name), pixels(pre)), expected)
     torch.testing.assert_close(outputs_of(load_saved_image_model(tmp_path), pixels(pre)), expected)
@@ -303,6 +305,15 @@ def test_a_saved_model_keeps_the_arguments_of_its_architecture_and_can_be_tuned_
     again, _, other = made(str(tmp_path), outputs=2, fresh=False)
     assert other == pre and torch.equal(again.conv_head.weight, model.conv_head.weight)
     assert again.classifier.weight.shape[0] == 2
+
+
+def test_a_saved_model_of_a_fixed_size_is_tuned_on_at_that_size(tmp_path: Path):
+    model, source, pre = made("efficientvit_m0", size=64)  # its layers are made for 224 pixels unless it is told
+    write_image_model(tmp_path, shaken(model), source, pre, ["a", "b", "c"])
+    again, _, other = made(str(tmp_path), outputs=2, fresh=False)
+    assert other == pre
+    ours, theirs = dict(again.named_parameters()), dict(model.named_parameters())
+    assert all(torch.equal(ours[name], each) for name, each in theirs.items() if not is_head(name, model))
 
 
 def test_a_saved_torchvision_model_opens_in_plain_torchvision(tmp_path: Path):
