@@ -7,6 +7,7 @@ one, a question about a picture without the picture.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 from tunebook.data.columns import Column
 
@@ -19,6 +20,7 @@ _MEDIA = (
 )
 _RATED = "says whether the answer is good (unpaired preferences, KTO). Keep the good rows only, and remove the key"
 _PAIRED = "holds an answer to avoid (preference pairs, DPO). Keep the preferred answers only, and remove the key"
+_FLAGGED = "says that the row counts less or not at all. Remove such rows, or the key; turns can be excluded one by one"
 _CONTEXT: Mapping[str, str] = {
     **dict.fromkeys(("tools", "functions"), _TOOLS),
     **dict.fromkeys(("images", "image", "videos", "video", "audios", "audio"), _MEDIA),
@@ -27,6 +29,7 @@ _ANSWERS: Mapping[str, str] = {
     **dict.fromkeys(("label", "kto_tag"), _RATED),
     **dict.fromkeys(("rejected_response", "rejected_messages", DISPREFERRED), _PAIRED),
 }
+_FLAGS: Mapping[str, str] = dict.fromkeys(("train", "training", "loss", "weight", "masked"), _FLAGGED)
 _EMPTY = {"", "null", "[]", "{}"}
 
 
@@ -39,7 +42,8 @@ def beside_columns(key: str, answered: bool, context: bool = True, taken: Collec
         context: Whether keys with more of the question (tools, media) count.
         taken: Columns that are read as something else.
     """
-    names = [*(_CONTEXT if context else ()), *([*_ANSWERS, PREFERRED] if answered else ())]
+    flags = _FLAGS if context and answered else ()  # a brief may well have a weight
+    names = [*(_CONTEXT if context else ()), *flags, *([*_ANSWERS, PREFERRED] if answered else ())]
     return [
         Column(BESIDE + name, name, key, "any", required=False, watched=True) for name in names if name not in taken
     ]
@@ -47,14 +51,25 @@ def beside_columns(key: str, answered: bool, context: bool = True, taken: Collec
 
 def refusal(row: Mapping[str, str | None]) -> str | None:
     """Why a row cannot be used, given its values by role; None where nothing beside it forbids that."""
-    for name, reason in {**_CONTEXT, **_ANSWERS}.items():
+    for name, reason in {**_CONTEXT, **_FLAGS, **_ANSWERS}.items():
         value = (row.get(BESIDE + name) or "").strip()
         if value in _EMPTY:
+            continue
+        if reason is _FLAGGED and not _counts_less(name, value):
             continue
         if reason is _RATED and value.casefold() not in ("true", "false"):  # a topic, or a number
             continue
         if name == DISPREFERRED and (row.get(BESIDE + PREFERRED) or "").strip() in _EMPTY:  # rejected by somebody
             continue
-        shown = f" ({value.casefold()})" if reason is _RATED else ""
+        shown = f" ({value.casefold()})" if reason in (_RATED, _FLAGGED) else ""
         return f"the key '{name}'{shown} {reason}"
     return None
+
+
+def _counts_less(name: str, value: str) -> bool:
+    """Whether the value of a flag is another than that of a row which counts as any other."""
+    if name == "weight":
+        with suppress(ValueError):
+            return 0 <= float(value) < 1  # more may be pounds
+        return False
+    return value.casefold() in (("true", "1") if name == "masked" else ("false", "0", "0.0"))

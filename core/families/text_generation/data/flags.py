@@ -7,8 +7,8 @@ from typing import Any
 
 from tunebook.families.text_generation.data.message import Role, UnusableConversation
 
-FLAGS = ("train", "training", "loss", "weight")
-"""axolotl (two names), ms-swift, OpenAI: each true or 1, or false or 0."""
+FLAGS = ("train", "training", "loss", "weight", "masked")
+"""axolotl (two names), ms-swift, OpenAI, torchtune: each true or 1, or false or 0; ``masked`` says the opposite."""
 DETAILS = ("train_detail", "training_detail")
 """axolotl: parts of a turn."""
 
@@ -33,9 +33,10 @@ def excluded_by(turn: Mapping[str, Any], role: Role, number: int) -> str:
             if key == "weight":
                 raise UnusableConversation(f"turn {number} has the weight {value!r}, and only 0 and 1 are supported")
             raise UnusableConversation(f"turn {number} has {key!r}: {value!r}, which is neither true nor false")
-        found[key] = bool(value)
-        if value and role != "assistant" and key != "weight":  # 1 is what OpenAI assumes of every turn
-            raise UnusableConversation(f"turn {number} has {key!r}: true, but a {role} turn is never trained on")
+        found[key] = bool(value) != (key == "masked")
+        if found[key] and role != "assistant" and key != "weight":  # 1 is what OpenAI assumes of every turn
+            shown = _shown(key, found[key])
+            raise UnusableConversation(f"turn {number} has {key!r}: {shown}, but a {role} turn is never trained on")
     for key in DETAILS:
         if turn.get(key):
             raise UnusableConversation(f"turn {number} has {key!r}, but a turn is trained on as a whole or not at all")
@@ -46,5 +47,5 @@ def excluded_by(turn: Mapping[str, Any], role: Role, number: int) -> str:
     return excluding[0] if excluding and role == "assistant" else ""
 
 
-def _shown(key: str, value: bool) -> str:
-    return str(int(value)) if key == "weight" else str(value).lower()
+def _shown(key: str, trained: bool) -> str:
+    return str(int(trained)) if key == "weight" else str(trained != (key == "masked")).lower()

@@ -60,7 +60,9 @@ def reasons(rejects: RejectLog) -> list[tuple[int, str]]:
     return [(entry["line"], entry["reason"].partition(": ")[2]) for entry in entries]
 
 
-@pytest.mark.parametrize("flag", [{"train": False}, {"training": 0}, {"loss": False}, {"weight": 0}, {"weight": 0.0}])
+@pytest.mark.parametrize(
+    "flag", [{"train": False}, {"training": 0}, {"loss": False}, {"weight": 0}, {"weight": 0.0}, {"masked": True}]
+)
 def test_an_excluded_turn_is_context_and_no_reference(
     tmp_path: Path, template: ChatTemplate, flag: dict[str, Any]
 ) -> None:
@@ -73,11 +75,13 @@ def test_an_excluded_turn_is_context_and_no_reference(
     assert (prompts.references, prompts.turns) == ([["On its way."]], [4])
     assert [message.content for message in prompts.histories[0]] == ["Where is it?", "No idea.", "Politely, please."]
     (key,) = flag
-    shown = "weight: 0" if key == "weight" else f"{key}: false"
+    shown = {"weight": "weight: 0", "masked": "masked: true"}.get(key, f"{key}: false")
     assert rejects.unread.facts() == {"turns not trained on": f"1 ({shown})"}
 
 
-@pytest.mark.parametrize("flag", [{"train": True}, {"loss": 1}, {"weight": 1}, {"weight": None}, {"train_detail": []}])
+@pytest.mark.parametrize(
+    "flag", [{"train": True}, {"loss": 1}, {"weight": 1}, {"weight": None}, {"masked": False}, {"train_detail": []}]
+)
 def test_the_usual_flags_change_nothing(tmp_path: Path, template: ChatTemplate, flag: dict[str, Any]) -> None:
     flagged, plain = (
         read(write_jsonl(tmp_path / f"{name}.jsonl", [{"messages": turns(**given)}]))[0]
@@ -111,6 +115,7 @@ def test_a_conversation_that_ends_with_an_excluded_turn_is_learned_up_to_the_one
         ({"loss": 0.5}, "turn 2 has 'loss': 0.5, which is neither true nor false"),
         ({"weight": 0.5}, "turn 2 has the weight 0.5, and only 0 and 1 are supported"),
         ({"weight": "0"}, "turn 2 has the weight '0', and only 0 and 1 are supported"),
+        ({"train": True, "masked": True}, "turn 2 has 'train': true and 'masked': true, which contradict each other"),
         ({"train": True, "weight": 0}, "turn 2 has 'train': true and 'weight': 0, which contradict each other"),
         (
             {"train_detail": [{"begin_offset": 0, "end_offset": 3, "train": False}]},
@@ -150,11 +155,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"images": ["photos/1.jpg"]}, "the key 'images' holds media, and only text is supported"),
     ({"videos": ["a.mp4"]}, "the key 'videos' holds media"),
     ({"audios": ["a.wav"]}, "the key 'audios' holds media"),
+    ({"weight": 0}, "the key 'weight' (0) says that the row counts less or not at all"),
+    ({"weight": 0.5}, "the key 'weight' (0.5) says that the row counts less or not at all"),
+    ({"train": False}, "the key 'train' (false) says that the row counts less or not at all"),
+    ({"masked": True}, "the key 'masked' (true) says that the row counts less or not at all"),
 ]
 HARMLESS = [
     {"tools": [], "images": None, "videos": []},
     {"tools": "[]", "label": "refunds", "rejected": "by the manager"},
     {"label": 1, "audios": ""},
+    {"weight": 1.0, "train": True, "loss": None, "masked": False},
+    {"weight": "12 kg", "train": "ICE 572"},
 ]
 
 
