@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +58,10 @@ def finished_numbers(folder: Path, *overrides: str) -> RunFolder:
     return RunFolder(folder / "run")
 
 
-def new_recipe(folder: Path) -> Path:
-    """Write the recipe ``job_hours``; returns its folder."""
+@cache
+def new_recipe() -> Path:
+    """The folder of the recipe ``job_hours``: one a process, which imports its code but once."""
+    folder = Path(tempfile.mkdtemp(prefix="tunebook-recipe-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     write_recipe(plan_recipe("job_hours", "text_regression", private=True, into=folder))
     return folder / "job_hours"

@@ -232,7 +232,7 @@ def test_every_config_key_that_the_docs_name_exists() -> None:
         named = {
             f"{group}.{key}"
             for group, key in re.findall(pattern, page.read_text(encoding="utf-8"))
-            if key not in ("py", "yaml", "md", "json", "safetensors", "learning_rate")
+            if key not in ("py", "yaml", "md", "json", "onnx", "safetensors", "learning_rate")
         }
         if page.name == "errors.md":  # codes are written like keys
             named -= set(re.findall(r"^\| `([a-z_]+\.[a-z_-]+)` ", page.read_text(encoding="utf-8"), re.M))
@@ -288,7 +288,11 @@ def test_readme_from_rows_to_labels(tunebook: Tunebook, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     files = re.findall(r"^\| (`.*?) \|", text, re.M)
     for name in re.findall(r"`([\w.]+)/?`", " ".join(files)):
-        assert (work / "runs/first" / name).exists() or name in ("rejects.jsonl", "losses.csv")  # of some runs
+        assert (work / "runs/first" / name).exists() or name in (
+            "rejects.jsonl",
+            "losses.csv",
+            "suspects.csv",
+        )  # of some runs
 
     done = tunebook("predict", "runs/first", "new_reviews.csv", "-o", "labelled.csv")
     assert done.returncode == 0, done.stderr

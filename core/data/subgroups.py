@@ -52,9 +52,11 @@ def check_scored(config: ScoreConfig) -> None:
         if twice is not None:
             raise UserError(f"{_KEY} names {twice!r} twice", code="config.duplicate", where=_KEY, fix="name it once")
     if isinstance(config, GapScoreConfig) and config.gap is not None:
-        if len(config.gap) != 3:
+        parts: Sequence[Any] = config.gap
+        if len(parts) != 3 or not all(isinstance(part, str) for part in parts):
             raise UserError(
-                f"{_GAP_KEY} must be a column and two of its values, and has {len(config.gap)} parts",
+                f"{_GAP_KEY} must be a column and two of its values, "
+                + (f"and has {len(parts)} parts" if len(parts) != 3 else f"not {list(parts)}"),
                 code="config.wrong-type",
                 where=_GAP_KEY,
                 fix=f"{_GAP_KEY}=[<column>,<value>,<value>], such as [language,de,en]",
@@ -98,6 +100,14 @@ def values_of(rows: Rows, names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _refuse_empty(names: Sequence[Any], key: str) -> None:
+    odd = next((name for name in names if not isinstance(name, str)), None)
+    if odd is not None:
+        raise UserError(
+            f"{key} names {odd!r}, which is no column.",
+            code="config.wrong-type",
+            where=key,
+            fix=f"{key}=[<column>], or leave it out",
+        )
     if any(not name.strip() for name in names):
         raise UserError(
             f"{key} names no column.",

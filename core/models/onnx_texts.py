@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,10 @@ def read_about(folder: Path) -> dict[str, Any]:
             f"The export's {ABOUT} is damaged: {said}.", code="bundle.damaged", where=str(file), fix=_FIX
         ) from error
     return about
+
+
+# onnxruntime sends usage data to its makers, and leaves a file in the temporary directory, unless it is told.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def open_session(file: Path, threads: int) -> Any:

@@ -182,7 +182,7 @@ def test_another_answer_leaves_nothing(run: RunFolder, tmp_path: Path) -> None:
 def test_numbers_are_exported_in_their_own_units(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = new_recipe(tmp_path)
+    recipe = new_recipe()
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(recipe))
     made = finished_numbers(tmp_path)
     folder, rows = made.bundle / "onnx", next((recipe / "samples").glob("*.csv"))

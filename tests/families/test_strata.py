@@ -129,8 +129,8 @@ def test_a_gap_needs_a_family_that_has_it(tunebook: Tunebook) -> None:
 
 
 @pytest.fixture
-def job_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = new_recipe(tmp_path)
+def job_hours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = new_recipe()
     monkeypatch.setenv("TUNEBOOK_RECIPES", str(folder))
     yield folder
 

@@ -27,8 +27,8 @@ THREE = ["Please paint 4 rooms, job 12.", "Could you clean 9 windows, job 7.", "
 
 
 @pytest.fixture(scope="module", autouse=True)
-def job_hours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = new_recipe(tmp_path_factory.mktemp("recipes"))
+def job_hours() -> Iterator[Path]:
+    folder = new_recipe()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNEBOOK_RECIPES", str(folder))
         yield folder
