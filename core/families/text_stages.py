@@ -43,10 +43,11 @@ class TextStages(Stages[RecipeT]):
         return text_data(model, encoded, source, config, choose_accelerator(config.trainer))
 
     def solves(self, model: nn.Module, config: TrainConfig) -> bool:
-        """With ``adapt=head`` on a sentence encoder, where neither a rate nor a number of steps is given."""
-        given = (config.optim.lr, config.optim.head_lr, config.trainer.max_epochs, config.trainer.max_steps)
-        wanted = config.adapt.method is Method.head and not any(each is not None for each in given)
-        return wanted and isinstance(model, SentenceModel)
+        """With ``adapt=head`` on a sentence encoder, where nothing is given that steps alone would heed."""
+        trainer = config.trainer
+        given = (trainer.max_epochs, trainer.max_steps, trainer.early_stop, *trainer.callbacks)
+        wanted = config.adapt.method is Method.head and config.optim == type(config.optim)()
+        return wanted and all(each is None for each in given) and isinstance(model, SentenceModel)
 
     def finish(self, prepared: Prepared[RecipeT], model: nn.Module) -> str:
         """Solve a sentence encoder's final layer on its features, where no step has trained it."""

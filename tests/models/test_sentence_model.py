@@ -109,3 +109,12 @@ def test_a_missing_pooling_is_one_message(tmp_path: Path) -> None:
     shutil.rmtree(folder / "1_Pooling")
     with user_error("model.damaged-config"):
         find_pooling(folder)
+
+
+@pytest.mark.parametrize("given", ["optim.name=sgd", "optim.weight_decay=0.1", "trainer.max_steps=2"])
+def test_what_is_set_for_steps_is_heeded(tmp_path: Path, tunebook: Tunebook, given: str) -> None:
+    typed = [*few(tmp_path, write_encoder(tmp_path / "encoder")), "adapt=head", "trainer.rehearse=false"]
+    solved = tunebook("train", *typed, f"run_dir={tmp_path / 'solved'}")
+    assert "no steps: the final layer is solved" in solved.stdout, solved.stderr
+    trained = tunebook("train", *typed, given, f"run_dir={tmp_path / 'trained'}")
+    assert trained.returncode == 0 and "no steps" not in trained.stdout, trained.stderr
