@@ -51,21 +51,20 @@ def tune(
     if stages.solves(model, config):
         say(f"training: adapt={config.adapt.method.name}, no steps: the final layer is solved")
         record["trained_parameters"] = final_parameters(model)
-        solved = stages.finish(prepared, model)
-        say(f"final layer: {solved}")
         save_config(config, run)
-        return model, Fitted(0, None, 0, True, solved), config
-    adapted = stages.adapt(model, config.adapt)
-    trained, data = stages.training_data(adapted, prepared.encoded, prepared.source, config)
-    record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
-    config = _resolved(prepared, model, data)
-    if main:
-        save_config(config, run)
-        for line in _plan_in_words(config, data, open_rate=prepared.config.optim.lr is None):
-            say(line)
-    fitted = _fit(prepared, config, trained, data, run, say, resumed)
-    if not fitted.is_main:
-        return adapted, fitted, config
+        adapted, fitted = model, Fitted(0, None, 0, True)
+    else:
+        adapted = stages.adapt(model, config.adapt)
+        trained, data = stages.training_data(adapted, prepared.encoded, prepared.source, config)
+        record["trained_parameters"] = count_parameters(trained)[0]  # adapters are merged away later
+        config = _resolved(prepared, model, data)
+        if main:
+            save_config(config, run)
+            for line in _plan_in_words(config, data, open_rate=prepared.config.optim.lr is None):
+                say(line)
+        fitted = _fit(prepared, config, trained, data, run, say, resumed)
+        if not fitted.is_main:
+            return adapted, fitted, config
     merged = stages.merge(adapted, prepared.source, config, run)
     solved = stages.finish(replace(prepared, config=config), merged)
     if solved:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
+from tests.encoded import opened, write_encoder
 from tests.numbered import finished_numbers, new_recipe
 from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
@@ -64,6 +65,18 @@ def plain_answers(bundle: Path, texts: Sequence[str]) -> np.ndarray:
 def rows_of(file: Path) -> list[dict[str, str]]:
     with file.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
+
+
+def test_a_sentence_encoder_is_solved_in_the_users_units(tmp_path: Path, job_hours: Path) -> None:
+    run = finished_numbers(
+        tmp_path, f"model.name={write_encoder(tmp_path / 'encoder')}", "adapt=head", "trainer.max_steps=null"
+    )
+    rows = rows_of(run.predictions)
+    said = [float(row["prediction"]) for row in rows]
+    theirs = opened(run.bundle).encode([row["text"] for row in rows])[:, 0]
+    assert theirs == pytest.approx(np.array(said), abs=1e-3)
+    truth = [float(row["truth"]) for row in rows]
+    assert np.mean(said) == pytest.approx(np.mean(truth), abs=6), "hours, and not deviations"
 
 
 def test_plain_transformers_answers_in_the_users_units(decoded: RunFolder) -> None:
