@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +13,7 @@ from tunebook.errors import UserError
 
 _PIECE = 1 << 16
 """Characters read at first; an object that is longer takes twice as many each time."""
-_BETWEEN = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
+_SPACE = " \t\r\n"
 
 
 def array_objects(file: BinaryIO, path: Path) -> Iterator[dict[str, Any]]:
@@ -45,7 +44,7 @@ def _objects(text: io.TextIOWrapper, path: Path) -> Iterator[dict[str, Any]]:
     decoder, number = json.JSONDecoder(), 0
     held, piece = text.read(_PIECE).lstrip().removeprefix("["), _PIECE
     while True:
-        held = held[_BETWEEN.match(held).end() :]  # type: ignore[union-attr]
+        held = held.lstrip(_SPACE).removeprefix(",").lstrip(_SPACE)
         if held.startswith("]"):
             return
         try:

@@ -22,7 +22,7 @@ from tunebook.data.batch import Batch
 from tunebook.errors import UserError
 from tunebook.files import filling_cache, folder_written_whole
 from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import SentenceModel
+from tunebook.models.sentence_model import Pooling, SentenceModel
 from tunebook.models.source import ModelSource, weights_digest
 from tunebook.sealing import is_whole, seal
 
@@ -78,12 +78,10 @@ def pool(model: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
     if isinstance(model, SentenceModel):
         return model.pooling(hidden, mask)
     if getattr(model.config, "classifier_pooling", None) == "mean":
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * weights).sum(1) / weights.sum(1)
-    if hasattr(model, "score"):  # decoders look at the last token
-        last = mask.sum(1) - 1
-        return hidden[torch.arange(len(hidden), device=hidden.device), last]
-    return hidden[:, 0]
+        mode = "mean"
+    else:
+        mode = "lasttoken" if hasattr(model, "score") else "cls"  # decoders look at the last token
+    return Pooling(mode, normalize=False)(hidden, mask)
 
 
 @torch.no_grad()

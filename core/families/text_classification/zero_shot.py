@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tunebook.errors import UserError
 from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.language_model import load_language_model
 from tunebook.models.positions import positions
+from tunebook.models.sentence_model import Pooling
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_backbone
 
@@ -68,9 +68,7 @@ def load_zero_shot(source: ModelSource, tokenizer: Any, descriptions: Sequence[s
 
 def embed(backbone: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     """Unit-length mean of the last hidden states over real tokens, ``[batch, hidden]``."""
-    hidden = backbone(**inputs).last_hidden_state
-    weights = inputs["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-    return F.normalize((hidden * weights).sum(1) / weights.sum(1), dim=-1)
+    return Pooling("mean", normalize=True)(backbone(**inputs).last_hidden_state, inputs["attention_mask"])
 
 
 class EmbeddingClassifier(ZeroShotClassifier):
