@@ -125,7 +125,7 @@ class SentenceModel(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
-        self._feature = f"{pooling}, as its folder says"
+        self._feature = str(pooling)
         self.config = backbone.config
         text = self.config.get_text_config()
         self.classifier = nn.Linear(text.hidden_size, self.config.num_labels)
