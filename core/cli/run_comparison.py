@@ -18,7 +18,8 @@ from tunebook.compare.page import write_comparison
 from tunebook.compare.plan import Plan, make_plan, read_plan
 from tunebook.compare.read_runs import read_finished
 from tunebook.compare.run_state import RungRun
-from tunebook.compare.rungs import Step, planned_steps, train_config, with_method
+from tunebook.compare.rungs import planned_steps, train_config
+from tunebook.compare.step import Step, with_method
 from tunebook.compare.summary import print_comparison
 from tunebook.compare.watching import watch
 from tunebook.config.compare import CompareConfig

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.compare.statistics.amounts import show_time
 from tunebook.compare.statistics.figures import label_curve, ladder_figure, quality_against_cost
 from tunebook.compare.summary import COLUMNS, Summary, added_in_words, as_json, cells, summarize
 from tunebook.files import write_text
@@ -51,6 +52,8 @@ def comparison_page(finished: Finished, summary: Summary, made: CompareConfig, p
         Figure(f"{metric} and its interval", ladder_figure(rungs, summary.comparison), _DOTS),
         Figure(f"{metric} against cost", quality_against_cost(rungs, summary.comparison), _COST),
     ]
+    if finished.few_shot:
+        sections.append(_ways(finished))
     if summary.budget is not None:
         sections.append(Figure("Learning curve", label_curve(summary.budget), summary.budget.words))
     if summary.added:
@@ -82,6 +85,25 @@ def _ladder(finished: Finished, summary: Summary) -> Table:
         "are the median over runs, each in its own process, after the libraries are loaded."
     )
     return Table("The ladder", ["rung", "what", show_name(finished.metric), *COLUMNS[2:]], rows, note)
+
+
+def _ways(finished: Finished) -> Table:
+    """Each way of learning from few rows."""
+    rows: list[list[Cell]] = []
+    for few in finished.few_shot:
+        for way in few.ways:
+            held_out = ", ".join("none" if value is None else show_number(value) for value in way.held_out)
+            taken = show_time(way.result.cost.seconds)
+            chosen = f"{way.chosen} of {len(way.held_out)}"
+            rows.append([way.result.name, way.result.score, held_out, chosen, taken, show_time(way.seconds)])
+    note = (
+        "Each way learned from the same rows in each draw. In each draw the way was chosen that did best on those rows "
+        "alone, in cross-validation of up to five folds; the test rows had no say in it. The ladder has the chosen "
+        "ones, at the price of all."
+    )
+    name = show_name(finished.metric)
+    columns = ["way", name, f"{name} on held-out rows of the draw", "chosen", "time", "time of cross-validation"]
+    return Table("Few-shot: how the way was chosen", columns, rows, note)
 
 
 def _points(summary: Summary) -> Table:

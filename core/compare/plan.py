@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from tunebook import __version__
-from tunebook.compare.rungs import BASELINES, Step, seeds_of, with_method
+from tunebook.compare.step import Step, seeds_of, with_method
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
@@ -38,6 +38,7 @@ class PlannedRun:
         step: Name of the rung or of the step of the curve.
         seed: Of everything random in it, but for the splits.
         kind: `train`, or which baseline: `majority`, `classical`.
+        held_out: Whether it is also cross-validated on its training rows.
         folder: Its run folder, relative to that of the comparison.
         key: Equal keys mean equal runs.
         config: As `config.yaml` has it.
@@ -49,6 +50,7 @@ class PlannedRun:
     folder: str
     key: str
     config: Mapping[str, Any]
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,12 @@ def make_plan(steps: Sequence[Step], prepared: Prepared[Any]) -> Plan:
     runs: dict[str, PlannedRun] = {}
     members: dict[str, list[str]] = {}
     for step, seed in _in_rounds(steps):
-        kind = step.rung.name if step.rung in BASELINES else "train"
         config = plain(replace(step.config, seed=seed))
-        key = _digest({"kind": kind, "config": _shaping(config), "content": content, "version": __version__})
+        shaping = {"kind": step.kind, "config": _shaping(config), "content": content, "version": __version__}
+        key = _digest({**shaping, "held_out": True} if step.way_of else shaping)
         if key not in runs:
             folder = f"{step.name}/seed-{seed}-{key[:_SHOWN]}"
-            runs[key] = PlannedRun(step.name, seed, kind, folder, key, config)
+            runs[key] = PlannedRun(step.name, seed, step.kind, folder, key, config, bool(step.way_of))
         members.setdefault(step.name, []).append(key)
     order = list(runs)
     numbers = {name: tuple(order.index(key) for key in keys) for name, keys in members.items()}

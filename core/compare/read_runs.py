@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tunebook.compare.choice import FewShot, as_ways, chosen_runs
 from tunebook.compare.plan import Plan
 from tunebook.compare.run_state import RungRun
-from tunebook.compare.rungs import Step
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
+from tunebook.compare.step import Step
 from tunebook.errors import UserError
 from tunebook.families.comparison import Comparison
 from tunebook.families.evidence import resampling
@@ -53,6 +54,7 @@ class Finished:
         fingerprint: Of the test rows.
         measured: Rungs of which all time is known.
         failed: Rungs that were planned, of which no run is finished.
+        few_shot: The ways of each few-shot rung that has several.
     """
 
     metric: str
@@ -65,6 +67,7 @@ class Finished:
     fingerprint: str
     measured: Mapping[str, bool] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
+    few_shot: tuple[FewShot, ...] = ()
 
 
 def read_finished(
@@ -87,7 +90,9 @@ def read_finished(
     fingerprint = check_same_rows([run for each in done.values() for run in each])
     missing = {**left_out, **_failures(steps, members)}
     settings = resampling(prepared.config.evaluation, prepared.config.seed)
-    rungs, by_class, curve = [], {}, []
+    rungs: dict[str, RungResult] = {}
+    ways: dict[str, dict[str, RungResult]] = {}
+    by_class, curve = {}, []
     scored = list({run.run.path: run.run for step in steps for run in done[step.name]}.values())
     for run in [run for each in done.values() for run in each]:
         _check_answers(run)
@@ -104,8 +109,20 @@ def read_finished(
         if step.curve is not None:
             curve.append(CurveStep(step.curve, rung.by_seed, known, rung.score))
             continue
-        rungs.append(rung)
-        by_class[step.name] = _by_class(finished, prepared, family, settings)
+        rungs[step.way_of or step.name] = rung  # of a way for its place alone
+        if step.way_of:
+            ways.setdefault(step.way_of, {})[step.name] = rung
+        else:
+            by_class[step.name] = _by_class(finished, prepared, family, settings)
+    few_shot: list[FewShot] = []
+    for name, results in ways.items():
+        among = {way: done[way] for way in results}
+        chosen = chosen_runs(among, metric, rungs[name].score.higher_is_better)
+        few_shot.append(FewShot(name, as_ways(among, results, chosen, metric)))
+        done[name] = [run for _, run in chosen.values()]
+        known = tuple(o for run in done[name] if (o := outcomes[run.run.path]) is not None)
+        rungs[name] = _chosen(_rung(_step_of(name, steps), done[name], known, metric, settings), few_shot[-1])
+        by_class[name] = _by_class(done[name], prepared, family, settings)
     if not rungs:
         why = "\n".join(f"  {name}: {reason}" for name, (_, reason) in missing.items())
         raise UserError(
@@ -116,7 +133,7 @@ def read_finished(
         )
     return Finished(
         metric,
-        tuple(rungs),
+        tuple(rungs.values()),
         tuple(curve),
         missing,
         {name: scores for name, scores in by_class.items() if scores},
@@ -124,8 +141,27 @@ def read_finished(
         {name: tuple(run.planned.folder for run in each) for name, each in done.items() if each},
         fingerprint,
         {name: all(run.measured for run in each) for name, each in done.items()},
-        tuple(step.name for step in steps if step.curve is None and not done[step.name]),
+        tuple(step.name for step in steps if step.curve is None and not done[step.name] and not done.get(step.way_of)),
+        tuple(few_shot),
     )
+
+
+def _step_of(rung: str, steps: Sequence[Step]) -> Step:
+    """A few-shot rung whose way is chosen."""
+    first = next(step for step in steps if step.way_of == rung)
+    return replace(first, name=rung, title=first.title.partition(",")[0])
+
+
+def _chosen(rung: RungResult, few: FewShot) -> RungResult:
+    """The chosen way at the price of all: they had to be tried."""
+    costs = [way.result.cost for way in few.ways]
+    cost = replace(
+        rung.cost,
+        seconds=sum(way.seconds + way.result.cost.seconds for way in few.ways),
+        peak_memory=max(cost.peak_memory for cost in costs),
+        device_memory=max(cost.device_memory for cost in costs),
+    )
+    return replace(rung, cost=cost)
 
 
 def _check_answers(run: RungRun) -> None:

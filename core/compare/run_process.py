@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 import torch
 
+from tunebook.compare.held_out import cross_validate
 from tunebook.compare.lifetime import end_with_parent, running
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
@@ -38,6 +40,8 @@ def member_command(member: str, explain: Explain) -> None:
     end_with_parent()
     with running(run):
         _load_libraries()
+        with _failure_saved(run, explain):
+            _hold_out(run)
         with _measured(run), _failure_saved(run, explain):
             if run.planned.kind == "train":
                 _train(run)
@@ -94,6 +98,14 @@ def _device_peak() -> float:
     if not torch.cuda.is_initialized():
         return 0.0
     return max(torch.cuda.max_memory_reserved(device) for device in range(torch.cuda.device_count())) / 1024**2
+
+
+def _hold_out(run: RungRun) -> None:
+    """Cross-validate a way of learning that competes with others; its time is not that of the run."""
+    if not run.planned.held_out or run.cross_validation_file.is_file():
+        return
+    with TemporaryDirectory(prefix="tunebook-held-out-") as scratch:
+        cross_validate(run, prepare(read_config(run.run), Path(scratch) / "rejects.jsonl"))
 
 
 def _train(run: RungRun) -> None:

@@ -37,6 +37,11 @@ class RungRun:
         return self.run.path / "cost.json"
 
     @property
+    def cross_validation_file(self) -> Path:
+        """How its way of learning did on its own training rows, where it competes with others."""
+        return self.run.path / "cross_validation.json"
+
+    @property
     def log(self) -> Path:
         """What its processes said."""
         return self.run.path / "rung.log"
@@ -50,6 +55,8 @@ class RungRun:
     def finished(self) -> bool:
         """Whether all that the comparison reads is there; cost.json says so last."""
         attempts = self.attempts
+        if self.planned.held_out and not self.cross_validation_file.is_file():
+            return False
         return self.run.metrics.is_file() and bool(attempts) and bool(attempts[-1].get("finished"))
 
     @property
@@ -82,6 +89,19 @@ class RungRun:
         if not isinstance(scores, dict) or not scores or not all(map(_is_score, scores.values())):
             raise self.damaged(self.run.metrics)
         return scores
+
+    def held_out(self, metric: str) -> tuple[float | None, float]:
+        """A metric on its held-out training rows, None where it has none, and the seconds that this took.
+
+        Raises:
+            UserError: As `read`, or the file holds something else.
+        """
+        found = self.read(self.cross_validation_file)
+        try:
+            value = found["scores"].get(metric)
+            return None if value is None else float(value), float(found["seconds"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.damaged(self.cross_validation_file) from error
 
     def record(self) -> dict[str, Any]:
         """Its record.json: among others the fingerprint of its test rows and the number of its training rows.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from tunebook.config.compare import CompareConfig, LadderConfig, Rung
-from tunebook.config.schema import ONLY_WITH, Method, TrainConfig
+from tunebook.compare.few_shot import alone, few_shot_steps, said_once
+from tunebook.compare.step import Step, with_method
+from tunebook.config.compare import CompareConfig, Rung
+from tunebook.config.schema import Method, TrainConfig
 from tunebook.config.score import BASELINE
 from tunebook.data.splits import shots_of
 from tunebook.errors import UserError
@@ -31,27 +33,6 @@ _TITLES = {
     Rung.full: "all weights tuned",
     Rung.scratch: "all weights from scratch",
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """A rung, or a step of the learning curve: one config but for its seeds.
-
-    Attributes:
-        name: Short and unique, as its folder is called.
-        title: In words for a reader.
-        rung: What kind it is.
-        config: Of its first run; the others differ in the seed.
-        runs: How many there are.
-        curve: Training rows of a step of the curve; None for a rung.
-    """
-
-    name: str
-    title: str
-    rung: Rung
-    config: TrainConfig
-    runs: int
-    curve: int | None = None
 
 
 def train_config(config: CompareConfig) -> TrainConfig:
@@ -94,6 +75,13 @@ def check_ladder(config: CompareConfig) -> None:
         raise UserError(
             "compare.rungs names a rung twice.", code="config.duplicate", where="compare.rungs", fix="name each once"
         )
+    if wanted.few_shot is not None and len(set(wanted.few_shot)) != max(1, len(wanted.few_shot)):
+        raise UserError(
+            "compare.few_shot names no way, or one twice.",
+            code="config.out-of-range",
+            where="compare.few_shot",
+            fix="compare.few_shot=[classical,head], or leave it out",
+        )
     for key, of in (("shots", wanted.shots), ("curve", wanted.curve)):
         if twice := [each for number, each in enumerate(of) if each in of[:number]]:
             raise UserError(
@@ -132,13 +120,6 @@ def check_ladder(config: CompareConfig) -> None:
         )
 
 
-def with_method(config: TrainConfig, method: Method) -> TrainConfig:
-    """The config of another adaptation, without what is only for one: 4 bits for LoRA, unfreezing for full."""
-    others = (option for option in fields(config.adapt) if option.metadata.get(ONLY_WITH, method) is not method)
-    usual: dict[str, Any] = {option.name: option.default for option in others}
-    return replace(config, adapt=replace(config.adapt, method=method, **usual))
-
-
 def planned_steps(
     config: CompareConfig, prepared: Prepared[Any], family: Comparison
 ) -> tuple[list[Step], dict[str, tuple[str, str]]]:
@@ -161,7 +142,7 @@ def planned_steps(
             left_out[step.name] = (step.title, error.what.rstrip("."))
             continue
         steps.append(step)
-    return steps, left_out
+    return [alone(step, steps) for step in steps], said_once(left_out, candidates, steps)
 
 
 def _rungs(config: CompareConfig, prepared: Prepared[Any], family: Comparison) -> Iterator[Step]:
@@ -169,23 +150,12 @@ def _rungs(config: CompareConfig, prepared: Prepared[Any], family: Comparison) -
     titles = family.titles(prepared)
     for rung in (rung for rung in Rung if rung in wanted.rungs):
         if rung in BASELINES:
-            yield Step(rung.name, titles[rung.name], rung, with_method(base, Method.full), 1)
+            yield Step(rung.name, titles[rung.name], rung, with_method(base, Method.full), 1, kind=rung.name)
         elif rung is Rung.few_shot:
-            yield from _few_shot(base, wanted, family)
+            yield from few_shot_steps(base, wanted, family)
         else:
             runs = 1 if rung is Rung.zero_shot else wanted.seeds
             yield Step(rung.name, _TITLES[rung], rung, with_method(base, METHODS[rung]), runs)
-
-
-def _few_shot(base: TrainConfig, wanted: LadderConfig, family: Comparison) -> Iterator[Step]:
-    """Tuned as `adapt` says, on few rows."""
-    method = Method.full if base.adapt.method is Method.none else base.adapt.method
-    for k in sorted(wanted.shots):
-        drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
-        few = replace(with_method(base, method), data=replace(base.data, **drawn))
-        what = f"{k} {family.row}s of each class" if family.per_class else f"{k} {family.row}s"
-        how = "" if method is Method.full else f", adapt={method.name}"
-        yield Step(f"few_shot_{k}", f"{what}{how}", Rung.few_shot, few, wanted.draws)
 
 
 def _curve(config: CompareConfig, prepared: Prepared[Any], family: Comparison) -> Iterator[Step]:
@@ -233,8 +203,3 @@ def _check_rows(step: Step, prepared: Prepared[Any], family: Comparison) -> None
             f"{data.max_rows} {family.row}s are fewer than there are classes ({len(labels.names)})",
             code="data.too-few-rows",
         )
-
-
-def seeds_of(step: Step) -> Sequence[int]:
-    """The seeds of a step's runs."""
-    return range(step.config.seed, step.config.seed + step.runs)

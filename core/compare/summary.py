@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tunebook import __version__
+from tunebook.compare.choice import FewShot
 from tunebook.compare.read_runs import Finished
 from tunebook.compare.statistics.amounts import show_bytes, show_count, show_time
 from tunebook.compare.statistics.comparison import Comparison, compare_rungs
@@ -111,6 +112,7 @@ def as_json(finished: Finished, summary: Summary, made: CompareConfig, prepared:
         "confidence": made.evaluation.confidence,
         "tunebook": __version__,
         "rungs": [_rung_json(rung, finished, summary) for rung in finished.rungs],
+        "few_shot": [_few_shot_json(few, finished) for few in finished.few_shot],
         "without_result": [
             {"name": name, "title": title, "reason": reason} for name, (title, reason) in finished.missing.items()
         ],
@@ -146,6 +148,35 @@ def _rung_json(rung: RungResult, finished: Finished, summary: Summary) -> dict[s
     }
 
 
+def _few_shot_json(few: FewShot, finished: Finished) -> dict[str, Any]:
+    ways = [
+        {
+            "name": way.result.name,
+            "score": next(iter(by_name([way.result.score]).values())),
+            "by_seed": list(way.result.by_seed),
+            "seeds": list(finished.seeds[way.result.name]),
+            "held_out": list(way.held_out),
+            "chosen": way.chosen,
+            "cost": asdict(way.result.cost),
+            "cross_validation_seconds": way.seconds,
+            "runs": list(finished.folders[way.result.name]),
+        }
+        for way in few.ways
+    ]
+    return {"name": few.name, "ways": ways}
+
+
+def chosen_in_words(few: FewShot) -> str:
+    """How often each way was chosen."""
+    draws = sum(way.chosen for way in few.ways)
+    names = [(way.result.name.removeprefix(f"{few.name}_"), way.chosen) for way in few.ways if way.chosen]
+    if draws == 1:
+        return f"{few.name}: cross-validation on its rows chose {names[0][0]}"
+    return f"{few.name}: cross-validation on its rows chose " + ", ".join(
+        f"{name} in {n} of {draws}" for name, n in names
+    )
+
+
 def print_comparison(finished: Finished, summary: Summary) -> None:
     """The ladder as a table, what has no result and why, and the verdict."""
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -159,6 +190,8 @@ def print_comparison(finished: Finished, summary: Summary) -> None:
     console.print(table)
     for name, (_, reason) in finished.missing.items():
         console.print(in_markup(f"{name}: {reason}"))
+    for few in finished.few_shot:
+        console.print(in_markup(chosen_in_words(few)))
     for added in summary.added.values():
         if added.seconds is not None:
             gain = f"{added.points:+.1f} points, {added_in_words(added)}"

@@ -23,6 +23,17 @@ class Rung(Enum):
     scratch = "scratch"
 
 
+class Way(Enum):
+    """How a few-shot rung learns, from the cheapest to the dearest."""
+
+    classical = "classical"
+    head = "head"
+    contrastive = "contrastive"
+    lora = "lora"
+    full = "full"
+    scratch = "scratch"
+
+
 class CurveRung(Enum):
     """A rung that learns, and so has a learning curve."""
 
@@ -41,6 +52,10 @@ class LadderConfig:
     """Any of majority, classical, zero_shot, few_shot, head, lora, full, scratch."""
     shots: list[int] = field(default_factory=lambda: [4, 8, 16, 64])
     """Training rows of each class (of a model that writes: rows in all) of the few-shot rungs, one rung each."""
+    few_shot: list[Way] | None = None
+    """How few-shot rungs learn: any of classical, head, contrastive, lora, full; of several, cross-validation on the
+    rows drawn chooses one (default: of text classifiers the first three, of others, or if adapt is set, as adapt says).
+    """
     seeds: int = 3
     """Runs of each tuned rung, with the seeds `seed`, `seed` + 1 ..."""
     draws: int = 3

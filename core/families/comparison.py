@@ -24,6 +24,10 @@ class Comparison(Protocol):
         """Whether shots are counted by class; else they are rows in all."""
 
     @property
+    def few_shot(self) -> Sequence[str]:
+        """Ways of learning from few rows that are tried against each other (`Way`); none: as ``adapt`` says."""
+
+    @property
     def row(self) -> str:
         """What a row is called."""
 

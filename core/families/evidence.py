@@ -65,6 +65,10 @@ class Evidence(ABC):
         """The watched metric of these of its rows alone, ``[n]``; for families that have ``evaluation.subgroups``."""
         raise NotImplementedError
 
+    def together(self, others: Sequence[Any]) -> Mapping[str, float]:
+        """Each metric of its rows and those of others of its kind; of families that have several ways in few shots."""
+        raise NotImplementedError
+
     @cached_property
     def groups_of_rows(self) -> StrataScores:
         """The watched metric of each group of rows, and the gap between two."""

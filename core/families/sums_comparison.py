@@ -32,6 +32,7 @@ class SumsComparison(ABC):
     row: str = "row"
     of_class: str = ""
     per_class: bool = False
+    few_shot: Sequence[str] = ()
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:
         """Those that there are."""

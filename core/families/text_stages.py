@@ -104,7 +104,7 @@ def solve_final_layer(stages: Stages[Any], prepared: Prepared[Any], model: Sente
         source = None if tuned else prepared.source
         found = np.zeros((0, 1)) if few else stored_features(model, encoded, source, config, device, split)
         held.append((torch.tensor(found), torch.tensor(encoded.splits[split].targets)))
-    solved = solve_chosen(*held[0], head.outputs, head.loss, held[1], config.seed)
+    solved = solve_chosen(*held[0], head.outputs, head.loss, held[1], config.seed, encoded.rows["train"].groups)
     model.cpu()
     put(solved, model.classifier, model.scale)
     return f"solved by L-BFGS, C={solved.strength:g} chosen by {solved.chosen_by}"

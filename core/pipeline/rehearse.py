@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,14 +14,13 @@ import numpy as np
 import torch
 
 from tunebook.config.schema import Method, TrainConfig
-from tunebook.data.load_and_validate import ValidatedData
-from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.models.adapt import check_adapters, check_merge
 from tunebook.models.source import weight_files
 from tunebook.pipeline.judge import open_own_bundle
+from tunebook.pipeline.with_rows import with_rows
 from tunebook.run_folder import RunFolder
 from tunebook.training.optimizers import make_optimizer
 
@@ -78,23 +77,17 @@ def rehearse(prepared: Prepared[Any]) -> dict[str, str]:
 
 def _few_rows(prepared: Prepared[Any], scratch: Path) -> Prepared[Any] | None:
     """The run with a few rows of each split; None where they cannot be encoded without the others."""
-    stages, given = prepared.recipe.family.stages, prepared.data
     config = replace(
         prepared.config,
-        data=replace(prepared.config.data, cache_dir=str(scratch), num_workers=0, batch_size=HELD_OUT),
-        trainer=replace(prepared.config.trainer, progress=False, devices=1, num_nodes=1),
+        data=replace(prepared.config.data, batch_size=HELD_OUT),
+        trainer=replace(prepared.config.trainer, devices=1, num_nodes=1),
     )
+    recipe = prepared.recipe.family.stages.rehearsed(prepared.recipe)
     rows = {name: _few(part, prepared, name) for name, part in prepared.encoded.rows.items()}
-    kept = sum(map(len, rows.values()))
-    books = {"read": kept, "kept": kept, "rejected": 0, "dropped": 0, "unused": 0, "leaks": (), "notes": ()}
-    data = ValidatedData(**{f.name: getattr(given, f.name) for f in fields(given)} | rows | books)
-    recipe = stages.rehearsed(prepared.recipe)
-    log = RejectLog(scratch / "rejects.jsonl", kept)
     try:
-        encoded = stages.encode(recipe, data, prepared.source, config, log)
+        return with_rows(replace(prepared, config=config, recipe=recipe), rows, scratch)
     except Exception:  # all rows could be encoded: that few cannot says nothing of the run
         return None
-    return Prepared(config, recipe, prepared.source, data, encoded)
 
 
 def _few(rows: Rows, prepared: Prepared[Any], split: str) -> Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,3 +63,16 @@ class Predictions:
     def confidence(self) -> NDArray[np.float64]:
         """Give the probability of the answer that was given, `[rows]`."""
         return self.probabilities[np.arange(len(self)), self.predicted]
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """The rows of several predictions of the same labels, one after the other."""
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("target", "probabilities", "predicted")
+    }
+    for name in ("files", "lines", "texts"):
+        columns[name] = [value for part in parts for value in getattr(part, name)]
+    grouped = all(part.groups is not None for part in parts)
+    groups = np.concatenate([np.asarray(part.groups) for part in parts]) if grouped else None
+    return Predictions(labels=parts[0].labels, groups=groups, **columns)

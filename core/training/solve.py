@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,6 +82,7 @@ def solve_chosen(
     loss: Loss,
     validation: tuple[Tensor, Tensor],
     seed: int,
+    groups: NDArray[Any] | None = None,
 ) -> Solved:
     """Solve with the strength whose held-out rows have the least loss.
 
@@ -93,10 +95,11 @@ def solve_chosen(
         loss: Of each row.
         validation: Features and truth of the validation rows.
         seed: Of the folds.
+        groups: Training rows of one group are in one fold, ``[rows]``; None where rows are independent.
     """
     if len(features) > FEW:
         return _by_validation(features, targets, outputs, loss, validation)
-    parts = folds(targets.numpy(), seed)
+    parts = folds(targets.numpy(), seed, groups)
     if not parts:
         found = solve(features, targets, outputs, loss, USUAL)
         return Solved(found.weight, found.bias, USUAL, "the usual one, as some class has a single row")
@@ -129,18 +132,26 @@ def _by_validation(
     return Solved(best.weight, best.bias, best.strength, "the validation rows")
 
 
-def folds(targets: NDArray[np.generic], seed: int) -> Sequence[NDArray[np.int64]]:
-    """Row numbers of each fold, with each class in all where rows have one; none where a class has a single row."""
-    from sklearn.model_selection import KFold, StratifiedKFold
+def folds(targets: NDArray[np.generic], seed: int, groups: NDArray[Any] | None = None) -> Sequence[NDArray[np.int64]]:
+    """Row numbers of each fold, with each class in all where rows have one; none where a class has a single row.
+
+    Args:
+        targets: The truth, ``[rows]`` or ``[rows, labels]``.
+        seed: Of the draw.
+        groups: Rows of one group are in one fold, ``[rows]``; None where rows are independent.
+    """
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     whole = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
     least = int(np.unique(targets, return_counts=True)[1].min()) if whole else len(targets)
-    count = min(FOLDS, least)
+    count = min(FOLDS, least if groups is None else min(least, len(np.unique(groups))))
     if count < 2:
         return []
-    kind = StratifiedKFold if whole else KFold
-    split = kind(count, shuffle=True, random_state=seed).split(np.zeros(len(targets)), targets if whole else None)
-    return [rows for _, rows in split]
+    kind: Any = GroupKFold(count)
+    if whole or groups is None:
+        kinds = (KFold, StratifiedKFold, StratifiedGroupKFold)
+        kind = kinds[whole + (groups is not None)](count, shuffle=True, random_state=seed)
+    return [rows for _, rows in kind.split(np.zeros(len(targets)), targets if whole else None, groups)]
 
 
 def put(solved: Solved, layer: nn.Linear, scale: float) -> None:

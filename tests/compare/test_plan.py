@@ -23,6 +23,9 @@ USUAL = [
 ]
 
 
+MORE = ["compare.seeds=3", "compare.few_shot=[full]"]
+
+
 def plan_for(folder: Path, rows: Path, *more: str) -> Plan:
     made, prepared = prepared_for(folder, *USUAL, f"data.train={rows}", *more)
     steps, _ = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
@@ -55,7 +58,7 @@ def test_whole_curve_steps_are_the_runs_of_the_rung(tmp_path: Path, rows: Path) 
 
 
 def test_every_rung_has_its_first_run_before_any_has_a_second(tmp_path: Path, rows: Path) -> None:
-    plan = plan_for(tmp_path, rows, "compare.rungs=[majority,few_shot,full]", "compare.shots=[2]", "compare.seeds=3")
+    plan = plan_for(tmp_path, rows, "compare.rungs=[majority,few_shot,full]", "compare.shots=[2]", *MORE)
     assert [(run.step, run.seed) for run in plan.runs] == [
         *(("majority", 0), ("few_shot_2", 0), ("full", 0)),
         *(("few_shot_2", 1), ("full", 1), ("few_shot_2", 2), ("full", 2)),

@@ -13,7 +13,8 @@ from tests.conftest import write_reviews
 from tests.diagnosed import write_patients, write_table
 from tests.laddered import composed, prepared_for
 from tests.user_error import user_error
-from tunebook.compare.rungs import check_ladder, planned_steps, seeds_of
+from tunebook.compare.rungs import check_ladder, planned_steps
+from tunebook.compare.step import seeds_of
 from tunebook.config.compare import CurveRung, Rung
 from tunebook.config.schema import Method
 
@@ -24,18 +25,42 @@ def test_the_ladder_of_a_text_classifier_goes_from_the_cheapest_to_the_dearest(t
     given += ["compare.shots=[4,64]", "compare.curve=[]"]
     made, prepared = prepared_for(tmp_path, *given, "compare.seeds=2", "compare.draws=3")
     steps, left_out = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
-    names = ["majority", "classical", "zero_shot", "few_shot_4", "head", "lora", "full", "scratch"]
+    names = ["majority", "classical", "zero_shot", "few_shot_4_classical", "few_shot_4_head"]
+    names += ["few_shot_4_contrastive", "head", "lora", "full", "scratch"]
     assert [step.name for step in steps] == names
-    assert [step.runs for step in steps] == [1, 1, 1, 3, 2, 2, 2, 2]
+    assert [step.runs for step in steps] == [1, 1, 1, 3, 3, 3, 2, 2, 2, 2]
     by_name = {step.name: step for step in steps}
-    assert by_name["few_shot_4"].config.data.shots == 4 and by_name["few_shot_4"].config.adapt.method is Method.full
+    ways = [step for step in steps if step.way_of == "few_shot_4"]
+    assert [(way.kind, way.config.adapt.method) for way in ways] == [
+        ("classical", Method.full),
+        ("train", Method.head),
+        ("train", Method.contrastive),
+    ]
+    assert {way.config.data.shots for way in ways} == {4}
     assert (
         by_name["lora"].config.adapt.method is Method.lora and by_name["zero_shot"].config.adapt.method is Method.none
     )
-    assert list(seeds_of(by_name["few_shot_4"])) == [5, 6, 7]
+    assert list(seeds_of(ways[0])) == [5, 6, 7]
     assert {step.config.data.split_seed for step in steps} == {5}
     least = min(prepared.data.labels.counts["train"].values()) if prepared.data.labels else 0
-    assert left_out["few_shot_64"][1] == f"the class 'bad' has {least} training rows"
+    assert (
+        list(left_out) == ["few_shot_64"] and left_out["few_shot_64"][1] == f"the class 'bad' has {least} training rows"
+    )
+
+
+def test_few_rows_are_learned_from_as_was_asked(tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 80)
+    given = ["recipe=review_sentiment", "data.label=label", f"data.train={rows}", "compare.rungs=[few_shot]"]
+    given += ["compare.shots=[4]", "compare.curve=[]"]
+    for more, names in (
+        (["adapt=lora"], ["few_shot_4"]),
+        (["compare.few_shot=[full]"], ["few_shot_4"]),
+        (["compare.few_shot=[head,classical]", "adapt=lora"], ["few_shot_4_classical", "few_shot_4_head"]),
+    ):
+        made, prepared = prepared_for(tmp_path, *given, *more)
+        steps, _ = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
+        assert [step.name for step in steps] == names
+        assert all(bool(step.way_of) == (len(names) > 1) for step in steps), "one way has nothing to be chosen from"
 
 
 def test_all_rows_of_the_curve_are_the_rung_itself(tmp_path: Path) -> None:
@@ -92,6 +117,8 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
     [
         ("compare.seeds=0", "config.out-of-range", "compare.seeds"),
         ("compare.draws=0", "config.out-of-range", "compare.draws"),
+        ("compare.few_shot=[]", "config.out-of-range", "compare.few_shot"),
+        ("compare.few_shot=[head,head]", "config.out-of-range", "compare.few_shot"),
         ("compare.rungs=[]", "compare.no-rungs", "compare.rungs"),
         ("compare.rungs=[full,full]", "config.duplicate", "compare.rungs"),
         ("compare.shots=[4,0]", "config.out-of-range", "compare.shots"),

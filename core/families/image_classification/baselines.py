@@ -45,6 +45,7 @@ class ImageComparison:
 
     recipe: ImageClassification[Any]
     per_class: bool = True
+    few_shot: Sequence[str] = ()
     row: str = "image"
 
     @property

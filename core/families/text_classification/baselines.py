@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
@@ -21,6 +22,7 @@ from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.scores import majority
+from tunebook.training.solve import FEW, USUAL, folds
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class TextComparison:
     recipe: TextClassification[Any]
     of_class: str = "f1"
     per_class: bool = True
+    few_shot: Sequence[str] = ("classical", "head", "contrastive")
     row: str = "row"
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:
@@ -80,8 +83,16 @@ def _unanswered(prepared: Prepared[Any], split: str) -> Predictions:
     return unanswered(prepared.encoded.rows[split], prepared.labels)
 
 
+def _answering(prepared: Prepared[Any], split: str, probabilities: NDArray[np.float64]) -> Predictions:
+    predicted = probabilities.argmax(1).astype(np.int64)
+    return replace(_unanswered(prepared, split), probabilities=probabilities, predicted=predicted)
+
+
 def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: RunFolder) -> tuple[Predictions, int]:
-    """Fit on the training rows, choose the penalty by the validation rows, answer the test rows."""
+    """Fit on the training rows with the best penalty, answer the test rows.
+
+    The penalty is chosen by five-fold cross-validation on few training rows, by the validation rows of many.
+    """
     labels, target = len(prepared.labels), _targets(prepared, "train")
     features = text_features()
     train = features.fit_transform(whole_texts(prepared.encoded.rows["train"]))
@@ -89,13 +100,24 @@ def _classical(recipe: TextClassification[Any], prepared: Prepared[Any], run: Ru
     held_out = {split: features.transform(texts) for split, texts in rows.items()}
     watched = dict(recipe.metrics(prepared.labels).items(keep_base=True))[recipe.watch]
 
-    def answered(strength: float, split: str) -> tuple[Predictions, Any]:
-        model = fitted(train, target, strength)
-        found = probabilities_of(model, held_out[split], labels, int(target[0]))
-        like = _unanswered(prepared, split)
-        return replace(like, probabilities=found, predicted=found.argmax(1).astype(np.int64)), model
+    few = len(target) <= FEW
+    parts = folds(target, prepared.config.seed, prepared.encoded.rows["train"].groups) if few else []
 
-    strength = chosen(lambda each: measure(watched, answered(each, "validation")[0])[0], recipe.watch_mode == "max")
-    answers, model = answered(strength, "test")
+    def answered(model: Any, split: str) -> Predictions:
+        return _answering(prepared, split, probabilities_of(model, held_out[split], labels, int(target[0])))
+
+    def score(strength: float) -> float:
+        if not few:
+            return measure(watched, answered(fitted(train, target, strength), "validation"))[0]
+        found = np.zeros((len(target), labels))
+        for own in parts:
+            others = np.setdiff1d(np.arange(len(target)), own)
+            model = fitted(train[others], target[others], strength)
+            found[own] = probabilities_of(model, train[own], labels, int(target[others][0]))
+        return measure(watched, _answering(prepared, "train", found))[0]
+
+    best = USUAL if few and not parts else chosen(score, recipe.watch_mode == "max")
+    model = fitted(train, target, best)
+    answers = answered(model, "test")
     vectorizers = [part for _, part in features.transformer_list]
     return answers, save_linear(run.path / "baseline", [model], vectorizers)

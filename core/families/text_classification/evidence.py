@@ -27,8 +27,9 @@ from tunebook.statistics.difference import Difference
 from tunebook.statistics.differences import differences
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.label_scores import LabelScores
+from tunebook.statistics.measure import measure
 from tunebook.statistics.metric_outcome import metric_outcomes
-from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.predictions import Predictions, joined
 from tunebook.statistics.scores import per_class, score_predictions
 from tunebook.statistics.subgroups import Part, rows_of
 
@@ -98,6 +99,12 @@ class TextEvidence(Evidence):
         metric = dict(self.recipe.metrics(self.tuned.labels).items(keep_base=True))[watch]
         (found,) = score_predictions(MetricCollection({watch: metric}), predictions, **self._settings)
         return Part(found, metric_outcomes(metric, [predictions])[0] if found.defined else None)
+
+    def together(self, others: Sequence[TextEvidence]) -> Mapping[str, float]:
+        """Each metric of the recipe on all rows; nan where it is undefined."""
+        predictions = joined([self.tuned, *(each.tuned for each in others)])
+        metrics = self.recipe.metrics(self.tuned.labels).items(keep_base=True)
+        return {str(name): measure(metric, predictions)[0] for name, metric in metrics}
 
     @cached_property
     def _per_class(self) -> Sequence[LabelScores]:

@@ -43,6 +43,7 @@ class GenerationComparison:
     recipe: TextGeneration[Any]
     of_class: str = ""
     per_class: bool = False
+    few_shot: Sequence[str] = ()
     row: str = "row"
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:

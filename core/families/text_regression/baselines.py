@@ -26,6 +26,7 @@ class NumberComparison:
     recipe: TextRegression[Any]
     of_class: str = ""
     per_class: bool = False
+    few_shot: Sequence[str] = ()
     row: str = "row"
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:

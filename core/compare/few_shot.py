@@ -1,0 +1,60 @@
+"""Few-shot rungs: the ways of learning from few rows, and those of them that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tunebook.compare.step import Step, with_method
+from tunebook.config.compare import LadderConfig, Rung, Way
+from tunebook.config.schema import Method, TrainConfig
+from tunebook.families.comparison import Comparison
+
+
+def few_shot_steps(base: TrainConfig, wanted: LadderConfig, family: Comparison) -> Iterator[Step]:
+    """Each number of rows, learned from in each way."""
+    ways = few_shot_ways(base, wanted, family)
+    for k in sorted(wanted.shots):
+        drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
+        what = f"{k} {family.row}s of each class" if family.per_class else f"{k} {family.row}s"
+        rung = f"few_shot_{k}"
+        for way in ways:
+            kind = "classical" if way is Way.classical else "train"
+            tuned = with_method(base, Method.full if kind == "classical" else Method[way.name])
+            few = replace(tuned, data=replace(base.data, **drawn))
+            how = "" if way is Way.full else ", classical" if kind == "classical" else f", adapt={way.name}"
+            yield Step(f"{rung}_{way.name}", what + how, Rung.few_shot, few, wanted.draws, kind=kind, way_of=rung)
+
+
+def few_shot_ways(base: TrainConfig, wanted: LadderConfig, family: Comparison) -> Sequence[Way]:
+    """How few-shot rungs learn: as was asked for, else as ``adapt`` was set, else in all ways of the family."""
+    method = Method.full if base.adapt.method is Method.none else base.adapt.method
+    if wanted.few_shot is not None:
+        return [way for way in Way if way in wanted.few_shot]
+    if method is not Method.full or not family.few_shot:
+        return [Way[method.name]]
+    return [Way[name] for name in family.few_shot]
+
+
+def alone(step: Step, steps: Sequence[Step]) -> Step:
+    """A way without another is the few-shot rung itself."""
+    others = [other for other in steps if other.way_of == step.way_of]
+    return replace(step, name=step.way_of, way_of="") if step.way_of and len(others) == 1 else step
+
+
+def said_once(
+    left_out: Mapping[str, tuple[str, str]], candidates: Sequence[Step], steps: Sequence[Step]
+) -> dict[str, tuple[str, str]]:
+    """What is left out, with the ways of a few-shot rung as one where all of them are for one reason."""
+    rung_of = {step.name: step.way_of for step in candidates if step.way_of}
+    kept = {step.way_of for step in steps}
+    found: dict[str, tuple[str, str]] = {}
+    for name, (title, reason) in left_out.items():
+        rung = rung_of.get(name, "")
+        same = {left_out[way][1] for way, of in rung_of.items() if of == rung and way in left_out} == {reason}
+        if rung and rung not in kept and same:
+            found[rung] = (title.partition(",")[0], reason)
+        else:
+            found[name] = (title, reason)
+    return found
