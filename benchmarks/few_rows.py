@@ -1,7 +1,9 @@
-"""Few labelled rows: adapt=head and adapt=contrastive beside SetFit, embeddings and TF-IDF with logistic regression.
+"""Few labelled rows: the few-shot rungs of `compare` beside SetFit, embeddings and TF-IDF with logistic regression.
 
-All systems get the same rows of each draw and answer the same 500 test rows; those with an encoder get the same one.
-Each is a process of its own, whose CPU time counts whole, imports and all. SetFit runs in an environment of its own:
+All systems get the same rows of each draw and answer the same test rows; those with an encoder get the same one. Each
+is a process of its own, whose CPU time counts whole, imports and all; `chosen` is a whole comparison that tries all
+ways, cross-validates them and chooses one, and each way's time is that of its run. SetFit runs in an environment of its
+own:
 
     python3 -m venv setfit && setfit/bin/pip install 'setfit>=1.2'
     python benchmarks/few_rows.py --model <all-MiniLM-L6-v2> --data <folder> --setfit setfit/bin/python
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -30,8 +32,9 @@ TASKS = {
     "stars": ("womens_clothing/train.csv", "womens_clothing/test.csv", "stars"),
     "recommended": ("womens_clothing/train.csv", "womens_clothing/test.csv", "recommended"),
 }
-TEST_ROWS, VALIDATION_ROWS = 500, 200
+VALIDATION_ROWS = 200
 Row = tuple[str, str]
+Files = tuple[Path, Path, Path]
 
 SETFIT = """
 import csv, sys
@@ -80,7 +83,9 @@ def write(path: Path, rows: list[Row]) -> Path:
     return path
 
 
-def drawn(data: Path, task: str, shots: int, draw: int, folder: Path) -> tuple[Path, Path, Path, list[str]]:
+def drawn(
+    data: Path, task: str, shots: int, draw: int, folder: Path, test_rows: int
+) -> tuple[Path, Path, Path, list[str]]:
     """Training rows of a draw, validation rows that no few-shot system looks at, test rows, and their labels."""
     train, test, label = TASKS[task]
     rows, tested = dict(read(data / train, label)), read(data / test, label)
@@ -93,7 +98,7 @@ def drawn(data: Path, task: str, shots: int, draw: int, folder: Path) -> tuple[P
     few = [row for name in sorted(by_label) for row in by_label[name][:shots]]
     known = {text for text, _ in few}
     rest = [row for row in pool if row[0] not in known][:VALIDATION_ROWS]
-    tested = [row for row in tested if row[0] not in rows][:TEST_ROWS]
+    tested = [row for row in tested if row[0] not in rows][:test_rows]
     files = [write(folder / f"{name}.csv", part) for name, part in (("t", few), ("v", rest), ("e", tested))]
     return files[0], files[1], files[2], [name for _, name in tested]
 
@@ -113,34 +118,52 @@ def measured(command: list[str], log: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def ours(model: str, files: tuple[Path, Path, Path], folder: Path, given: list[str]) -> tuple[list[str], float]:
-    run = folder / "-".join(["run", *given]).replace("=", "-")
-    command = [sys.executable, "-m", "tunebook", "train", "recipe=review_sentiment", f"model.name={model}", *given]
+def tunebook(verb: str, model: str, files: Files, run: Path, given: Sequence[str]) -> float:
+    command = [sys.executable, "-m", "tunebook", verb, "recipe=review_sentiment", f"model.name={model}", *given]
     command += [f"data.{name}={file}" for name, file in zip(("train", "validation", "test"), files, strict=True)]
     command += ["data.label=label", "data.leaks=allow", "evaluation.zero_shot=false", "evaluation.resamples=10"]
     command += ["evaluation.suspects=false", "trainer=cpu", "trainer.progress=false", f"run_dir={run}", "logger=csv"]
-    seconds = measured(command, folder / "log")
+    return measured(command, run.parent / "log")
+
+
+def answers_in(run: Path) -> list[str]:
     with (run / "predictions.csv").open(newline="") as stream:
-        return [row["prediction"] for row in csv.DictReader(stream)], seconds
+        return [row["prediction"] for row in csv.DictReader(stream)]
+
+
+def ladder(model: str, files: Files, folder: Path, shots: int) -> dict[str, tuple[list[str], float]]:
+    """What each way and the chosen one answered, and their seconds."""
+    run = folder / "compare"
+    given = ["compare.rungs=[few_shot]", f"compare.shots=[{shots}]", "compare.draws=1", "compare.curve=[]"]
+    seconds = tunebook("compare", model, files, run, given)
+    found = json.loads((run / "compare.json").read_text())
+    (rung,), (few,) = found["rungs"], found["few_shot"]
+    ways = {way["name"].rpartition("_")[2]: way for way in few["ways"]}
+    answers = {name: (answers_in(run / way["runs"][0]), way["cost"]["seconds"]) for name, way in ways.items()}
+    return {**answers, "chosen": (answers_in(run / rung["runs"][0]), seconds)}
 
 
 def answered(
-    system: str, options: argparse.Namespace, files: tuple[Path, Path, Path], folder: Path
-) -> tuple[list[str], float]:
+    system: str, options: argparse.Namespace, files: Files, folder: Path, shots: int
+) -> dict[str, tuple[list[str], float]]:
     """A system's answers to the test rows, and its CPU seconds."""
+    if system == "chosen":
+        return ladder(options.model, files, folder, shots)
     if system.startswith("adapt="):
-        return ours(options.model, files, folder, system.split())
+        run = folder / "-".join(["run", *system.split()]).replace("=", "-")
+        seconds = tunebook("train", options.model, files, run, system.split())
+        return {system: (answers_in(run), seconds)}
     out = folder / f"{system}.csv"
     given = [options.model, str(files[0]), str(files[2]), str(out)]
     if system == "setfit":
         seconds = measured([options.setfit, "-c", SETFIT, *given], folder / "log")
     else:
         seconds = measured([sys.executable, "-c", REGRESSION, *given, system], folder / "log")
-    return out.read_text().split("\n")[:-1], seconds
+    return {system: (out.read_text().split("\n")[:-1], seconds)}
 
 
 def systems(options: argparse.Namespace) -> Iterator[str]:
-    yield from ("tfidf", "embeddings", "adapt=head", "adapt=contrastive", *options.also)
+    yield from ("tfidf", "embeddings", "chosen", *options.also)
     if options.setfit:
         yield "setfit"
 
@@ -167,8 +190,9 @@ def main() -> None:
     parser.add_argument("--setfit", help="python of an environment that has it")
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
     parser.add_argument("--shots", nargs="*", type=int, default=[4, 8, 16, 64])
+    parser.add_argument("--test-rows", type=int, default=500)
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--also", nargs="*", default=[], help="more of ours, such as 'adapt=contrastive optim.lr=1e-4'")
+    parser.add_argument("--also", nargs="*", default=[], help="more of ours, such as 'adapt=full optim.lr=1e-4'")
     parser.add_argument("--results", type=Path, default=Path("runs/few_rows.jsonl"))
     options = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TUNEBOOK_CACHE": tempfile.mkdtemp()}
@@ -181,16 +205,17 @@ def main() -> None:
         for shots in options.shots:
             for task in options.tasks:
                 with tempfile.TemporaryDirectory(prefix="few-rows-") as place:
-                    *files, truth = drawn(options.data, task, shots, draw, Path(place))
+                    *files, truth = drawn(options.data, task, shots, draw, Path(place), options.test_rows)
                     for system in systems(options):
                         if (task, shots, draw, system) in done:
                             continue
-                        answers, seconds = answered(system, options, (files[0], files[1], files[2]), Path(place))
-                        score = f1_score(truth, answers, average="macro", labels=sorted(set(truth)))
-                        row = {"task": task, "shots": shots, "draw": draw, "system": system, "macro_f1": score}
-                        with options.results.open("a") as stream:
-                            stream.write(json.dumps({**row, "seconds": seconds}) + "\n")
-                        print(task, shots, draw, system, f"{score:.3f}", f"{seconds:.0f} s", flush=True)
+                        found = answered(system, options, (files[0], files[1], files[2]), Path(place), shots)
+                        for name, (answers, seconds) in found.items():
+                            score = f1_score(truth, answers, average="macro", labels=sorted(set(truth)))
+                            row = {"task": task, "shots": shots, "draw": draw, "system": name, "macro_f1": score}
+                            with options.results.open("a") as stream:
+                                stream.write(json.dumps({**row, "seconds": seconds}) + "\n")
+                            print(task, shots, draw, name, f"{score:.3f}", f"{seconds:.0f} s", flush=True)
     print("\n".join(table(options.results)))
 
 

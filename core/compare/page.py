@@ -98,7 +98,7 @@ def _ways(finished: Finished) -> Table:
             rows.append([way.result.name, way.result.score, held_out, chosen, taken, show_time(way.seconds)])
     note = (
         "Each way learned from the same rows in each draw. In each draw the way was chosen that did best on those rows "
-        "alone, in cross-validation of up to five folds; the test rows had no say in it. The ladder has the chosen "
+        "alone, in cross-validation; the test rows had no say in it. The ladder has the chosen "
         "ones, at the price of all."
     )
     name = show_name(finished.metric)

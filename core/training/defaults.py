@@ -12,9 +12,10 @@ _STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery 
 _EPOCHS = 3
 _MOST_EPOCHS = 10
 _MOST_EPOCHS_FROZEN = 20  # a frozen backbone's epochs cost next to nothing
-_PAIRED_STEPS, _MOST_PAIRED_EPOCHS = 100, 25
+_PAIRED_STEPS, _MOST_PAIRED_EPOCHS = 200, 12  # docs/benchmarks.md, "Few labelled rows"
 
 _SMALL = 10_000_000  # weights; a narrow model bears, and needs, a higher rate (Yang et al. 2022, arXiv:2203.03466)
+_NARROW = 50_000_000  # MiniLM among them; wider encoders have SetFit's rate, which was not measured here
 _LEARNING_RATES = {
     Method.full: 5e-5,
     Method.lora: 5e-4,
@@ -49,11 +50,14 @@ class TrainingContext:
 def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") -> float:
     """The peak learning rate, by method and size of the model, and for other optimizers than AdamW a multiple of it."""
     rates = _LEARNING_RATES_SMALL if situation.parameters < _SMALL else _LEARNING_RATES
-    return rates[situation.method] * OPTIMIZERS[optimizer].rate
+    rate = rates[situation.method]
+    if situation.method is Method.contrastive and situation.parameters < _NARROW:
+        rate = _LEARNING_RATES_SMALL[Method.contrastive]
+    return rate * OPTIMIZERS[optimizer].rate
 
 
 def default_epochs(situation: TrainingContext) -> int:
-    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen backbones: 20); of pairs 100 steps."""
+    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen: 20); of pairs 200, up to 12."""
     if situation.method is Method.contrastive:
         return min(_MOST_PAIRED_EPOCHS, math.ceil(_PAIRED_STEPS / situation.steps_per_epoch))
     most = _MOST_EPOCHS_FROZEN if situation.method is Method.head else _MOST_EPOCHS

@@ -132,19 +132,22 @@ def _by_validation(
     return Solved(best.weight, best.bias, best.strength, "the validation rows")
 
 
-def folds(targets: NDArray[np.generic], seed: int, groups: NDArray[Any] | None = None) -> Sequence[NDArray[np.int64]]:
+def folds(
+    targets: NDArray[np.generic], seed: int, groups: NDArray[Any] | None = None, most: int = FOLDS
+) -> Sequence[NDArray[np.int64]]:
     """Row numbers of each fold, with each class in all where rows have one; none where a class has a single row.
 
     Args:
         targets: The truth, ``[rows]`` or ``[rows, labels]``.
         seed: Of the draw.
         groups: Rows of one group are in one fold, ``[rows]``; None where rows are independent.
+        most: How many folds; fewer where a class has fewer rows, or there are fewer groups.
     """
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     whole = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
     least = int(np.unique(targets, return_counts=True)[1].min()) if whole else len(targets)
-    count = min(FOLDS, least if groups is None else min(least, len(np.unique(groups))))
+    count = min(most, least if groups is None else min(least, len(np.unique(groups))))
     if count < 2:
         return []
     kind: Any = GroupKFold(count)

@@ -49,10 +49,10 @@ def test_each_training_row_is_answered_once_by_a_model_that_has_not_seen_it(
     run = a_run(tmp_path / "run")
     cross_validate(run, prepared)
     target = targets(prepared)
-    folds = StratifiedKFold(5, shuffle=True, random_state=prepared.config.seed)
+    folds = StratifiedKFold(3, shuffle=True, random_state=prepared.config.seed)
     theirs = cross_val_predict(DummyClassifier(), np.zeros((len(target), 1)), target, cv=folds)
     found = held_out(run)
-    assert found["folds"] == 5 and found["rows"] == len(target) and found["seconds"] > 0
+    assert found["folds"] == 3 and found["rows"] == len(target) and found["seconds"] > 0
     assert found["scores"]["accuracy"] == pytest.approx(accuracy_score(target, theirs))
     assert found["scores"]["macro_f1"] == pytest.approx(f1_score(target, theirs, average="macro"))
 
@@ -78,7 +78,7 @@ def test_a_tuned_way_has_a_score_of_its_own_rows_and_leaves_no_files(
     config = replace(prepared.config, trainer=replace(prepared.config.trainer, max_epochs=1))
     run = a_run(tmp_path / "run", "train")
     cross_validate(run, replace(prepared, config=config))
-    assert held_out(run)["folds"] == 5 and 0 <= held_out(run)["scores"]["accuracy"] <= 1
+    assert held_out(run)["folds"] == 3 and 0 <= held_out(run)["scores"]["accuracy"] <= 1
     assert [path.name for path in run.run.path.iterdir()] == ["cross_validation.json"]
     assert not list(scratch.glob("tunebook-fold-*"))
 
@@ -93,7 +93,7 @@ def test_rows_of_a_group_are_held_out_together(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
     cross_validate(run, prepared)
     target, groups = targets(prepared), prepared.encoded.rows["train"].groups
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=prepared.config.seed)
+    folds = StratifiedGroupKFold(3, shuffle=True, random_state=prepared.config.seed)
     theirs = cross_val_predict(DummyClassifier(), np.zeros((len(target), 1)), target, cv=folds, groups=groups)
     assert held_out(run)["scores"]["accuracy"] == pytest.approx(accuracy_score(target, theirs))
 
