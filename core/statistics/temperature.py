@@ -57,6 +57,14 @@ def fit_temperature(logits: NDArray[np.float64], target: NDArray[Any], multilabe
     return Temperature(math.exp(root))
 
 
+def undone(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """The softmax probabilities `[rows, outputs]` that there would be without a temperature."""
+    logits = np.log(probabilities.clip(np.finfo(np.float32).tiny)) * temperature
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    before: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return before
+
+
 def _slope(logits: NDArray[np.float64], hits: NDArray[np.float64], inverse: float, multilabel: bool) -> float:
     """Derivative of the summed negative log-likelihood with respect to 1 / temperature."""
     sharp = logits * inverse
