@@ -47,7 +47,7 @@ OWN = {
     },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
-        *("data.max_pixels", "evaluation.gap"),
+        *("data.max_pixels", "evaluation.gap", "evaluation.suspects"),
         *("model.weights", "model.args"),
         *(
             f"recipe.{key}"
