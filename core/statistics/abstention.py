@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from tunebook.statistics.draws import group_numbers, row_draws
-from tunebook.statistics.intervals import UNDEFINED, Score, percentile
+from tunebook.statistics.draws import group_numbers
+from tunebook.statistics.intervals import UNDEFINED, Score, bootstrap_rows
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.ranking import Counts, CurvePoints, ranked
+from tunebook.statistics.ranking import Counts, CurvePoints, Ranking, ranked
 from tunebook.statistics.shares import share_intervals
 from tunebook.statistics.threshold import Threshold
 
 STEPS = 20
 """Shares of the validation rows that are tried."""
+_RESAMPLES = 1000
+"""Most of them for the area, for which all rows are counted anew in each."""
 
 
 def upper_bound(errors: float, rows: float, confidence: float) -> float:
@@ -120,8 +122,11 @@ def area_under_risk(predictions: Predictions, weights: NDArray[Any] | None = Non
     Returns:
         `[]` or `[resamples]`; nan without rows.
     """
-    drawn = np.ones(len(predictions), dtype=np.int64) if weights is None else weights
-    wrong, given = _given(_ranking(predictions).counts(drawn))
+    return _area(_ranking(predictions), np.ones(len(predictions), dtype=np.int64) if weights is None else weights)
+
+
+def _area(ranking: Ranking, drawn: NDArray[Any]) -> NDArray[np.float64]:
+    wrong, given = _given(ranking.counts(drawn))
     risk = np.divide(wrong, given, out=np.zeros(wrong.shape), where=given > 0)
     total = drawn.sum(-1)
     area: NDArray[np.float64] = np.full(np.shape(total), np.nan)
@@ -130,10 +135,13 @@ def area_under_risk(predictions: Predictions, weights: NDArray[Any] | None = Non
 
 
 def area_score(predictions: Predictions, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Score:
-    """`area_under_risk` with its percentile bootstrap interval; lower is better."""
-    draws = row_draws(len(predictions), predictions.groups, resamples, seed)
-    drawn = [area_under_risk(predictions, weights) for weights in draws]
-    low, high = percentile(np.concatenate(drawn), confidence) if drawn else UNDEFINED
+    """`area_under_risk` with its percentile bootstrap interval, of at most 1000 resamples; lower is better."""
+    ranking, n = _ranking(predictions), len(predictions)
+
+    def area(rows: NDArray[np.int64]) -> float:
+        return float(_area(ranking, np.bincount(rows, minlength=n)))
+
+    low, high = bootstrap_rows(area, n, min(resamples, _RESAMPLES), confidence, seed, predictions.groups)
     few = "too few rows or groups for an interval" if np.isnan(low) else None
     if low == high:
         (low, high), few = UNDEFINED, "the same in every resample"
@@ -189,7 +197,7 @@ def answered_scores(
     return scores
 
 
-def _ranking(predictions: Predictions) -> Any:
+def _ranking(predictions: Predictions) -> Ranking:
     return ranked(predictions.predicted != predictions.target, predictions.confidence())
 
 

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunebook.statistics.calibration import calibration_score
-from tunebook.statistics.draws import row_draws
-from tunebook.statistics.intervals import UNDEFINED, Score, percentile
+from tunebook.statistics.intervals import UNDEFINED, Score, bootstrap_rows
 from tunebook.statistics.predictions import Predictions
 
 _RESAMPLES = 1000
@@ -37,19 +36,19 @@ def probability_scores(
     """Expected calibration error, negative log-likelihood and Brier score, each with its interval; lower is better."""
     fewer = min(resamples, _RESAMPLES)
     error = calibration_score(predictions, confidence=confidence, resamples=fewer, seed=seed)
-    losses = np.stack([log_losses(predictions), squared_errors(predictions)], axis=1)
-    draws = row_draws(len(predictions), predictions.groups, resamples, seed)
-    means = [(weights @ losses) / weights.sum(axis=1, keepdims=True) for weights in draws]
-    drawn = np.concatenate([np.zeros((0, 2)), *means])
-    names = ("negative_log_likelihood", "brier_score")
-    return [error, *(_score(name, losses[:, i], drawn[:, i], predictions, confidence) for i, name in enumerate(names))]
+    means = {"negative_log_likelihood": log_losses(predictions), "brier_score": squared_errors(predictions)}
+    return [error, *(_mean(name, each, predictions, confidence, resamples, seed) for name, each in means.items())]
 
 
-def _score(
-    name: str, losses: NDArray[np.float64], drawn: NDArray[np.float64], predictions: Predictions, confidence: float
+def _mean(
+    name: str, losses: NDArray[np.float64], predictions: Predictions, confidence: float, resamples: int, seed: int
 ) -> Score:
     """The mean of rows, with the interval of its resamples."""
-    low, high = percentile(drawn, confidence)
+
+    def mean(rows: NDArray[np.int64]) -> float:
+        return float(losses[rows].mean())
+
+    low, high = bootstrap_rows(mean, len(losses), resamples, confidence, seed, predictions.groups)
     reason = "too few rows or groups for an interval" if np.isnan(low) else None
     if low == high:
         (low, high), reason = UNDEFINED, "the same in every resample"

@@ -62,7 +62,7 @@ def calibrate(prepared: Prepared[TextClassification[Any]], classifier: TextClass
         few = slice(_COMPARED)
         if fit.note:  # a bound says more of the few rows than of the model
             note = fit.note
-        elif _folded(classifier, fit.value, logits[few], texts[few], None if pairs is None else pairs[few], device):
+        elif folded(classifier, fit.value, logits[few], texts[few], None if pairs is None else pairs[few], device):
             temperature, note, logits = fit.value, "", scaled(logits, fit.value)
         else:
             note = "the model has no linear layer at its end that takes one"
@@ -75,7 +75,7 @@ def calibrate(prepared: Prepared[TextClassification[Any]], classifier: TextClass
     return Calibration(len(rows), temperature, note, wanted, threshold)
 
 
-def _folded(
+def folded(
     classifier: TextClassifier,
     temperature: float,
     logits: NDArray[np.float64],
@@ -83,7 +83,19 @@ def _folded(
     pairs: list[str] | None,
     device: torch.device,
 ) -> bool:
-    """Divide the final layer by the temperature, unless the logits of a few texts do not follow it."""
+    """Divide the final layer by the temperature, unless the logits of a few texts do not follow it.
+
+    Args:
+        classifier: The trained model, changed in place.
+        temperature: What its logits are to be divided by.
+        logits: Of these texts before, ``[texts, outputs]``.
+        texts: A few of them.
+        pairs: Their second texts, where the model reads two.
+        device: Where to run.
+
+    Returns:
+        Whether the model has the temperature now; if not it is as it was.
+    """
     layer = final_layer(classifier.model, classifier.head.outputs)
     if layer is None:
         return False

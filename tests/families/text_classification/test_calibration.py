@@ -7,11 +7,13 @@ import io
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from scipy.optimize import minimize_scalar
@@ -29,8 +31,10 @@ from tunebook.cli.evaluate import evaluate_command
 from tunebook.cli.export import export_command
 from tunebook.cli.predict import predict_command
 from tunebook.composing.command import register_schemas
+from tunebook.families.text_classification.temperature import folded
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.threshold import Threshold
+from tunebook.training.softmax_head import SoftmaxHead
 
 TRAINED = ("trainer.max_epochs=3", "optim.lr=2e-3", "evaluation.abstain_error=0.1", "evaluation.zero_shot=false")
 
@@ -265,6 +269,25 @@ def test_a_head_of_another_kind_has_no_temperature_and_may_have_a_threshold(tmp_
     assert "before" not in metrics(run)["calibration"]
     found = chosen(run)
     assert found["temperature"] is None and found["note"] == "" and found["wanted"] == 0.1
+
+
+class Squashed(SoftmaxHead):
+    """A head that bends the logits once more."""
+
+    def forward(self, model: Any, batch: Any) -> torch.Tensor:
+        return super().forward(model, batch).tanh()
+
+
+def test_a_model_whose_final_layer_is_not_the_end_stays_as_it_is(run: RunFolder) -> None:
+    _, _, classifier = open_bundle(run.bundle)
+    texts = [row["text"] for row in table(run.predictions.read_text())[:4]]
+    weights = {name: each.clone() for name, each in classifier.model.state_dict().items()}
+    bent = replace(classifier, head=Squashed(2))
+    assert not folded(bent, 2.0, bent.logits(texts), texts, None, torch.device("cpu"))
+    assert all(torch.equal(each, weights[name]) for name, each in classifier.model.state_dict().items())
+    before = classifier.logits(texts)
+    assert folded(classifier, 2.0, before, texts, None, torch.device("cpu"))
+    np.testing.assert_allclose(classifier.logits(texts), before / 2, atol=1e-5)
 
 
 def test_a_solved_final_layer_is_calibrated_too(minilm: str, tmp_path: Path) -> None:
