@@ -49,6 +49,8 @@ class Manifest:
         state: What the model of any other family needs besides, which that family looks at; None of those above.
         number: Mean and deviation of the training rows' numbers, of a model that answers with a number; None of
             others. Its golden outputs are such numbers, `VALUE`.
+        calibration: The temperature of a text classifier, and the probability below which it is not sure; None of
+            others.
         template: How the text and the columns beside it become what a model of texts reads; None where it is the text.
     """
 
@@ -66,6 +68,7 @@ class Manifest:
     state: dict[str, Any] | None = None
     number: dict[str, float] | None = None
     template: str | None = None
+    calibration: dict[str, Any] | None = None
 
     @property
     def row_labels(self) -> list[str]:

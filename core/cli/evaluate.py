@@ -36,6 +36,7 @@ def evaluate_command(config: Any, run_dir: str) -> float:
     made.data.delimiter = parse_delimiter(made.data.delimiter)
     check_unused(run_dir)
     recipe = recipe_of(manifest)
+    recipe.family.inputs.check_evaluation(recipe, folder, manifest, made.evaluation)
     columns = [*recipe.family.inputs.evaluate_columns(recipe, manifest, made.data), *scored_columns(made.evaluation)]
     check_readable(made.data.test, "data.test", columns, "test", made.data.delimiter)
     from tunebook.cli.output import print_judged, say  # torch begins here: a wrong path is answered without it

@@ -37,6 +37,12 @@ def _parser() -> Arguments:
         help="CSV: write ' before texts that begin with =, +, - or @, which spreadsheets run as formulas",
     )
     parser.add_argument("--max-rejects", type=int, default=0, help="continue with up to this many unusable rows")
+    parser.add_argument(
+        "--not-sure",
+        metavar="auto|PROBABILITY",
+        help="text classifiers: add the column sure, which says no where the probability of the answer is below this; "
+        "auto: the one chosen in training (evaluation.abstain_error)",
+    )
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu", "mps"], default="auto", help="device")
     parser.add_argument(
         "--engine",

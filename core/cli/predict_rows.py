@@ -38,6 +38,10 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
     folder = find_bundle(options.model)
     manifest = read_manifest(folder)
     recipe = recipe_of(manifest)
+    not_sure = None
+    if options.not_sure is not None:
+        inputs = recipe.family.inputs
+        not_sure = inputs.not_sure_below(recipe, folder, manifest, options.not_sure, "--not-sure")
     export = find_export(options.engine, folder, manifest, recipe, options.accelerator)
     with (
         in_words_of_predict(),
@@ -56,7 +60,7 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
             write_answers,
         )  # torch begins here: the rows are read without it
 
-        opened = open_predictor(folder, export, PRECISIONS.get(options.engine, ""))
+        opened = open_predictor(folder, export, PRECISIONS.get(options.engine, ""), not_sure)
         write_answers(opened, rows, content, options.accelerator, output, beside, rejects, options.escape_formulas)
 
 

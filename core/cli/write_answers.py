@@ -18,7 +18,7 @@ from tunebook.data.content import Content
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.data.text_template import empty_notes
-from tunebook.families.predictor import Predictor
+from tunebook.families.predictor import DoubtingPredictor, Predictor
 from tunebook.files import written_whole
 from tunebook.progress import counting
 from tunebook.report.files import show_probability
@@ -26,13 +26,23 @@ from tunebook.terminal import drawn
 from tunebook.training.devices import choose_accelerator
 
 
-def open_predictor(folder: Path, export: Path | None, precision: str) -> Predictor:
-    """The model that answers: a bundle's own, or that of an export in this precision."""
+def open_predictor(folder: Path, export: Path | None, precision: str, not_sure: float | None = None) -> Predictor:
+    """The model that answers: a bundle's own, or that of an export in this precision.
+
+    Args:
+        folder: The bundle.
+        export: Its export, where that answers.
+        precision: Of the export.
+        not_sure: Probability of an answer below which the model is to say that it is not sure; None: it says nothing.
+    """
     made: Predictor
     if export is None:
         _, _, made = open_bundle(folder)
     else:
         made = open_export(export, precision)
+    if not_sure is not None:
+        assert isinstance(made, DoubtingPredictor), f"{type(made).__name__} is always sure"
+        made.not_sure = not_sure
     return made
 
 
@@ -77,6 +87,9 @@ def write_answers(
         print(f"note: {rejects.count} of {rejects.read} rows cannot be used: {rejects.path}", file=sys.stderr)
     for note in empty_notes(rejects.empty):
         print(f"note: {drawn(note)}", file=sys.stderr)
+    if isinstance(predictor, DoubtingPredictor) and predictor.not_sure is not None:
+        doubted = f"{predictor.unsure} of {len(rows)} answers are not sure"
+        print(f"note: {doubted} (probability below {predictor.not_sure:.4f})", file=sys.stderr)
     if predictor.truncated:
         print(f"note: {predictor.truncated} rows exceed the model's maximum length and were truncated", file=sys.stderr)
     if predictor.unfinished:

@@ -47,6 +47,7 @@ RANGES = {
     "evaluation.confidence": (0.5, 0.9999),
     "evaluation.resamples": (10, 10_000_000),
     "evaluation.max_generations": (1, UP),
+    "evaluation.abstain_error": (0.0001, 0.5),
 }
 """Smallest and largest value of each key, of whatever command has it."""
 

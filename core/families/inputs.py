@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import ModelConfig, TrainConfig
+from tunebook.config.score import ScoreConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.pairs import whole_texts
@@ -100,6 +101,30 @@ class Inputs(Generic[RecipeT]):
         renamed = [getattr(data, column.key.removeprefix("data."), None) for column in expected]
         names = [new or manifest.columns.get(c.role, c.name) for c, new in zip(expected, renamed, strict=True)]
         return [replace(column, name=name) for column, name in zip(expected, names, strict=True)]
+
+    def check_evaluation(self, recipe: RecipeT, folder: Path, manifest: Manifest, options: ScoreConfig) -> None:
+        """Refuse what `evaluate` is asked for, before the model is loaded; ``options`` is its ``evaluation:`` node."""
+        return None
+
+    def not_sure_below(self, recipe: RecipeT, folder: Path, manifest: Manifest, wanted: str, where: str) -> float:
+        """The probability of an answer below which the model is not sure.
+
+        Args:
+            recipe: The bundle's recipe.
+            folder: The bundle.
+            manifest: What it says of itself.
+            wanted: What the user typed: "auto", or a number.
+            where: The option that the user typed it for.
+
+        Raises:
+            UserError: It is neither, the bundle has none, or the family's models have no such probability.
+        """
+        raise UserError(
+            f"A model that {self.family.does} has no probability below which it is not sure.",
+            code="config.no-effect",
+            where=where,
+            fix=f"leave {where} out",
+        )
 
     def check_chat(self, recipe: RecipeT, folder: Path, manifest: Manifest, options: Any) -> None:
         """Refuse a chat before the model is loaded; ``options`` are those of `tunebook chat`.

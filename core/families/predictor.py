@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tunebook.data.content import Content
 from tunebook.data.rows import Rows
@@ -34,3 +34,16 @@ class Predictor(Protocol):
     ) -> Iterator[Mapping[str, str | float]]:
         """Answer rows in order, by column; ``content`` is what they hold besides their text."""
         ...
+
+
+@runtime_checkable
+class DoubtingPredictor(Predictor, Protocol):
+    """A model that can say of an answer that it is not sure.
+
+    Attributes:
+        not_sure: Probability of an answer below which it says so; None where it says nothing.
+        unsure: Such answers so far, to be reported.
+    """
+
+    not_sure: float | None
+    unsure: int

@@ -79,7 +79,7 @@ class SuspectRows:
             f"{self.in_words}, by a logistic regression on the features of the frozen backbone that was not fitted "
             f"on the row. The first {len(rows)}; suspects.csv has all. None was left out of training."
         )
-        return Table(TITLE, ["row", "what it says", "label", "likely label", "probability"], rows, note)
+        return Table(TITLE, ["row", "text or image", "label", "likely label", "probability"], rows, note)
 
 
 def suspect_rows(

@@ -154,8 +154,13 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float, size: int
     axes.text(column + 0.5, row + 0.5, text, fontsize=10 if size <= 8 else 7, **style)
 
 
-def confidence(predictions: Predictions) -> str:
-    """Draw how sure the answers were, right and wrong, and whether that confidence is deserved."""
+def confidence(predictions: Predictions, earlier: Predictions | None = None) -> str:
+    """Draw how sure the answers were, right and wrong, and whether that confidence is deserved.
+
+    Args:
+        predictions: The answers.
+        earlier: The same rows before a temperature, drawn faintly; None where there is none.
+    """
     top_probability, right = predictions.confidence(), predictions.predicted == predictions.target
     table = [row for row in reliability(predictions, bins=10) if row.n]
 
@@ -171,6 +176,10 @@ def confidence(predictions: Predictions) -> str:
         left.set(title="How sure", xlabel="probability of the answer", ylabel="rows", xlim=(0, 1))
         left.legend(loc="upper left")
         diagram.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="perfect calibration")
+        if earlier is not None:
+            before = [row for row in reliability(earlier, bins=10) if row.n]
+            places = [row.confidence for row in before], [row.accuracy for row in before]
+            diagram.plot(*places, "o", color=FAINT, markersize=4, label="before the temperature")
         middle, share = [row.confidence for row in table], [row.accuracy for row in table]
         whiskers = [
             [row.accuracy - row.low for row in table],

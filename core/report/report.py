@@ -30,6 +30,8 @@ _NAMES = {
     "mae": "MAE",
     "r2": "R²",
     "spearman": "Spearman's correlation",
+    "brier_score": "Brier score",
+    "negative_log_likelihood": "negative log-likelihood",
     "distinct_1": "distinct-1",
     "distinct_2": "distinct-2",
 }

@@ -37,7 +37,8 @@ OWN = {
     "text_classification": {
         *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength"),
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
-        *("data.text_pair", "data.disagreement", "evaluation.suspects"),
+        *("data.text_pair", "data.disagreement", "evaluation.suspects", "evaluation.abstain_error"),
+        "recipe.calibrate",
         *("data.text_with", "data.text_template", *SCORED),
     },
     "text_regression": {
@@ -46,7 +47,7 @@ OWN = {
     },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
-        *("data.max_pixels", "evaluation.gap"),
+        *("data.max_pixels", "evaluation.gap", "evaluation.suspects"),
         *("model.weights", "model.args"),
         *(
             f"recipe.{key}"
@@ -79,7 +80,10 @@ OWN = {
 }
 EVERY = sorted(set().union(*OWN.values()))
 NEW = {
-    "text_classification": {"data.text", "data.text_pair", "data.label", "data.disagreement", *SCORED},
+    "text_classification": {
+        *("data.text", "data.text_pair", "data.label", "data.disagreement", "evaluation.not_sure"),
+        *SCORED,
+    },
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups", "evaluation.gap"},
     "text_generation": {"data.format", "data.facts", "evaluation.max_generations", *SCORED},
     "brief_to_text": {"evaluation.max_generations", *SCORED},

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from tunebook.config.schema import DataConfig, Method, TrainConfig
-from tunebook.data.batch import Batch
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
@@ -33,22 +30,17 @@ from tunebook.families.image_classification.model.image import (
     load_image_model,
     own_preprocessing,
 )
-from tunebook.families.image_classification.model.image_features import HeadOnFeatures, features_of, image_features_key
 from tunebook.families.image_classification.model.image_tried import LEAST, check_trainable, try_image_model
-from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData
+from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData, ImageEvaluation
 from tunebook.families.image_classification.preprocessing import (
     ImageItems,
     ImagePreparation,
-    moved,
     square_of,
     stack_images,
 )
 from tunebook.families.image_classification.recipe import ImageClassification
-from tunebook.models.features import cached_features
 from tunebook.models.source import ModelSource
-from tunebook.progress import counting
 from tunebook.recipe import Head
-from tunebook.training.devices import choose_accelerator
 from tunebook.training.softmax_head import start_logits
 
 SPLITS = ("train", "validation", "test")
@@ -113,6 +105,21 @@ def check_trains(config: TrainConfig) -> None:
         )
 
 
+def _check_suspects(options: ImageClassificationConfig, config: TrainConfig) -> None:
+    """Refuse to look for suspect labels where an image may have several.
+
+    Raises:
+        UserError: That is requested.
+    """
+    if options.findings is not None and node_as(config.evaluation, ImageEvaluation).suspects:
+        raise UserError(
+            "Suspect labels are found where an image has one label, and recipe.findings gives it several.",
+            code="config.no-effect",
+            where="evaluation.suspects",
+            fix="leave it out",
+        )
+
+
 def training_content(options: ImageClassificationConfig, source: ModelSource, config: TrainConfig) -> ImageContent:
     """The pictures at the size that the model sees; the model is tried before any is read.
 
@@ -120,6 +127,7 @@ def training_content(options: ImageClassificationConfig, source: ModelSource, co
         UserError: It does not fit its weights, the pictures or what is to be done with it.
     """
     check_trains(config)
+    _check_suspects(options, config)
     pre = preprocessing_of(options, source)
     check_memory(source, pre, _TRIED if config.adapt.method is Method.head else config.data.batch_size)
     augmentation_of(options)
@@ -223,10 +231,11 @@ def fresh_model(
 def pixel_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:
     """Batches of stored pixels, augmented and normalised on the model's device."""
     splits = {name: encoded.splits[name] for name in ("train", "validation")}
-    return _module(splits, encoded.collate, config, encoded.tokenizer)
+    return batches_of(splits, encoded.collate, config, encoded.tokenizer)
 
 
-def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig, finish: Any = None) -> FineTuneData:
+def batches_of(splits: dict[str, Examples], collate: Any, config: TrainConfig, finish: Any = None) -> FineTuneData:
+    """The batches of some splits, of images in any order; ``finish`` makes inputs of them on the model's device."""
     return FineTuneData(
         splits,
         collate,
@@ -238,49 +247,3 @@ def _module(splits: dict[str, Examples], collate: Any, config: TrainConfig, fini
         least=LEAST,
         finish=finish,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureItems(Sequence[Any]):
-    """Rows of a frozen backbone: feature ``[features]``, target, row number."""
-
-    features: NDArray[np.float32]
-    targets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def __getitem__(self, row: Any) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
-        return self.features[row], self.targets[row], int(row)
-
-
-def stack_features(items: Sequence[tuple[NDArray[np.float32], NDArray[np.int64], int]]) -> Batch:
-    """Stored features, ``[batch, features]``."""
-    return {
-        "inputs": {"x": torch.from_numpy(np.stack([feature for feature, _, _ in items]))},
-        "target": torch.from_numpy(np.stack([target for _, target, _ in items])),
-        "row": torch.tensor([row for _, _, row in items]),
-    }
-
-
-def feature_data(
-    model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
-) -> tuple[nn.Module, FineTuneData]:
-    """The model's final layer alone, and batches of stored features: the backbone runs once, or not at all."""
-    device = torch.device(choose_accelerator(config.trainer))
-    splits = {}
-    for name in ("train", "validation"):
-        examples = encoded.splits[name]
-
-        def compute(name: str = name, examples: Examples = examples) -> NDArray[np.float32]:
-            with counting(f"features of {name} rows", len(examples), config.trainer.progress) as advance:
-                loader = _module({name: examples}, encoded.collate, config).loader(name, shuffle=False)
-                batches = (encoded.tokenizer(moved(batch, device)) for batch in loader)
-                return features_of(model, batches, len(examples), device, advance)
-
-        key = image_features_key(source, encoded.identity[name])
-        features = cached_features(Path(config.data.cache_dir), key, compute)
-        targets = examples.targets
-        splits[name] = Examples(FeatureItems(features, targets), np.ones(len(examples), dtype=np.int64))
-    model.cpu()
-    return HeadOnFeatures(model), _module(splits, stack_features, config)

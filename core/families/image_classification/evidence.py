@@ -26,6 +26,7 @@ from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.image_classification.scores import answers_of, is_mean_ranking, score_findings
 from tunebook.families.strata import Strata
+from tunebook.families.suspects import SuspectRows
 from tunebook.report.files import by_name
 from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
@@ -49,6 +50,7 @@ class ImageEvidence(Evidence):
         items: The images with their truth.
         probabilities: Of all labels, ``[rows, labels]``.
         name: What the model is called.
+        suspects: The training and validation images whose label is probably wrong; None where nobody looked.
     """
 
     recipe: ImageClassification[Any]
@@ -57,6 +59,7 @@ class ImageEvidence(Evidence):
     items: ImageItems
     probabilities: NDArray[np.float64]
     name: str = "tuned"
+    suspects: SuspectRows | None = None
 
     @property
     def models(self) -> Mapping[str, Sequence[Score]]:
@@ -77,7 +80,7 @@ class ImageEvidence(Evidence):
             watch=recipe.watch,
             cautions=recipe.cautions,
             name=self.name,
-            own=self.groups_of_rows.sections(),
+            own=[*self.groups_of_rows.sections(), *([] if self.suspects is None else [self.suspects.section()])],
             **details,
         )
 
@@ -111,9 +114,11 @@ class ImageEvidence(Evidence):
         }
 
     def write(self, run: RunFolder, report: Report) -> None:
-        """metrics.json, predictions.csv and report.html."""
+        """metrics.json, predictions.csv, suspects.csv and report.html."""
         seen = self.found.predictions
         write_image_predictions(run.predictions, self.classifier, seen, self.items, self.probabilities)
+        if self.suspects is not None:
+            self.suspects.write(run.suspects)
         super().write(run, report)
 
 
@@ -131,6 +136,7 @@ def judged(
     progress: bool = True,
     name: str = "tuned",
     notes: Sequence[str] = (),
+    suspects: SuspectRows | None = None,
 ) -> ImageEvidence:
     """Answer the images and score the answers."""
     logits = logits_of(classifier, items, "test rows", device, progress)
@@ -139,7 +145,15 @@ def judged(
     pictures = gallery(classifier, predictions, items, device)
     found = score_findings(recipe, classifier, predictions, items, probabilities, config, seed, train_targets, pictures)
     at_points = [scores_in_words(scored) for scored in found.at_points]
-    strata = Strata.of(rows, config, seed)
     return ImageEvidence(
-        recipe, classifier, found, items, probabilities, name, notes=notes, summary=at_points, strata=strata
+        recipe,
+        classifier,
+        found,
+        items,
+        probabilities,
+        name,
+        suspects,
+        notes=notes,
+        summary=[*at_points, *([] if suspects is None else [suspects.in_words])],
+        strata=Strata.of(rows, config, seed),
     )

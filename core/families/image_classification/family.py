@@ -7,6 +7,7 @@ from tunebook.families.family import Family
 from tunebook.families.image_classification.options import (
     ImageClassificationConfig,
     ImageData,
+    ImageEvaluation,
     ImageModel,
     NewImageData,
 )
@@ -18,7 +19,7 @@ FAMILY = Family(
     recipe=ImageClassificationConfig,
     data=ImageData,
     model=ImageModel,
-    evaluation=GapScoreConfig,
+    evaluation=ImageEvaluation,
     new_data=NewImageData,
     new_evaluation=GapScoreConfig,
     paths={"data.image_root": (), "model.weights": ()},

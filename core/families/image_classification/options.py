@@ -8,6 +8,7 @@ from typing import Any
 
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import AugmentedDataConfig, FamilyConfig, ModelConfig
+from tunebook.config.score import BASELINE, GapScoreConfig
 
 
 class Fit(Enum):
@@ -106,6 +107,15 @@ class ImageModel(ModelConfig):
     """Local safetensors file with the weights of the architecture in model.name."""
     args: Any = None
     """Arguments of the architecture in timm: {pad_type: same}."""
+
+
+@dataclass
+class ImageEvaluation(GapScoreConfig):
+    """What is measured on the test rows, and how surely."""
+
+    suspects: bool | None = field(default=None, metadata={BASELINE: True})
+    """List the training and validation images whose label is probably wrong, in suspects.csv (default: with adapt=head
+    and one label an image, whose features are stored anyway)."""
 
 
 @dataclass

@@ -17,11 +17,11 @@ from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import Findings
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
-from tunebook.families.image_classification.metrics.temperature import scaled
 from tunebook.families.image_classification.preprocessing import ImageItems, ImagePreparation, moved, stack_images
 from tunebook.progress import counting
 from tunebook.recipe import Head
 from tunebook.statistics.findings import FindingPredictions
+from tunebook.statistics.temperature import scaled
 
 BATCH = 32
 _SAID = {1: "positive", 0: "negative", -1: "abstain"}

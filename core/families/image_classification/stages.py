@@ -21,7 +21,6 @@ from tunebook.families.family import node_as
 from tunebook.families.image_classification.baselines import ImageComparison
 from tunebook.families.image_classification.batches import (
     encode_images,
-    feature_data,
     fresh_model,
     pixel_data,
     targets_of,
@@ -37,6 +36,8 @@ from tunebook.families.image_classification.points import calibrated, in_words, 
 from tunebook.families.image_classification.predictor import ImageClassifier
 from tunebook.families.image_classification.preprocessing import ImageItems
 from tunebook.families.image_classification.recipe import ImageClassification
+from tunebook.families.image_classification.stored import feature_data
+from tunebook.families.image_classification.suspects import list_suspects
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.stages import Stages
 from tunebook.models.source import ModelSource
@@ -107,9 +108,10 @@ class ImageStages(Stages[ImageClassification[Any]]):
         return read_image_classifier(recipe, folder, manifest)
 
     def judge(self, prepared: Prepared[Recipe], predictor: ImageClassifier, run: RunFolder) -> ImageEvidence:
-        """The labels' shares, as a baseline."""
+        """The labels' shares, as a baseline; and the labels that are suspect."""
         config, encoded = prepared.config, prepared.encoded
         items: Any = encoded.splits["test"].items
+        suspects, said = list_suspects(prepared)
         return judged(
             prepared.recipe,
             predictor,
@@ -122,7 +124,8 @@ class ImageStages(Stages[ImageClassification[Any]]):
             train_targets=encoded.splits["train"].targets,
             progress=config.trainer.progress,
             name=called(config),
-            notes=notes_on(predictor),
+            notes=[*notes_on(predictor), *said],
+            suspects=suspects,
         )
 
     def judge_new(

@@ -15,6 +15,7 @@ from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_classification.build import answer_head
+from tunebook.families.text_classification.calibration import stored_calibration
 from tunebook.families.text_classification.card import text_card
 from tunebook.families.text_classification.options import TextData
 from tunebook.families.text_classification.predictor import TextClassifier
@@ -81,6 +82,7 @@ def _write_into(
         columns={**text_names(data), "label": data.label},
         template=template.template if template is not None else None,
         golden=[golden(text, classifier.labels, row) for text, row in zip(GOLDEN_TEXTS, probabilities, strict=True)],
+        calibration=classifier.calibration and classifier.calibration.to_json(),
     )
     if isinstance(model, ZeroShotClassifier):
         # What the user or the recipe said at the time, whatever the recipe's defaults become.
@@ -108,6 +110,7 @@ def read_text_classifier(recipe: TextClassification[Any], folder: Path, manifest
     else:
         model = load_saved_sequence_model(source)
     classifier = ready_classifier(recipe, manifest, model, tokenizer)
+    classifier.calibration = stored_calibration(manifest, folder)
     _check_head(manifest, classifier.head, model, folder)
     paired = classifier.paired
     texts = [g.text for g in manifest.golden]

@@ -17,6 +17,7 @@ from tunebook.data.pairs import pairs_of, whole_texts
 from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.suspects import SuspectRows
+from tunebook.families.text_classification.confidence import Confidence
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.report import classification_sections, splits_table
 from tunebook.progress import counting
@@ -67,6 +68,7 @@ class TextEvidence(Evidence):
         seed: Seed of the bootstrap.
         name: What the model is called.
         suspects: The training and validation rows whose label is probably wrong; None where nobody looked.
+        confidence: What its probabilities are worth; None of a model that is only compared with.
     """
 
     tuned: Predictions
@@ -75,6 +77,7 @@ class TextEvidence(Evidence):
     seed: int
     name: str = "tuned"
     suspects: SuspectRows | None = None
+    confidence: Confidence | None = None
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -115,9 +118,16 @@ class TextEvidence(Evidence):
         return self._per_class
 
     def sections(self) -> Sequence[Section]:
-        """Label by label, the confusion matrix, the confidence and the worst mistakes."""
-        shown = classification_sections(self.tuned, self.classes(), seed=self.seed)
+        """Label by label, the confusion matrix, the confidence, what may be held back, and the worst mistakes."""
+        earlier = None if self.confidence is None else self.confidence.earlier
+        shown = classification_sections(self.tuned, self.classes(), seed=self.seed, earlier=earlier)
+        if self.confidence is not None:
+            shown += self.confidence.sections()
         return shown if self.suspects is None else [*shown, self.suspects.section()]
+
+    def more(self) -> Mapping[str, Any]:
+        """What the probabilities are worth."""
+        return {} if self.confidence is None else self.confidence.to_json()
 
     def split_table(self, counts: Mapping[str, Any]) -> Table:
         """Rows of each label."""

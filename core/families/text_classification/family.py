@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tunebook.config.score import SubgroupScoreConfig
 from tunebook.families.family import Family
 from tunebook.families.text_classification.options import (
     NewTextData,
+    NewTextEvaluation,
     TextClassificationConfig,
     TextData,
     TextEvaluation,
@@ -14,13 +14,13 @@ from tunebook.families.text_classification.options import (
 FAMILY = Family(
     name="text_classification",
     code="tunebook.families.text_classification.stages:TextClassificationStages",
-    inputs_code="tunebook.families.text_inputs:SequenceInputs",
+    inputs_code="tunebook.families.text_classification.inputs:TextClassificationInputs",
     recipe=TextClassificationConfig,
     data=TextData,
     evaluation=TextEvaluation,
     new_data=NewTextData,
     contrastive=True,
-    new_evaluation=SubgroupScoreConfig,
+    new_evaluation=NewTextEvaluation,
     does="labels texts",
     task="text-classification",
     picks=True,

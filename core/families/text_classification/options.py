@@ -16,6 +16,8 @@ class TextClassificationConfig(FamilyConfig):
 
     descriptions: dict[str, str] | None = None
     """What each label means, in words, for zero-shot: {label: description} (default: the recipe's own)."""
+    calibrate: bool = True
+    """Calibrate the probabilities of a softmax: fit a temperature on the validation rows."""
 
 
 @dataclass
@@ -32,6 +34,18 @@ class TextEvaluation(SubgroupScoreConfig):
     suspects: bool | None = field(default=None, metadata={BASELINE: True})
     """List the training and validation rows whose label is probably wrong, in suspects.csv (default: with adapt=head,
     whose features are stored anyway)."""
+    abstain_error: float | None = None
+    """Share of wrong answers wanted among those given, such as 0.02: the probability below which the model is not sure
+    is chosen for it on the validation rows, and kept in the bundle (default: every answer is given)."""
+
+
+@dataclass
+class NewTextEvaluation(SubgroupScoreConfig):
+    """What is measured on new rows, and how surely."""
+
+    not_sure: str | None = None
+    """Probability of an answer below which it is not given, or auto for the bundle's own (default: the bundle's own,
+    where it has one)."""
 
 
 @dataclass

@@ -11,8 +11,12 @@ from torch import Tensor
 
 from tunebook.data.batch import Batch
 from tunebook.errors import UserError
+from tunebook.families.text_classification.calibration import Calibration
 from tunebook.families.text_predictor import TextPredictor
 from tunebook.models.final_layer import final_layer
+
+SURE = "sure"
+"""The column that says of an answer whether the model is sure."""
 
 
 @dataclass(kw_only=True)
@@ -21,14 +25,21 @@ class TextClassifier(TextPredictor):
 
     Attributes:
         labels: Label names by index.
+        calibration: What was chosen on the validation rows; None of a model that has nothing of it.
+        not_sure: The probability of an answer below which `answers` says that it is not sure; None: it says nothing.
+        unsure: Such answers so far, to be reported.
     """
 
     labels: tuple[str, ...]
+    calibration: Calibration | None = None
+    not_sure: float | None = None
+    unsure: int = 0
 
     @property
     def columns(self) -> list[str]:
         """Columns of `answers`."""
-        return [*super().columns, *(f"probability_{label}" for label in self.labels)]
+        sure = [] if self.not_sure is None else [SURE]
+        return [*super().columns, *sure, *(f"probability_{label}" for label in self.labels)]
 
     def cells(
         self,
@@ -39,7 +50,15 @@ class TextClassifier(TextPredictor):
     ) -> Iterator[Sequence[str | float]]:
         """The label of each text, and the probability of every label."""
         for row, answer in zip(*self.predict(texts, device, advance, pairs), strict=True):
-            yield [self.labels[answer], *map(float, row)]
+            yield [self.labels[answer], *self._sure(row[answer]), *map(float, row)]
+
+    def _sure(self, probability: float) -> list[str]:
+        """Whether an answer with this probability is one to go by, where that was asked for."""
+        if self.not_sure is None:
+            return []
+        unsure = bool(probability < self.not_sure)
+        self.unsure += unsure
+        return ["no" if unsure else "yes"]
 
     def predict(
         self,
@@ -54,6 +73,17 @@ class TextClassifier(TextPredictor):
             return np.zeros((0, len(self.labels))), np.zeros(0, dtype=np.int64)
         answers = [self.head.decide(torch.from_numpy(each)).numpy() for each in found]
         return np.concatenate(found), np.concatenate(answers)
+
+    def logits(
+        self,
+        texts: Sequence[str],
+        device: torch.device | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+        pairs: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """The model's outputs, float64 ``[texts, outputs]``."""
+        found = list(self.outputs(texts, lambda batch: self.head.forward(self.model, batch), device, advance, pairs))
+        return np.concatenate([np.zeros((0, self.head.outputs)), *found])
 
     def with_features(
         self,

@@ -17,7 +17,12 @@ MISTAKES, EXCERPT = 15, 300
 
 
 def classification_sections(
-    predictions: Predictions, per_class: Sequence[LabelScores], *, resamples: int = 1000, seed: int = 0
+    predictions: Predictions,
+    per_class: Sequence[LabelScores],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    earlier: Predictions | None = None,
 ) -> list[Section]:
     """What the page of a classifier shows besides its scores.
 
@@ -26,6 +31,7 @@ def classification_sections(
         per_class: Scores of each label.
         resamples: Bootstrap resamples behind the calibration error's interval.
         seed: Seed of these resamples.
+        earlier: The same rows before the temperature; None where there is none.
     """
     sections: list[Section] = []
     if per_class:
@@ -38,7 +44,7 @@ def classification_sections(
         )
     )
     if len(predictions):
-        sections += [_confidence(predictions, resamples, seed), _mistakes(predictions)]
+        sections += [_confidence(predictions, earlier, resamples, seed), _mistakes(predictions)]
     return sections
 
 
@@ -47,11 +53,11 @@ def _label_table(per_class: Sequence[LabelScores]) -> Table:
     return Table("Label by label", ["label", "test rows", "precision", "recall", "F1"], rows)
 
 
-def _confidence(predictions: Predictions, resamples: int, seed: int) -> Figure:
+def _confidence(predictions: Predictions, earlier: Predictions | None, resamples: int, seed: int) -> Figure:
     error = calibration_score(predictions, resamples=resamples, seed=seed)
     return Figure(
         "Confidence",
-        figures.confidence(predictions),
+        figures.confidence(predictions, earlier),
         f"Below the dashed line the model is overconfident. Expected calibration error {with_interval(error)}.",
     )
 

@@ -31,11 +31,14 @@ from tunebook.families.text_classification.build import (
     zero_shot_model,
 )
 from tunebook.families.text_classification.bundle import read_text_classifier, ready_classifier, write_text_bundle
+from tunebook.families.text_classification.confidence import Confidence
 from tunebook.families.text_classification.evidence import TextEvidence, predict_rows
-from tunebook.families.text_classification.options import TextEvaluation
+from tunebook.families.text_classification.inputs import AUTO
+from tunebook.families.text_classification.options import NewTextEvaluation, TextEvaluation
 from tunebook.families.text_classification.predictor import TextClassifier
 from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.suspects import list_suspects
+from tunebook.families.text_classification.temperature import calibrate
 from tunebook.families.text_classification.wording import worded
 from tunebook.families.text_stages import TextStages, seen_texts
 from tunebook.models.source import ModelSource
@@ -78,8 +81,11 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         run: RunFolder,
         card: Mapping[str, Any],
     ) -> None:
-        """A plain transformers folder, with the texts that were seen as hashes."""
+        """A plain transformers folder, calibrated, with the texts that were seen as hashes."""
         made = classifier(prepared.recipe, model, prepared.labels, prepared.encoded)
+        made.calibration = calibrate(prepared, made)
+        if made.calibration is not None:
+            card = {**card, "scores": [*card["scores"], *made.calibration.in_words]}
         seen = seen_texts(prepared) if fitted else ()
         write_text_bundle(run.bundle, made, prepared.recipe, prepared.config, card, seen)
 
@@ -111,6 +117,7 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
                 baselines["zero-shot"] = predict_rows(other, rows, "test rows, zero-shot", progress, device)
         suspects, said = list_suspects(prepared, device)
         notes += said
+        confidence = Confidence.of(predictor.calibration, tuned, config.evaluation, config.seed)
         return TextEvidence(
             recipe,
             tuned,
@@ -119,9 +126,10 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
             config.seed,
             called(config),
             suspects,
-            notes=notes,
+            confidence,
+            notes=[*confidence.notes, *notes],
             missing=missing,
-            summary=[] if suspects is None else [suspects.in_words],
+            summary=[*confidence.summary, *([] if suspects is None else [suspects.in_words])],
             strata=Strata.of(rows, config.evaluation, config.seed),
         )
 
@@ -131,8 +139,21 @@ class TextClassificationStages(TextStages[TextClassification[Any]]):
         """The model alone."""
         tuned = predict_rows(predictor, rows, "test rows", True, torch.device(choose_accelerator(config)))
         notes, facts = predictor.cut()
-        strata = Strata.of(rows, config.evaluation, config.seed)
-        return TextEvidence(recipe, tuned, {}, config.evaluation, config.seed, notes=notes, facts=facts, strata=strata)
+        wanted = node_as(config.evaluation, NewTextEvaluation).not_sure
+        below = None if wanted in (None, AUTO) else float(wanted)
+        confidence = Confidence.of(predictor.calibration, tuned, config.evaluation, config.seed, below)
+        return TextEvidence(
+            recipe,
+            tuned,
+            {},
+            config.evaluation,
+            config.seed,
+            confidence=confidence,
+            notes=[*confidence.notes, *notes],
+            facts=facts,
+            summary=confidence.summary,
+            strata=Strata.of(rows, config.evaluation, config.seed),
+        )
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Rows of each label, in the labels' order."""

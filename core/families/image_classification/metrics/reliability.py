@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunebook.families.image_classification.metrics.operating_scores import share_intervals
 from tunebook.statistics.calibration import expected_calibration_error
 from tunebook.statistics.draws import group_numbers
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Interval, Score, bootstrap_rows, wilson
+from tunebook.statistics.shares import share_intervals
 
 BINS = 10
 
