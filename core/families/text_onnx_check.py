@@ -251,9 +251,9 @@ def _verdict(expected: Reference, got: Answers, head: Head, deviation: float | N
 
 
 def _equal_labels(expected: Reference, got: Answers, head: Head) -> NDArray[np.bool_]:
-    """Rows whose label is the bundle's, alone and padded, ``[rows]``."""
+    """Rows whose label, or all of whose labels, are the bundle's, alone and padded, ``[rows]``."""
     wanted, *found = (
         head.decide(torch.from_numpy(each)).numpy() for each in (expected.answers, got.alone, got.together)
     )
     equal: NDArray[np.bool_] = (found[0] == wanted) & (found[1] == wanted)
-    return equal
+    return np.asarray(equal.reshape(len(wanted), -1).all(axis=1))
