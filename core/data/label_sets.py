@@ -48,7 +48,9 @@ def _names(value: str, separator: str) -> list[str] | str:
         except (ValueError, RecursionError):  # a label may begin with a bracket
             found = None
     if isinstance(found, dict):
-        return "is a nested object, not a list of labels"
+        found = found.get("choices")  # a cell of Label Studio's tables
+        if not isinstance(found, list):
+            return "is a nested object, not a list of labels"
     if isinstance(found, list):
         strange = [each for each in found if not isinstance(each, str)]
         if strange:

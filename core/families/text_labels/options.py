@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import FamilyConfig
-from tunebook.config.texts import ListedLabelsDataConfig
+from tunebook.config.texts import AnnotatedDataConfig, ListedLabelsDataConfig
 
 
 @dataclass
@@ -19,12 +19,12 @@ class TextLabelsConfig(FamilyConfig):
 
 
 @dataclass
-class TextLabelsData(ListedLabelsDataConfig):
+class TextLabelsData(ListedLabelsDataConfig, AnnotatedDataConfig):
     """Rows with a text and any number of labels."""
 
 
 @dataclass
-class NewTextLabelsData(EvaluateDataConfig):
+class NewTextLabelsData(EvaluateDataConfig, AnnotatedDataConfig):
     """Texts to score a finished model on."""
 
     text: str | None = None
