@@ -16,6 +16,8 @@ from tunebook.data.labels import Labels, find_labels
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 
+MOST = 1000
+"""The most labels that lists may hold: a row is a flag for each."""
 USUAL = (";", ",", "|")
 """What usually separates the labels of a cell."""
 
@@ -119,6 +121,13 @@ class LabelSets:
                 where=self.key,
                 fix="is it the right column? data.label=<column>; one column of two values is a task for a recipe of "
                 "one label",
+            )
+        if len(found) > MOST:
+            raise UserError(
+                f"there are {len(found)} labels, and at most {MOST} can be learned together",
+                code="data.too-many-labels",
+                where=self.key,
+                fix="is it the right column? data.label=<column>; data.labels=[...] names those that are wanted",
             )
         return find_labels(counts, wanted, will_split=will_split)
 

@@ -265,7 +265,9 @@ def _merged(
     annotations: Iterator[_Annotation], columns: Sequence[Column], reject: Reject, unread: Unread, vote: bool
 ) -> Iterator[_Annotation]:
     """One a task; what cannot be used goes to ``reject``, once a task."""
-    label = next((i for i, column in enumerate(columns) if column.kind in ("label", "labels") and column.required), None)
+    label = next(
+        (i for i, column in enumerate(columns) if column.kind in ("label", "labels") and column.required), None
+    )
     seen = set[str]()
     for task, group in groupby(annotations, key=lambda annotation: annotation.task):
         each = list(group)

@@ -191,6 +191,8 @@ def _choose(
     if (shots or config.max_rows or 0) < 1:
         key = "data.shots" if shots is not None else "data.max_rows"
         raise UserError(f"{key} must be at least 1", code="config.out-of-range", where=key, fix=f"{key}=100")
+    if label is None and len(set(labels[rows])) > (config.max_rows or 0):
+        labels = np.full(len(labels), "", dtype=object)  # rows with several labels are of more kinds than are wanted
     by_label = {name: random.permutation(rows[labels[rows] == name]) for name in sorted(set(labels[rows]))}
     if shots is not None:
         wanted = dict.fromkeys(by_label, shots)

@@ -81,7 +81,7 @@ def test_columns_or_a_list_are_checked_alike(tmp_path: Path, tunebook: Tunebook)
         (["recipe.topics=[delivery,price]", "data.label=topics"], "data.label is one column that lists labels"),
         (["data.separator=;"], "data.separator is about the labels that data.label lists"),
         (["recipe.topics=[delivery,colour]"], "has no column 'colour'"),
-        (["recipe.topics=[delivery,delivery]"], "a topic is named twice"),
+        (["recipe.topics=[delivery,delivery]"], "topic is named twice"),
         (["adapt=none"], "An untrained model cannot decide which labels a text has."),
     ],
 )
@@ -94,5 +94,6 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 
 
 def test_a_conflict_is_told_before_torch_loads(tmp_path: Path) -> None:
-    said = said_lightly(tmp_path, "train", "recipe=review_topics", "recipe.topics=[a,b]", "data.label=topics")
+    rows = f"data.train={SAMPLES / 'train.csv'}"
+    said = said_lightly(tmp_path, "train", "recipe=review_topics", rows, "recipe.topics=[a,b]", "data.label=topics")
     assert "both are given" in said
