@@ -49,7 +49,7 @@ class LabelsComparison:
         usual = usual_labels(_targets(prepared, "train"), _unanswered(prepared, "test")).predicted
         names = [label for label, flag in zip(prepared.labels, usual[0] if len(usual) else [], strict=False) if flag]
         return {
-            "majority": f"{', '.join(names) or 'no label'} for all rows: what at least half of the training rows have",
+            "majority": f"{', '.join(names) or 'no label'} for all rows",
             "classical": "TF-IDF and a logistic regression for each label",
         }
 
