@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from tunebook.statistics.finding_metrics import FindingAveragePrecision
+from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.metrics import Decided
+from tunebook.statistics.outcomes import Outcome, label_outcomes
 from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_scores import mean_of_known
+from tunebook.statistics.scores import per_class
 from tunebook.statistics.sums import RowSums, ratio
 from tunebook.statistics.sums_metric import SumsMetric
 
@@ -94,16 +98,26 @@ def several_metrics(labels: int) -> MetricCollection:
     )
 
 
-def label_sums(predictions: Predictions) -> dict[str, tuple[RowSums, RowSums, RowSums]]:
-    """Precision, recall and F1 of each label, as what each row adds to them."""
-    found = {}
-    given, true = predictions.predicted == 1, predictions.target == 1
-    for i, label in enumerate(predictions.labels):
-        right = given[:, i] & true[:, i]
-        precision, recall = _share("precision", right, given[:, i]), _share("recall", right, true[:, i])
-        both = np.stack([2 * right, given[:, i].astype(int) + true[:, i]], axis=1).astype(np.float64)
-        found[label] = precision, recall, RowSums("f1", both, most=1.0)
-    return found
+def one_label(predictions: Predictions, number: int) -> Predictions:
+    """The same answers about one label alone: whether a row is without it, or has it."""
+    label, given = predictions.labels[number], predictions.probabilities[:, number]
+    return replace(
+        predictions,
+        labels=(f"without {label}", label),
+        target=predictions.target[:, number],
+        probabilities=np.stack([1 - given, given], axis=1),
+        predicted=predictions.predicted[:, number],
+    )
+
+
+def scores_by_label(predictions: Predictions, **settings: Any) -> list[LabelScores]:
+    """Precision, recall and F1 of each label; ``settings`` are those of `per_class`."""
+    return [per_class(one_label(predictions, i), **settings)[1] for i in range(len(predictions.labels))]
+
+
+def outcomes_by_label(predictions: Predictions) -> dict[str, Outcome]:
+    """The answers once for each label, to be scored by its F1."""
+    return {label: label_outcomes(one_label(predictions, i))[label] for i, label in enumerate(predictions.labels)}
 
 
 def none_sums(predictions: Predictions) -> dict[str, RowSums]:

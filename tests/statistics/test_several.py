@@ -11,8 +11,7 @@ from sklearn.metrics import average_precision_score, f1_score, hamming_loss, pre
 
 from tunebook.statistics.metrics import update_metrics
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.several import label_sums, none_sums, several_metrics
-from tunebook.statistics.sums import score
+from tunebook.statistics.several import none_sums, scores_by_label, several_metrics
 
 # Three labels; of the third no row has any, and one is given it.
 TARGET = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [1, 0, 0]]
@@ -82,21 +81,23 @@ def test_a_label_that_nothing_has_is_left_out_of_the_mean() -> None:
 
 def test_each_label_has_the_precision_recall_and_f1_of_scikit_learn() -> None:
     rows = made_up()
-    for i, (precision, recall, f1) in enumerate(label_sums(rows).values()):
+    for i, found in enumerate(scores_by_label(rows)):
         column = rows.target[:, i], rows.predicted[:, i]
-        assert precision.value() == pytest.approx(precision_score(*column))
-        assert recall.value() == pytest.approx(recall_score(*column))
-        assert f1.value() == pytest.approx(f1_score(*column))
-    precision, recall, f1 = label_sums(by_hand())["label 2"]
-    assert (precision.value(), f1.value()) == (0.0, 0.0) and np.isnan(recall.value())
+        assert (found.label, found.n) == (rows.labels[i], rows.target[:, i].sum())
+        assert found.precision.value == pytest.approx(precision_score(*column))
+        assert found.recall.value == pytest.approx(recall_score(*column))
+        assert found.f1.value == pytest.approx(f1_score(*column))
+    last = scores_by_label(by_hand())[2]
+    assert (last.precision.value, last.f1.value) == (0.0, 0.0) and np.isnan(last.recall.value)
+    assert last.recall.reason == "no test row has the truth 'label 2'"
 
 
 def test_precision_and_recall_have_wilsons_interval() -> None:
-    precision, recall, _ = label_sums(by_hand())["label 0"]
+    first = scores_by_label(by_hand())[0]
     # Wilson (1927): 2 of 2 are 0.342 to 1, and 2 of 3 are 0.208 to 0.939.
-    assert (score(precision).low, score(precision).high) == pytest.approx((0.342, 1.0), abs=1e-3)
-    assert (score(recall).low, score(recall).high) == pytest.approx((0.208, 0.939), abs=1e-3)
-    assert (score(precision).n, score(recall).n) == (2, 3)
+    assert (first.precision.low, first.precision.high) == pytest.approx((0.342, 1.0), abs=1e-3)
+    assert (first.recall.low, first.recall.high) == pytest.approx((0.208, 0.939), abs=1e-3)
+    assert (first.precision.n, first.recall.n) == (2, 3)
 
 
 def test_rows_without_any_label_are_counted() -> None:

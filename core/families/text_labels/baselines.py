@@ -17,13 +17,14 @@ from tunebook.families.text_labels.build import refuse_untrained
 from tunebook.families.text_labels.evidence import LabelsEvidence
 from tunebook.families.text_labels.predictions_csv import read_labels
 from tunebook.families.text_labels.recipe import TextLabels
-from tunebook.families.text_labels.scores import SeveralScorer, outcomes_of_labels
+from tunebook.families.text_labels.scores import SeveralScorer
 from tunebook.families.text_labels.thresholds import Chosen
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.measure import measure
 from tunebook.statistics.outcomes import Outcome
 from tunebook.statistics.predictions import Predictions
+from tunebook.statistics.several import outcomes_by_label
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class LabelsComparison:
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """F1 of each label."""
-        return outcomes_of_labels(self._read(run, prepared))
+        return outcomes_by_label(self._read(run, prepared))
 
     def _read(self, run: RunFolder, prepared: Prepared[Any]) -> Predictions:
         return read_labels(run.predictions, _unanswered(prepared, "test"))

@@ -14,7 +14,7 @@ from tunebook.config.score import ScoreConfig
 from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.text_labels.predictions_csv import write_labels
 from tunebook.families.text_labels.report import labels_sections
-from tunebook.families.text_labels.scores import SeveralScorer, precision_of_labels, scores_of_labels
+from tunebook.families.text_labels.scores import SeveralScorer, precision_of_labels
 from tunebook.families.text_labels.thresholds import Chosen
 from tunebook.report.files import by_name
 from tunebook.report.report import Report, Section, Table
@@ -24,7 +24,7 @@ from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.several import none_sums
+from tunebook.statistics.several import none_sums, scores_by_label
 from tunebook.statistics.subgroups import Part, rows_of
 from tunebook.statistics.sums import score
 
@@ -79,7 +79,7 @@ class LabelsEvidence(Evidence):
 
     @cached_property
     def _by_label(self) -> Sequence[LabelScores]:
-        return scores_of_labels(self.tuned, self._settings)
+        return scores_by_label(self.tuned, **self._settings)
 
     @cached_property
     def _precision(self) -> Mapping[str, Score]:

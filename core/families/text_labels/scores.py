@@ -15,7 +15,6 @@ from tunebook.statistics.differences import differences
 from tunebook.statistics.finding_metrics import FindingAveragePrecision
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.intervals import Score
-from tunebook.statistics.label_scores import LabelScores
 from tunebook.statistics.metric_outcome import metric_outcomes
 from tunebook.statistics.metrics import metric_input, undecided
 from tunebook.statistics.outcome_scores import outcome_difference
@@ -24,7 +23,6 @@ from tunebook.statistics.predictions import Predictions
 from tunebook.statistics.ranking_outcome import ranking_outcome
 from tunebook.statistics.ranking_scores import mean_ranking_scores, ranking_scores
 from tunebook.statistics.scores import score_predictions
-from tunebook.statistics.several import label_sums
 from tunebook.statistics.sums import RowSums, ratio, score
 from tunebook.statistics.sums_difference import sums_difference
 from tunebook.statistics.sums_metric import SumsMetric
@@ -126,22 +124,7 @@ def _ranked(predictions: Predictions) -> bool:
     return bool(((predictions.target == 1).any(axis=0) & (predictions.target != 1).any(axis=0)).any())
 
 
-def scores_of_labels(predictions: Predictions, settings: Mapping[str, Any]) -> list[LabelScores]:
-    """Precision, recall and F1 of each label."""
-    counts = predictions.target.sum(axis=0)
-    return [
-        LabelScores(label, int(counts[i]), *(score(each, predictions.groups, **settings) for each in sums))
-        for i, (label, sums) in enumerate(label_sums(predictions).items())
-    ]
-
-
 def precision_of_labels(predictions: Predictions, settings: Mapping[str, Any]) -> dict[str, Score]:
     """Average precision of each label."""
     found = ranking_scores(rankings(predictions), **settings)
     return {label: next(each for each in scores if each.name == RANKING) for label, scores in found.items()}
-
-
-def outcomes_of_labels(predictions: Predictions) -> dict[str, Outcome]:
-    """F1 of each label that is true or answered anywhere, to be scored."""
-    found = {label: f1 for label, (_, _, f1) in label_sums(predictions).items()}
-    return {label: sums_outcome(f1, predictions.groups) for label, f1 in found.items() if f1.rows.any()}

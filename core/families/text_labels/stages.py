@@ -48,6 +48,7 @@ class TextLabelsStages(TextStages[TextLabels[Any]]):
         """Token ids and the labels' flags of all splits."""
         refuse_untrained(config)
         assert data.labels is not None
+        several_head(recipe, data.labels.names)  # now, and not when its metrics are given answers of another form
         return encode_splits(data, source, config, rejects, partial(flags_of, names=data.labels.names))
 
     def build_model(

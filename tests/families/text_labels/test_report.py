@@ -15,16 +15,11 @@ from tunebook.families.text_labels.answers import usual_labels
 from tunebook.families.text_labels.figures import f1_figure
 from tunebook.families.text_labels.predictions_csv import read_labels, write_labels
 from tunebook.families.text_labels.report import labels_sections
-from tunebook.families.text_labels.scores import (
-    SeveralScorer,
-    outcomes_of_labels,
-    precision_of_labels,
-    scores_of_labels,
-)
+from tunebook.families.text_labels.scores import SeveralScorer, precision_of_labels
 from tunebook.families.text_labels.thresholds import Chosen
 from tunebook.report.report import Table
 from tunebook.statistics.predictions import Predictions
-from tunebook.statistics.several import none_sums, several_metrics
+from tunebook.statistics.several import none_sums, outcomes_by_label, scores_by_label, several_metrics
 from tunebook.statistics.sums import score
 
 NAMES = ("fit", 'a "price", <b>', "星")
@@ -112,7 +107,7 @@ def test_rows_of_one_group_are_no_independent_evidence() -> None:
 
 def test_f1_of_each_label_can_be_compared() -> None:
     rows = made_up()
-    found = outcomes_of_labels(rows)
+    found = outcomes_by_label(rows)
     for i, name in enumerate(NAMES):
         value = float(found[name].scores(np.ones((1, 60), dtype=np.int64))[0])
         assert value == pytest.approx(f1_score(rows.target[:, i], rows.predicted[:, i]))
@@ -120,7 +115,7 @@ def test_f1_of_each_label_can_be_compared() -> None:
 
 def test_the_page_has_a_table_and_figures_of_the_labels() -> None:
     rows = made_up()
-    by_label, precision = scores_of_labels(rows, SETTINGS), precision_of_labels(rows, SETTINGS)
+    by_label, precision = scores_by_label(rows, **SETTINGS), precision_of_labels(rows, SETTINGS)
     none = {name: score(each, **SETTINGS) for name, each in none_sums(rows).items()}
     sections = labels_sections(rows, by_label, precision, none, chosen())
     titles = [each.title for each in sections]
@@ -142,7 +137,7 @@ def test_the_page_has_a_table_and_figures_of_the_labels() -> None:
 
 
 def test_the_figure_names_every_label_and_is_the_same_each_time() -> None:
-    by_label = scores_of_labels(made_up(), SETTINGS)
+    by_label = scores_by_label(made_up(), **SETTINGS)
     svg = f1_figure(by_label)
     words = {"".join(node.itertext()) for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}
     assert set(NAMES) <= words and f1_figure(by_label) == svg
