@@ -18,7 +18,11 @@ LINES = ("-", "--", ":", "-.")
 EDGE = 0.02
 
 
-def pr_figure(predictions: FindingPredictions) -> str:
+def pr_figure(
+    predictions: FindingPredictions,
+    title: str = "Precision and sensitivity",
+    axes_are: tuple[str, str] = ("sensitivity (recall)", "precision (PPV)"),
+) -> str:
     """Draw precision over sensitivity of each finding as inline SVG; its chance is the share of rows that have it."""
 
     def draw(axes: Axes) -> None:
@@ -28,9 +32,9 @@ def pr_figure(predictions: FindingPredictions) -> str:
             axes.step(np.append(0.0, curve.x), np.append(curve.y[:1], curve.y), where="pre", **style)
             axes.axhline(float((target == 1).mean()), color=style["color"], linestyle=(0, (1, 3)), linewidth=1)
         axes.plot([], [], color=INK, linestyle=(0, (1, 3)), linewidth=1, label="chance, by colour")
-        axes.set(xlabel="sensitivity (recall)", ylabel="precision (PPV)")
+        axes.set(xlabel=axes_are[0], ylabel=axes_are[1])
 
-    return panel("Precision and sensitivity", "precision-recall", predictions, draw)
+    return panel(title, "precision-recall", predictions, draw)
 
 
 def drawn(predictions: FindingPredictions, both_classes: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -43,7 +43,7 @@ def labels_sections(
             ),
             Figure(
                 "Precision and recall",
-                pr_figure(rankings(predictions)),
+                pr_figure(rankings(predictions), "Precision and recall", ("recall", "precision")),
                 "At every threshold; the one that decides is in the table.",
             ),
             _none_table(predictions, none),
