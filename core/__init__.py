@@ -26,6 +26,7 @@ _PUBLIC = {
     "ImageClassification": "tunebook.families.image_classification.recipe",
     "ImageClassificationConfig": "tunebook.families.image_classification.options",
     "LabelDistance": "tunebook.statistics.metrics",
+    "LabelsHead": "tunebook.families.text_labels.head",
     "OptimConfig": "tunebook.config.optim",
     "Recipe": "tunebook.recipe",
     "RegressionHead": "tunebook.families.text_regression.head",
@@ -34,6 +35,8 @@ _PUBLIC = {
     "TextClassificationConfig": "tunebook.families.text_classification.options",
     "TextGeneration": "tunebook.families.text_generation.recipe",
     "TextGenerationConfig": "tunebook.families.text_generation.options",
+    "TextLabels": "tunebook.families.text_labels.recipe",
+    "TextLabelsConfig": "tunebook.families.text_labels.options",
     "TextRegression": "tunebook.families.text_regression.recipe",
     "TextRegressionConfig": "tunebook.families.text_regression.options",
     "UserError": "tunebook.errors",
@@ -57,6 +60,9 @@ if TYPE_CHECKING:
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
     from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig
     from tunebook.families.text_generation.recipe import TextGeneration as TextGeneration
+    from tunebook.families.text_labels.head import LabelsHead as LabelsHead
+    from tunebook.families.text_labels.options import TextLabelsConfig as TextLabelsConfig
+    from tunebook.families.text_labels.recipe import TextLabels as TextLabels
     from tunebook.families.text_regression.head import RegressionHead as RegressionHead
     from tunebook.families.text_regression.options import TextRegressionConfig as TextRegressionConfig
     from tunebook.families.text_regression.recipe import TextRegression as TextRegression

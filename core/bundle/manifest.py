@@ -51,6 +51,8 @@ class Manifest:
             others. Its golden outputs are such numbers, `VALUE`.
         calibration: The temperature of a text classifier, and the probability below which it is not sure; None of
             others.
+        several: Of a model that puts several labels on a text: ``chosen``, the labels' thresholds (None where its head
+            decides by a rule of its own), and the ``separator`` of rows that list labels; None of others.
         template: How the text and the columns beside it become what a model of texts reads; None where it is the text.
     """
 
@@ -69,6 +71,7 @@ class Manifest:
     number: dict[str, float] | None = None
     template: str | None = None
     calibration: dict[str, Any] | None = None
+    several: dict[str, Any] | None = None
 
     @property
     def row_labels(self) -> list[str]:
@@ -142,6 +145,8 @@ def _check(manifest: Manifest) -> None:
         fewest = 0
         if not all(isinstance(manifest.number.get(k), float) for k in ("mean", "deviation")):
             raise ValueError("number must have a mean and a deviation")
+    if manifest.several is not None:
+        _check_several(manifest.several, manifest.labels)
     if not isinstance(manifest.labels, list) or key not in manifest.columns:
         raise ValueError(f"labels must be a list, and columns must name the {key}")
     if manifest.template is not None:
@@ -156,6 +161,23 @@ def _check(manifest: Manifest) -> None:
         numbers = golden.probabilities
         if set(numbers) != set(manifest.outputs) or not all(math.isfinite(p) for p in numbers.values()):
             raise ValueError("a golden answer does not have one number per output")
+
+
+def _check_several(several: dict[str, Any], labels: list[str]) -> None:
+    separator, chosen = several.get("separator"), several.get("chosen")
+    if not (separator is None or (isinstance(separator, str) and separator)):
+        raise ValueError("separator must be a text")
+    if chosen is None:
+        return
+    if set(chosen) != {"thresholds", "positives", "rows"} or not isinstance(chosen["rows"], int):
+        raise ValueError("chosen must have thresholds, positives and rows")
+    thresholds, positives = (list(chosen[key].items()) for key in ("thresholds", "positives"))
+    if [[name for name, _ in each] for each in (thresholds, positives)] != [labels, labels]:
+        raise ValueError("every label must have a threshold")
+    if not all(isinstance(each, float) and 0 <= each <= 1 for _, each in thresholds):
+        raise ValueError("a threshold must be a number from 0 to 1")
+    if not all(isinstance(each, int) for _, each in positives):
+        raise ValueError("positives must be whole numbers")
 
 
 def find_bundle(path: str) -> Path:

@@ -51,6 +51,18 @@ class AnnotatedDataConfig:
     """Tasks in exports of Label Studio whose annotators disagree: reject, or vote (the majority; a tie is rejected)."""
 
 
+@dataclass
+class ListedLabelsDataConfig(TextDataConfig):
+    """Texts whose labels, any number of them, may be listed in one column."""
+
+    label: str | None = None
+    """Column that lists all labels of a row, in place of recipe.topics (an empty cell: none)."""
+    separator: str | None = None
+    """What separates the labels in a cell of data.label (default: ;); lists of JSON Lines or Parquet need none."""
+    labels: list[str] | None = None
+    """Label names of data.label in the order wanted (default: sorted); rows with others are rejected."""
+
+
 def takes_votes(data: object) -> bool:
     """Whether the ``data`` part of a config lets the majority of annotators decide."""
     return isinstance(data, AnnotatedDataConfig) and data.disagreement is Disagreement.vote

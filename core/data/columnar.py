@@ -206,7 +206,7 @@ def _present(columns: Sequence[Column], schema: pa.Schema, path: Path) -> list[C
             raise duplicate_column(column.name, path)
         if column.name in schema.names:
             kind = schema.field(column.name).type
-            if column.kind != "any" and pa.types.is_nested(kind):
+            if column.kind not in ("any", "labels") and pa.types.is_nested(kind):
                 raise UserError(
                     f"{path.name}: the column {column.name!r} holds {kind}, not text",
                     code="data.nested-column",

@@ -27,9 +27,9 @@ class Column:
         key: The config key that holds ``name``, for messages ("data.text").
         kind: "text" must hold more than white space, "label" must name a class, "file" must be the path of a file,
             "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "number" must be a finite number
-            with a decimal point (handed on written one way), "split" must name a split (see
-            `tunebook.data.split_column`), "any" is handed on as it is (lists and objects of JSON
-            Lines or Parquet as JSON text).
+            with a decimal point (handed on written one way), "labels" lists any number of labels, a blank one none
+            (handed on as a JSON list), "split" must name a split (see `tunebook.data.split_column`), "any" is handed on
+            as it is (lists and objects of JSON Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
@@ -39,12 +39,13 @@ class Column:
         plain: Lists and objects of an "any" are rejected: a list of texts is no text.
         template: Of a text: how it is put together with the columns beside it, which are then left out of the rows.
         watched: Only looked at, to refuse rows with certain values; it still counts as not read.
+        separator: Of "labels": what separates them in a cell that is no list.
     """
 
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "file", "flag", "number", "split", "any"]
+    kind: Literal["text", "label", "labels", "file", "flag", "number", "split", "any"]
     required: bool = True
     gaps: bool = False
     choice: str | None = None
@@ -53,6 +54,7 @@ class Column:
     plain: bool = False
     template: TextTemplate | None = None
     watched: bool = False
+    separator: str = ";"
 
     def __post_init__(self) -> None:
         """A path is of no use to whoever does not know how such files are found."""
@@ -61,7 +63,7 @@ class Column:
     @property
     def nested(self) -> bool:
         """Whether lists and objects are handed on."""
-        return self.kind == "any" and not self.plain
+        return self.kind == "labels" or (self.kind == "any" and not self.plain)
 
     def chosen(self, name: str) -> str:
         """What is typed in a shell to read the column of another name; "" where nothing can be."""

@@ -2,11 +2,13 @@
 
 The formats are those of https://labelstud.io/guide/export: in JSON a task has its ``data`` and a list of
 ``annotations``, each a list of results of the controls of the labelling interface; in JSON-MIN and CSV a row is one
-annotation, with a column for each key of the data and for each control. Only choices are read: one a control.
+annotation, with a column for each key of the data and for each control. Only choices are read: one a control, or any
+number of them for a column that lists labels.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +45,11 @@ class _Annotation:
     line: int
     values: Sequence[str | None]
     fault: tuple[str, str, str] | None = None
+
+
+def _chosen(column: Column, cell: str | None) -> str | None:
+    """A cell of an annotation: where labels are listed, one without a choice says that there is none."""
+    return "[]" if column.kind == "labels" and not (cell or "").strip() else cell
 
 
 def is_table(file: BinaryIO, columns: Sequence[Column]) -> bool:
@@ -104,7 +111,8 @@ def merged_table(
     def annotations() -> Iterator[_Annotation]:
         for chunk in chunks:
             values = zip(*(chunk.values[column.role] for column in columns), strict=True)
-            for line, task, row in zip(chunk.lines, chunk.values[TASK.role], values, strict=True):
+            for line, task, cells in zip(chunk.lines, chunk.values[TASK.role], values, strict=True):
+                row = [_chosen(column, cell) for column, cell in zip(columns, cells, strict=True)]
                 fault = next(
                     (
                         (column.name, "has several choices, and one label is wanted", value or "")
@@ -134,7 +142,7 @@ class _Found:
         for column in columns:
             if not column.required or column.name in self.names:
                 continue
-            if column.kind == "label" and self.others:
+            if column.kind in ("label", "labels") and self.others:
                 kinds = ", ".join(f"{name} ({kind})" for name, kind in self.others.items())
                 raise UserError(
                     f"{path.name} has no choices named {column.name!r}: its annotations are {kinds}",
@@ -174,16 +182,22 @@ def _annotations(
     for number, record in enumerate(array_objects(file, path), start=1):
         task = record.get("id", number)
         line = task if isinstance(task, int) and task > 0 else number
-        each = _of_task(record, columns, found) if _is_task(record) else [_of_row(record, found)]
+        each = _of_task(record, columns, found) if _is_task(record) else [_of_row(record, columns, found)]
         for values, several in each:
             beside.update(name for name in values if name not in named and values[name] not in (None, ""))
             yield _annotation(str(task), line, values, several, columns)
     unread.add(COLUMNS, beside)
 
 
-def _of_row(record: dict[str, Any], found: _Found) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The values of a row of JSON-MIN, and the controls with several choices."""
+def _of_row(
+    record: dict[str, Any], columns: Sequence[Column], found: _Found
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The values of a row of JSON-MIN, and the controls with several choices, or with any where labels are listed."""
     several = {}
+    for column in columns:
+        if column.kind == "labels" and column.name in record and not isinstance(record[column.name], (list, dict)):
+            value = record[column.name]
+            several[column.name] = [value] if isinstance(value, str) and value.strip() else []
     for name, value in record.items():
         choices = value.get("choices") if isinstance(value, dict) else None
         if isinstance(choices, list):
@@ -217,7 +231,9 @@ def _of_task(
             found.names[control] = None
             several.setdefault(control, []).extend(str(choice) for choice in choices)
         values |= {control: choices[0] for control, choices in several.items() if len(choices) == 1}
-        every.append((values, {control: choices for control, choices in several.items() if len(choices) > 1}))
+        controls = [column.name for column in columns if column.kind == "labels" and column.name not in record["data"]]
+        lists = {name: several.get(name, []) for name in controls}
+        every.append((values, {control: each for control, each in several.items() if len(each) > 1} | lists))
     if not every:
         every.append((dict(record["data"]), {}))
     return every
@@ -228,6 +244,9 @@ def _annotation(
 ) -> _Annotation:
     values: list[str | None] = []
     for column in columns:
+        if column.name in several and column.kind == "labels":
+            values.append(json.dumps(sorted(several[column.name]), ensure_ascii=False))
+            continue
         if column.name in several:
             reason = f"has several choices in task {task}, {', '.join(several[column.name])}: one label is wanted"
             return _Annotation(task, line, [], (column.name, reason, ""))
@@ -246,7 +265,9 @@ def _merged(
     annotations: Iterator[_Annotation], columns: Sequence[Column], reject: Reject, unread: Unread, vote: bool
 ) -> Iterator[_Annotation]:
     """One a task; what cannot be used goes to ``reject``, once a task."""
-    label = next((i for i, column in enumerate(columns) if column.kind == "label" and column.required), None)
+    label = next(
+        (i for i, column in enumerate(columns) if column.kind in ("label", "labels") and column.required), None
+    )
     seen = set[str]()
     for task, group in groupby(annotations, key=lambda annotation: annotation.task):
         each = list(group)

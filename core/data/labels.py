@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pyarrow.compute as pc
 
 from tunebook.data.rows import Rows
@@ -59,38 +58,6 @@ def count_labels(rows: Mapping[str, Rows], role: str) -> dict[str, dict[str, int
                 found[item["values"]] += item["counts"]
         counts[split] = dict(found)
     return counts
-
-
-def count_flags(rows: Mapping[str, Rows], flags: Mapping[str, str]) -> Labels:
-    """The names of yes-or-no columns, by role, as labels that a row may have several of; counted where they say yes.
-
-    Raises:
-        UserError: A name is given twice, or no training row, or every one, says yes.
-    """
-    names = tuple(flags.values())
-    if len(set(names)) < len(names):
-        raise UserError(
-            "a finding is named twice", code="config.duplicate", where="recipe.findings", fix="name each column once"
-        )
-    counts = {
-        split: {name: part.texts(role).count("1") for role, name in flags.items()} for split, part in rows.items()
-    }
-    for name, count in counts["train"].items():
-        if count in (0, len(rows["train"])):
-            only = "no training row has" if not count else "every training row has"
-            raise UserError(
-                f"{only} the finding {name!r}: there is nothing to distinguish",
-                code="data.constant-label",
-                where="recipe.findings",
-                fix="add rows, or leave it out",
-            )
-    return Labels(names, counts)
-
-
-def mixtures(rows: Rows, flags: Sequence[str]) -> np.ndarray:
-    """[rows] which flags say yes, as text: what rows with several labels are stratified by."""
-    columns = [rows.texts(role) for role in flags]
-    return np.array(["".join(row) for row in zip(*columns, strict=True)], dtype=object)
 
 
 def find_labels(counts: Counts, wanted: Sequence[str] | None, *, will_split: bool = False) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
-from tunebook.config.texts import takes_votes
+from tunebook.config.texts import ListedLabelsDataConfig, takes_votes
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
 from tunebook.data.file_source import file_source
-from tunebook.data.labels import Labels, absence_notes, comma_notes, count_flags, count_labels, find_labels, mixtures
+from tunebook.data.label_sets import LabelSets
+from tunebook.data.labels import Labels, absence_notes, comma_notes, count_labels, find_labels
 from tunebook.data.leaks import Leak, guard
 from tunebook.data.paths import resolve_paths, short_names
 from tunebook.data.reading import Invalid, read_rows
@@ -88,8 +89,8 @@ def load_and_validate(
     Args:
         config: The ``data`` part of the config.
         columns: What the recipe reads. The first required "text" column makes two rows alike, splits are
-            stratified by the first required "label" column or by which "flag" columns say yes, rows alike in the
-            role "group" stay together.
+            stratified by the first required "label" column or by which labels a row has of several ("flag" columns,
+            or one of "labels"), rows alike in the role "group" stay together.
         samples: The recipe's own rows by split, used when ``data.train`` is not set.
         invalid: The recipe's own check of a row.
         rejects: Takes the bad rows; written whenever there are any.
@@ -102,23 +103,24 @@ def load_and_validate(
     """
     sources, source, said = sources_of(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
-    flags = {column.role: column.name for column in columns if column.kind == "flag"}
+    several = LabelSets.of(columns)
     group = next((column.role for column in columns if column.role == "group"), None)
     with _shown(progress) as show:
         given = _read_all(sources, config, columns, invalid, rejects, content, show)
         said += empty_notes(rejects.empty)
         said += [] if config.split is None else [counted(given, config.split)]
-        _label_names(given, label, config)  # before the slow part; again after rows were dropped
+        _label_names(given, label, several, config)  # before the slow part; again after rows were dropped
         show(f"comparing {content.what if content else 'text'}s")
         compared = compare(given, text, group, config.near_duplicate, content)
         kept, leaks, notes = guard(compared, config.leaks, rejects)
         rejects.write()
         given = {name: rows if len(kept[name]) == len(rows) else rows.take(kept[name]) for name, rows in given.items()}
-        names = _label_names(given, label, config)
+        names = _label_names(given, label, several, config)
         show("splitting")
-        strata = mixtures(given["train"], list(flags)) if flags else None
-        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata)
-    labels = count_flags(rows, flags) if flags else _labels(rows, label, names)
+        strata = None if several is None else several.mixtures(given["train"])
+        called = "label" if several is None else several.called
+        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata, f"{called}s")
+    labels = _labels(rows, label, names) if several is None else several.count(rows, names)
     absent = [*absence_notes(labels), *comma_notes(labels)] if labels is not None else []
     if group is not None and drawn:
         drawn.append(f"all rows of one {config.group or group} are on one side")
@@ -126,6 +128,7 @@ def load_and_validate(
     good = sum(len(part) for part in given.values())
     number = first_role(columns, "number") if label is None else None
     said += compared.notes(label) if number is None else compared.notes(number, "number")
+    said += [] if several is None else several.notes(rows)
     return ValidatedData(
         rows["train"],
         rows["validation"],
@@ -197,13 +200,16 @@ def _read_all(
 
 def _named(config: DataConfig) -> list[str] | None:
     """The labels that the user names; None where they are whatever the rows hold."""
-    return config.labels if isinstance(config, LabelledDataConfig) else None
+    return config.labels if isinstance(config, (LabelledDataConfig, ListedLabelsDataConfig)) else None
 
 
-def _label_names(given: Mapping[str, Rows], label: str | None, config: DataConfig) -> tuple[str, ...]:
-    if label is None:
-        return ()
-    return find_labels(count_labels(given, label), _named(config), will_split=len(given) < len(SPLITS))
+def _label_names(
+    given: Mapping[str, Rows], label: str | None, several: LabelSets | None, config: DataConfig
+) -> tuple[str, ...]:
+    will_split = len(given) < len(SPLITS)
+    if several is not None:
+        return several.names(given, _named(config), will_split)
+    return () if label is None else find_labels(count_labels(given, label), _named(config), will_split=will_split)
 
 
 def _labels(rows: Mapping[str, Rows], label: str | None, names: tuple[str, ...]) -> Labels | None:

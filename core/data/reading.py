@@ -17,6 +17,7 @@ from tunebook.data.columns import Column
 from tunebook.data.delimited import UNDECODED
 from tunebook.data.file_source import file_source
 from tunebook.data.formats import read_batches
+from tunebook.data.label_sets import listed
 from tunebook.data.labels import same_number
 from tunebook.data.numbers import number_text
 from tunebook.data.paths import resolve_paths, short_names
@@ -159,6 +160,8 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
             found, fault = _flag(value)
         elif column.kind == "number":
             found, fault = number_text(value)
+        elif column.kind == "labels":
+            found, fault = listed(value, column.separator, check.labels)
         elif column.kind == "split":
             found, fault = split_name(value)
         elif column.files is not None:
@@ -193,7 +196,7 @@ def _flag(value: str) -> tuple[str, str]:
 def _is_missing(value: str, column: Column) -> bool:
     # pandas writes a missing label as "nan" when it makes text of it; no one names a class or a group so.
     bare = value.strip()
-    is_name = column.kind == "label" or column.role == "group"
+    is_name = column.kind in ("label", "labels") or column.role == "group"
     return not bare or (is_name and bare.casefold() == "nan")
 
 

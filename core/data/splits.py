@@ -21,6 +21,7 @@ def split(
     config: DataConfig,
     seed: int,
     mixtures: np.ndarray | None = None,
+    mixed: str = "findings",
 ) -> tuple[dict[str, Rows], list[str]]:
     """Split the missing sides off the training rows, then take the few that are wanted of those.
 
@@ -37,6 +38,7 @@ def split(
         config: Fractions, ``shots``, ``max_rows`` and ``split_seed``.
         seed: Of the rows drawn, and of the splits where they have no seed of their own.
         mixtures: [train] text that stands for a label where a row has several; None: see ``label``.
+        mixed: What these labels are called.
 
     Returns:
         All three splits, and notes on what was done.
@@ -56,7 +58,7 @@ def split(
         fractions = _fractions(missing, config)
         units = np.arange(len(train)) if units is None else units
         sides = _share_out(labels, units, fractions, np.random.default_rng([split_seed, 1]))
-        how = "stratified by label, " if label else "stratified by findings, " if mixtures is not None else ""
+        how = "stratified by label, " if label else f"stratified by {mixed}, " if mixtures is not None else ""
         for side in reversed(missing):
             notes.append(
                 f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {split_seed})"
@@ -189,6 +191,8 @@ def _choose(
     if (shots or config.max_rows or 0) < 1:
         key = "data.shots" if shots is not None else "data.max_rows"
         raise UserError(f"{key} must be at least 1", code="config.out-of-range", where=key, fix=f"{key}=100")
+    if label is None and len(set(labels[rows])) > (config.max_rows or 0):
+        labels = np.full(len(labels), "", dtype=object)  # rows with several labels are of more kinds than are wanted
     by_label = {name: random.permutation(rows[labels[rows] == name]) for name in sorted(set(labels[rows]))}
     if shots is not None:
         wanted = dict.fromkeys(by_label, shots)

@@ -49,6 +49,7 @@ inputs = {{
 
 {last}
 """
+_OWN_RULE = "The recipe's head decides by a rule of its own, which is not in the file; `tunebook predict` goes by it."
 _OF = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
 
@@ -64,9 +65,7 @@ def export_card(about: Mapping[str, Any], manifest: Manifest, found: Mapping[str
     numbers = manifest.number is not None
     labels = ", ".join(manifest.labels)
     last = f"`probabilities` is float32 `[texts, labels]`, in the order of `labels` in `onnx.json`: {labels}. " + (
-        "The answer is the most probable one."
-        if answers_plainly(head)
-        else "The recipe's head decides by a rule of its own, which is not in the file; `tunebook predict` goes by it."
+        "The answer is the most probable one." if answers_plainly(head) else _own_rule(manifest)
     )
     files = {name: of["file"] for name, of in about["precisions"].items()}
     golden = about["golden"][:2] or [{"text": "A text."}]
@@ -88,3 +87,12 @@ def export_card(about: Mapping[str, Any], manifest: Manifest, found: Mapping[str
         output=about["outputs"][0],
         last=f"`{VALUE}` is float32 `[texts, 1]`, in the units of the training rows." if numbers else last,
     )
+
+
+def _own_rule(manifest: Manifest) -> str:
+    """How answers are made of the probabilities, where they are not the most probable label."""
+    chosen = (manifest.several or {}).get("chosen")
+    if chosen is None:
+        return _OWN_RULE
+    edges = ", ".join(f"{label} {value:.4g}" for label, value in chosen["thresholds"].items())
+    return f"A label is given from its threshold on, of which a text may have several, or none: {edges}."

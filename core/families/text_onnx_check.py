@@ -70,7 +70,7 @@ class Verdict:
     Attributes:
         rows: Rows that were compared.
         largest_difference: Between its answers and the bundle's: of a probability, or of a number.
-        labels_equal: Rows with the bundle's label; None where answers are numbers.
+        labels_equal: Rows with the bundle's label, or all of its labels; None where answers are numbers.
         golden: Its answers to the golden rows.
         words: All this for people.
     """
@@ -222,9 +222,7 @@ def check_int8(expected: Reference, got: Answers, head: Head, deviation: float |
     """
     verdict = _verdict(expected, got, head, deviation)
     if deviation is None:
-        top = np.sort(expected.answers, axis=1)
-        clear = top[:, -1] - top[:, -2] > MARGIN
-        changed = np.flatnonzero(clear & ~_equal_labels(expected, got, head))
+        changed = np.flatnonzero((_clear(expected, head) & ~_equal(expected, got, head)).any(axis=1))
         why = f"{len(changed)} labels change that led by more than {MARGIN}" if len(changed) else ""
     else:
         why = f"numbers move by more than {FARTHEST} deviations" * (verdict.largest_difference > FARTHEST * deviation)
@@ -241,7 +239,7 @@ def check_int8(expected: Reference, got: Answers, head: Head, deviation: float |
 def _verdict(expected: Reference, got: Answers, head: Head, deviation: float | None) -> Verdict:
     differences = [np.abs(each - expected.answers).max() for each in (got.alone, got.together)]
     largest, rows = float(max(differences)), len(expected.answers)
-    equal = None if deviation is not None else int(_equal_labels(expected, got, head).sum())
+    equal = None if deviation is not None else int(_equal(expected, got, head).all(axis=1).sum())
     golden = got.alone[: len(expected.texts)].tolist()
     of = "probability" if deviation is None else "answer"
     words = f"largest difference of a{'n' * (of == 'answer')} {of} {largest:.2g}"
@@ -250,10 +248,20 @@ def _verdict(expected: Reference, got: Answers, head: Head, deviation: float | N
     return Verdict(rows, largest, equal, golden, words)
 
 
-def _equal_labels(expected: Reference, got: Answers, head: Head) -> NDArray[np.bool_]:
-    """Rows whose label is the bundle's, alone and padded, ``[rows]``."""
+def _clear(expected: Reference, head: Head) -> NDArray[np.bool_]:
+    """What the bundle decides by more than the margin: the label of a row ``[rows, 1]``, or each ``[rows, labels]``."""
+    if head.multilabel:
+        thresholds = getattr(head, "thresholds", None)
+        edges = 0.5 if thresholds is None else thresholds.numpy()
+        return np.asarray(np.abs(expected.answers - edges) > MARGIN)
+    top = np.sort(expected.answers, axis=1)
+    return np.asarray(top[:, -1:] - top[:, -2:-1] > MARGIN)
+
+
+def _equal(expected: Reference, got: Answers, head: Head) -> NDArray[np.bool_]:
+    """What is decided as in the bundle, alone and padded, in the form of `_clear`."""
     wanted, *found = (
-        head.decide(torch.from_numpy(each)).numpy() for each in (expected.answers, got.alone, got.together)
+        head.decide(torch.from_numpy(each)).numpy().reshape(len(each), -1)
+        for each in (expected.answers, got.alone, got.together)
     )
-    equal: NDArray[np.bool_] = (found[0] == wanted) & (found[1] == wanted)
-    return equal
+    return np.asarray((found[0] == wanted) & (found[1] == wanted))

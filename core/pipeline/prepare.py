@@ -15,7 +15,7 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
 from tunebook.config.ranges import check_ranges
-from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, LabelledDataConfig, Method, TrainConfig
+from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, Method, TrainConfig
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.load_and_validate import load_and_validate
@@ -24,7 +24,6 @@ from tunebook.data.sources import SPLITS, check_readable, sources_of
 from tunebook.data.split_column import check_split
 from tunebook.data.subgroups import check_gap, check_scored, scored_columns
 from tunebook.errors import UserError
-from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.pipeline.offered import check_offered
 from tunebook.plugins import load_recipe_class
@@ -191,7 +190,8 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     from tunebook.plugins.heads import try_head  # torch begins here: rows are read and checked without it
 
     if checked.labels is not None:
-        recipe.check_labels(checked.labels, node_as(config.data, LabelledDataConfig))
+        data: Any = config.data  # of rows with one label a LabelledDataConfig, else what the family makes of it
+        recipe.check_labels(checked.labels, data)
     try_head(recipe, checked.labels.names if checked.labels else ())
     encoded = recipe.family.stages.encode(recipe, checked, source, config, log)
     return Prepared(config, recipe, source, checked, encoded)

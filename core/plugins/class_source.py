@@ -12,6 +12,7 @@ FAMILIES = {
     "TextClassification": "text_classification",
     "ImageClassification": "image_classification",
     "TextGeneration": "text_generation",
+    "TextLabels": "text_labels",
     "BriefToText": "brief_to_text",
     "TextRegression": "text_regression",
 }

@@ -26,6 +26,7 @@ _NAMES = {
     "rouge_1": "ROUGE-1",
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
+    "hamming_loss": "Hamming loss",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",

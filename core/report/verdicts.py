@@ -17,6 +17,7 @@ _SPELLED = {
     "majority": "always predicting the most frequent training label",
     "mean": "always predicting the mean of the training rows",
     "ridge": "ridge regression on TF-IDF",
+    "usual labels": "giving every row the labels that at least half of the training rows have",
     "shares": "predicting the label frequencies of the training rows",
     "zero-shot": "the model before any training",
     "zero_shot": "the model before any training",

@@ -30,6 +30,7 @@ RECIPES = {
     "marketing_copy": "brief_to_text",
     "medical_diagnosis": "image_classification",
     "review_sentiment": "text_classification",
+    "review_topics": "text_labels",
 }
 SCORED = ("evaluation.subgroups", "evaluation.gap")
 # By hand from what each family's code reads, not from the options that are to be tested.
@@ -44,6 +45,11 @@ OWN = {
     "text_regression": {
         *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
         *("data.text_with", "data.text_template", *SCORED),
+    },
+    "text_labels": {
+        *("data.text", "data.text_pair", "data.label", "data.labels", "data.separator", "data.disagreement"),
+        *("data.max_length", "data.overlength", "data.group_by_length", "data.text_with", "data.text_template"),
+        *("recipe.topics", *SCORED),
     },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
@@ -85,6 +91,7 @@ NEW = {
         *SCORED,
     },
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups", "evaluation.gap"},
+    "text_labels": {"data.text", "data.text_pair", "data.label", "data.separator", "data.disagreement", *SCORED},
     "text_generation": {"data.format", "data.facts", "evaluation.max_generations", *SCORED},
     "brief_to_text": {"evaluation.max_generations", *SCORED},
 }

@@ -20,6 +20,7 @@ from tests.finished import finished
 from tests.forked import run_forked
 from tests.hostile import damage as d
 from tests.hostile.runner import Case, Outcome, faults, run_cases
+from tests.topical import finished_topics
 
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 DOUBLES = (
@@ -249,6 +250,24 @@ def brief_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
             yield predicting(f"{key} is {other}", copies.edited("tunebook.json", generation=state), rows)
 
 
+def topic_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
+    run = finished_topics(folder, "trainer.max_steps=2")
+    copies = Copies(run.bundle, place)
+    yield predicting("whole", copies.copy())
+    several = json.loads((run.bundle / "tunebook.json").read_text())["several"]
+    for key in several:
+        for other in ("", "text", 10**12, [], {"a": 1}):
+            edited = copies.edited("tunebook.json", several={**several, key: other})
+            yield predicting(f"{key} is {other!r}", edited)
+    chosen = several["chosen"]
+    for key in chosen:
+        for other in (None, "text", -1.5, [], {"a": 1}, dict.fromkeys(chosen["thresholds"], float("nan"))):
+            edited = {**several, "chosen": {**chosen, key: other}}
+            yield predicting(f"{key} is {other!r}", copies.edited("tunebook.json", several=edited))
+    for other in (None, "text", [], {}):
+        yield predicting(f"several is {other!r}", copies.edited("tunebook.json", several=other))
+
+
 def runs(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     whole = finished(folder, "trainer.checkpoint_every=2").path
     shutil.rmtree(whole / "model")
@@ -333,6 +352,7 @@ def comparisons(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
 KINDS = {
     "bundles of reviews": review_bundles,
     "bundles of images": image_bundles,
+    "bundles of topics": topic_bundles,
     "bundles of chats": chat_bundles,
     "bundles of briefs": brief_bundles,
     "runs": runs,

@@ -24,6 +24,7 @@ from tests.hostile.runner import Case, faults, run_cases
 from tests.labelled import task
 
 TEXTS = ["check", "recipe=review_sentiment", "data.label=label", "data.max_length=32", "trainer.progress=false"]
+LISTS = ["check", "recipe=review_topics", "data.label=topics", "data.max_length=32", "trainer.progress=false"]
 IMAGES = ["check", "recipe=medical_diagnosis", "recipe.size=32", "trainer.progress=false"]
 
 
@@ -248,6 +249,60 @@ def of_few_bytes(folder: Path) -> Iterator[Case]:
     yield Case("a pattern over loops", [*TEXTS, f"data.train={loops}/**/*.csv"])
 
 
+def listed_labels(folder: Path) -> Iterator[Case]:
+    """Cells that list labels, or something else; columns of 1 and 0 that hold neither."""
+    head, good = b"text,topics\n", b"text of %d,fit;price\ntext for %d,\ntext on %d,fit\n"
+    rows = b"".join(good % (i, i, i) for i in range(20))
+    files: dict[str, bytes] = {
+        "good.csv": head + rows,
+        "none.csv": head + rows.replace(b"price", b"none"),
+        "semicolon.jsonl": b'{"text": "a", "topics": ["a;b", "c"]}\n' * 9,
+        "numbers.jsonl": b'{"text": "a", "topics": ["a", 1]}\n' * 9,
+        "object.jsonl": b'{"text": "a", "topics": {"a": 1}}\n' * 9,
+        "nested.jsonl": b'{"text": "a", "topics": [["a"]]}\n' * 9,
+        "deep.jsonl": b'{"text": "a", "topics": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+        "surrogate.jsonl": b'{"text": "a", "topics": ["\\ud800"]}\n' * 9,
+        "nul.jsonl": b'{"text": "a", "topics": ["a\\u0000", "b"]}\n' * 9,
+        "truth.jsonl": b'{"text": "a", "topics": true}\n' * 9,
+        "deep.csv": head + b"a," + b"[" * 100_000 + b"\n",
+        "long.csv": head + b"a," + b"x;" * 1_000_000 + b"\n",
+        "many.csv": head + b"".join(b"text %d,label %d;label %d\n" % (i, i // 2, 5000 + i // 2) for i in range(10_000)),
+        "one.csv": head + b"".join(b"text %d,fit\n" % i for i in range(30)),
+        "empty.csv": head + b"".join(b"text %d,\n" % i for i in range(30)),
+        "case.csv": head + rows + b"one more,Fit;price\n",
+        "commas.csv": head + rows.replace(b"fit;price", b'"fit, price"'),
+        "semicolons.csv": head + rows.replace(b"fit;price", b";;;"),
+    }
+    for name, content in files.items():
+        file = folder / name
+        file.write_bytes(content)
+        yield Case(f"listed labels, {name}", [*LISTS, f"data.train={file}"])
+    table = pa.table({"text": [f"text {i}" for i in range(9)], "topics": [[["a"]]] * 9})
+    pq.write_table(table, folder / "lists.parquet")
+    yield Case("listed labels, lists of lists", [*LISTS, f"data.train={folder / 'lists.parquet'}"])
+    good_rows = f"data.train={folder / 'good.csv'}"
+    for typed in ("data.separator=", "data.separator=''", "data.separator=x", "data.labels=[]", "data.labels=[fit]"):
+        yield Case(f"listed labels, {typed}", [*LISTS, good_rows, typed])
+    for typed in ("recipe.topics=[a,b]", "data.label=nothing", "data.label=", "data.text_with=[topics]"):
+        yield Case(f"listed labels, {typed}", [*LISTS, good_rows, typed])
+    flags = b"".join(b"text %d,%d,%d\n" % (i, i % 2, i % 3 == 0) for i in range(30))
+    for name, row in {
+        "maybe": b"a,1,maybe",
+        "blank": b"a,,1",
+        "-1": b"a,-1,1",
+        "2": b"a,2,0",
+        "whole": b"a,1,0",
+    }.items():
+        file = folder / f"flags{name}.csv"
+        file.write_bytes(b"text,x,y\n" + flags + row + b"\n")
+        columns = [each for each in LISTS if not each.startswith("data.label=")]
+        yield Case(f"flags, {name}", [*columns, "recipe.topics=[x,y]", f"data.train={file}"])
+    for typed in ("recipe.topics=[x]", "recipe.topics=[]", "recipe.topics=[x,x]", "recipe.topics=[x,text]"):
+        yield Case(f"flags, {typed}", [*columns, f"data.train={file}", typed])
+    for typed in ("recipe.topics=x", "data.separator=;", "data.labels=[x,y]", "data.shots=2", "adapt=none"):
+        yield Case(f"flags, {typed}", [*columns, f"data.train={file}", typed])
+
+
 def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     rows = write_patients(folder / "train", 40, 0)
     table = write_table(folder / "train.csv", rows)
@@ -339,7 +394,7 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     yield Case("npz, said to be encrypted", [*IMAGES, f"data.train={folder / 'encrypted.npz'}"])
 
 
-@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "images"])
+@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "listed labels", "images"])
 def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     canary = tmp_path / "canary"
     canary.mkdir()
@@ -348,13 +403,17 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     made = {
         "damaged texts": lambda: damaged_texts(files),
         "harmful texts": lambda: harmful_texts(files, canary),
+        "listed labels": lambda: listed_labels(files),
         "images": lambda: image_cases(files, canary),
     }
     outcomes = run_cases(list(made[kind]()), tmp_path / "run")
-    assert len(outcomes) > 50 or kind == "harmful texts"
+    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels")
     wrong = faults(outcomes)
     assert not wrong, wrong
     assert not list(canary.iterdir())
     by_name = {each.case.name: each for each in outcomes}
+    if kind == "listed labels":
+        accepted = [name for name, each in by_name.items() if each.code == 0]
+        assert accepted == ["listed labels, good.csv", "flags, whole"]
     if kind == "images":  # not everything is refused
         assert by_name["whole pictures"].code == by_name["npz, whole"].code == 0

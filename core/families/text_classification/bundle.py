@@ -12,8 +12,8 @@ from tunebook.bundle.seen import write_seen
 from tunebook.bundle.write import golden, manifest_of, system_refusals
 from tunebook.config.schema import TrainConfig
 from tunebook.data.columns import PAIR, template_of, text_names
-from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.family import node_as
+from tunebook.families.text_bundle import check_names
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.calibration import stored_calibration
 from tunebook.families.text_classification.card import text_card
@@ -127,14 +127,6 @@ def ready_classifier(recipe: TextClassification[Any], manifest: Manifest, model:
 
 def _check_head(manifest: Manifest, head: Head, model: Any, folder: Path) -> None:
     """A plain pipeline reads config.json, `predict` reads tunebook.json: both must describe one model."""
-    zero_shot = manifest.head == "zero_shot"
-    if not zero_shot:
+    if manifest.head != "zero_shot":
         check_kind(manifest, head, folder)
-    named = [] if zero_shot else [model.config.id2label.get(i) for i in range(model.config.num_labels)]
-    if len(named) == len(manifest.labels) and named != manifest.labels:
-        raise UserError(
-            f"config.json names the labels {', '.join(map(str, named))}, and {FILE} {', '.join(manifest.labels)}.",
-            code="bundle.mismatch",
-            where=str(folder),
-            fix=f"its files were changed, or belong to different models; {RESTORE_BUNDLE}",
-        )
+        check_names(manifest, model, folder)

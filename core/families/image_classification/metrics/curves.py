@@ -1,25 +1,22 @@
-"""Figures of findings: ROC, precision over sensitivity, and how often a finding is there as its probability says."""
+"""Figures of findings: ROC, and how often a finding is there as its probability says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.reliability import finding_reliability
-from tunebook.report.figures import COLOURS, FAINT, INK, inline_svg, short
+from tunebook.report.figures import COLOURS, FAINT, INK, short
+from tunebook.report.finding_curves import drawn, panel
 from tunebook.statistics.findings import FindingPredictions
-from tunebook.statistics.ranking import pr_points, roc_points
-from tunebook.statistics.ranking_scores import absent_class
+from tunebook.statistics.ranking import roc_points
 
-LINES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 WHISKERS_UP_TO = 3
 """Most findings whose intervals are distinguishable in one panel."""
-EDGE = 0.02
 
 
 def roc_figure(predictions: FindingPredictions, points: Sequence[OperatingPoint] = ()) -> str:
@@ -32,7 +29,7 @@ def roc_figure(predictions: FindingPredictions, points: Sequence[OperatingPoint]
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="chance")
-        for i, style in _drawn(predictions):
+        for i, style in drawn(predictions):
             target, scores = predictions.target[:, i], predictions.probabilities[:, i]
             curve = roc_points(target, scores)
             axes.plot(curve.x, curve.y, **style)
@@ -45,7 +42,7 @@ def roc_figure(predictions: FindingPredictions, points: Sequence[OperatingPoint]
             axes.plot([], [], "o", color=INK, markerfacecolor="white", markersize=6, label="hollow: rules out below")
         axes.set(xlabel="1 - specificity", ylabel="sensitivity")
 
-    return _panel("ROC curves", "roc", predictions, draw)
+    return panel("ROC curves", "roc", predictions, draw)
 
 
 def _mark(axes: Axes, predictions: FindingPredictions, column: int, point: OperatingPoint, marker: str) -> None:
@@ -58,21 +55,6 @@ def _mark(axes: Axes, predictions: FindingPredictions, column: int, point: Opera
         axes.plot(*place, marker, color=colour, markerfacecolor=face, markeredgecolor=INK, markersize=7, zorder=5)
 
 
-def pr_figure(predictions: FindingPredictions) -> str:
-    """Draw precision over sensitivity of each finding as inline SVG; its chance is the share of rows that have it."""
-
-    def draw(axes: Axes) -> None:
-        for i, style in _drawn(predictions):
-            target = predictions.target[:, i]
-            curve = pr_points(target, predictions.probabilities[:, i])
-            axes.step(np.append(0.0, curve.x), np.append(curve.y[:1], curve.y), where="pre", **style)
-            axes.axhline(float((target == 1).mean()), color=style["color"], linestyle=(0, (1, 3)), linewidth=1)
-        axes.plot([], [], color=INK, linestyle=(0, (1, 3)), linewidth=1, label="chance, by colour")
-        axes.set(xlabel="sensitivity (recall)", ylabel="precision (PPV)")
-
-    return _panel("Precision and sensitivity", "precision-recall", predictions, draw)
-
-
 def reliability_figure(predictions: FindingPredictions) -> str:
     """Draw how often each finding is there against its probability as inline SVG, in ten bins.
 
@@ -82,7 +64,7 @@ def reliability_figure(predictions: FindingPredictions) -> str:
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="perfect calibration")
-        for i, style in _drawn(predictions, both_classes=False):
+        for i, style in drawn(predictions, both_classes=False):
             bins = [row for row in finding_reliability(predictions, predictions.findings[i]) if row.n]
             places, shares = [row.probability for row in bins], [row.share for row in bins]
             axes.plot(places, shares, marker=MARKERS[i % len(MARKERS)], markersize=5, **style)
@@ -91,31 +73,4 @@ def reliability_figure(predictions: FindingPredictions) -> str:
                 axes.errorbar(places, shares, yerr=np.maximum(ends, 0), color=style["color"], fmt="none", alpha=0.5)
         axes.set(xlabel="mean probability", ylabel="share of rows with the finding")
 
-    return _panel("Reliability of the probabilities", "finding-reliability", predictions, draw, both_classes=False)
-
-
-def _drawn(predictions: FindingPredictions, both_classes: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Give the column and line style of each finding that has a curve."""
-    for i, finding in enumerate(predictions.findings):
-        if len(predictions) and not (both_classes and absent_class(predictions.target[:, i], finding)):
-            line = LINES[i // len(COLOURS) % len(LINES)]
-            yield i, {"color": COLOURS[i % len(COLOURS)], "linestyle": line, "label": short(finding)}
-
-
-def _panel(
-    title: str, name: str, predictions: FindingPredictions, draw: Callable[[Axes], None], both_classes: bool = True
-) -> str:
-    """Draw on a square from 0 to 1, with the legend next to it and findings without a curve named."""
-    drawn = {i for i, _ in _drawn(predictions, both_classes)}
-    left_out = [finding for i, finding in enumerate(predictions.findings) if i not in drawn]
-    missing = [f"no curve: {short(finding)}" for finding in left_out]
-
-    def square(figure: Figure) -> None:
-        axes = figure.add_subplot(aspect="equal")
-        draw(axes)
-        for line in missing:
-            axes.plot([], [], " ", label=line)
-        axes.set(title=title, xlim=(-EDGE, 1 + EDGE), ylim=(-EDGE, 1 + EDGE))
-        figure.legend(loc="outside right upper")
-
-    return inline_svg(title, name, square, 8.6, max(4.4, 0.9 + 0.24 * (len(predictions.findings) + 6)))
+    return panel("Reliability of the probabilities", "finding-reliability", predictions, draw, both_classes=False)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tunebook.families.image_classification.metrics.curves import pr_figure, reliability_figure, roc_figure
+from tunebook.families.image_classification.metrics.curves import reliability_figure, roc_figure
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.operating_scores import PointScores
 from tunebook.families.image_classification.metrics.subgroups import SubgroupRow
 from tunebook.report import figures
+from tunebook.report.finding_curves import pr_figure
 from tunebook.report.report import Cell, Figure, Gallery, Picture, Report, Section, Table, Text, show_name
 from tunebook.report.subgroups import NOTE, few, left_out_note, score_cell
 from tunebook.report.tables import counts_table, facts_tables, scores_table

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tunebook.families.image_classification.metrics.curves import pr_figure, reliability_figure, roc_figure
+from tunebook.families.image_classification.metrics.curves import reliability_figure, roc_figure
 from tunebook.families.image_classification.metrics.operating import choose_points, parse_rule
+from tunebook.report.finding_curves import pr_figure
 from tunebook.statistics.findings import FindingPredictions
 
 Make = Callable[..., FindingPredictions]

@@ -1,0 +1,1 @@
+"""The family of recipes that put any number of labels on a text."""

@@ -1,0 +1,1 @@
+"""Sentiment of reviews: two or more labels, or ordered stars."""
