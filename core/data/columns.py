@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunebook.config.texts import TextDataConfig
+from tunebook.data.categories import Categories
 from tunebook.data.file_source import FileSource
 from tunebook.data.text_template import TextTemplate, is_with, with_role
 from tunebook.errors import UserError
@@ -27,9 +28,9 @@ class Column:
         key: The config key that holds ``name``, for messages ("data.text").
         kind: "text" must hold more than white space, "label" must name a class, "file" must be the path of a file,
             "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "number" must be a finite number
-            with a decimal point (handed on written one way), "split" must name a split (see
-            `tunebook.data.split_column`), "any" is handed on as it is (lists and objects of JSON
-            Lines or Parquet as JSON text).
+            with a decimal point (handed on written one way), "category" must be one of the words of ``categories``,
+            "split" must name a split (see `tunebook.data.split_column`), "any" is handed on as it is (lists and objects
+            of JSON Lines or Parquet as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
@@ -39,12 +40,13 @@ class Column:
         plain: Lists and objects of an "any" are rejected: a list of texts is no text.
         template: Of a text: how it is put together with the columns beside it, which are then left out of the rows.
         watched: Only looked at, to refuse rows with certain values; it still counts as not read.
+        categories: Of a "category": the words that a cell may hold.
     """
 
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "file", "flag", "number", "split", "any"]
+    kind: Literal["text", "label", "file", "flag", "number", "category", "split", "any"]
     required: bool = True
     gaps: bool = False
     choice: str | None = None
@@ -53,10 +55,12 @@ class Column:
     plain: bool = False
     template: TextTemplate | None = None
     watched: bool = False
+    categories: Categories | None = None
 
     def __post_init__(self) -> None:
-        """A path is of no use to whoever does not know how such files are found."""
+        """A path is of no use to whoever does not know how such files are found, nor a category without its words."""
         assert (self.kind == "file") == (self.files is not None)
+        assert (self.kind == "category") == (self.categories is not None)
 
     @property
     def nested(self) -> bool:

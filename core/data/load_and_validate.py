@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.config.texts import takes_votes
+from tunebook.data.categories import check_categories, rarest_values
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
 from tunebook.data.file_source import file_source
@@ -88,8 +89,8 @@ def load_and_validate(
     Args:
         config: The ``data`` part of the config.
         columns: What the recipe reads. The first required "text" column makes two rows alike, splits are
-            stratified by the first required "label" column or by which "flag" columns say yes, rows alike in the
-            role "group" stay together.
+            stratified by the first required "label" column, by which "flag" columns say yes or by the rarest value of
+            the "category" columns, rows alike in the role "group" stay together.
         samples: The recipe's own rows by split, used when ``data.train`` is not set.
         invalid: The recipe's own check of a row.
         rejects: Takes the bad rows; written whenever there are any.
@@ -103,6 +104,7 @@ def load_and_validate(
     sources, source, said = sources_of(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
     flags = {column.role: column.name for column in columns if column.kind == "flag"}
+    categories = [column for column in columns if column.kind == "category" and column.required]
     group = next((column.role for column in columns if column.role == "group"), None)
     with _shown(progress) as show:
         given = _read_all(sources, config, columns, invalid, rejects, content, show)
@@ -116,9 +118,12 @@ def load_and_validate(
         given = {name: rows if len(kept[name]) == len(rows) else rows.take(kept[name]) for name, rows in given.items()}
         names = _label_names(given, label, config)
         show("splitting")
-        strata = mixtures(given["train"], list(flags)) if flags else None
-        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata)
+        strata, what = mixtures(given["train"], list(flags)) if flags else None, "findings"
+        if categories:
+            strata, what = rarest_values(given["train"], [column.role for column in categories]), "rarest value"
+        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata, what)
     labels = count_flags(rows, flags) if flags else _labels(rows, label, names)
+    drawn += check_categories(rows, categories)
     absent = [*absence_notes(labels), *comma_notes(labels)] if labels is not None else []
     if group is not None and drawn:
         drawn.append(f"all rows of one {config.group or group} are on one side")
@@ -126,6 +131,8 @@ def load_and_validate(
     good = sum(len(part) for part in given.values())
     number = first_role(columns, "number") if label is None else None
     said += compared.notes(label) if number is None else compared.notes(number, "number")
+    for column in categories:
+        said += [note for note in compared.notes(column.role, f"value of {column.name}") if note not in said]
     return ValidatedData(
         rows["train"],
         rows["validation"],

@@ -21,6 +21,7 @@ def split(
     config: DataConfig,
     seed: int,
     mixtures: np.ndarray | None = None,
+    what: str = "findings",
 ) -> tuple[dict[str, Rows], list[str]]:
     """Split the missing sides off the training rows, then take the few that are wanted of those.
 
@@ -37,6 +38,7 @@ def split(
         config: Fractions, ``shots``, ``max_rows`` and ``split_seed``.
         seed: Of the rows drawn, and of the splits where they have no seed of their own.
         mixtures: [train] text that stands for a label where a row has several; None: see ``label``.
+        what: What such a text stands for, in the notes.
 
     Returns:
         All three splits, and notes on what was done.
@@ -56,7 +58,7 @@ def split(
         fractions = _fractions(missing, config)
         units = np.arange(len(train)) if units is None else units
         sides = _share_out(labels, units, fractions, np.random.default_rng([split_seed, 1]))
-        how = "stratified by label, " if label else "stratified by findings, " if mixtures is not None else ""
+        how = "stratified by label, " if label else f"stratified by {what}, " if mixtures is not None else ""
         for side in reversed(missing):
             notes.append(
                 f"{side}: {np.sum(sides == side)} of {len(train)} training rows split off ({how}seed {split_seed})"

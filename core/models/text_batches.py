@@ -28,12 +28,13 @@ from tunebook.models.tokens import TokenRows, apply_overlength, tokenize_cached
 from tunebook.progress import counting
 
 SPLITS = ("train", "validation", "test")
-Item = tuple[np.ndarray, "int | float", int] | tuple[np.ndarray, "int | float", int, np.ndarray]
+Target = int | float | list[int]
+Item = tuple[np.ndarray, Target, int] | tuple[np.ndarray, Target, int, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TextItems(Sequence[Any]):
-    """Rows as ``collate`` takes them: token ids, target (a label number, or a number), row number, any token types."""
+    """Rows as ``collate`` takes them: token ids, target (a label number, a number or a list), row, any token types."""
 
     tokens: TokenRows
     targets: np.ndarray
@@ -42,7 +43,7 @@ class TextItems(Sequence[Any]):
         return len(self.tokens)
 
     def __getitem__(self, row: Any) -> Item:
-        item = self.tokens[row], self.targets[row].item(), int(row)
+        item = self.tokens[row], self.targets[row].tolist(), int(row)
         types = self.tokens.types_of(row)
         return item if types is None else (*item, types)
 
@@ -58,7 +59,7 @@ class FeatureItems(Sequence[Any]):
         return len(self.features)
 
     def __getitem__(self, row: Any) -> Item:
-        return self.features[row], self.targets[row].item(), int(row)
+        return self.features[row], self.targets[row].tolist(), int(row)
 
 
 def pad_batch(items: Sequence[Item], pad_id: int) -> Batch:
@@ -106,7 +107,7 @@ def encode_splits(
         source: The model's files.
         config: The run's config.
         rejects: Takes rows that are too long.
-        targets: Makes what is learned of rows, ``[rows]``: label numbers, or numbers.
+        targets: Makes what is learned of rows, ``[rows]``: label numbers, or numbers; ``[rows, answers]`` of several.
         augmentations: Changes training batches; None where nothing does.
 
     Raises:

@@ -29,6 +29,7 @@ RECIPES = {
     "customer_chat": "text_generation",
     "marketing_copy": "brief_to_text",
     "medical_diagnosis": "image_classification",
+    "review_aspects": "text_aspects",
     "review_sentiment": "text_classification",
 }
 SCORED = ("evaluation.subgroups", "evaluation.gap")
@@ -39,6 +40,10 @@ OWN = {
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
         *("data.text_pair", "data.disagreement", "evaluation.suspects"),
         *("data.text_with", "data.text_template", *SCORED),
+    },
+    "text_aspects": {
+        *("data.text", "data.text_pair", "data.text_with", "data.text_template", "data.max_length", "data.overlength"),
+        *("data.group_by_length", "recipe.aspects", "recipe.values", "recipe.normalize", *SCORED),
     },
     "text_regression": {
         *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
@@ -81,6 +86,7 @@ EVERY = sorted(set().union(*OWN.values()))
 NEW = {
     "text_classification": {"data.text", "data.text_pair", "data.label", "data.disagreement", *SCORED},
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups", "evaluation.gap"},
+    "text_aspects": {"data.text", "data.text_pair", *SCORED},
     "text_generation": {"data.format", "data.facts", "evaluation.max_generations", *SCORED},
     "brief_to_text": {"evaluation.max_generations", *SCORED},
 }
