@@ -372,7 +372,14 @@ def of_other_recipes(folder: Path) -> Iterator[Case]:
     for typed in (
         *("recipe.values=[]", "recipe.values=[none]", "recipe.values=[none,none]", "recipe.values=x"),
         *("recipe.values=[none,'']", "recipe.values=[a,b]", "recipe.values=[none,negative,neutral,positive,more]"),
-        *("recipe.values=null", "recipe.normalize=maybe", "data.label=price", "data.labels=[a]", "data.shots=2"),
+        *(
+            "recipe.values=null",
+            "recipe.values=[[none],good]",
+            "recipe.normalize=maybe",
+            "data.label=price",
+            "data.labels=[a]",
+            "data.shots=2",
+        ),
         *("data.group=price", "data.text_with=[price]", "data.text=price", "data.text_pair=delivery"),
         *(
             "adapt=none",

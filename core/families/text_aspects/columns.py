@@ -36,9 +36,11 @@ def aspect_columns(options: TextAspectsConfig, others: Sequence[Column]) -> list
         others: What a row holds besides.
 
     Raises:
-        UserError: There are no aspects; one is named twice, or read for another purpose; there are too few values, or
-            two that cannot be told apart.
+        UserError: A name is no text; there are no aspects; one is named twice, or read for another purpose; there are
+            too few values, or two that cannot be told apart.
     """
+    for key, names in ((_ASPECTS, options.aspects), (_VALUES, options.values)):
+        _check_texts(key, names)
     _check_aspects(options.aspects, others)
     _check_values(options)
     words = Categories(tuple(options.values), _VALUES, options.normalize, "recipe.normalize=true")
@@ -48,6 +50,17 @@ def aspect_columns(options: TextAspectsConfig, others: Sequence[Column]) -> list
         Column(aspect_role(i), name, _ASPECTS, "category", gaps=True, choice=choices[i], categories=words)
         for i, name in enumerate(names)
     ]
+
+
+def _check_texts(key: str, names: Sequence[object]) -> None:
+    odd = next((name for name in names if not isinstance(name, str)), None)
+    if odd is not None:
+        raise UserError(
+            f"{key} must be a list of texts, and holds {odd!r}",
+            code="config.wrong-type",
+            where=key,
+            fix=f"{key}=[a,b], without further brackets",
+        )
 
 
 def _check_aspects(aspects: Sequence[str], others: Sequence[Column]) -> None:

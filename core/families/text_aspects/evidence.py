@@ -58,18 +58,16 @@ class AspectEvidence(SumsEvidence):
 
     @cached_property
     def aspects(self) -> Mapping[str, Mapping[str, Sequence[Score]]]:
-        """Aspect -> model -> its scores."""
-        size = len(self.options.values)
+        """Aspect -> model -> its scores; of the baselines the macro F1 alone."""
         return {
-            aspect: {
-                name: [
-                    self.score(each)
-                    for each in aspect_measures(self.truth[:, i], answers.predicted[:, i], size).values()
-                ]
-                for name, answers in self.answers.items()
-            }
+            aspect: {name: self._scores_of(i, name) for name in self.answers}
             for i, aspect in enumerate(self.options.aspects)
         }
+
+    def _scores_of(self, aspect: int, model: str) -> list[Score]:
+        predicted = self.answers[model].predicted[:, aspect]
+        found = list(aspect_measures(self.truth[:, aspect], predicted, len(self.options.values)).values())
+        return [self.score(each) for each in (found if model == next(iter(self.answers)) else found[:1])]
 
     def part(self, rows: NDArray[np.int64]) -> Part:
         """The watched metric of some rows."""

@@ -36,6 +36,8 @@ def test_each_aspect_is_a_column_that_may_have_gaps() -> None:
     [
         ([], {}, "config.missing-value", "recipe.aspects"),
         (["price", " "], {}, "config.missing-value", "recipe.aspects"),
+        ([["price"]], {}, "config.wrong-type", "recipe.aspects"),
+        (["price"], {"values": ["none", ["good"]]}, "config.wrong-type", "recipe.values"),
         (["price", "price"], {}, "config.duplicate", "recipe.aspects"),
         (["price", "text"], {}, "config.conflict", "recipe.aspects"),
         (["price", "review"], {"text": "review"}, "config.conflict", "recipe.aspects"),
