@@ -73,7 +73,7 @@ def fit_linear(prepared: Prepared[Any]) -> Linear:
 
     def validated(strength: float) -> float:
         truth, answers = encoded.splits["validation"].targets, answered(models(strength), "validation")
-        return overall_measures(truth, answers.predicted, size)[OVERALL[0]].value()
+        return overall_measures(truth, answers.predicted, size)[prepared.recipe.watch].value()
 
     found = models(chosen(validated))
     return Linear(features, found, answered(found, "test"))

@@ -12,6 +12,7 @@ from tunebook.config.schema import Method, TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.errors import UserError
 from tunebook.families.text_aspects.columns import counts_of, output_names
+from tunebook.families.text_aspects.measures import OVERALL
 from tunebook.families.text_aspects.recipe import TextAspects
 from tunebook.models.sequence_model import load_sequence_model, start_at
 from tunebook.models.source import ModelSource
@@ -40,6 +41,17 @@ def fresh_model(recipe: TextAspects[Any], source: ModelSource, config: TrainConf
     # A value that an aspect never has in the training rows counts as if it had one row.
     start_at(model, head.prior_logits(torch.from_numpy(np.maximum(counts, 1)).float().flatten()))
     return model
+
+
+def check_watch(recipe: TextAspects[Any]) -> None:
+    """Refuse a recipe that watches what is not measured on test rows.
+
+    Raises:
+        BrokenContract: It is such a recipe.
+    """
+    if recipe.watch not in OVERALL:
+        what = f"it watches '{recipe.watch}', which is measured on no test rows"
+        raise broken(recipe, "watch", what, f"watch one of {', '.join(OVERALL)}")
 
 
 def refuse_untrained(config: TrainConfig) -> None:

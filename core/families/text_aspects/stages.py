@@ -25,10 +25,11 @@ from tunebook.data.rows import Rows
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.strata import Strata
 from tunebook.families.text_aspects.baselines import AspectComparison, majority
-from tunebook.families.text_aspects.build import aspects_head, fresh_model, refuse_untrained
+from tunebook.families.text_aspects.build import aspects_head, check_watch, fresh_model, refuse_untrained
 from tunebook.families.text_aspects.bundle import read_aspects_bundle, write_aspects_bundle
 from tunebook.families.text_aspects.columns import counts_of, output_names, targets_of, unknown_facts, value_facts
 from tunebook.families.text_aspects.evidence import AspectEvidence
+from tunebook.families.text_aspects.measures import OVERALL
 from tunebook.families.text_aspects.predictor import AspectAnswers, AspectPredictor
 from tunebook.families.text_aspects.recipe import TextAspects
 from tunebook.families.text_stages import TextStages
@@ -51,6 +52,7 @@ class TextAspectsStages(TextStages[TextAspects[Any]]):
     ) -> Encoded:
         """Token ids and numbers of values of all splits."""
         refuse_untrained(config)
+        check_watch(recipe)
         encoded = encode_splits(data, source, config, rejects, partial(targets_of, options=recipe.options))
         targets = {split: examples.targets for split, examples in encoded.splits.items()}
         found = value_facts(targets["train"], recipe.options) | unknown_facts(targets, recipe.options.aspects)
@@ -116,7 +118,7 @@ class TextAspectsStages(TextStages[TextAspects[Any]]):
 
     def comparison(self, recipe: Recipe) -> AspectComparison:
         """The commonest values, TF-IDF, and runs read back."""
-        return AspectComparison()
+        return AspectComparison(sorted(OVERALL, key=lambda name: name != recipe.watch))
 
 
 def _answer(predictor: AspectPredictor, rows: Rows, progress: bool, device: torch.device) -> AspectAnswers:

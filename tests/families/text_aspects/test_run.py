@@ -22,6 +22,8 @@ from tests.encoded import write_encoder
 from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.predict import predict_command
+from tunebook.families.text_aspects.options import TextAspectsConfig
+from tunebook.plugins import load_recipe_class
 from tunebook.run_folder import RunFolder
 
 Lines = list[dict[str, str]]
@@ -164,6 +166,21 @@ def test_a_bundle_whose_files_contradict_each_other_is_refused(run: RunFolder, t
 def test_an_untrained_model_is_refused(tmp_path: Path) -> None:
     with user_error("config.no-effect", where="adapt=none"):
         finished_aspects(tmp_path, "adapt=none")
+
+
+def test_a_recipe_watches_what_is_measured_on_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe_class = load_recipe_class("review_aspects")
+    monkeypatch.setattr(recipe_class, "watch", "exact_match")
+    run = finished_aspects(tmp_path, "trainer.max_steps=1")
+    assert "exact match" in run.report.read_text(encoding="utf-8")
+    comparison = recipe_class.family.stages.comparison(recipe_class(TextAspectsConfig("mine", ["price"])))
+    assert list(comparison.metrics(())) == ["exact_match", "macro_f1"]
+    again = tmp_path / "again"
+    again.mkdir()
+    monkeypatch.setattr(recipe_class, "watch", "loss")
+    monkeypatch.setattr(recipe_class, "watch_mode", "min")
+    with user_error("recipe.broken-contract", match="measured on no test rows"):
+        finished_aspects(again, "trainer.max_steps=1")
 
 
 def test_a_second_text_and_columns_beside_it_are_read(tmp_path: Path) -> None:
