@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AspectsHead": "tunebook.families.text_aspects.head",
     "Batch": "tunebook.data.batch",
     "BriefOptions": "tunebook.families.brief_to_text.options",
     "BriefToText": "tunebook.families.brief_to_text.recipe",
@@ -31,6 +32,8 @@ _PUBLIC = {
     "Recipe": "tunebook.recipe",
     "RegressionHead": "tunebook.families.text_regression.head",
     "SoftmaxHead": "tunebook.training.softmax_head",
+    "TextAspects": "tunebook.families.text_aspects.recipe",
+    "TextAspectsConfig": "tunebook.families.text_aspects.options",
     "TextClassification": "tunebook.families.text_classification.recipe",
     "TextClassificationConfig": "tunebook.families.text_classification.options",
     "TextGeneration": "tunebook.families.text_generation.recipe",
@@ -56,6 +59,9 @@ if TYPE_CHECKING:
     from tunebook.families.brief_to_text.recipe import BriefToText as BriefToText
     from tunebook.families.image_classification.options import ImageClassificationConfig as ImageClassificationConfig
     from tunebook.families.image_classification.recipe import ImageClassification as ImageClassification
+    from tunebook.families.text_aspects.head import AspectsHead as AspectsHead
+    from tunebook.families.text_aspects.options import TextAspectsConfig as TextAspectsConfig
+    from tunebook.families.text_aspects.recipe import TextAspects as TextAspects
     from tunebook.families.text_classification.options import TextClassificationConfig as TextClassificationConfig
     from tunebook.families.text_classification.recipe import TextClassification as TextClassification
     from tunebook.families.text_generation.options import TextGenerationConfig as TextGenerationConfig

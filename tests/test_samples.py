@@ -125,3 +125,17 @@ def test_no_brief_is_in_two_splits(tmp_path: Path):
 def test_every_split_is_large_enough_to_say_something(recipe: str):
     sizes = {split: len(rows) for split, rows in read(recipe).items()}
     assert sizes["train"] >= 100 and sizes["validation"] >= 15 and sizes["test"] >= 40
+
+
+def test_reviews_with_aspects_mention_them_in_all_ways():
+    rows = []
+    for split in SPLITS:
+        with (RECIPES / "review_aspects" / "samples" / f"{split}.csv").open(encoding="utf-8", newline="") as stream:
+            rows += list(csv.DictReader(stream))
+    words = [len(row["text"].split()) for row in rows]
+    assert len(rows) >= 300 and len({row["product"] for row in rows}) >= 30 and min(words) <= 8 and max(words) >= 35
+    for aspect in ("delivery", "quality", "price"):
+        counts = Counter(row[aspect] for row in rows)
+        assert set(counts) == {"none", "negative", "neutral", "positive"} and min(counts.values()) >= 40
+    mixtures = {(row["delivery"], row["quality"], row["price"]) for row in rows}
+    assert len(mixtures) >= 55, "of 64"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunebook.config.texts import TextDataConfig
+from tunebook.data.categories import Categories
 from tunebook.data.file_source import FileSource
 from tunebook.data.text_template import TextTemplate, is_with, with_role
 from tunebook.errors import UserError
@@ -28,8 +29,9 @@ class Column:
         kind: "text" must hold more than white space, "label" must name a class, "file" must be the path of a file,
             "flag" must say yes or no (1, 0, true, false; handed on as "1" and "0"), "number" must be a finite number
             with a decimal point (handed on written one way), "labels" lists any number of labels, a blank one none
-            (handed on as a JSON list), "split" must name a split (see `tunebook.data.split_column`), "any" is handed on
-            as it is (lists and objects of JSON Lines or Parquet as JSON text).
+            (handed on as a JSON list), "category" must be one of the words of ``categories``, "split" must name a split
+            (see `tunebook.data.split_column`), "any" is handed on as it is (lists and objects of JSON Lines or Parquet
+            as JSON text).
         required: A row without a value is rejected; a file without the column is an error.
         gaps: A row without a value is kept all the same.
         choice: What is typed to read another column, with ``{}`` for its name (default: ``key={}``); "" where nothing
@@ -40,12 +42,13 @@ class Column:
         template: Of a text: how it is put together with the columns beside it, which are then left out of the rows.
         watched: Only looked at, to refuse rows with certain values; it still counts as not read.
         separator: Of "labels": what separates them in a cell that is no list.
+        categories: Of a "category": the words that a cell may hold.
     """
 
     role: str
     name: str
     key: str
-    kind: Literal["text", "label", "labels", "file", "flag", "number", "split", "any"]
+    kind: Literal["text", "label", "labels", "file", "flag", "number", "category", "split", "any"]
     required: bool = True
     gaps: bool = False
     choice: str | None = None
@@ -55,10 +58,12 @@ class Column:
     template: TextTemplate | None = None
     watched: bool = False
     separator: str = ";"
+    categories: Categories | None = None
 
     def __post_init__(self) -> None:
-        """A path is of no use to whoever does not know how such files are found."""
+        """A path is of no use to whoever does not know how such files are found, nor a category without its words."""
         assert (self.kind == "file") == (self.files is not None)
+        assert (self.kind == "category") == (self.categories is not None)
 
     @property
     def nested(self) -> bool:

@@ -122,7 +122,7 @@ class Compared:
 
     def _conflicts(self, label: str, first: np.ndarray, named: str) -> list[str]:
         labels = _codes(self.layout.column(label))
-        odd = np.flatnonzero(labels != labels[first])
+        odd = np.flatnonzero((labels != labels[first]) & (labels >= 0) & (labels[first] >= 0))
         if not len(odd):
             return []
         shown = [f"{self.layout.where(int(first[i]))} and {self.layout.where(int(i))}" for i in odd[:3]]

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tunebook.config.schema import DataConfig, LabelledDataConfig
 from tunebook.config.texts import ListedLabelsDataConfig, takes_votes
+from tunebook.data.categories import check_categories, rarest_values
 from tunebook.data.columns import Column, first_role
 from tunebook.data.content import Content, compare
 from tunebook.data.file_source import file_source
@@ -89,8 +90,9 @@ def load_and_validate(
     Args:
         config: The ``data`` part of the config.
         columns: What the recipe reads. The first required "text" column makes two rows alike, splits are
-            stratified by the first required "label" column or by which labels a row has of several ("flag" columns,
-            or one of "labels"), rows alike in the role "group" stay together.
+            stratified by the first required "label" column, by which labels a row has of several ("flag" columns, or
+            one of "labels") or by the rarest value of the "category" columns, rows alike in the role "group" stay
+            together.
         samples: The recipe's own rows by split, used when ``data.train`` is not set.
         invalid: The recipe's own check of a row.
         rejects: Takes the bad rows; written whenever there are any.
@@ -104,6 +106,7 @@ def load_and_validate(
     sources, source, said = sources_of(config, samples, columns)
     text, label = first_role(columns, "text"), first_role(columns, "label")
     several = LabelSets.of(columns)
+    categories = [column for column in columns if column.kind == "category" and column.required]
     group = next((column.role for column in columns if column.role == "group"), None)
     with _shown(progress) as show:
         given = _read_all(sources, config, columns, invalid, rejects, content, show)
@@ -118,9 +121,13 @@ def load_and_validate(
         names = _label_names(given, label, several, config)
         show("splitting")
         strata = None if several is None else several.mixtures(given["train"])
-        called = "label" if several is None else several.called
-        rows, drawn = split(given, label, compared.units("train")[kept["train"]], config, seed, strata, f"{called}s")
+        called = "labels" if several is None else f"{several.called}s"
+        if categories:
+            strata, called = rarest_values(given["train"], [column.role for column in categories]), "rarest value"
+        units = compared.units("train")[kept["train"]]
+        rows, drawn = split(given, label, units, config, seed, strata, called)
     labels = _labels(rows, label, names) if several is None else several.count(rows, names)
+    drawn += check_categories(rows, categories)
     absent = [*absence_notes(labels), *comma_notes(labels)] if labels is not None else []
     if group is not None and drawn:
         drawn.append(f"all rows of one {config.group or group} are on one side")
@@ -129,6 +136,8 @@ def load_and_validate(
     number = first_role(columns, "number") if label is None else None
     said += compared.notes(label) if number is None else compared.notes(number, "number")
     said += [] if several is None else several.notes(rows)
+    for column in categories:
+        said += [note for note in compared.notes(column.role, f"value of {column.name}") if note not in said]
     return ValidatedData(
         rows["train"],
         rows["validation"],

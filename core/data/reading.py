@@ -164,6 +164,8 @@ def _check_row(row: Sequence[str | None], check: RowCheck) -> tuple[list[str | N
             found, fault = listed(value, column.separator, check.labels)
         elif column.kind == "split":
             found, fault = split_name(value)
+        elif column.categories is not None:
+            found, fault = column.categories.read(value)
         elif column.files is not None:
             found, fault = column.files.locate(value, check.folder)
         if fault:
@@ -196,7 +198,7 @@ def _flag(value: str) -> tuple[str, str]:
 def _is_missing(value: str, column: Column) -> bool:
     # pandas writes a missing label as "nan" when it makes text of it; no one names a class or a group so.
     bare = value.strip()
-    is_name = column.kind in ("label", "labels") or column.role == "group"
+    is_name = column.kind in ("label", "labels", "category") or column.role == "group"
     return not bare or (is_name and bare.casefold() == "nan")
 
 

@@ -32,7 +32,8 @@ class TextInputs(Inputs[RecipeT]):
     def evaluate_columns(self, recipe: RecipeT, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
         own: Any = data
-        named = {name: getattr(own, name) or manifest.columns.get(name) for name in ("text", "text_pair", "label")}
+        roles = [name for name in ("text", "text_pair", "label") if hasattr(own, name)]
+        named = {name: getattr(own, name) or manifest.columns.get(name) for name in roles}
         if manifest.template is not None:
             named |= {"text_with": list(with_names(manifest.columns)), "text_template": manifest.template}
         found = recipe.columns(self.family.data(**named, group=data.group))

@@ -34,7 +34,7 @@ Item = tuple[np.ndarray, Target, int] | tuple[np.ndarray, Target, int, np.ndarra
 
 @dataclass(frozen=True)
 class TextItems(Sequence[Any]):
-    """Rows as ``collate`` takes them: token ids, target (a number, or a flag a label), row number, any token types."""
+    """Rows as ``collate`` takes them: token ids, target (a number, or several in a list), row, any token types."""
 
     tokens: TokenRows
     targets: np.ndarray
@@ -107,7 +107,7 @@ def encode_splits(
         source: The model's files.
         config: The run's config.
         rejects: Takes rows that are too long.
-        targets: Makes what is learned of rows: label numbers or numbers ``[rows]``, or flags ``[rows, labels]``.
+        targets: Makes what is learned of rows, ``[rows]``: label numbers, or numbers; ``[rows, answers]`` of several.
         augmentations: Changes training batches; None where nothing does.
 
     Raises:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 FAMILIES = {
+    "TextAspects": "text_aspects",
     "TextClassification": "text_classification",
     "ImageClassification": "image_classification",
     "TextGeneration": "text_generation",

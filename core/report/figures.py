@@ -104,8 +104,10 @@ def _finite(value: Any) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
+def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str], name: str = "confusion-matrix") -> str:
     """Draw counts `[labels, labels]` (truth down, answers across), coloured by their share of the row.
+
+    Each of several on a page has a `name` of its own, which begins its ids.
 
     Of more than 30 labels only the 20 that take part in most mistakes are drawn.
     """
@@ -139,7 +141,7 @@ def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
             if counts[i, j]:
                 _cell(axes, i, j, int(counts[i, j]), float(shares[i, j]), len(names))
 
-    return inline_svg(title, "confusion-matrix", draw, side, side * 0.9)
+    return inline_svg(title, name, draw, side, side * 0.9)
 
 
 def most_confused(matrix: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -29,6 +29,7 @@ RECIPES = {
     "customer_chat": "text_generation",
     "marketing_copy": "brief_to_text",
     "medical_diagnosis": "image_classification",
+    "review_aspects": "text_aspects",
     "review_sentiment": "text_classification",
     "review_topics": "text_labels",
 }
@@ -41,6 +42,10 @@ OWN = {
         *("data.text_pair", "data.disagreement", "evaluation.suspects", "evaluation.abstain_error"),
         "recipe.calibrate",
         *("data.text_with", "data.text_template", *SCORED),
+    },
+    "text_aspects": {
+        *("data.text", "data.text_pair", "data.text_with", "data.text_template", "data.max_length", "data.overlength"),
+        *("data.group_by_length", "recipe.aspects", "recipe.values", "recipe.normalize", *SCORED),
     },
     "text_regression": {
         *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
@@ -92,6 +97,7 @@ NEW = {
     },
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups", "evaluation.gap"},
     "text_labels": {"data.text", "data.text_pair", "data.label", "data.separator", "data.disagreement", *SCORED},
+    "text_aspects": {"data.text", "data.text_pair", *SCORED},
     "text_generation": {"data.format", "data.facts", "evaluation.max_generations", *SCORED},
     "brief_to_text": {"evaluation.max_generations", *SCORED},
 }

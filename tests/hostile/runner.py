@@ -25,7 +25,8 @@ cases = json.loads(place.read_text(encoding="utf-8"))
 for name in ("cli.main", "cli.train", "cli.check", "cli.predict", "cli.evaluate", "cli.compare", "cli.resume",
              "cli.run_training", "cli.output", "cli.run_comparison", "cli.refusals", "cli.fault", "pipeline.evaluate"):
     importlib.import_module(f"tunebook.{name}")
-for family in ("text_classification", "text_labels", "image_classification", "text_generation", "brief_to_text"):
+FAMILIES = ("text_classification", "text_labels", "text_aspects", "image_classification", "text_generation")
+for family in (*FAMILIES, "brief_to_text"):
     for part in ("family", "stages"):
         importlib.import_module(f"tunebook.families.{family}.{part}")
 from tunebook.cli.main import main

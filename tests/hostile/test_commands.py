@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.aspected import write_aspects
 from tests.chatted import write_chats
 from tests.conftest import write_reviews
 from tests.diagnosed import write_patients, write_table
@@ -363,6 +364,34 @@ def of_other_recipes(folder: Path) -> Iterator[Case]:
         ),
     ):
         yield Case(f"copy, {typed}", [*copy, typed])
+    aspects = ["check", "recipe=review_aspects", f"data.train={write_aspects(folder / 'aspects.csv', 40)}"]
+    for typed in (
+        *("recipe.aspects=[]", "recipe.aspects=x", "recipe.aspects=['']", "recipe.aspects=[nothing]"),
+        *("recipe.aspects=[price,price]", "recipe.aspects=[price,text]", "recipe.aspects=[[price]]"),
+        *("recipe.aspects=null", "recipe.aspects={a:price}", "recipe.aspects=[price,delivery,text]"),
+    ):
+        yield Case(f"aspects, {typed}", [*aspects, typed])
+    for typed in (
+        *("recipe.values=[]", "recipe.values=[none]", "recipe.values=[none,none]", "recipe.values=x"),
+        *("recipe.values=[none,'']", "recipe.values=[a,b]", "recipe.values=[none,negative,neutral,positive,more]"),
+        *(
+            "recipe.values=null",
+            "recipe.values=[[none],good]",
+            "recipe.normalize=maybe",
+            "data.label=price",
+            "data.labels=[a]",
+            "data.shots=2",
+        ),
+        *("data.group=price", "data.text_with=[price]", "data.text=price", "data.text_pair=delivery"),
+        *(
+            "adapt=none",
+            "adapt=contrastive",
+            "evaluation.zero_shot=true",
+            "evaluation.suspects=true",
+            "data.max_rows=3",
+        ),
+    ):
+        yield Case(f"aspects, {typed}", [*aspects, "recipe.aspects=[delivery,price]", typed])
 
 
 def on_a_bundle(folder: Path) -> Iterator[Case]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.aspected import finished_aspects
 from tests.briefed import briefed, in_brackets, write_csv
 from tests.briefed import briefs as made_briefs
 from tests.chatted import chatted, tiny_llama, write_chats
@@ -268,6 +269,28 @@ def topic_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
         yield predicting(f"several is {other!r}", copies.edited("tunebook.json", several=other))
 
 
+def aspect_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
+    run = finished_aspects(folder, "trainer.max_steps=2")
+    copies, rows = Copies(run.bundle, place), str(folder / "test.csv")
+    yield predicting("whole", copies.copy())
+    manifest = json.loads((run.bundle / "tunebook.json").read_text())
+    for number, name in enumerate(("tunebook.json", "config.json")):
+        for kind, bundle in copies.damaged(name, every=5, start=number):
+            yield predicting(kind, bundle)
+    for key in ("aspects", "values"):
+        for other in (None, "text", [], ["price"], ["price", "price"], ["delivery", 5], {"a": 1}, ["x"] * 10_000):
+            edited = copies.edited("tunebook.json", options={**manifest["options"], key: other})
+            yield predicting(f"{key} are {str(other)[:40]}", edited)
+            yield Case(f"evaluate, {key} are {str(other)[:40]}", ["evaluate", f"bundle={edited}", f"data.test={rows}"])
+    for labels in ([], manifest["labels"][:-1], list(reversed(manifest["labels"])), ["a"] * 8):
+        yield predicting(f"labels {str(labels)[:40]}", copies.edited("tunebook.json", labels=labels))
+    for state in (None, {}, {"aspects": 5}):
+        yield predicting(f"state {state}", copies.edited("tunebook.json", state=state))
+    columns = {role: name for role, name in manifest["columns"].items() if role != "aspect 1"}
+    fewer = copies.edited("tunebook.json", columns=columns)
+    yield Case("evaluate, a column less", ["evaluate", f"bundle={fewer}", f"data.test={rows}"])
+
+
 def runs(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     whole = finished(folder, "trainer.checkpoint_every=2").path
     shutil.rmtree(whole / "model")
@@ -355,6 +378,7 @@ KINDS = {
     "bundles of topics": topic_bundles,
     "bundles of chats": chat_bundles,
     "bundles of briefs": brief_bundles,
+    "bundles of aspects": aspect_bundles,
     "runs": runs,
     "comparisons": comparisons,
 }

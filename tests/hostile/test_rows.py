@@ -25,6 +25,7 @@ from tests.labelled import task
 
 TEXTS = ["check", "recipe=review_sentiment", "data.label=label", "data.max_length=32", "trainer.progress=false"]
 LISTS = ["check", "recipe=review_topics", "data.label=topics", "data.max_length=32", "trainer.progress=false"]
+ASPECTS = ["check", "recipe=review_aspects", "recipe.aspects=[price]", "recipe.values=[none,good]"]
 IMAGES = ["check", "recipe=medical_diagnosis", "recipe.size=32", "trainer.progress=false"]
 
 
@@ -303,6 +304,27 @@ def listed_labels(folder: Path) -> Iterator[Case]:
         yield Case(f"flags, {typed}", [*columns, f"data.train={file}", typed])
 
 
+def aspect_cells(folder: Path) -> Iterator[Case]:
+    """Cells of aspects that are none of the values, or no cells at all."""
+    cells: dict[str, object] = {
+        **{"formula": "=cmd|' /C calc'!A0", "nul": "none\0", "long": "none" * 1_000_000, "half": "\ud800"},
+        **{"list": ["none"], "object": {"none": 1}, "number": 1e400, "truth": True, "escapes": "\x1b[2Jnone"},
+        **{"right to left": "\u202enone", "wide": "none\u3000", "accent": "none\u0301"},
+    }
+    for name, cell in cells.items():
+        rows = [
+            {"text": f"text {i} of {i * 7919}", "price": cell if i == 7 else ("none", "good")[i % 2]} for i in range(40)
+        ]
+        file = folder / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8", errors="surrogatepass")
+        yield Case(f"aspects, {name}", [*ASPECTS, f"data.train={file}"])
+    heads = {"twice": "text,price,price", "without": "text,cost", "case": "text,Price", "blank": "text,"}
+    for name, head in heads.items():
+        file = folder / f"{name}.csv"
+        file.write_text(head + "\n" + "".join(f"text {i} of {i * 7919},none,good\n" for i in range(40)))
+        yield Case(f"aspects, {name}", [*ASPECTS, f"data.train={file}"])
+
+
 def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     rows = write_patients(folder / "train", 40, 0)
     table = write_table(folder / "train.csv", rows)
@@ -395,6 +417,7 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
 
 
 @pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "listed labels", "images"])
+@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "images", "aspects"])
 def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     canary = tmp_path / "canary"
     canary.mkdir()
@@ -405,9 +428,11 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         "harmful texts": lambda: harmful_texts(files, canary),
         "listed labels": lambda: listed_labels(files),
         "images": lambda: image_cases(files, canary),
+        "aspects": lambda: aspect_cells(files),
     }
     outcomes = run_cases(list(made[kind]()), tmp_path / "run")
     assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels")
+    assert len(outcomes) > 50 or kind in ("harmful texts", "aspects")
     wrong = faults(outcomes)
     assert not wrong, wrong
     assert not list(canary.iterdir())
@@ -415,5 +440,7 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     if kind == "listed labels":
         accepted = [name for name, each in by_name.items() if each.code == 0]
         assert accepted == ["listed labels, good.csv", "flags, whole"]
+    if kind == "aspects":
+        assert [each.case.name for each in outcomes if each.code == 0] == []
     if kind == "images":  # not everything is refused
         assert by_name["whole pictures"].code == by_name["npz, whole"].code == 0

@@ -34,6 +34,7 @@ class LabelsComparison:
     recipe: TextLabels[Any]
     of_class: str = "f1"
     per_class: bool = False
+    few_shot: Sequence[str] = ()
     row: str = "row"
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:
