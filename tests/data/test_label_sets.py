@@ -204,3 +204,12 @@ def test_columns_of_yes_and_no_keep_their_order_and_refuse_what_is_neither(tmp_p
     path.write_text("text,price,fit\n" + "\n".join(rows) + "\n", encoding="utf-8")
     with user_error("data.constant-label", where="recipe.topics", match="every training row has the topic 'fit'"):
         gate(tmp_path, path, read=read)
+
+
+def test_fewer_rows_than_combinations_of_labels_are_drawn_at_random(tmp_path: Path) -> None:
+    kinds = [";".join(name for i, name in enumerate(("a", "b", "c")) if number >> i & 1) for number in range(8)]
+    path = write_csv(tmp_path, kinds * 10)
+    few, more = gate(tmp_path, path, max_rows=7), gate(tmp_path, path, max_rows=16)
+    assert (len(few.train), len(more.train)) == (7, 16)
+    _, counts = np.unique(SETS.mixtures(more.train), return_counts=True)
+    assert counts.tolist() == [2] * 8, "enough rows are of every combination alike"
