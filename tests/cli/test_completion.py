@@ -52,8 +52,8 @@ def complete(line: str, work: Path) -> list[str]:
     [
         ("tunebook tr", ["train"]),
         ("tunebook ", VERBS),
-        ("tunebook show rev", ["review_sentiment", "review_topics"]),
-        ("tunebook train recipe=rev", ["recipe=review_sentiment", "recipe=review_topics"]),
+        ("tunebook show review_s", ["review_sentiment"]),
+        ("tunebook train recipe=review_s", ["recipe=review_sentiment"]),
         ("tunebook train -m recipe=review_sentiment,med", ["recipe=review_sentiment,medical_diagnosis"]),
         ("tunebook check recipe=review_sentiment model=min", ["model=minilm"]),
         (f"{CHOSEN} optim.l", ["optim.layer_decay=", "optim.lr="]),
@@ -110,7 +110,7 @@ def test_names_of_files_and_folders(line: str, expected: list[str], tmp_path: Pa
         ("tunebook train -", list(OPTIONS)),
         ("tunebook train --cfg j", ["job"]),
         (f"{CHOSEN} --cfg job optim.lr", ["optim.lr="]),
-        ("tunebook train --unknown recipe=rev", ["recipe=review_sentiment", "recipe=review_topics"]),
+        ("tunebook train --unknown recipe=review_s", ["recipe=review_sentiment"]),
     ],
 )
 def test_options_of_hydra(line: str, expected: list[str], tmp_path: Path):
