@@ -88,8 +88,9 @@ class Confidence:
         lines += [] if self.calibration is None else self.calibration.promise
         if self.below is not None:
             coverage, error = self.answered
-            wrong = f"error among them {_shown(error)}" if error.defined else "none of them"
-            lines.append(f"on the test rows, not sure below {self.below:.4f}: answered {_shown(coverage)}, {wrong}")
+            found = f"answered {_shown(coverage)}, error among them {_shown(error)}"
+            found = found if error.defined else f"none of {coverage.n} is answered"
+            lines.append(f"on the test rows, not sure below {self.below:.4f}: {found}")
         return lines
 
     def to_json(self) -> Mapping[str, Any]:
