@@ -1,4 +1,4 @@
-"""The command line in processes forked from one that has imported the heavy libraries, and nothing of Tunebook.
+"""The command line in processes forked from one that has imported the heavy libraries and Tunebook's modules.
 
 Importing them takes seconds of CPU time, which hundreds of small commands would pay again. Each command is a process
 of its own all the same, which can be killed. Tests of start-up and of what comes before a command start Python itself.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -26,7 +27,17 @@ from typing import Any
 HEAVY = [
     *("torch", "torchmetrics.classification", "lightning.pytorch", "transformers", "torchvision", "timm", "peft"),
     *("transformers.models.auto.modeling_auto", "matplotlib.pyplot", "pyarrow.parquet", "sklearn.linear_model"),
+    *("transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert", "safetensors.numpy"),
+    *("torch.utils.tensorboard", "matplotlib.backends.backend_svg", "pyarrow.compute", "fsspec.implementations.chained"),
+    *("sklearn.feature_extraction.text", "sacrebleu", "jinja2", "rich._emoji_codes", "encodings.utf_8_sig"),
 ]
+CORE = Path(__file__).parent.parent / "core"
+OWN = [
+    ".".join(("tunebook", *file.relative_to(CORE).with_suffix("").parts)).removesuffix(".__init__")
+    for file in sorted(CORE.rglob("*.py"))
+    if file.stem not in ("__main__", "zygote")
+]
+"""Tunebook's modules, but for the programs among them; a recipe is imported where a command chooses it."""
 READ_AT_IMPORT = (
     *("HF_", "TRANSFORMERS_", "TORCH", "OMP_", "MKL_", "CUDA", "MPL", "NO_COLOR", "TERM", "COLUMNS", "TMPDIR", "HOME"),
     *("PYTHON", "LANG", "LC_", "LD_", "XDG_", "http", "HTTP", "no_proxy"),
@@ -36,7 +47,7 @@ OTHERWISE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "XDG_CONFIG_HOME")
 """Those that are applied when a command starts, that torch sets by itself, or that name nothing of a library's."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(HEAVY)
+_context.set_forkserver_preload([*HEAVY, *OWN, __name__])
 _at_start = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1")}
 
 
@@ -145,6 +156,7 @@ def _command(
     largest_file: int = 0,
 ) -> None:
     """What the forked process does: be ``python -m tunebook``, or ``python -c``, from here to its end."""
+    gc.freeze()  # what the server imported is no garbage, and is looked through no more
     os.setsid()
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
@@ -158,7 +170,11 @@ def _command(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["tunebook", *arguments]
-    sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    before = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[:1] = [folder, *before]
+    if any(Path(entry, "tunebook").is_dir() for entry in before):  # another Tunebook than this one
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tunebook"]:
+            del sys.modules[name]
     importlib.invalidate_caches()
     os._exit(_ended(code))
 

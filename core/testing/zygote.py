@@ -10,6 +10,7 @@ A job is a line of JSON on standard input; the answer, a line of JSON on standar
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -25,6 +26,8 @@ HEAVY = (
     *("torch", "torchmetrics.classification", "lightning.pytorch", "transformers", "torchvision", "timm", "peft"),
     *("matplotlib.pyplot", "pyarrow.parquet", "sacrebleu", "jinja2", "safetensors.torch", "PIL.Image"),
     *("transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
+    *("torch.utils.tensorboard", "hydra", "matplotlib.backends.backend_svg", "pyarrow.compute"),
+    *("sklearn.linear_model", "sklearn.feature_extraction.text"),
 )
 
 
@@ -37,6 +40,7 @@ def _preload() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)  # threads do not survive a fork
+    gc.freeze()  # no job needs to look through it for garbage
 
 
 def watch_network(record: str) -> None:
