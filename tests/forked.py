@@ -28,7 +28,12 @@ HEAVY = [
     *("torch", "torchmetrics.classification", "lightning.pytorch", "transformers", "torchvision", "timm", "peft"),
     *("transformers.models.auto.modeling_auto", "matplotlib.pyplot", "pyarrow.parquet", "sklearn.linear_model"),
     *("transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert", "safetensors.numpy"),
-    *("torch.utils.tensorboard", "matplotlib.backends.backend_svg", "pyarrow.compute", "fsspec.implementations.chained"),
+    *(
+        "torch.utils.tensorboard",
+        "matplotlib.backends.backend_svg",
+        "pyarrow.compute",
+        "fsspec.implementations.chained",
+    ),
     *("sklearn.feature_extraction.text", "sacrebleu", "jinja2", "rich._emoji_codes", "encodings.utf_8_sig"),
 ]
 CORE = Path(__file__).parent.parent / "core"

@@ -28,6 +28,7 @@ SCALE = 16.0
 """What unit-length features are multiplied by, so that a final layer learns at the rates of others: near the square
 root of their usual width, and a power of two, which rounds nothing."""
 _MODES = ("cls_token", "max_tokens", "mean_tokens", "lasttoken")
+_LENGTH = "sentence_bert_config.json"
 _DENSE = "3_Dense"
 
 
@@ -61,6 +62,17 @@ class Pooling:
     def __str__(self) -> str:
         what = {"cls": "the first token", "max": "the maximum", "mean": "the mean", "lasttoken": "the last token"}
         return f"{what[self.mode]} of the hidden states{', at unit length' if self.normalize else ''}"
+
+
+def save_max_length(folder: Path, max_length: int) -> None:
+    """Have sentence-transformers cut texts where the bundle in a folder does; of any other folder nothing is written.
+
+    Args:
+        folder: Of a saved model.
+        max_length: Tokens of a text, special ones included.
+    """
+    if (folder / MODULES).is_file():
+        write_json(folder / _LENGTH, {"max_seq_length": max_length, "do_lower_case": False})
 
 
 def find_pooling(folder: Path) -> tuple[Pooling | None, str]:
@@ -163,7 +175,7 @@ class SentenceModel(nn.Module):
         ]
         write_json(folder / MODULES, modules)
         write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": None})
-        write_json(folder / "sentence_bert_config.json", {"do_lower_case": False})
+        write_json(folder / _LENGTH, {"do_lower_case": False})
         width = self.classifier.in_features
         mode = {f"pooling_mode_{name}": name.startswith(self.pooling.mode) for name in _MODES}
         (folder / "1_Pooling").mkdir()

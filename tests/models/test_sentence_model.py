@@ -53,7 +53,9 @@ def few(tmp_path: Path, model: Path) -> list[str]:
     return ["recipe=review_sentiment", *given, "evaluation.resamples=20", "trainer.progress=false", "trainer=cpu"]
 
 
-@pytest.mark.parametrize("given", [["adapt=head"], ["adapt=full", "trainer.max_steps=3"], ["adapt=contrastive"]])
+@pytest.mark.parametrize(
+    "given", [["adapt=head", "data.max_length=6"], ["adapt=full", "trainer.max_steps=3"], ["adapt=contrastive"]]
+)
 def test_the_bundle_opens_in_sentence_transformers_to_the_same_answers(
     tmp_path: Path, tunebook: Tunebook, given: list[str]
 ) -> None:

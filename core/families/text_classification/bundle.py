@@ -26,7 +26,7 @@ from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
 from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import SentenceModel
+from tunebook.models.sentence_model import SentenceModel, save_max_length
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -71,6 +71,7 @@ def _write_into(
     with system_refusals(), quiet_transformers():
         plain.save_pretrained(folder)
     save_tokenizer(classifier.tokenizer, folder)
+    save_max_length(folder, classifier.max_length)
     data = node_as(config.data, TextData)
     template = template_of(data)
     probabilities, _ = classifier.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, classifier.paired))

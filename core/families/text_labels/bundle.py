@@ -28,7 +28,7 @@ from tunebook.files import folder_written_whole, write_json, write_text
 from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
 from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import SentenceModel
+from tunebook.models.sentence_model import SentenceModel, save_max_length
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -56,6 +56,7 @@ def write_labels_bundle(
         with system_refusals(), quiet_transformers():
             plain.save_pretrained(partial)
         save_tokenizer(labeller.tokenizer, partial)
+        save_max_length(partial, labeller.max_length)
         manifest = manifest_of(
             prepared.recipe,
             head=labeller.head.kind,
