@@ -28,7 +28,12 @@ HEAVY = [
     *("torch", "torchmetrics.classification", "lightning.pytorch", "transformers", "torchvision", "timm", "peft"),
     *("transformers.models.auto.modeling_auto", "matplotlib.pyplot", "pyarrow.parquet", "sklearn.linear_model"),
     *("transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert", "safetensors.numpy"),
-    *("torch.utils.tensorboard", "matplotlib.backends.backend_svg", "pyarrow.compute", "fsspec.implementations.chained"),
+    *(
+        "torch.utils.tensorboard",
+        "matplotlib.backends.backend_svg",
+        "pyarrow.compute",
+        "fsspec.implementations.chained",
+    ),
     *("sklearn.feature_extraction.text", "sacrebleu", "jinja2", "rich._emoji_codes", "encodings.utf_8_sig"),
 ]
 CORE = Path(__file__).parent.parent / "core"
@@ -47,7 +52,7 @@ OTHERWISE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "XDG_CONFIG_HOME")
 """Those that are applied when a command starts, that torch sets by itself, or that name nothing of a library's."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([*HEAVY, *OWN, __name__])
+_context.set_forkserver_preload([*HEAVY, *OWN, __name__, "tests.warmed"])
 _at_start = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1")}
 
 
