@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import csv
 import os
 import random
@@ -39,6 +40,13 @@ LONG = (
     *("cli/test_temporary_files", "training/test_surroundings", "cli/test_resume"),
 )
 """Files that take about a minute or more, the longest first."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile Tunebook once where Python writes no bytecode: each process of its own would do it again."""
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        for folder in ("core", "recipes"):
+            compileall.compile_dir(Path(__file__).parent.parent / folder, quiet=2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -52,7 +52,7 @@ OTHERWISE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "XDG_CONFIG_HOME")
 """Those that are applied when a command starts, that torch sets by itself, or that name nothing of a library's."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([*HEAVY, *OWN, __name__])
+_context.set_forkserver_preload([*HEAVY, *OWN, __name__, "tests.warmed"])
 _at_start = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1")}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from torch import nn
@@ -57,11 +58,17 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 def tokenizer_key(tokenizer: Any) -> str:
     """A hash of everything that shapes the ids: vocabulary, normalisers, special tokens and what is made of them."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    special = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
+    return _key_of(tokenizer.backend_tokenizer.to_str(), tuple(special.items()))
+
+
+@lru_cache(maxsize=2)  # each split of a run asks again
+def _key_of(backend: str, special: tuple[tuple[str, str], ...]) -> str:
+    state = json.loads(backend)
     # What the last call asked for is kept in there too, and says nothing of the next.
     state["truncation"] = state["padding"] = None
     state["control tokens in texts"] = "are text"  # ids of a time when they were not are no longer read
-    state["special"] = {k: str(v) for k, v in tokenizer.special_tokens_map.items()}
+    state["special"] = dict(special)
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 

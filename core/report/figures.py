@@ -265,16 +265,29 @@ def short(text: str, length: int = 24) -> str:
 def inline_svg(title: str, name: str, draw: Any, width: float, height: float) -> str:
     """Draw on a fresh figure (inches) and give its SVG, titled, with ids that begin with the name."""
     from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the browser has the glyph
         figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
         draw(figure)
+        _laid_out(figure)
         file = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", metadata=nothing)
     return _inline(file.getvalue(), title, name)
+
+
+def _laid_out(figure: Figure) -> None:
+    """Place the parts of a figure for good: left to savefig, all of it is drawn once more to find their places."""
+    engine, dots = figure.get_layout_engine(), figure.dpi
+    if engine is not None and figure.axes:
+        figure.dpi = 72  # an SVG's, where text is measured
+        engine.execute(figure)
+        figure.dpi = dots
+    figure.set_layout_engine(None)
 
 
 def _inline(svg: str, title: str, name: str) -> str:

@@ -27,6 +27,7 @@ def ladder_of_reviews(rows: Path) -> list[str]:
     return [
         *("compare", "recipe=review_sentiment", f"data.train={rows}", "data.label=label", "data.max_length=24"),
         *("data.batch_size=8", "trainer.checkpoint_every=2", "adapt.lora_targets=[nothing]", "compare.curve=[0.5,1.0]"),
+        "evaluation.zero_shot=false",
         *(*QUICK, *ONCE, "compare.rungs=[majority,full,lora]"),
     ]
 

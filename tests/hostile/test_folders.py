@@ -351,7 +351,7 @@ def comparisons(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
     rows = write_reviews(folder / "rows.csv", 120)
     arguments = ["compare", "recipe=review_sentiment", f"data.train={rows}", "data.label=label", "data.max_length=24"]
     arguments += ["data.batch_size=8", "trainer=cpu", "trainer.max_epochs=1", "evaluation.resamples=50", "logger=csv"]
-    arguments += ["compare=quick", "compare.rungs=[majority,head]"]
+    arguments += ["compare=quick", "compare.rungs=[majority,head]", "evaluation.zero_shot=false"]
     whole = folder / "compared"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = run_forked([*arguments, f"run_dir={whole}"], environment, folder, 280)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from tunebook.report import figures
 from tunebook.statistics.intervals import Score
@@ -57,6 +60,22 @@ def test_ids_are_unique_over_all_figures_and_references_find_them(make_predictio
 
 def test_equal_evidence_gives_equal_bytes(make_predictions: MakePredictions) -> None:
     assert _all(make_predictions()) == _all(make_predictions())
+
+
+@pytest.mark.parametrize("aspect", ["auto", "equal"])
+def test_parts_are_placed_where_savefig_places_them(aspect: str) -> None:
+    def draw(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        left.set(aspect=aspect, title="a title over\ntwo lines", ylabel="up", xlim=(0, 1e-3), ylim=(-5, 5))
+        left.plot([0, 1e-3], [0, 1], label="a line of a long name")
+        figure.colorbar(right.imshow(np.eye(3)))
+        figure.legend(loc="outside right upper")
+
+    with rc_context(figures.STYLE | {"svg.hashsalt": "here"}):
+        figure, file = Figure(figsize=(8, 3), layout="constrained"), io.StringIO()
+        draw(figure)
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    assert figures.inline_svg("T", "here", draw, 8, 3) == figures._inline(file.getvalue(), "T", "here")
 
 
 def test_labels_are_drawn_as_they_are_written(make_predictions: MakePredictions) -> None:

@@ -31,7 +31,7 @@ def command(folder: Path, rows: Path, *more: str) -> list[str]:
             "trainer.validate_every=0.5",
             "trainer.checkpoint_every=7",
         ),
-        *("logger=csv", "evaluation.resamples=50", f"run_dir={folder}", *more),
+        *("logger=csv", "evaluation.resamples=50", "evaluation.zero_shot=false", f"run_dir={folder}", *more),
     ]
 
 
@@ -159,32 +159,39 @@ def test_a_signal_before_training_leaves_nothing(tmp_path, rows, number, status)
     assert not folder.exists()
 
 
-def test_two_processes_give_the_metrics_of_one_and_resume_exactly(tmp_path, rows):
-    short = ("model.dropout=0.0", "trainer.max_steps=60")
-    together = ("trainer=ddp", "trainer.accelerator=cpu", *short)
-    alone, whole, killed = tmp_path / "alone", tmp_path / "whole", tmp_path / "killed"
-    finish(start(command(alone, rows, *short)))
-    finish(start(command(whole, rows, *together)))
-    first, second = (read_log(f) for f in (alone, whole))
+SHORT = ("model.dropout=0.0", "trainer.max_steps=30")
+TOGETHER = ("trainer=ddp", "trainer.accelerator=cpu", *SHORT)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, rows: Path) -> Path:
+    """A run of two processes that Lightning starts."""
+    folder = tmp_path_factory.mktemp("together") / "run"
+    finish(start(command(folder, rows, *TOGETHER)))
+    return folder
+
+
+def test_two_processes_give_the_metrics_of_one_and_resume_exactly(tmp_path, rows, together):
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    finish(start(command(alone, rows, *SHORT)))
+    first, second = (read_log(f) for f in (alone, together))
     assert len(first) == len(second)
     for one, two in zip(first, second, strict=True):
         assert one["step"] == two["step"]
         for key in (k for k in one if k.startswith("validation/") and one[k]):
             assert float(one[key]) == pytest.approx(float(two[key]), abs=2e-3), key
-    process = start(command(killed, rows, *together))
-    signal_at(process, killed, random.randrange(8, 40), signal.SIGKILL)
+    process = start(command(killed, rows, *TOGETHER))
+    signal_at(process, killed, random.randrange(8, 25), signal.SIGKILL)
     wait_killed(process)
     finish(start(resume(killed)))
-    assert weights(killed) == weights(whole)
-    state = read_checkpoint(newest_valid(whole / "checkpoints"))
-    assert state["global_step"] == 60
+    assert weights(killed) == weights(together)
+    state = read_checkpoint(newest_valid(together / "checkpoints"))
+    assert state["global_step"] == 30
 
 
-def test_torchrun_starts_the_same_run(tmp_path, rows):
-    folder, other = tmp_path / "lightning", tmp_path / "torchrun"
-    together = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_steps=20")
-    finish(start(command(folder, rows, *together)))
+def test_torchrun_starts_the_same_run(tmp_path, rows, together):
+    other = tmp_path / "torchrun"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*launcher, "tunebook", *command(other, rows, *together)], env=environment, check=True, timeout=240)
-    assert weights(folder) == weights(other)
+    subprocess.run([*launcher, "tunebook", *command(other, rows, *TOGETHER)], env=environment, check=True, timeout=240)
+    assert weights(together) == weights(other)

@@ -38,7 +38,8 @@ TINY = [
     "trainer.progress=false",
     "trainer.checkpoint_every=1",
     "model.dropout=0.1",
-    "evaluation.resamples=50",
+    "evaluation.resamples=10",
+    "evaluation.zero_shot=false",
     "logger=csv",
 ]
 
