@@ -231,7 +231,7 @@ def test_ctrl_c_shows_what_is_finished(tmp_path: Path, rows: Path, cache_folder:
 
 
 def wait_for(ready: Callable[[], bool], process: Forked) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not ready():
         assert process.poll() is None, process.output()[0]
         assert time.monotonic() < deadline, "it does not get there"
