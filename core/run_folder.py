@@ -13,7 +13,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.files import write_text
-from tunebook.run_lock import PROBE, held, holds_something
+from tunebook.run_lock import PROBE, held, is_left_over
 from tunebook.untrusted import check_folder, check_yaml
 
 
@@ -93,8 +93,14 @@ class RunFolder:
         return (self.bundle / "tunebook.json").is_file() and self.report.is_file()
 
 
+def _is_used(folder: Path) -> bool:
+    """Whether a folder holds more than what a run leaves that failed before its first checkpoint."""
+    names = {entry.name for entry in folder.iterdir() if not is_left_over(entry)}
+    return bool(names - {RunFolder(folder).rejects.name})
+
+
 def made_empty(folder: Path, what: str) -> bool:
-    """Make a folder that ``run_dir`` names; whether there is nothing in it.
+    """Make a folder that ``run_dir`` names; whether nothing is in it, or only the rejects of a run that failed.
 
     Args:
         folder: The folder, which may be there.
@@ -105,7 +111,7 @@ def made_empty(folder: Path, what: str) -> bool:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if holds_something(folder):
+        if _is_used(folder):
             return False
         (folder / PROBE).touch()  # fail now, not after an hour of training
         (folder / PROBE).unlink(missing_ok=True)
@@ -132,8 +138,9 @@ def new_run_folder(path: str | Path) -> Iterator[RunFolder]:
     if not made_empty(run.path, "run folder"):
         raise _in_use(run, path)
     with held(run.path):
-        if holds_something(run.path):  # another process was first, and has ended
+        if _is_used(run.path):  # another process was first, and has ended
             raise _in_use(run, path)
+        run.rejects.unlink(missing_ok=True)
         try:
             yield run
         except BaseException:
@@ -149,7 +156,7 @@ def check_unused(path: str | Path) -> None:
         UserError: It holds files already.
     """
     run = RunFolder(Path(path).absolute())
-    if run.path.is_dir() and holds_something(run.path):
+    if run.path.is_dir() and _is_used(run.path):
         raise _in_use(run, path)
 
 

@@ -61,8 +61,3 @@ def held(folder: Path) -> Iterator[None]:
 def is_left_over(entry: Path) -> bool:
     """Whether a file or folder is nobody's work: the lock, a probe, or something that was never finished."""
     return entry.name in (LOCK, PROBE) or bool(_UNFINISHED.fullmatch(entry.name))
-
-
-def holds_something(folder: Path) -> bool:
-    """Whether there is anything in a folder that is somebody's work."""
-    return any(not is_left_over(entry) for entry in folder.iterdir())

@@ -17,7 +17,7 @@ def few_shot_steps(base: TrainConfig, wanted: LadderConfig, family: Comparison) 
     ways = few_shot_ways(base, wanted, family)
     for k in sorted(wanted.shots):
         drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
-        what = f"{k} {family.row}s of each class" if family.per_class else f"{k} {family.row}s"
+        what = f"few-shot with {k} {family.row}s" + (" of each class" if family.per_class else "")
         rung = f"few_shot_{k}"
         for way in ways:
             kind = "classical" if way is Way.classical else "train"

@@ -82,6 +82,15 @@ def check_ladder(config: CompareConfig) -> None:
             where="compare.few_shot",
             fix="compare.few_shot=[classical,head], or leave it out",
         )
+    method = config.adapt.method
+    unused = wanted.few_shot is not None and method.name not in {way.name for way in wanted.few_shot}
+    if unused and method not in (Method.full, Method.none):
+        raise UserError(
+            f"adapt={method.name} has no effect: compare.few_shot says how few-shot rungs learn.",
+            code="config.no-effect",
+            where="adapt",
+            fix="leave one of the two out",
+        )
     for key, of in (("shots", wanted.shots), ("curve", wanted.curve)):
         if twice := [each for number, each in enumerate(of) if each in of[:number]]:
             raise UserError(

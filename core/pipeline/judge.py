@@ -114,6 +114,8 @@ def judge_new(
 
 def _validated(recipe: Recipe[Any], fitted: Fitted | None) -> list[str]:
     """The watched metric of the chosen checkpoint, for the model card."""
-    if fitted is None or fitted.solved:
+    if fitted is None:
         return []
+    if fitted.solved:
+        return [f"none was needed to choose a checkpoint: the final layer was {fitted.solved}"]
     return ["none: training ended before the first"] if fitted.best is None else [f"{recipe.watch}: {fitted.best:.4f}"]

@@ -67,7 +67,11 @@ def subgroup_in_words(subgroups: Sequence[SubgroupScore]) -> list[str]:
     shown = [row for row in subgroups if row.score.defined][:MOST_LINES]
     lines = [f"{row.column} {row.value}: {show_name(row.score.name)} {with_interval(row.score)}" for row in shown]
     left = len(subgroups) - len(lines)
-    return [*lines, f"{left} more subgroups: in the report, or hidden"] if left else lines
+    return (
+        [*lines, f"{left} subgroups are not listed here: they have too few rows, or are in the report"]
+        if left
+        else lines
+    )
 
 
 def gap_in_words(gap: Gap) -> str:

@@ -134,6 +134,18 @@ def test_a_mistake_in_the_rows(mistake, tmp_path: Path, tunebook: Tunebook, cach
     assert left_over(cache) == set()
 
 
+def test_a_failed_run_leaves_its_folder_to_the_next(tmp_path: Path, tunebook: Tunebook) -> None:
+    """What it says of the rows stays until they are mended, and does not stand in the way then."""
+    (tmp_path / "data").mkdir()
+    command = [*TRAIN, *empty_label(tmp_path / "data"), f"run_dir={tmp_path / 'run'}", "trainer.max_steps=1"]
+    refused(tunebook(*command), "data.max_rejects=1")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["rejects.jsonl"]
+    done = tunebook(*command, "data.max_rejects=1")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "rejects.jsonl").read_text().count("\n") == 1
+    refused(tunebook(*command, "data.max_rejects=1"), "already holds a finished run")
+
+
 def test_a_typo_in_an_override(tmp_path: Path, tunebook: Tunebook):
     done = tunebook(*TRAIN, "optim.lerning_rate=1e-3")
     refused(done, "There is no config key 'optim.lerning_rate'", "`tunebook show review_sentiment`")

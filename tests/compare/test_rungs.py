@@ -55,7 +55,7 @@ def test_few_rows_are_learned_from_as_was_asked(tmp_path: Path) -> None:
     for more, names in (
         (["adapt=lora"], ["few_shot_4"]),
         (["compare.few_shot=[full]"], ["few_shot_4"]),
-        (["compare.few_shot=[head,classical]", "adapt=lora"], ["few_shot_4_classical", "few_shot_4_head"]),
+        (["compare.few_shot=[head,classical]"], ["few_shot_4_classical", "few_shot_4_head"]),
     ):
         made, prepared = prepared_for(tmp_path, *given, *more)
         steps, _ = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
@@ -118,6 +118,7 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
         ("compare.seeds=0", "config.out-of-range", "compare.seeds"),
         ("compare.draws=0", "config.out-of-range", "compare.draws"),
         ("compare.few_shot=[]", "config.out-of-range", "compare.few_shot"),
+        ("compare.few_shot=[head] adapt=lora", "config.no-effect", "adapt"),
         ("compare.few_shot=[head,head]", "config.out-of-range", "compare.few_shot"),
         ("compare.rungs=[]", "compare.no-rungs", "compare.rungs"),
         ("compare.rungs=[full,full]", "config.duplicate", "compare.rungs"),
@@ -131,7 +132,7 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
 )
 def test_a_ladder_that_cannot_be_is_refused(override: str, code: str, where: str) -> None:
     with user_error(code, where=where) as refused:
-        check_ladder(composed("recipe=review_sentiment", override))
+        check_ladder(composed("recipe=review_sentiment", *override.split()))
     assert refused.value.fix
 
 

@@ -85,7 +85,8 @@ class Confidence:
         if self.before:
             old, new = self.before[0], self.after[0]
             lines.append(f"calibration error {_shown(new)}, before the temperature {_shown(old)}")
-        lines += [] if self.calibration is None else self.calibration.promise
+        if self.calibration is not None:  # without a temperature the threshold is of raw probabilities
+            lines += self.calibration.in_words if self.calibration.temperature is None else self.calibration.promise
         if self.below is not None:
             coverage, error = self.answered
             found = f"answered {_shown(coverage)}, error among them {_shown(error)}"
