@@ -7,21 +7,24 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import Manifest, find_bundle, read_manifest
 from tunebook.bundle.read import recipe_of
 from tunebook.bundle.seen import seen_before, text_hashes
 from tunebook.cli.predict_rows import in_words_of_predict
-from tunebook.data.columns import TEXT, Column
+from tunebook.data.columns import TEXT, Column, with_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.rows import Rows
 from tunebook.data.sources import check_readable
+from tunebook.data.text_template import with_role
 from tunebook.errors import UserError
 from tunebook.files import write_json, written_whole
 from tunebook.recipe import Recipe
@@ -52,13 +55,19 @@ def pick(options: argparse.Namespace) -> None:
         rows = read_rows(list(options.files), "files", columns, rejects, split="rows", delimiter=delimiter)
         rejects.write()
         rejects.check()
-        pool = _worth_labelling(recipe, rows, folder, options.n)
+        left = _worth_labelling(recipe, rows, folder, options.n)
         from tunebook.bundle.read import open_bundle
         from tunebook.cli.pick_by_model import picked_rows  # torch begins here: the rows are read without it
 
         _, _, predictor = open_bundle(folder)
-        chosen, predicted, probability = picked_rows(predictor, pool, options.n, options.seed, options.accelerator)
-    picked = pool.take(chosen)
+        chosen, predicted, probability = picked_rows(
+            predictor, rows.take(left), options.n, options.seed, options.accelerator
+        )
+        if manifest.template is not None:  # whoever labels a row, and reads it again, has its columns apart
+            apart = [replace(column, template=None) for column in columns]
+            log_again = RejectLog(log, options.max_rejects)
+            rows = read_rows(list(options.files), "files", apart, log_again, split="rows", delimiter=delimiter)
+    picked = rows.take(left[chosen])
     answers = [(manifest.labels[label], float(p)) for label, p in zip(predicted, probability, strict=True)]
     _write(options, picked, answers, manifest, folder)
     if rejects.count:
@@ -81,8 +90,8 @@ def _check_kind(recipe: Recipe[Any], manifest: Manifest, folder: Path) -> None:
         raise UserError(what, code="pick.wrong-model", where=str(folder), fix=fix)
 
 
-def _worth_labelling(recipe: Recipe[Any], rows: Rows, folder: Path, wanted: int) -> Rows:
-    """The rows without a label that the model has not seen, each text once; says how many are passed over.
+def _worth_labelling(recipe: Recipe[Any], rows: Rows, folder: Path, wanted: int) -> NDArray[np.int64]:
+    """Positions of the rows without a label that the model has not seen, each text once; says how many are passed over.
 
     Raises:
         UserError: There are fewer than wanted.
@@ -109,34 +118,39 @@ def _worth_labelling(recipe: Recipe[Any], rows: Rows, folder: Path, wanted: int)
         raise UserError(what, code="pick.too-few-rows", where="files", fix=fix)
     if said:
         print(f"note: of {len(rows)} rows, {said}; they are passed over", file=sys.stderr)
-    return rows.take(left)
+    return left
 
 
 def _write(
     options: argparse.Namespace, rows: Rows, answers: Sequence[tuple[str, float]], manifest: Manifest, folder: Path
 ) -> None:
-    texts, files, lines = rows.texts(TEXT), rows.texts("file"), rows.lines
-    table = [
-        [file, line, text, label, f"{p:.9g}"]
-        for file, line, text, (label, p) in zip(files, lines, texts, answers, strict=True)
-    ]
+    beside = _beside(rows, manifest)
+    found = zip(rows.texts("file"), rows.lines, rows.texts(TEXT), *beside.values(), strict=True)
+    table = [[*cells, label, f"{p:.9g}"] for cells, (label, p) in zip(found, answers, strict=True)]
+    head = [*COLUMNS[:3], *beside, *COLUMNS[3:]]
     if options.label_studio:
         write_json(Path(options.label_studio), _tasks(table, rows, manifest, folder))
     if options.output:
         with written_whole(Path(options.output)) as stream:
-            _write_csv(stream, table)
+            _write_csv(stream, head, table)
         print(f"{len(rows)} rows: {options.output}", file=sys.stderr)
     elif sys.stdout.isatty():  # no row's control characters reach a terminal
         shown = io.StringIO()
-        _write_csv(shown, table)
+        _write_csv(shown, head, table)
         sys.stdout.write(drawn(shown.getvalue()))
     else:
-        _write_csv(sys.stdout, table)
+        _write_csv(sys.stdout, head, table)
 
 
-def _write_csv(stream: IO[str], table: Sequence[Sequence[Any]]) -> None:
+def _beside(rows: Rows, manifest: Manifest) -> dict[str, list[str]]:
+    """The columns that a model reads beside the text: name -> cells."""
+    names = [] if manifest.template is None else with_names(manifest.columns)
+    return {name: rows.texts(with_role(number)) for number, name in enumerate(names)}
+
+
+def _write_csv(stream: IO[str], head: Sequence[str], table: Sequence[Sequence[Any]]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(head)
     writer.writerows(table)
 
 
@@ -147,10 +161,11 @@ def _tasks(table: Sequence[Sequence[Any]], rows: Rows, manifest: Manifest, folde
     version = f"{manifest.recipe} {run.parent.name if run.name == 'model' else run.name}"
     pairs = rows.texts("text_pair") if "text_pair" in rows.roles else None
     tasks = []
-    for number, (file, line, text, label, probability) in enumerate(table):
+    beside = _beside(rows, manifest)
+    for number, (file, line, text, *_, label, probability) in enumerate(table):
         result = {"from_name": control, "to_name": name, "type": "choices", "value": {"choices": [label]}}
         prediction = {"model_version": version, "score": float(probability), "result": [result]}
-        data = {name: text, "file": file, "line": line}
+        data = {"file": file, "line": line, **{each: cells[number] for each, cells in beside.items()}, name: text}
         if pairs is not None:
             data[manifest.columns["text_pair"]] = pairs[number]
         tasks.append({"data": data, "predictions": [prediction]})

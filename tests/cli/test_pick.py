@@ -95,6 +95,42 @@ def test_tasks_of_label_studio_without_annotations_are_a_pool(
     assert "3 have a label" in done.stderr
 
 
+def test_columns_beside_the_text_come_back_apart_and_are_read_again(tmp_path: Path, tunebook: Tunebook) -> None:
+    rows = [
+        [f"row {i} is {('great', 'bad')[i % 2]}", "kettle" if i % 3 else "", ("good", "bad")[i % 2]] for i in range(40)
+    ]
+    for name, part, width in (("train.csv", rows, 3), ("pool.csv", [[f"new {a}", b] for a, b, _ in rows[:12]], 2)):
+        with (tmp_path / name).open("w", newline="") as stream:
+            csv.writer(stream).writerows([["text", "product", "label"][:width], *part])
+    given = [
+        "recipe=review_sentiment",
+        "data.label=label",
+        f"data.train={tmp_path / 'train.csv'}",
+        "trainer.max_steps=1",
+    ]
+    given += ["data.text_with=[product]", "data.leaks=allow", "trainer.rehearse=false", "evaluation.zero_shot=false"]
+    trained = tunebook("train", *given, f"run_dir={tmp_path / 'run'}")
+    assert trained.returncode == 0, trained.stderr
+    tasks = tmp_path / "tasks.json"
+    arguments = ["--n", "6", "--label-studio", str(tasks)]
+    found = picked(tunebook("pick", str(tmp_path / "run"), str(tmp_path / "pool.csv"), *arguments))
+    pool = {line: row for line, row in enumerate(rows[:12], 2)}
+    assert [(row["text"], row["product"]) for row in found] == [
+        (f"new {pool[int(row['line'])][0]}", pool[int(row["line"])][1]) for row in found
+    ]
+    made = json.loads(tasks.read_text())
+    assert [(each["data"]["text"], each["data"]["product"]) for each in made] == [
+        (row["text"], row["product"]) for row in found
+    ]
+    for each in made:
+        each["annotations"] = [{"id": 1, "result": each.pop("predictions")[0]["result"]}]
+    tasks.write_text(json.dumps(made))
+    both = f"data.train=[{tmp_path / 'train.csv'},{tasks}]"
+    checked = tunebook("check", *given[:2], both, "data.text_with=[product]", "data.leaks=allow")
+    assert checked.returncode == 0, checked.stderr
+    assert "kept: 46" in checked.stdout
+
+
 def test_features_are_what_the_final_layer_takes(run: RunFolder) -> None:
     _, _, predictor = open_bundle(run.bundle)
     texts = ["I love it", "It broke after two days and nobody answered", "?"]
