@@ -39,6 +39,7 @@ data:
 recipe:
   name: doors
   descriptions: null
+  calibrate: true
   shortest: 2
 """
 
