@@ -374,22 +374,10 @@ def of_other_recipes(folder: Path) -> Iterator[Case]:
     for typed in (
         *("recipe.values=[]", "recipe.values=[none]", "recipe.values=[none,none]", "recipe.values=x"),
         *("recipe.values=[none,'']", "recipe.values=[a,b]", "recipe.values=[none,negative,neutral,positive,more]"),
-        *(
-            "recipe.values=null",
-            "recipe.values=[[none],good]",
-            "recipe.normalize=maybe",
-            "data.label=price",
-            "data.labels=[a]",
-            "data.shots=2",
-        ),
+        *("recipe.values=null", "recipe.values=[[none],good]", "recipe.normalize=maybe", "data.label=price"),
+        *("data.labels=[a]", "data.shots=2"),
         *("data.group=price", "data.text_with=[price]", "data.text=price", "data.text_pair=delivery"),
-        *(
-            "adapt=none",
-            "adapt=contrastive",
-            "evaluation.zero_shot=true",
-            "evaluation.suspects=true",
-            "data.max_rows=3",
-        ),
+        *("adapt=none", "adapt=contrastive", "evaluation.zero_shot=true", "evaluation.suspects=true"),
     ):
         yield Case(f"aspects, {typed}", [*aspects, "recipe.aspects=[delivery,price]", typed])
 
