@@ -29,7 +29,7 @@ MORE = "    def columns(self, data):\n        return [*super().columns(data), {c
         ('Column("text", "title", "data.text", "any")', "name the role 'text' 2 times", "a role of its own"),
         ('Column("file", "title", "data.text", "any")', "call one 'file', which every row has", "than file, line"),
         ('Column("line", "title", "data.text", "any")', "call one 'line', which every row has", "than file, line"),
-        ('Column("title", "title", "data.text", "words")', "'title' is 'words'", "text, label, file, flag"),
+        ('Column("title", "title", "data.text", "words")', "'title' is 'words'", "text, label, labels, file, flag"),
         ('Column("title", "title", "data.titel", "any")', "chosen by 'data.titel'", "recipe.<option>"),
         ('Column("title", "title", "recipe.title", "any")', "chosen by 'recipe.title'", "recipe.<option>"),
         ('Column("title", "title", "titel", "any")', "chosen by 'titel'", "recipe.<option>"),
