@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tunebook.report.figures import BLUE, FAINT, INK, inline_svg
 from tunebook.report.report import Cell, Figure, Table, show_name
+from tunebook.report.svg import BLUE, FAINT, INK, inline_svg
 from tunebook.report.verdicts import with_interval
 from tunebook.statistics.abstention import risk_coverage
 from tunebook.statistics.intervals import Score

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tunebook.report.figures import COLOURS, INK, inline_svg, short
+from tunebook.report.figures import short
+from tunebook.report.svg import COLOURS, INK, inline_svg
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.ranking import pr_points
 from tunebook.statistics.ranking_scores import absent_class

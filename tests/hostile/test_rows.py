@@ -416,8 +416,7 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     yield Case("npz, said to be encrypted", [*IMAGES, f"data.train={folder / 'encrypted.npz'}"])
 
 
-@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "listed labels", "images"])
-@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "images", "aspects"])
+@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "listed labels", "images", "aspects"])
 def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     canary = tmp_path / "canary"
     canary.mkdir()
@@ -431,8 +430,7 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         "aspects": lambda: aspect_cells(files),
     }
     outcomes = run_cases(list(made[kind]()), tmp_path / "run")
-    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels")
-    assert len(outcomes) > 50 or kind in ("harmful texts", "aspects")
+    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels", "aspects")
     wrong = faults(outcomes)
     assert not wrong, wrong
     assert not list(canary.iterdir())

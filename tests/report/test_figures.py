@@ -13,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from tunebook.report import figures
+from tunebook.report.svg import STYLE, _inline, inline_svg
 from tunebook.statistics.intervals import Score
 from tunebook.statistics.predictions import Predictions
 
@@ -71,11 +72,11 @@ def test_parts_are_placed_where_savefig_places_them(aspect: str) -> None:
         figure.colorbar(right.imshow(np.eye(3)))
         figure.legend(loc="outside right upper")
 
-    with rc_context(figures.STYLE | {"svg.hashsalt": "here"}):
+    with rc_context(STYLE | {"svg.hashsalt": "here"}):
         figure, file = Figure(figsize=(8, 3), layout="constrained"), io.StringIO()
         draw(figure)
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    assert figures.inline_svg("T", "here", draw, 8, 3) == figures._inline(file.getvalue(), "T", "here")
+    assert inline_svg("T", "here", draw, 8, 3) == _inline(file.getvalue(), "T", "here")
 
 
 def test_labels_are_drawn_as_they_are_written(make_predictions: MakePredictions) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from tunebook.compare.statistics.comparison import Comparison
 from tunebook.compare.statistics.label_budget import LabelBudget
 from tunebook.compare.statistics.results import RungResult
-from tunebook.report.figures import BLUE, FAINT, INK, ORANGE, inline_svg, short
+from tunebook.report.figures import short
 from tunebook.report.report import show_hint, show_name, show_number
+from tunebook.report.svg import BLUE, FAINT, INK, ORANGE, inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

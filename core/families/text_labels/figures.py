@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from tunebook.report.figures import BLUE, inline_svg, short
+from tunebook.report.figures import short
 from tunebook.report.report import show_number
+from tunebook.report.svg import BLUE, inline_svg
 from tunebook.statistics.label_scores import LabelScores
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from tunebook.report.figures import BLUE, FAINT, inline_svg
+from tunebook.report.svg import BLUE, FAINT, inline_svg
 from tunebook.statistics.numbers import NumberPredictions
 
 MOST_POINTS = 1500

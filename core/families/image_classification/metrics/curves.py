@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 
 from tunebook.families.image_classification.metrics.operating import OperatingPoint
 from tunebook.families.image_classification.metrics.reliability import finding_reliability
-from tunebook.report.figures import COLOURS, FAINT, INK, short
+from tunebook.report.figures import short
 from tunebook.report.finding_curves import drawn, panel
+from tunebook.report.svg import COLOURS, FAINT, INK
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.ranking import roc_points
 
