@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -129,7 +129,7 @@ def _write(
     table = [[*cells, label, f"{p:.9g}"] for cells, (label, p) in zip(found, answers, strict=True)]
     head = [*COLUMNS[:3], *beside, *COLUMNS[3:]]
     if options.label_studio:
-        write_json(Path(options.label_studio), _tasks(table, rows, manifest, folder))
+        write_json(Path(options.label_studio), _tasks(table, rows, beside, manifest, folder))
     if options.output:
         with written_whole(Path(options.output)) as stream:
             _write_csv(stream, head, table)
@@ -154,14 +154,15 @@ def _write_csv(stream: IO[str], head: Sequence[str], table: Sequence[Sequence[An
     writer.writerows(table)
 
 
-def _tasks(table: Sequence[Sequence[Any]], rows: Rows, manifest: Manifest, folder: Path) -> list[dict[str, Any]]:
+def _tasks(
+    table: Sequence[Sequence[Any]], rows: Rows, beside: Mapping[str, list[str]], manifest: Manifest, folder: Path
+) -> list[dict[str, Any]]:
     """Tasks as Label Studio imports them, each with what the model says of it."""
     name, control = manifest.columns[TEXT], manifest.columns.get("label", "label")
     run = folder.resolve()
     version = f"{manifest.recipe} {run.parent.name if run.name == 'model' else run.name}"
     pairs = rows.texts("text_pair") if "text_pair" in rows.roles else None
     tasks = []
-    beside = _beside(rows, manifest)
     for number, (file, line, text, *_, label, probability) in enumerate(table):
         result = {"from_name": control, "to_name": name, "type": "choices", "value": {"choices": [label]}}
         prediction = {"model_version": version, "score": float(probability), "result": [result]}

@@ -47,14 +47,14 @@ def said_once(
     left_out: Mapping[str, tuple[str, str]], candidates: Sequence[Step], steps: Sequence[Step]
 ) -> dict[str, tuple[str, str]]:
     """What is left out, with the ways of a few-shot rung as one where all of them are for one reason."""
-    rung_of = {step.name: step.way_of for step in candidates if step.way_of}
+    ways = {step.name: step for step in candidates if step.way_of}
     kept = {step.way_of for step in steps}
     found: dict[str, tuple[str, str]] = {}
     for name, (title, reason) in left_out.items():
-        rung = rung_of.get(name, "")
-        same = {left_out[way][1] for way, of in rung_of.items() if of == rung and way in left_out} == {reason}
+        rung = ways[name].way_of if name in ways else ""
+        same = {left_out[each][1] for each, way in ways.items() if way.way_of == rung and each in left_out} == {reason}
         if rung and rung not in kept and same:
-            found[rung] = (title.partition(",")[0], reason)
+            found[rung] = (ways[name].rung_title, reason)
         else:
             found[name] = (title, reason)
     return found

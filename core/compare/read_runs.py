@@ -149,7 +149,7 @@ def read_finished(
 def _step_of(rung: str, steps: Sequence[Step]) -> Step:
     """A few-shot rung whose way is chosen."""
     first = next(step for step in steps if step.way_of == rung)
-    return replace(first, name=rung, title=first.title.partition(",")[0])
+    return replace(first, name=rung, title=first.rung_title)
 
 
 def _chosen(rung: RungResult, few: FewShot) -> RungResult:

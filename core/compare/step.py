@@ -34,6 +34,11 @@ class Step:
     kind: str = "train"
     way_of: str = ""
 
+    @property
+    def rung_title(self) -> str:
+        """The title without the way."""
+        return self.title.partition(",")[0]
+
 
 def with_method(config: TrainConfig, method: Method) -> TrainConfig:
     """The config of another adaptation, without what is only for one: 4 bits for LoRA, unfreezing for full."""

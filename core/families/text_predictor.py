@@ -97,6 +97,10 @@ class TextPredictor(ABC):
             self.truncated += tokens.truncated
             yield answer_tokens(tokens, self.tokenizer.pad_token_id, answer, device, advance, self.together)
 
+    def probabilities(self, batch: Batch) -> Tensor:
+        """What the head makes of the model's outputs for a batch, ``[batch, outputs]``."""
+        return self.head.probabilities(self.head.forward(self.model, batch))
+
     def cut(self) -> tuple[list[str], dict[str, str]]:
         """Notes and facts on texts that were cut, where any were."""
         if not self.truncated:

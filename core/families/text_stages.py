@@ -16,6 +16,7 @@ from tunebook.data.columns import PAIR, TEXT
 from tunebook.data.encoded import Encoded
 from tunebook.data.module import FineTuneData
 from tunebook.data.pairs import is_paired, whole_column
+from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.stages import RecipeT, Stages
 from tunebook.families.text_onnx import export_texts
@@ -80,6 +81,22 @@ class TextStages(Stages[RecipeT]):
         predictor.together = TOGETHER
         check_export_answers(predictor, manifest, folder, precision)
         return predictor
+
+
+def refuse_untrained(config: TrainConfig, what: str) -> None:
+    """Refuse ``adapt=none`` for a model that can answer nothing before it is trained.
+
+    Args:
+        config: The run's config.
+        what: What it cannot do, as a sentence.
+
+    Raises:
+        UserError: It is that.
+    """
+    if config.adapt.method is Method.none:
+        raise UserError(
+            what, code="config.no-effect", where="adapt=none", fix="adapt=head trains the final layer alone"
+        )
 
 
 def pair_data(encoded: Encoded, config: TrainConfig) -> FineTuneData:

@@ -14,12 +14,13 @@ from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.pairs import whole_texts
 from tunebook.families.prepared import Prepared
 from tunebook.families.sums_comparison import SumsComparison
-from tunebook.families.text_aspects.build import refuse_untrained
+from tunebook.families.text_aspects.build import UNTRAINED
 from tunebook.families.text_aspects.columns import counts_of
 from tunebook.families.text_aspects.evidence import AspectEvidence
 from tunebook.families.text_aspects.measures import OVERALL, aspect_measures, overall_measures
 from tunebook.families.text_aspects.predictions_csv import read_aspects
 from tunebook.families.text_aspects.predictor import AspectAnswers, likeliest
+from tunebook.families.text_stages import refuse_untrained
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.sums import RowSums
@@ -88,7 +89,7 @@ class AspectComparison(SumsComparison):
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """A model that was not trained has no answer."""
-        refuse_untrained(config)
+        refuse_untrained(config, UNTRAINED)
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The commonest values; words and characters counted."""

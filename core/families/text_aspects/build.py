@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import TrainConfig
 from tunebook.data.encoded import Encoded
-from tunebook.errors import UserError
 from tunebook.families.text_aspects.columns import counts_of, output_names
 from tunebook.families.text_aspects.measures import OVERALL
 from tunebook.families.text_aspects.recipe import TextAspects
@@ -18,6 +17,9 @@ from tunebook.models.sequence_model import load_sequence_model, start_at
 from tunebook.models.source import ModelSource
 from tunebook.plugins.contract import broken
 from tunebook.recipe import Head
+
+UNTRAINED = "An untrained model knows nothing of these aspects."
+"""Why ``adapt=none`` is refused."""
 
 
 def aspects_head(recipe: TextAspects[Any]) -> Head:
@@ -52,18 +54,3 @@ def check_watch(recipe: TextAspects[Any]) -> None:
     if recipe.watch not in OVERALL:
         what = f"it watches '{recipe.watch}', which is measured on no test rows"
         raise broken(recipe, "watch", what, f"watch one of {', '.join(OVERALL)}")
-
-
-def refuse_untrained(config: TrainConfig) -> None:
-    """Refuse ``adapt=none``.
-
-    Raises:
-        UserError: It is that.
-    """
-    if config.adapt.method is Method.none:
-        raise UserError(
-            "An untrained model knows nothing of these aspects.",
-            code="config.no-effect",
-            where="adapt=none",
-            fix="adapt=head trains the final layer alone",
-        )

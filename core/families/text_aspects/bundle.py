@@ -11,7 +11,7 @@ from torch import nn
 from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import golden, manifest_of, system_refusals
+from tunebook.bundle.write import golden, manifest_of
 from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.errors import RESTORE_BUNDLE, UserError
 from tunebook.families.family import node_as
@@ -22,12 +22,11 @@ from tunebook.families.text_aspects.columns import aspect_role, output_names
 from tunebook.families.text_aspects.options import AspectData
 from tunebook.families.text_aspects.predictor import AspectPredictor
 from tunebook.families.text_aspects.recipe import TextAspects
+from tunebook.families.text_bundle import save_text_model
 from tunebook.families.text_stages import seen_texts
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
-from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import SentenceModel, save_max_length
+from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -51,12 +50,8 @@ def write_aspects_bundle(
     predictor = _predictor(recipe, model, encoded.tokenizer, encoded.max_length, paired)
     names = output_names(options)
     probabilities = predictor.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, paired))
-    plain: Any = model
     with folder_written_whole(folder) as partial:
-        with system_refusals(), quiet_transformers():
-            plain.save_pretrained(partial)
-        save_tokenizer(encoded.tokenizer, partial)
-        save_max_length(partial, encoded.max_length)
+        save_text_model(partial, model, encoded.tokenizer, encoded.max_length)
         manifest = manifest_of(
             recipe,
             head=predictor.head.kind,

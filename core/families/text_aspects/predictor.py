@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from tunebook.data.batch import Batch
 from tunebook.data.columns import PAIR, TEXT
 from tunebook.families.text_predictor import TextPredictor
 
@@ -88,8 +86,4 @@ class AspectPredictor(TextPredictor):
     ) -> NDArray[np.float64]:
         """Probabilities of all values of all aspects, aspect by aspect, float64 ``[texts, outputs]``."""
         empty = np.zeros((0, len(self.aspects) * len(self.values)))
-        return np.concatenate([empty, *self.outputs(texts, self._probabilities, device, advance, pairs)])
-
-    def _probabilities(self, batch: Batch) -> Tensor:
-        """``[batch, outputs]``."""
-        return self.head.probabilities(self.head.forward(self.model, batch))
+        return np.concatenate([empty, *self.outputs(texts, self.probabilities, device, advance, pairs)])

@@ -25,14 +25,14 @@ from tunebook.data.rows import Rows
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.strata import Strata
 from tunebook.families.text_aspects.baselines import AspectComparison, majority
-from tunebook.families.text_aspects.build import aspects_head, check_watch, fresh_model, refuse_untrained
+from tunebook.families.text_aspects.build import UNTRAINED, aspects_head, check_watch, fresh_model
 from tunebook.families.text_aspects.bundle import read_aspects_bundle, write_aspects_bundle
 from tunebook.families.text_aspects.columns import counts_of, output_names, targets_of, unknown_facts, value_facts
 from tunebook.families.text_aspects.evidence import AspectEvidence
 from tunebook.families.text_aspects.measures import OVERALL
 from tunebook.families.text_aspects.predictor import AspectAnswers, AspectPredictor
 from tunebook.families.text_aspects.recipe import TextAspects
-from tunebook.families.text_stages import TextStages
+from tunebook.families.text_stages import TextStages, refuse_untrained
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
 from tunebook.progress import counting
@@ -51,7 +51,7 @@ class TextAspectsStages(TextStages[TextAspects[Any]]):
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:
         """Token ids and numbers of values of all splits."""
-        refuse_untrained(config)
+        refuse_untrained(config, UNTRAINED)
         check_watch(recipe)
         encoded = encode_splits(data, source, config, rejects, partial(targets_of, options=recipe.options))
         targets = {split: examples.targets for split, examples in encoded.splits.items()}

@@ -9,11 +9,11 @@ from typing import Any
 from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import golden, manifest_of, system_refusals
+from tunebook.bundle.write import golden, manifest_of
 from tunebook.config.schema import TrainConfig
 from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.families.family import node_as
-from tunebook.families.text_bundle import check_names
+from tunebook.families.text_bundle import check_names, save_text_model
 from tunebook.families.text_classification.build import answer_head
 from tunebook.families.text_classification.calibration import stored_calibration
 from tunebook.families.text_classification.card import text_card
@@ -23,10 +23,8 @@ from tunebook.families.text_classification.recipe import TextClassification
 from tunebook.families.text_classification.wording import descriptions
 from tunebook.families.text_classification.zero_shot import ZeroShotClassifier, load_zero_shot
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
-from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import SentenceModel, save_max_length
+from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -67,11 +65,8 @@ def _write_into(
     card: Mapping[str, Any],
 ) -> None:
     model = classifier.model
-    plain: Any = model.backbone if isinstance(model, ZeroShotClassifier) else model
-    with system_refusals(), quiet_transformers():
-        plain.save_pretrained(folder)
-    save_tokenizer(classifier.tokenizer, folder)
-    save_max_length(folder, classifier.max_length)
+    plain = model.backbone if isinstance(model, ZeroShotClassifier) else model
+    save_text_model(folder, plain, classifier.tokenizer, classifier.max_length)
     data = node_as(config.data, TextData)
     template = template_of(data)
     probabilities, _ = classifier.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, classifier.paired))

@@ -68,7 +68,7 @@ class TextClassifier(TextPredictor):
         pairs: Sequence[str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Label texts, or ``pairs`` of them: probabilities float64 ``[texts, labels]``, answers int64 ``[texts]``."""
-        found = list(self.outputs(texts, self._probabilities, device, advance, pairs))
+        found = list(self.outputs(texts, self.probabilities, device, advance, pairs))
         if not found:
             return np.zeros((0, len(self.labels))), np.zeros(0, dtype=np.int64)
         answers = [self.head.decide(torch.from_numpy(each)).numpy() for each in found]
@@ -110,7 +110,7 @@ class TextClassifier(TextPredictor):
 
         def both(batch: Batch) -> Tensor:
             taken.clear()
-            probabilities = self._probabilities(batch)
+            probabilities = self.probabilities(batch)
             features = taken[-1]
             if features.ndim == 3:  # decoders have outputs for every token, and look at the last
                 last = batch["inputs"]["attention_mask"].sum(1) - 1
@@ -122,7 +122,3 @@ class TextClassifier(TextPredictor):
         finally:
             hook.remove()
         return found[:, : len(self.labels)], found[:, len(self.labels) :]
-
-    def _probabilities(self, batch: Batch) -> Tensor:
-        """``[batch, labels]``."""
-        return self.head.probabilities(self.head.forward(self.model, batch))

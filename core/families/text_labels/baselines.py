@@ -13,12 +13,13 @@ from tunebook.config.schema import TrainConfig
 from tunebook.data.pairs import whole_texts
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_labels.answers import unanswered, usual_labels
-from tunebook.families.text_labels.build import refuse_untrained
+from tunebook.families.text_labels.build import UNTRAINED
 from tunebook.families.text_labels.evidence import LabelsEvidence
 from tunebook.families.text_labels.predictions_csv import read_labels
 from tunebook.families.text_labels.recipe import TextLabels
 from tunebook.families.text_labels.scores import SeveralScorer
 from tunebook.families.text_labels.thresholds import Chosen
+from tunebook.families.text_stages import refuse_untrained
 from tunebook.models.linear import chosen, fitted, probabilities_of, save_linear, text_features
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.measure import measure
@@ -44,7 +45,7 @@ class LabelsComparison:
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """A model that was not trained has no answer."""
-        refuse_untrained(config)
+        refuse_untrained(config, UNTRAINED)
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The labels that most rows have; words and characters counted."""

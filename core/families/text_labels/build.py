@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.data.pairs import is_paired
-from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_labels.answers import predict_rows
 from tunebook.families.text_labels.head import LabelsHead
@@ -24,6 +23,9 @@ from tunebook.plugins.contract import broken
 from tunebook.training.devices import choose_accelerator
 from tunebook.training.head import Head
 from tunebook.training.softmax_head import output_names, start_logits
+
+UNTRAINED = "An untrained model cannot decide which labels a text has."
+"""Why ``adapt=none`` is refused."""
 
 
 def several_head(recipe: TextLabels[Any], labels: Sequence[str]) -> Head:
@@ -64,18 +66,3 @@ def chosen_labeller(prepared: Prepared[TextLabels[Any]], model: nn.Module) -> Te
     return TextLabeller(
         model, encoded.tokenizer, head, encoded.max_length, paired, labels=prepared.labels, chosen=found
     )
-
-
-def refuse_untrained(config: TrainConfig) -> None:
-    """Refuse ``adapt=none``.
-
-    Raises:
-        UserError: It is that.
-    """
-    if config.adapt.method is Method.none:
-        raise UserError(
-            "An untrained model cannot decide which labels a text has.",
-            code="config.no-effect",
-            where="adapt=none",
-            fix="adapt=head trains the final layer alone",
-        )

@@ -11,11 +11,11 @@ from torch import nn
 from tunebook.bundle.manifest import FILE, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import golden, manifest_of, system_refusals
+from tunebook.bundle.write import golden, manifest_of
 from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_bundle import check_names
+from tunebook.families.text_bundle import check_names, save_text_model
 from tunebook.families.text_labels.build import chosen_labeller, several_head
 from tunebook.families.text_labels.card import labels_card
 from tunebook.families.text_labels.columns import SEPARATOR
@@ -25,10 +25,8 @@ from tunebook.families.text_labels.recipe import TextLabels
 from tunebook.families.text_labels.thresholds import Chosen
 from tunebook.families.text_stages import seen_texts
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
-from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import SentenceModel, save_max_length
+from tunebook.models.sentence_model import SentenceModel
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -51,12 +49,8 @@ def write_labels_bundle(
     data, labels = node_as(config.data, TextLabelsData), labeller.labels
     template = template_of(data)
     probabilities, _ = labeller.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, labeller.paired))
-    plain: Any = model
     with folder_written_whole(folder) as partial:
-        with system_refusals(), quiet_transformers():
-            plain.save_pretrained(partial)
-        save_tokenizer(labeller.tokenizer, partial)
-        save_max_length(partial, labeller.max_length)
+        save_text_model(partial, model, labeller.tokenizer, labeller.max_length)
         manifest = manifest_of(
             prepared.recipe,
             head=labeller.head.kind,

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from tunebook.data.batch import Batch
 from tunebook.families.text_labels.columns import in_words
 from tunebook.families.text_labels.head import LabelsHead
 from tunebook.families.text_labels.thresholds import Chosen
@@ -58,9 +56,5 @@ class TextLabeller(TextPredictor):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Label texts, or ``pairs`` of them: probabilities float64 and flags int64, ``[texts, labels]`` each."""
         empty = np.zeros((0, len(self.labels)))
-        probabilities = np.concatenate([empty, *self.outputs(texts, self._probabilities, device, advance, pairs)])
+        probabilities = np.concatenate([empty, *self.outputs(texts, self.probabilities, device, advance, pairs)])
         return probabilities, self.head.decide(torch.from_numpy(probabilities)).long().numpy()
-
-    def _probabilities(self, batch: Batch) -> Tensor:
-        """``[batch, labels]``."""
-        return self.head.probabilities(self.head.forward(self.model, batch))

@@ -22,13 +22,13 @@ from tunebook.families.prepared import Prepared, called
 from tunebook.families.strata import Strata
 from tunebook.families.text_labels.answers import predict_rows, usual_labels
 from tunebook.families.text_labels.baselines import LabelsComparison
-from tunebook.families.text_labels.build import fresh_labeller, refuse_untrained, several_head
+from tunebook.families.text_labels.build import UNTRAINED, fresh_labeller, several_head
 from tunebook.families.text_labels.bundle import read_text_labeller, ready_labeller, write_labels_bundle
 from tunebook.families.text_labels.columns import NONE, flags_of
 from tunebook.families.text_labels.evidence import LabelsEvidence
 from tunebook.families.text_labels.predictor import TextLabeller
 from tunebook.families.text_labels.recipe import TextLabels
-from tunebook.families.text_stages import TextStages
+from tunebook.families.text_stages import TextStages, refuse_untrained
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
@@ -46,7 +46,7 @@ class TextLabelsStages(TextStages[TextLabels[Any]]):
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:
         """Token ids and the labels' flags of all splits."""
-        refuse_untrained(config)
+        refuse_untrained(config, UNTRAINED)
         assert data.labels is not None
         several_head(recipe, data.labels.names)  # now, and not when its metrics are given answers of another form
         return encode_splits(data, source, config, rejects, partial(flags_of, names=data.labels.names))

@@ -8,11 +8,12 @@ from typing import Any
 
 from tunebook.config.schema import TrainConfig
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_regression.build import refuse_untrained, train_targets
+from tunebook.families.text_regression.build import UNTRAINED, train_targets
 from tunebook.families.text_regression.evidence import NumberEvidence
 from tunebook.families.text_regression.predictions_csv import read_numbers
 from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.ridge import fit_ridge, unanswered
+from tunebook.families.text_stages import refuse_untrained
 from tunebook.models.linear import save_linear
 from tunebook.run_folder import RunFolder
 from tunebook.statistics.numbers import answering, number_outcomes
@@ -36,7 +37,7 @@ class NumberComparison:
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
         """A model that was not trained has no answer."""
-        refuse_untrained(config)
+        refuse_untrained(config, UNTRAINED)
 
     def titles(self, prepared: Prepared[Any]) -> Mapping[str, str]:
         """The mean; words and characters counted."""

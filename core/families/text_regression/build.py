@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tunebook.bundle.manifest import VALUE
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import TrainConfig
 from tunebook.data.encoded import Encoded
 from tunebook.data.numbers import numbers_of
 from tunebook.data.rows import Rows
@@ -21,6 +21,9 @@ from tunebook.models.sequence_model import load_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.training.devices import choose_accelerator
 from tunebook.training.head import Head
+
+UNTRAINED = "An untrained model cannot predict these numbers."
+"""Why ``adapt=none`` is refused."""
 
 
 def targets_of(rows: Rows) -> np.ndarray:
@@ -70,18 +73,3 @@ def training_head(recipe: TextRegression[Any], encoded: Encoded) -> Head:
     """The recipe's head, its errors counted in deviations of the training rows' targets."""
     head = recipe.head(())
     return head.standardised(scale_of(encoded).deviation) if isinstance(head, RegressionHead) else head
-
-
-def refuse_untrained(config: TrainConfig) -> None:
-    """Refuse ``adapt=none``.
-
-    Raises:
-        UserError: It is that.
-    """
-    if config.adapt.method is Method.none:
-        raise UserError(
-            "An untrained model cannot predict these numbers.",
-            code="config.no-effect",
-            where="adapt=none",
-            fix="adapt=head trains the final layer alone",
-        )

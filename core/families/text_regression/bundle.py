@@ -12,10 +12,11 @@ from torch import nn
 from tunebook.bundle.manifest import FILE, VALUE, Golden, Manifest
 from tunebook.bundle.read import check_golden, check_kind
 from tunebook.bundle.seen import write_seen
-from tunebook.bundle.write import manifest_of, system_refusals
+from tunebook.bundle.write import manifest_of
 from tunebook.data.columns import PAIR, template_of, text_names
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
+from tunebook.families.text_bundle import save_text_model
 from tunebook.families.text_regression.build import scale_of
 from tunebook.families.text_regression.card import number_card
 from tunebook.families.text_regression.options import NumberData
@@ -23,10 +24,7 @@ from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_stages import seen_texts
 from tunebook.files import folder_written_whole, write_json, write_text
-from tunebook.models.literal import save_tokenizer
 from tunebook.models.pairs import has_pair_format
-from tunebook.models.quiet import quiet_transformers
-from tunebook.models.sentence_model import save_max_length
 from tunebook.models.sequence_model import load_saved_sequence_model
 from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer
@@ -49,12 +47,8 @@ def write_number_bundle(
     paired, template = data.text_pair is not None, template_of(data)
     regressor = TextRegressor(model, encoded.tokenizer, recipe.head(()), encoded.max_length, paired)
     answers = regressor.predict(GOLDEN_TEXTS, pairs=golden_pairs(GOLDEN_TEXTS, paired))
-    plain: Any = model
     with folder_written_whole(folder) as partial:
-        with system_refusals(), quiet_transformers():
-            plain.save_pretrained(partial)
-        save_tokenizer(encoded.tokenizer, partial)
-        save_max_length(partial, regressor.max_length)
+        save_text_model(partial, model, encoded.tokenizer, regressor.max_length)
         manifest = manifest_of(
             recipe,
             head=regressor.head.kind,

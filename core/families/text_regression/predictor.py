@@ -40,4 +40,4 @@ class TextRegressor(TextPredictor):
 
     def _answer(self, batch: Batch) -> Tensor:
         """``[batch, 1]``."""
-        return self.head.decide(self.head.probabilities(self.head.forward(self.model, batch)))[:, None]
+        return self.head.decide(self.probabilities(batch))[:, None]

@@ -23,9 +23,9 @@ from tunebook.families.prepared import Prepared, called
 from tunebook.families.strata import Strata
 from tunebook.families.text_regression.baselines import NumberComparison
 from tunebook.families.text_regression.build import (
+    UNTRAINED,
     check_targets,
     fresh_regressor,
-    refuse_untrained,
     targets_of,
     train_targets,
     training_head,
@@ -37,7 +37,7 @@ from tunebook.families.text_regression.predictor import TextRegressor
 from tunebook.families.text_regression.recipe import TextRegression
 from tunebook.families.text_regression.ridge import fit_ridge
 from tunebook.families.text_regression.scale import fold_final_layer
-from tunebook.families.text_stages import TextStages
+from tunebook.families.text_stages import TextStages, refuse_untrained
 from tunebook.models.source import ModelSource
 from tunebook.models.text_batches import encode_splits
 from tunebook.run_folder import RunFolder
@@ -56,7 +56,7 @@ class TextRegressionStages(TextStages[TextRegression[Any]]):
         self, recipe: Recipe, data: ValidatedData, source: ModelSource, config: TrainConfig, rejects: RejectLog
     ) -> Encoded:
         """Token ids and numbers of all splits."""
-        refuse_untrained(config)
+        refuse_untrained(config, UNTRAINED)
         check_targets(targets_of(data.train))
         encoded = encode_splits(data, source, config, rejects, targets_of)
         label = node_as(config.data, NumberData).label
