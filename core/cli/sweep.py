@@ -20,7 +20,7 @@ from tunebook.composing.command import Command
 from tunebook.errors import UserError
 from tunebook.plugins import load_recipe_class, unknown_recipe
 
-_FOLDER = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S}'"
+_FOLDER = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S-%f}'"
 
 
 @dataclass(frozen=True)

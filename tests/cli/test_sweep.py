@@ -106,7 +106,7 @@ def test_an_unknown_recipe_in_a_sweep_is_named(tunebook: Tunebook, tmp_path: Pat
 def test_a_sweep_over_recipes_or_experiments_is_composed_with_the_first(
     verb: str, typed: list[str], flags: list[str], expected: list[str]
 ):
-    folder = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S}'"
+    folder = "hydra.sweep.dir='runs/sweep_${now:%Y-%m-%d_%H-%M-%S-%f}'"
     known: Any = {"a": None, "b": None}
     assert with_first_choices(Command(verb, typed, known), flags) == [folder if o == "+folder" else o for o in expected]
 
