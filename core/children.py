@@ -7,11 +7,18 @@ or not, would be run in its place.
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """Says the same to what these processes start in turn; Python knows it from 3.11 on."""
 _MODULE = "import runpy; runpy.run_module('tunebook', run_name='__main__', alter_sys=True)"
+
+
+def run_command(*arguments: str) -> None:
+    """Be ``python -m tunebook <arguments>`` from here on, in a process that was forked."""
+    sys.argv = ["tunebook", *arguments]
+    runpy.run_module("tunebook", run_name="__main__", alter_sys=True)
 
 
 def tunebook_command(*arguments: str) -> list[str]:

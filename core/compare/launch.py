@@ -15,6 +15,7 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from tunebook.children import child_environment, tunebook_command
+from tunebook.compare.forked import ForkedCommand, can_fork
 from tunebook.compare.lifetime import PARENT, running
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
@@ -54,21 +55,31 @@ def _in_process(member: str, log: Path) -> tuple[int, int]:
     Returns:
         Its exit code, and the signal that came for this process; 0 for none.
     """
+    child = (ForkedCommand if can_fork() else _started)(["_member", member], log, _environment())
+    with signals_passed_on(child) as received:
+        return child.wait(), next(iter(received), 0)
+
+
+def _environment() -> dict[str, str]:
+    """Of a process that ends with this one."""
+    return child_environment(**{PARENT: str(os.getpid())})
+
+
+def _started(arguments: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[Any]:
+    """A command in a session of its own: Ctrl-C comes to it from here, once."""
     with log.open("ab") as said:
-        child = subprocess.Popen(
-            tunebook_command("_member", member),
+        return subprocess.Popen(
+            tunebook_command(*arguments),
             stdout=said,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=child_environment(**{PARENT: str(os.getpid())}),
-            start_new_session=True,  # Ctrl-C comes to it from here, once
+            env=environment,
+            start_new_session=True,
         )
-        with signals_passed_on(child) as received:
-            return child.wait(), next(iter(received), 0)
 
 
 @contextmanager
-def signals_passed_on(child: subprocess.Popen[Any]) -> Iterator[list[int]]:
+def signals_passed_on(child: subprocess.Popen[Any] | ForkedCommand) -> Iterator[list[int]]:
     """Send a child SIGTERM for each SIGTERM or SIGINT that comes; yields the signals that came.
 
     The first has training save and stop, a second ends it at once.
@@ -117,12 +128,4 @@ def start_all(plan: Path, numbers: Sequence[int], launcher: Sequence[str], log: 
     """
     overrides = [f"plan={_quoted(plan)}", f"rung={','.join(map(str, numbers))}"]
     overrides.append(f"hydra.sweep.dir={_quoted(plan.parent / 'jobs')}")
-    with log.open("ab") as said:
-        return subprocess.Popen(
-            tunebook_command("_rung", *overrides, *launcher, "-m"),
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=child_environment(**{PARENT: str(os.getpid())}),
-            start_new_session=True,
-        )
+    return _started(["_rung", *overrides, *launcher, "-m"], log, _environment())

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import torch
 
+from tunebook.compare import forked
 from tunebook.compare.held_out import cross_validate
 from tunebook.compare.lifetime import end_with_parent, running
 from tunebook.compare.plan import read_plan
@@ -84,13 +85,13 @@ def _failure_saved(run: RungRun, explain: Explain) -> Iterator[None]:
 
 
 def _peak() -> float:
-    """Most resident memory of this process or of one that it started, MiB."""
+    """Most resident memory of this process or of one that it started, MiB, with all the libraries."""
     if sys.platform == "win32":
         return float(psutil.Process().memory_info().peak_wset) / 1024**2
     import resource  # psutil knows no peak on Linux and macOS
 
     most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most / (1024 if sys.platform != "darwin" else 1024**2)
+    return most / (1024 if sys.platform != "darwin" else 1024**2) + forked.unseen / 1024**2
 
 
 def _device_peak() -> float:
