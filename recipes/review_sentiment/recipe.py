@@ -45,7 +45,7 @@ class ReviewSentiment(TextClassification[ReviewSentimentConfig]):
                 f"An ordinal head needs ordered labels, and these are words: {', '.join(labels.names)}.",
                 code="data.unordered-labels",
                 where="recipe.head=ordinal",
-                fix="give their order from worst to best, data.labels=[bad,fair,good], or use recipe.head=softmax",
+                fix=f"data.labels=[{','.join(labels.names)}], in the order from worst to best, or recipe.head=softmax",
             )
 
     def head(self, labels: Sequence[str]) -> Head:

@@ -38,9 +38,9 @@ def _ship(found: dict[str, RungResult], comparison: Comparison, counted: str) ->
     ship, best = found[comparison.recommended], found[comparison.best]
     metric = show_name(ship.score.name) + show_hint(ship.score)
     summary = f"{metric} {_scored(ship.score)}, {show_time(ship.cost.seconds)} a run."
-    start = f"ship {ship.title}: {summary}"
     if len(found) - len(comparison.left_out) == 1:
-        return [start, "there is no other rung to compare it with."]
+        return [f"{ship.title}: {summary}", "there is no other rung to compare it with."]
+    start = f"ship {ship.title}: {summary}"
     if not any(pair.shown for pair in comparison.pairs):
         which = "the two rungs" if len(comparison.pairs) == 1 else "any two rungs"
         return [
