@@ -138,6 +138,8 @@ class Report:
     verdict: Sequence[str]
     """What was found, in words: the first sentence is set large."""
     sections: Sequence[Section] = field(default_factory=list)
+    details: Sequence[Section] = ()
+    """What a reader opens who wants to know more, each under its title."""
 
 
 def render(report: Report) -> str:
@@ -148,9 +150,8 @@ def render(report: Report) -> str:
     environment.filters["number"] = show_number
     environment.tests["score"] = lambda cell: isinstance(cell, Score)
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
-        report=report, kinds=[type(section).__name__.lower() for section in report.sections]
-    )
+    environment.filters["kind"] = lambda section: type(section).__name__.lower()
+    return environment.from_string(template).render(report=report)
 
 
 def show_number(value: Any) -> str:

@@ -9,7 +9,11 @@ from tunebook.statistics.intervals import Score
 
 
 def scores_table(
-    models: Mapping[str, Sequence[Score]], notes: Sequence[str] = (), rows: int | None = None, what: str = "test rows"
+    models: Mapping[str, Sequence[Score]],
+    notes: Sequence[str] = (),
+    rows: int | None = None,
+    what: str = "test rows",
+    title: str = "Scores",
 ) -> Table:
     """Tabulate every score of every model.
 
@@ -18,6 +22,7 @@ def scores_table(
         notes: Further sentences below the table.
         rows: Number of test rows; default: that of the first score.
         what: What is counted.
+        title: Of the table.
     """
     names = dict.fromkeys(score.name for scores in models.values() for score in scores)
     found = {model: {score.name: score for score in scores} for model, scores in models.items()}
@@ -30,7 +35,7 @@ def scores_table(
     confidence, counted = (first.confidence, first.n) if first else (0.95, 0)
     reasons = {f"{show_name(s.name)}: {s.reason}." for scores in models.values() for s in scores if s.reason}
     note = f"Below each score its {100 * confidence:g} % CI; {counted if rows is None else rows} {what}."
-    return Table("Scores", ["metric", *models, "interval by"], lines, " ".join([note, *notes, *sorted(reasons)]))
+    return Table(title, ["metric", *models, "interval by"], lines, " ".join([note, *notes, *sorted(reasons)]))
 
 
 def counts_table(title: str, what: str, split_counts: Mapping[str, Mapping[str, int]]) -> Table:

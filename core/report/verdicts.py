@@ -23,6 +23,7 @@ _SPELLED = {
     "zero_shot": "the model before any training",
     "before tuning": "the same model before tuning",
 }
+_NAMED = {"template": "the template", "nearest training brief": "the copy of the nearest training brief"}
 
 
 def verdict(
@@ -47,6 +48,32 @@ def verdict(
         other = next((score for score in found if score.name == watch), None)
         if other is not None and other.defined:
             sentences.append(_against(model, other, differences.get(model, {}).get(watch)))
+    return sentences
+
+
+def winners(
+    scores: Sequence[Score], others: Mapping[str, Sequence[Score]], differences: Differences, metrics: Sequence[str]
+) -> list[str]:
+    """Name each other model that is significantly better in some of these metrics, and in which.
+
+    Args:
+        scores: Of the tuned model.
+        others: Another model -> its scores on the same rows.
+        differences: Paired differences on the same rows.
+        metrics: Names of the metrics.
+    """
+    tuned, sentences = {score.name: score for score in scores if score.defined}, []
+    for model, found in others.items():
+        known = {score.name: score for score in found if score.defined and score.name in tuned}
+        tested = {name: differences.get(model, {}).get(name) for name in metrics if name in known}
+        significant = {name: each for name, each in tested.items() if each is not None and each.distinguishable}
+        lost = [name for name, each in significant.items() if (each.value > 0) != known[name].higher_is_better]
+        if not lost:
+            continue
+        each_lost = (f"{show_name(n)} {_rounded(known[n].value)} to {_rounded(tuned[n].value)}" for n in lost)
+        won = [show_name(name) for name in significant if name not in lost]
+        instead = f" The tuned model is better in {', '.join(won)}." if won else ""
+        sentences.append(f"{capital(_NAMED.get(model, model))} beats the tuned model: {'; '.join(each_lost)}.{instead}")
     return sentences
 
 

@@ -38,6 +38,7 @@ class BriefToText(TextGeneration[BriefConfigT]):
     Config: ClassVar[type] = BriefOptions
     architectures: ClassVar[Sequence[str]] = ("causal", "seq2seq")
     talks: ClassVar[bool] = False
+    headline: ClassVar[Sequence[str]] = ("fact_recall", "clean_share", "chrf", "repetition", "perplexity")
     sample_fields: ClassVar[Sequence[str]] = ()
 
     @cached_property

@@ -122,7 +122,7 @@ class GenerationEvidence(Evidence):
             self.models,
             answers={name: each.answers for name, each in self.others.items()},
             differences=self.differences,
-            watch=self.recipe.watch,
+            headline=self.recipe.headline,
             histories=histories,
             signatures=signatures(self.tuned.answers, **self.texts),
             name=self.name,

@@ -34,10 +34,12 @@ class TextGeneration(Recipe[ConfigT]):
     Attributes:
         architectures: Kinds of models: causal ones, and those with an encoder and a decoder (seq2seq).
         talks: Whether `chat` makes sense with its models.
+        headline: Metrics that the task is about, the most telling first; a report begins with them.
     """
 
     architectures: ClassVar[Sequence[str]] = ("causal",)
     talks: ClassVar[bool] = True
+    headline: ClassVar[Sequence[str]] = ("fact_recall", "chrf", "repetition", "unfinished", "perplexity")
     family: ClassVar[Family] = FAMILY
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"

@@ -42,11 +42,11 @@ class Systems:
         """ChrF of each answer of a model, `[rows]`, 0 to 100."""
         return self.by_row[model]["chrf"]
 
-    def dialogue(self, row: int, heading: str, note: str = "") -> Dialogue:
-        """Show a row: what led to it, the reference, and the answer of each model."""
+    def dialogue(self, row: int, heading: str, note: str = "", models: Sequence[str] = ()) -> Dialogue:
+        """Show a row: what led to it, the reference, and the answer of each model, or of some."""
         tuned = self.answers[self.first]
         history = self.histories[row] if self.histories else [("user", tuned.prompts[row])]
-        cards = [_reference(tuned, row), *(self._card(model, row) for model in self.answers)]
+        cards = [_reference(tuned, row), *(self._card(model, row) for model in models or self.answers)]
         return Dialogue(f"{heading} \N{MIDDLE DOT} {_place(tuned, row)}", _last_turns(history), cards, note)
 
     def _card(self, model: str, row: int) -> Answer:

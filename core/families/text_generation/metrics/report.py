@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.dialogues import (
     History,
@@ -36,15 +38,17 @@ from tunebook.report.report import (
     show_p,
 )
 from tunebook.report.tables import counts_table, facts_tables, scores_table
-from tunebook.report.verdicts import Differences, verdict
+from tunebook.report.verdicts import Differences, verdict, winners
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
 BASE = "before tuning"
 """Name of the same model before tuning."""
 SPELLED = {"tuned": "the tuned model", "untuned": "the untuned model", BASE: "the untuned model"}
-EXTREMES, CHANGED = 4, 2
-"""Rows shown as best and as worst, as helped and as hurt."""
+SHOWN, EXTREMES, CHANGED = 2, 4, 2
+"""Rows shown first of the best and of the worst; then as best and as worst, as helped and as hurt."""
+NUMBERS = 5
+"""Metrics that a reader sees before opening a table."""
 UNJUDGED = ("distinct_1", "distinct_2")
 """More of these is different, not better: long answers have less of it."""
 
@@ -63,7 +67,7 @@ def generation_report(
     tuned: GeneratedAnswers,
     scores: Mapping[str, Sequence[Score]],
     *,
-    watch: str,
+    headline: Sequence[str],
     answers: Mapping[str, GeneratedAnswers] | None = None,
     differences: Differences | None = None,
     histories: Sequence[History] = (),
@@ -85,7 +89,7 @@ def generation_report(
         title: Name of the recipe.
         tuned: What the model wrote on the test rows.
         scores: Model -> its scores; its own are among them, under its ``name``.
-        watch: Name of the metric that the verdict begins with.
+        headline: Names of the metrics that the task is about, the most telling first.
         answers: Another model ("before tuning", "template" ...) -> what it wrote on the same rows.
         differences: Another model -> metric -> its own minus the other's.
         histories: The turns before each answer, `[rows]`; without them the prompts are shown.
@@ -107,34 +111,59 @@ def generation_report(
     ordered = {name: scores[name], **scores}
     compared = differences or {}
     systems = systems_of({name: tuned, **(answers or {})}, histories, lowercase, tokenize)
-    sections: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned), "answers")]
-    if any(score.defined for each in ordered.values() for score in each):
-        sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
-    sections += [_changes(other, ordered, found) for other, found in compared.items() if found]
-    sections += own
+    defined = [score.name for score in ordered[name] if score.defined]
+    told = [metric for metric in headline if metric in defined][:NUMBERS]
+    sections: list[Section] = [*_some_answers(systems), *_numbers(ordered, told, len(tuned))]
     if notes:
         sections.append(Text("Notes", notes))
-    sections += _overlap_sections(systems, compared, lowercase, tokenize)
-    sections += [*_extremes(systems), *_helped(systems)]
+    if defined:
+        sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
+    details: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned), "answers")]
+    details += [_changes(other, ordered, found) for other, found in compared.items() if found]
+    details += own
+    details += _overlap_sections(systems, compared, lowercase, tokenize)
+    details += [*_extremes(systems), *_helped(systems)]
     if history:
-        sections.append(Figure("Learning curve", figures.learning_curve(history)))
+        details.append(Figure("Learning curve", figures.learning_curve(history)))
     if split_counts:
-        sections.append(counts_table("Splits", "what", split_counts))
-    sections += facts_tables(data_facts, config_facts)
-    return Report(title, subtitle, _verdict(ordered, compared, watch), sections)
+        details.append(counts_table("Splits", "what", split_counts))
+    details += facts_tables(data_facts, config_facts)
+    return Report(title, subtitle, _verdict(ordered, compared, told or headline[:1]), sections, details)
 
 
-def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, watch: str) -> list[str]:
-    """Speak of the watched metric, then of overlap (BLEU, or chrF where there is none) and of facts."""
+def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, metrics: Sequence[str]) -> list[str]:
+    """Name the baselines that win, then speak of what the task is about, one metric a paragraph."""
     (_, tuned), *rest = scores.items()
-    others = dict(rest)
-    defined = {score.name for score in tuned if score.defined}
-    overlap = "bleu" if "bleu" in defined else "chrf"
-    more = [metric for metric in (overlap, "fact_recall") if metric in defined and metric != watch]
+    others, first = dict(rest), metrics[0]
     return [
-        *verdict(tuned, others, differences, watch),
-        *(" ".join(verdict(tuned, others, differences, metric)) for metric in more),
+        *winners(tuned, {name: each for name, each in others.items() if name != BASE}, differences, metrics),
+        *verdict(tuned, others, differences, first),
+        *(" ".join(verdict(tuned, others, differences, metric)) for metric in metrics[1:]),
     ]
+
+
+def _numbers(scores: Mapping[str, Sequence[Score]], metrics: Sequence[str], rows: int) -> list[Section]:
+    """The few numbers that matter; their full table is among the details."""
+    few = {name: [score for score in each if score.name in metrics] for name, each in scores.items()}
+    in_order = {name: sorted(each, key=lambda score: metrics.index(score.name)) for name, each in few.items()}
+    return [scores_table(in_order, rows=rows, what="answers", title="The numbers that matter")] if metrics else []
+
+
+def _some_answers(systems: Systems) -> list[Section]:
+    """Good, middling and bad answers beside the untuned ones and the references."""
+    values, groups = systems.chrf(systems.first), systems.answers[systems.first].groups
+    best, worst = best_and_worst(values, groups, SHOWN)
+    order = np.argsort(-values, kind="stable")
+    middle = [row for row in order[len(order) // 2 :].tolist() if row not in (*best, *worst)][:1]
+    named = [*(("Among the best", row) for row in best), *(("In the middle", row) for row in middle)]
+    named += [("Among the worst", row) for row in reversed(worst)]
+    models = [model for model in (systems.first, BASE) if model in systems.answers]
+    shown = [systems.dialogue(row, f"{word}: chrF {values[row]:.1f}", models=models) for word, row in named]
+    note = (
+        f"The {len(best)} best, the middle one and the {len(worst)} worst of {len(values)} answers by sentence-level "
+        "chrF, which compares letters with the reference and not meaning. More are below, under Best and Worst answers."
+    )
+    return [Dialogues("Answers", shown, note)] if shown else []
 
 
 def _scores_notes(scores: Mapping[str, Sequence[Score]], signatures: Mapping[str, str]) -> list[str]:

@@ -28,12 +28,17 @@ def _report(tuned: GeneratedAnswers, others: Mapping[str, GeneratedAnswers], **m
     if "before tuning" in scores:
         scores["before tuning"].insert(0, replace(perplexity, value=400.0, low=380.0, high=420.0))
     differences = {name: paired_differences(tuned, each, **QUICK) for name, each in others.items()}
-    settings = {"watch": "perplexity", "answers": others, "differences": differences, **more}
+    settings = {
+        "headline": ("perplexity", "bleu", "chrf", "fact_recall"),
+        "answers": others,
+        "differences": differences,
+        **more,
+    }
     return generation_report("customer_chat", tuned, scores, **settings)
 
 
 def _sections(report: Report) -> dict[str, Section]:
-    return {section.title: section for section in report.sections}
+    return {section.title: section for section in (*report.sections, *report.details)}
 
 
 def _dialogues(report: Report, title: str) -> Dialogues:
@@ -61,11 +66,13 @@ def test_a_report_holds_every_piece_of_evidence(make_answers: Make) -> None:
         notes=["2 conversations were cut."],
     )
     assert [title for title in _sections(found) if title != "Where BLEU and ROUGE disagree most"] == [
-        "Scores",
+        "Answers",
+        "The numbers that matter",
+        "Notes",
         "Scores and their intervals",
+        "Scores",
         "What tuning changed",
         "Against template",
-        "Notes",
         "What BLEU and ROUGE see",
         "Best answers",
         "Worst answers",
@@ -123,12 +130,56 @@ def test_only_what_the_rows_show_is_called_a_change(make_answers: Make) -> None:
 def test_the_verdict_begins_with_what_is_watched_and_claims_no_more_than_is_shown(make_answers: Make) -> None:
     tuned = make_answers(30)
     others = {"before tuning": make_answers(30, outputs_seed=4), "template": make_answers(30, outputs_seed=9)}
-    watched, base, bleu, facts = _report(tuned, others, differences={"before tuning": CHANGES}).verdict
+    watched, base, bleu, _, facts = _report(tuned, others, differences={"before tuning": CHANGES}).verdict
     assert watched == "Perplexity (lower is better) 40.00 (95 % CI 36.00 to 45.00, n = 30)."
     assert base.startswith("Compared with 400 for the same model before tuning, 360 better (95 % CI 340 to 380;")
     assert bleu.startswith("BLEU (0 to 100) ") and "not significant" in bleu and "better" not in bleu
     assert "for template: not tested for significance." in bleu
     assert facts.startswith("Fact recall ") and "0.25 better (95 % CI 0.15 to 0.35;" in facts
+
+
+def test_a_baseline_that_wins_is_named_first(make_answers: Make) -> None:
+    tuned = make_answers(30)
+    others = {"before tuning": make_answers(30, outputs_seed=4), "template": make_answers(30, outputs_seed=9)}
+    lost = {"fact_recall": _change(-0.4, 0.1, 0.001), "chrf": _change(3.0, 1.0, 0.001), "bleu": _change(-1.0, 3.0, 0.4)}
+    found = _report(tuned, others, differences={"template": lost, "before tuning": lost})
+    facts = [
+        next(score.value for score in score_answers(model, **QUICK) if score.name == "fact_recall")
+        for model in (others["template"], tuned)
+    ]
+    assert found.verdict[0] == (
+        f"The template beats the tuned model: fact recall {facts[0]:.2f} to {facts[1]:.2f}. "
+        "The tuned model is better in chrF."
+    )
+    assert found.verdict[1].startswith("Perplexity")
+    won = _report(tuned, others, differences={"template": {"chrf": lost["chrf"]}, "before tuning": lost})
+    assert won.verdict[0].startswith("Perplexity")
+
+
+def test_a_report_begins_with_answers_and_few_numbers(make_answers: Make) -> None:
+    tuned, before = make_answers(40), make_answers(40, outputs_seed=4)
+    found = _report(tuned, {"before tuning": before, "template": make_answers(40, outputs_seed=9)})
+    first, numbers = found.sections[:2]
+    assert isinstance(first, Dialogues) and isinstance(numbers, Table)
+    values = [
+        sacrebleu.CHRF().sentence_score(*pair).score for pair in zip(tuned.outputs, tuned.references, strict=True)
+    ]
+    rows = _rows(first)
+    shown = [values[row] for row in rows]
+    assert len(rows) == len(set(rows)) == 5 and shown == sorted(shown, reverse=True)
+    assert shown[0] == pytest.approx(max(values)) and shown[-1] == pytest.approx(min(values))
+    for row, dialogue in zip(rows, first.dialogues, strict=True):
+        assert [answer.who for answer in dialogue.answers] == ["reference", "tuned", "before tuning"]
+        assert dialogue.answers[2].text == before.outputs[row]
+    names = [str(row[0]).split(" (")[0] for row in numbers.rows]
+    assert names == ["perplexity", "BLEU", "chrF", "fact recall"] and list(numbers.columns[1:4]) == [
+        "tuned",
+        "before tuning",
+        "template",
+    ]
+    page = render(found)
+    assert page.index("<h2>Answers</h2>") < page.index("<h2>The numbers that matter</h2>") < page.index("<details>")
+    assert page.count("<details>") == len(found.details) and "<summary>Scores</summary>" in page
 
 
 def test_where_bleu_is_undefined_chrf_speaks(plain_answers: Make) -> None:
@@ -250,7 +301,7 @@ def test_a_contradiction_of_bleu_and_rouge_is_shown_and_told(plain_answers: Make
 def test_no_test_rows_make_a_report_that_says_so(plain_answers: Make) -> None:
     nothing = plain_answers([], [])
     scores = {"tuned": score_answers(nothing, **QUICK)}
-    found = generation_report("customer_chat", nothing, scores, watch="bleu")
+    found = generation_report("customer_chat", nothing, scores, headline=["bleu"])
     assert found.verdict == ["BLEU is undefined on these test rows: there are no rows."]
     assert "Best answers" not in _sections(found) and "<table>" in render(found)
 
@@ -259,6 +310,6 @@ def test_other_rows_are_refused(make_answers: Make) -> None:
     tuned = make_answers(6)
     scores = {"tuned": score_answers(tuned, **QUICK)}
     with pytest.raises(ValueError, match="same rows"):
-        generation_report("t", tuned, scores, watch="bleu", answers={"before tuning": make_answers(8)})
+        generation_report("t", tuned, scores, headline=["bleu"], answers={"before tuning": make_answers(8)})
     with pytest.raises(ValueError, match="2 histories do not belong to 6 rows"):
-        generation_report("t", tuned, scores, watch="bleu", histories=[[], []])
+        generation_report("t", tuned, scores, headline=["bleu"], histories=[[], []])
