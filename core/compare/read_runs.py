@@ -219,6 +219,7 @@ def _rung(
         by_seed=tuple(value for value in by_seed if value is not None),
         cost=cost_of(runs),
         outcomes=outcomes,
+        unfit=next((run.unfit for run in runs if run.unfit), ""),
     )
 
 

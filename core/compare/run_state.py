@@ -90,6 +90,13 @@ class RungRun:
             raise self.damaged(self.run.metrics)
         return scores
 
+    @property
+    def unfit(self) -> str:
+        """Why its model should not be shipped, as its metrics.json says; "" if it says nothing of it."""
+        found = self.read(self.run.metrics)
+        reason = found.get("unfit", "") if isinstance(found, dict) else ""
+        return reason if isinstance(reason, str) else ""
+
     def held_out(self, metric: str) -> tuple[float | None, float]:
         """A metric on its held-out training rows, None where it has none, and the seconds that this took.
 

@@ -145,6 +145,7 @@ def _rung_json(rung: RungResult, finished: Finished, summary: Summary) -> dict[s
         "cost": {**asdict(rung.cost), "whole": finished.measured[rung.name]},
         "added_point": None if added is None else asdict(added),
         "runs": list(finished.folders[rung.name]),
+        **({"unfit": rung.unfit} if rung.unfit else {}),
     }
 
 

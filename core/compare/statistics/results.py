@@ -41,3 +41,5 @@ class RungResult:
     cost: Cost
     outcomes: tuple[Outcome, ...]
     """What the test rows got, of each seed or draw."""
+    unfit: str = ""
+    """Why nobody should ship it, whatever it scores; "" if there is no such reason."""

@@ -41,13 +41,17 @@ def _ship(found: dict[str, RungResult], comparison: Comparison, counted: str) ->
     if len(found) - len(comparison.left_out) == 1:
         return [f"{ship.title}: {summary}", "there is no other rung to compare it with."]
     start = f"ship {ship.title}: {summary}"
+    doubt = [_DOUBT] if ship.name == "majority" else []
+    if ship.unfit:
+        start = f"do not ship {ship.title} yet, although it is the first by its scores: {summary}"
+        doubt = [f"{ship.unfit}. Tune it more gently (a lower optim.lr, fewer epochs, adapt=lora), and compare again."]
     if not any(pair.shown for pair in comparison.pairs):
         which = "the two rungs" if len(comparison.pairs) == 1 else "any two rungs"
         return [
             f"no significant difference between {which} on these {best.score.n} {counted}, so they do not decide "
-            f"which to ship. Of the cheapest rungs, {ship.title} scores best: {summary}"
+            f"which to ship. Of the cheapest rungs, {ship.title} scores best: {summary}",
+            *(doubt if ship.unfit else []),
         ]
-    doubt = [_DOUBT] if ship.name == "majority" else []
     if ship is not best:
         pair = comparison.between(ship.name, best.name)
         return [

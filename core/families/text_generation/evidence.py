@@ -15,6 +15,7 @@ from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.contract import measures_of
+from tunebook.families.text_generation.forgetting import Forgetting
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance
 from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
@@ -43,6 +44,7 @@ class GenerationEvidence(Evidence):
         seed: Seed of the bootstrap.
         train: The training rows, where they are at hand.
         name: What the tuned model is called.
+        forgetting: What tuning did to the rest of what the model can do; None where that was not measured.
     """
 
     recipe: TextGeneration[Any]
@@ -53,6 +55,7 @@ class GenerationEvidence(Evidence):
     seed: int
     train: Rows | None = None
     name: str = "tuned"
+    forgetting: Forgetting | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -111,7 +114,12 @@ class GenerationEvidence(Evidence):
 
     def more(self) -> Mapping[str, Any]:
         """Settings that give the same numbers elsewhere."""
-        return {"signatures": signatures(self.tuned.answers, **self.texts)}
+        found: dict[str, Any] = {"signatures": signatures(self.tuned.answers, **self.texts)}
+        if self.forgetting:
+            found["forgetting"] = self.forgetting.to_json()
+            if self.forgetting.shown:
+                found["unfit"] = f"it has forgotten: {self.forgetting.sentence()}"
+        return found
 
     def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
@@ -126,7 +134,8 @@ class GenerationEvidence(Evidence):
             histories=histories,
             signatures=signatures(self.tuned.answers, **self.texts),
             name=self.name,
-            own=self.groups_of_rows.sections(),
+            own=[*([self.forgetting.table()] if self.forgetting else []), *self.groups_of_rows.sections()],
+            warnings=self.forgetting.verdict() if self.forgetting else (),
             **self.texts,
             **details,
         )

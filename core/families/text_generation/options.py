@@ -120,6 +120,8 @@ class GenerationEvaluation(GenerationScore):
 
     zero_shot: bool = field(default=True, metadata={BASELINE: True})
     """Also score the backbone without any training, as a baseline."""
+    forgetting: bool = True
+    """Compare the model with itself before tuning on general questions, and say so if it has forgotten much."""
 
 
 @dataclass

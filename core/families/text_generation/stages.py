@@ -23,7 +23,7 @@ from tunebook.families.attempt import attempt
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared, called
 from tunebook.families.stages import Stages
-from tunebook.families.strata import Strata
+from tunebook.families.strata import Strata, resampling
 from tunebook.families.text_generation import batches_chat, batches_seq2seq
 from tunebook.families.text_generation.baselines import GenerationComparison
 from tunebook.families.text_generation.batches_chat import conversation_data, preview
@@ -37,6 +37,7 @@ from tunebook.families.text_generation.data.lossy import lost_text
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.dry_run import dry_run
 from tunebook.families.text_generation.evidence import GenerationEvidence
+from tunebook.families.text_generation.forgetting import Forgetting, Probes
 from tunebook.families.text_generation.generation_eval import HeldOut, encoded_rows, perform, written
 from tunebook.families.text_generation.metrics.report import BASE
 from tunebook.families.text_generation.model.causal import (
@@ -144,23 +145,31 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         questions = evaluation_prompts_of(recipe, rows, wanted.max_generations)
         held_out = HeldOut.of(rows, encoded.splits["test"].items, questions, predictor)  # type: ignore[arg-type]
         tuned = perform(predictor, held_out, "on test rows", progress, device)
-        predictor.model.cpu()
         notes = [*held_out.notes(len(evaluation_prompts_of(recipe, rows, None))), *tuned.notes()]
         others, missing = {}, dict[str, str]()
+        forgetting, asks = None, wanted.forgetting and config.adapt.method not in (Method.scratch, Method.none)
+        probes = Probes.of(predictor) if asks else None
+        after = probes.losses(predictor, device) if probes else None
+        predictor.model.cpu()
         if wanted.zero_shot and config.adapt.method is Method.scratch:
             notes.append(
                 "adapt=scratch uses no pre-trained weights, so there is no model before tuning to compare with"
             )
-        elif wanted.zero_shot and config.adapt.method is not Method.none:
+        elif (wanted.zero_shot or probes) and config.adapt.method is not Method.none:
             with attempt(BASE, missing):
                 before = ready(prepared, load_writing(prepared.source))
-                others[BASE] = perform(before, held_out, "before tuning", progress, device)
+                if probes and after:
+                    earlier = probes.losses(before, device)
+                    forgetting = Forgetting(earlier, after, probes.kinds, resampling(config.evaluation, config.seed))
+                if wanted.zero_shot:
+                    others[BASE] = perform(before, held_out, "before tuning", progress, device)
         for name, texts in baselines_of(recipe, rows, held_out.questions.rows.tolist(), train).items():
             others[name] = written(held_out, [[Completion(text)] for text in texts])
         score, seed, name = config.evaluation, config.seed, called(config)
         strata = Strata.of(rows, score, seed)
+        about: dict[str, Any] = {"notes": notes, "missing": missing, "strata": strata}
         return GenerationEvidence(
-            recipe, held_out, tuned, others, score, seed, train, name, notes=notes, missing=missing, strata=strata
+            recipe, held_out, tuned, others, score, seed, train, name, forgetting=forgetting, **about
         )
 
     def judge_new(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -44,6 +45,19 @@ def test_a_cheaper_rung_is_recommended_with_what_cannot_be_shown(rungs: list[Any
     assert f"the majority rung (+{shown.value:.3f}, +{shown.low:.3f} to +{shown.high:.3f})." in text
     assert "Standard deviation over seeds or draws: " in text and ", 3 runs)" in text
     assert "All 10 pairs of 5 rungs were compared with Holm's correction" in text
+
+
+def test_a_model_that_has_forgotten_is_not_shipped(rungs: list[Any]) -> None:
+    comparison = compare_rungs(rungs, resamples=500)
+    lora = next(rung for rung in rungs if rung.name == comparison.recommended)
+    unfit = [replace(rung, unfit="it has forgotten: much") if rung is lora else rung for rung in rungs]
+    words = ladder_verdict(unfit, comparison)
+    assert words[0].startswith("Do not ship the lora rung yet, although it is the first by its scores: accuracy 0.")
+    assert any(sentence.startswith("It has forgotten: much. Tune it more gently") for sentence in words)
+    alike = [replace(rung, outcomes=lora.outcomes, score=lora.score) for rung in unfit[2:3] * 2]
+    pair = [replace(alike[0], name="one"), replace(alike[1], name="other")]
+    text = " ".join(ladder_verdict(pair, compare_rungs(pair, resamples=200)))
+    assert "do not decide which to ship" in text and "It has forgotten: much." in text
 
 
 def test_a_clear_winner_is_shipped_without_hedging(answers_right: Any, make_rung: Any) -> None:

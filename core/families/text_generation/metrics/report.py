@@ -82,6 +82,7 @@ def generation_report(
     tokenize: str = "13a",
     name: str = "tuned",
     own: Sequence[Section] = (),
+    warnings: Sequence[str] = (),
 ) -> Report:
     """Put the evidence about a model that writes together.
 
@@ -104,6 +105,7 @@ def generation_report(
         tokenize: As for `overlap.bleu`; what the scores were made with.
         name: What the model is called.
         own: Further sections about the scores.
+        warnings: Sentences with which the verdict begins.
 
     Raises:
         ValueError: The models did not answer the same rows, or there is not one history a row.
@@ -128,7 +130,8 @@ def generation_report(
     if split_counts:
         details.append(counts_table("Splits", "what", split_counts))
     details += facts_tables(data_facts, config_facts)
-    return Report(title, subtitle, _verdict(ordered, compared, told or headline[:1]), sections, details)
+    found = [*warnings, *_verdict(ordered, compared, told or headline[:1])]
+    return Report(title, subtitle, found, sections, details)
 
 
 def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, metrics: Sequence[str]) -> list[str]:
