@@ -20,8 +20,6 @@ from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.predictions import Predictions
 from tunebook.testing import Workshop, open_workshop
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 # The same examples in every run, and as long as a busy machine takes.
 settings.register_profile("tunebook", deadline=None, derandomize=True, database=None)
 settings.load_profile("tunebook")

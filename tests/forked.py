@@ -44,7 +44,7 @@ OWN = [
 ]
 """Tunebook's modules, but for the programs among them; a recipe is imported where a command chooses it."""
 READ_AT_IMPORT = (
-    *("HF_", "TRANSFORMERS_", "TORCH", "OMP_", "MKL_", "CUDA", "MPL", "NO_COLOR", "TERM", "COLUMNS", "TMPDIR", "HOME"),
+    *("HF_", "TRANSFORMERS_", "TORCH", "OMP_", "MKL_", "CUDA", "MPL", "NO_COLOR", "TERM", "COLUMNS", "HOME"),
     *("PYTHON", "LANG", "LC_", "LD_", "XDG_", "http", "HTTP", "no_proxy"),
 )
 """How variables begin that Python or a library may read when it starts; with another value the server is of no use."""
@@ -173,6 +173,7 @@ def _command(
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # TMPDIR is read again
     os.chdir(folder)
     sys.argv = ["tunebook", *arguments]
     before = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]

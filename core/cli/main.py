@@ -13,6 +13,7 @@ from typing import NoReturn
 from tunebook import __version__
 from tunebook.cli.verbs import COMPOSING, HIDDEN, PLAIN, VERBS, named
 from tunebook.errors import UserError
+from tunebook.garbage import look_seldom
 from tunebook.interruption import Terminated, raise_on_sigterm
 from tunebook.training.ranks import announced_run, follows_another_rank
 
@@ -97,6 +98,7 @@ def _unknown_verb(verb: str, arguments: Sequence[str]) -> UserError:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the ``tunebook`` command; always ends in an exit code."""
     raise_on_sigterm()
+    look_seldom()
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.raiseExceptions = False  # a log line whose reader left, as of `--info | head`, is nobody's mistake
     try:

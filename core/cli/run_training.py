@@ -11,6 +11,7 @@ from tunebook.config.schema import TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.files import write_text
+from tunebook.garbage import look_as_usual
 from tunebook.pipeline.stored import read_config, with_places
 from tunebook.pipeline.train import check_devices, train, train_as_follower
 from tunebook.run_folder import RunFolder, new_run_folder, save_config
@@ -21,6 +22,7 @@ from tunebook.training.ranks import announce
 
 def start(config: TrainConfig, run_dir: str) -> float | None:
     """Train in a new folder; returns the watched test metric."""
+    look_as_usual()
     for note in check_devices(config):
         say(f"note: {note}")
     with new_run_folder(run_dir) as run, interruption_named(run.path):
@@ -37,6 +39,7 @@ def resume(run: RunFolder, places: Mapping[str, Any]) -> None:
         run: The folder.
         places: Keys of what it reads that lies somewhere else now, with their values.
     """
+    look_as_usual()
     with held(run.path), interruption_named(run.path):
         config = read_config(run, places)
         config.run_dir = str(run.path)
@@ -57,6 +60,7 @@ def resume(run: RunFolder, places: Mapping[str, Any]) -> None:
 
 def follow(arguments: Sequence[str]) -> None:
     """Be a further process of the run in a folder, the one argument."""
+    look_as_usual()
     train_as_follower(arguments[0])
 
 

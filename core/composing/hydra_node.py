@@ -14,7 +14,9 @@ from typing import Any
 
 import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from tunebook.composing.endless import refuse_endless
 from tunebook.errors import UserError
@@ -26,6 +28,8 @@ _STEERING = ("PYTHON", "LD_", "DYLD_", "TUNEBOOK_RECIPES")
 """How variables begin that name code to run."""
 _WRITING = ("train", "evaluate")
 """Commands whose folder is the one that Hydra makes."""
+_RUN = "hydra.mode=RUN"
+"""What Hydra adds to the overrides where neither they nor a page ask for a sweep."""
 
 
 @contextmanager
@@ -45,8 +49,40 @@ def guarded(scratch: Path) -> Iterator[None]:
 
 class _GuardedLoader(ConfigLoaderImpl):
     scratch: Path
+    _kept: tuple[list[str], DictConfig | Exception] | None = None
+    """The overrides of a run, and what they composed; taken by the run itself."""
 
-    def load_configuration(self, config_name: str | None, overrides: list[str], *rest: Any, **named: Any) -> DictConfig:
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *rest: Any, **named: Any
+    ) -> DictConfig:
+        if run_mode == RunMode.MULTIRUN and not named.get("validate_sweep_overrides", True):
+            return self._of_run_or_sweep(config_name, overrides)
+        kept, self._kept = self._kept, None
+        if kept is None or run_mode != RunMode.RUN or overrides != [*kept[0], _RUN]:
+            return self._composed(config_name, overrides, run_mode, *rest, **named)
+        if isinstance(kept[1], Exception):
+            raise kept[1]
+        kept[1].hydra.mode = RunMode.RUN
+        kept[1].hydra.overrides.hydra.append(_RUN)
+        return kept[1]
+
+    def _of_run_or_sweep(self, config_name: str | None, overrides: list[str]) -> DictConfig:
+        """What Hydra composes first, to read ``hydra.mode`` alone; a run goes on with it, and composes nothing anew.
+
+        A sweep's may lack what the sweep chooses, and is composed as such where that of a run cannot be.
+        """
+        try:
+            config = self._composed(config_name, overrides, RunMode.RUN)
+        except Exception as error:
+            self._kept = [*overrides], error
+            if isinstance(error, UserError) or isinstance(error.__cause__, OmegaConfBaseException):
+                raise  # a sweep's would fail alike: nothing is missing
+            return self._composed(config_name, overrides, RunMode.MULTIRUN, validate_sweep_overrides=False)
+        if config.hydra.mode is None:
+            self._kept = [*overrides], config
+        return config
+
+    def _composed(self, config_name: str | None, overrides: list[str], *rest: Any, **named: Any) -> DictConfig:
         config: DictConfig = super().load_configuration(config_name, overrides, *rest, **named)
         refuse_code(config)
         refuse_endless(config, overrides)

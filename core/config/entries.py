@@ -1,17 +1,22 @@
-"""The entry points of everything installed, read once for as long as nothing is installed or removed."""
+"""The entry points of everything installed, read once a folder for as long as nothing is installed or removed there."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
+from importlib.metadata import Distribution, EntryPoint, EntryPoints, distributions
 
 
 def entries(group: str) -> EntryPoints:
     """The entry points of a group."""
-    return _all(tuple(_state(folder) for folder in sys.path)).select(group=group)
+    seen: dict[str, EntryPoints] = {}
+    for folder in sys.path:  # of a distribution that is there twice, Python imports the first
+        for name, found in _of_folder(*_state(folder)):
+            seen.setdefault(name, found)
+    return EntryPoints(entry for found in seen.values() for entry in found if entry.group == group)
 
 
 def distribution_of(entry: EntryPoint) -> str:
@@ -38,10 +43,12 @@ def _state(folder: str) -> tuple[str, int]:
     return folder, 0
 
 
-@lru_cache(maxsize=2)
-def _all(state: tuple[tuple[str, int], ...]) -> EntryPoints:
-    found = entry_points()
-    # Python 3.10 and 3.11 sort them by group in a dict of an older kind.
-    if isinstance(found, EntryPoints):
-        return found
-    return EntryPoints(entry for group in found.groups for entry in found.select(group=group))
+@lru_cache(maxsize=64)
+def _of_folder(folder: str, changed: int) -> list[tuple[str, EntryPoints]]:
+    """The entry points of each distribution in a folder, by the distribution's name as it is compared."""
+    return [(_compared_name(each), each.entry_points) for each in distributions(path=[folder])]
+
+
+def _compared_name(dist: Distribution) -> str:
+    """Told by its folder's name where Python can, as its metadata may be long."""
+    return getattr(dist, "_normalized_name", None) or re.sub(r"[-_.]+", "_", dist.metadata["Name"] or "").lower()

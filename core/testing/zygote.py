@@ -32,6 +32,7 @@ HEAVY = (
 
 
 def _preload() -> None:
+    gc.disable()  # imports leave no garbage
     for name in HEAVY:
         try:
             importlib.import_module(name)
@@ -41,6 +42,7 @@ def _preload() -> None:
     if torch is not None:
         torch.set_num_threads(1)  # threads do not survive a fork
     gc.freeze()  # no job needs to look through it for garbage
+    gc.enable()
 
 
 def watch_network(record: str) -> None:

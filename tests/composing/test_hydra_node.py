@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hydra._internal.hydra
 import pytest
+from hydra import initialize_config_module
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from tests.conftest import Tunebook, write_reviews
+from tunebook.composing.command import Command, register_schemas
+from tunebook.composing.hydra_node import guarded
 from tunebook.composing.own import stored_config
 from tunebook.config.verbatim import verbatim
 
@@ -102,3 +112,58 @@ def test_a_run_folder_that_was_tampered_with_gives_no_secret_away(
     (folder / "config.yaml").write_text("recipe: {name: '${oc.env:TUNEBOOK_TEST_TOKEN}'}\n")
     done = tunebook("train", f"resume={folder}")
     assert done.returncode == 2 and "s3cr3t" not in done.stderr
+
+
+@pytest.fixture
+def path() -> Iterator[ConfigSearchPath]:
+    """Where Tunebook's pages are, as Hydra is told."""
+    register_schemas(Command.of("train", ["recipe=review_sentiment"]))
+    GlobalHydra.instance().clear()
+    with initialize_config_module("tunebook.conf", version_base="1.3"):
+        yield GlobalHydra.instance().config_loader().get_search_path()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["recipe=review_sentiment", "seed=7", "adapt=lora", "hydra.run.dir=elsewhere"],
+        ["recipe=review_sentiment", "data.train=[a.csv,b.csv]", "model.name='x=y'", "run_dir=here"],
+    ],
+)
+def test_a_run_is_composed_once_to_what_two_times_would_give(
+    given: list[str], path: ConfigSearchPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed: list[RunMode] = []
+    whole = ConfigLoaderImpl._load_configuration_impl
+
+    def counted(self: Any, config_name: Any, overrides: Any, run_mode: RunMode, **named: Any) -> Any:
+        composed.append(run_mode)
+        return whole(self, config_name, overrides, run_mode, **named)
+
+    with guarded(tmp_path):
+        direct = hydra._internal.hydra.ConfigLoaderImpl(path)
+        expected = direct.load_configuration("train", [*given, "hydra.mode=RUN"], RunMode.RUN)
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", counted)
+    with guarded(tmp_path):
+        ours = hydra._internal.hydra.ConfigLoaderImpl(path)
+        asked = ours.load_configuration("train", given, RunMode.MULTIRUN, validate_sweep_overrides=False)
+        assert asked.hydra.mode is None
+        got = ours.load_configuration("train", [*given, "hydra.mode=RUN"], run_mode=RunMode.RUN)
+    assert composed == [RunMode.RUN]
+    assert OmegaConf.to_container(got, resolve=False) == OmegaConf.to_container(expected, resolve=False)
+    with guarded(tmp_path):  # other overrides, as of a job of a sweep, are composed anew
+        ours = hydra._internal.hydra.ConfigLoaderImpl(path)
+        ours.load_configuration("train", given, RunMode.MULTIRUN, validate_sweep_overrides=False)
+        got = ours.load_configuration("train", [*given, "seed=8", "hydra.mode=RUN"], RunMode.RUN)
+    assert got.seed == 8 and composed == [RunMode.RUN] * 3
+
+
+def test_a_page_can_ask_for_a_sweep_that_chooses_the_recipe(tunebook: Tunebook, tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 60)
+    pages = tmp_path / "pages" / "experiment"
+    pages.mkdir(parents=True)
+    swept = "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      recipe: review_sentiment\n      seed: 3,4\n"
+    (pages / "both.yaml").write_text(f"# @package _global_\n{swept}")
+    usual = [f"data.train={rows}", "data.label=label", "--config-dir", str(pages.parent)]
+    done = tunebook("check", "+experiment=both", *usual)
+    assert done.returncode == 0 and done.stdout.count("ready to train") == 2, done.stdout + done.stderr

@@ -52,17 +52,20 @@ class Environment:
         return self.python("-m", "tunebook", *arguments, where=where, code=code)
 
 
-Install = Callable[[Environment, Path, Path], None]
+Install = Callable[[Environment, list[Path], Path], None]
 
 
-def as_wheel(environment: Environment, project: Path, work: Path) -> None:
-    environment.pip("wheel", "--wheel-dir", str(work / "dist"), str(project), where=work)
-    (made,) = (work / "dist").glob(f"{project.name.replace('-', '_')}-*.whl")
-    environment.pip("install", str(made), where=work)
+def as_wheel(environment: Environment, projects: list[Path], work: Path) -> None:
+    dist = work / "dist" / projects[0].name
+    environment.pip("wheel", "--wheel-dir", str(dist), *map(str, projects), where=work)
+    made = sorted(map(str, dist.glob("*.whl")))
+    assert len(made) == len(projects), made
+    environment.pip("install", "--no-compile", *made, where=work)
 
 
-def editable(environment: Environment, project: Path, work: Path) -> None:
-    environment.pip("install", "--editable", str(project), where=work)
+def editable(environment: Environment, projects: list[Path], work: Path) -> None:
+    each = [argument for project in projects for argument in ("--editable", str(project))]
+    environment.pip("install", "--no-compile", *each, where=work)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="environments are laid out otherwise there")
@@ -75,12 +78,12 @@ def test_two_new_packages_work_beside_ours(install: Install, trained: str, verif
     (tmp_path / "tunebook").mkdir()
     checkout, work = copy_checkout(tmp_path / "tunebook"), tmp_path / "work"
     work.mkdir()
-    install(environment, checkout, work)
+    install(environment, [checkout], work)
     ours = environment.python("-c", "import tunebook; print(tunebook.__file__)", where=work)
     assert ours.startswith(str(tmp_path)), "the running environment's Tunebook was imported"
     for name, family in NAMES.items():
         environment.tunebook("new", name, "--family", family, where=work)
-        install(environment, work / name.replace("_", "-"), work)
+    install(environment, [work / name.replace("_", "-") for name in NAMES], work)
 
     listed = environment.tunebook("list", where=work)
     for name in NAMES:

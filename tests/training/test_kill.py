@@ -18,7 +18,7 @@ from tests.conftest import write_reviews
 from tests.forked import Forked, start_forked
 from tunebook.training.checkpoints import newest_valid, read_checkpoint
 
-STEPS = 120
+STEPS = 60
 
 
 def command(folder: Path, rows: Path, *more: str) -> list[str]:
@@ -30,6 +30,7 @@ def command(folder: Path, rows: Path, *more: str) -> list[str]:
             "trainer.max_epochs=3",
             "trainer.validate_every=0.5",
             "trainer.checkpoint_every=7",
+            "trainer.rehearse=false",
         ),
         *("logger=csv", "evaluation.resamples=50", "evaluation.zero_shot=false", f"run_dir={folder}", *more),
     ]
@@ -83,7 +84,7 @@ def weights(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_reviews(tmp_path_factory.mktemp("rows") / "reviews.csv", 400)
+    return write_reviews(tmp_path_factory.mktemp("rows") / "reviews.csv", 200)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, rows: Path) -> Path:
 
 def test_three_kills_at_random_steps_change_nothing(tmp_path, rows, untouched):
     folder, draw = tmp_path / "run", random.Random()
-    steps = sorted(draw.sample(range(8, STEPS - 20), 3))  # the first checkpoint is that of step 7
+    steps = sorted(draw.sample(range(8, STEPS - 10), 3))  # the first checkpoint is that of step 7
     print("killed at", steps)
     arguments = command(folder, rows)
     for step in steps:
@@ -114,7 +115,7 @@ def test_three_kills_at_random_steps_change_nothing(tmp_path, rows, untouched):
 def test_a_polite_signal_saves_and_says_how_to_go_on(tmp_path, rows, untouched, number, status):
     folder = tmp_path / "run"
     process = start(command(folder, rows))
-    signal_at(process, folder, random.randrange(10, STEPS - 40), number)
+    signal_at(process, folder, random.randrange(10, STEPS - 20), number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status, output
     assert f"tunebook train resume={folder}" in output
@@ -135,9 +136,9 @@ def wait_for(path: Path, process: Forked) -> None:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_after_training_is_not_lost(tmp_path, rows, untouched, number, status):
     folder = tmp_path / "run"
-    process = start(command(folder, rows, "evaluation.resamples=200000"))
+    process = start(command(folder, rows, "evaluation.resamples=50000"))
     wait_for(folder / "checkpoints" / f"step-{STEPS:08d}.ckpt", process)
-    time.sleep(random.random())
+    time.sleep(0.3 * random.random())
     os.killpg(process.pid, number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status and not (folder / "report.html").exists(), output
@@ -159,7 +160,7 @@ def test_a_signal_before_training_leaves_nothing(tmp_path, rows, number, status)
     assert not folder.exists()
 
 
-SHORT = ("model.dropout=0.0", "trainer.max_steps=60")
+SHORT = ("model.dropout=0.0", "trainer.max_steps=30")
 TOGETHER = ("trainer=ddp", "trainer.accelerator=cpu", *SHORT)
 
 
@@ -181,12 +182,12 @@ def test_two_processes_give_the_metrics_of_one_and_resume_exactly(tmp_path, rows
         for key in (k for k in one if k.startswith("validation/") and one[k]):
             assert float(one[key]) == pytest.approx(float(two[key]), abs=2e-3), key
     process = start(command(killed, rows, *TOGETHER))
-    signal_at(process, killed, random.randrange(8, 40), signal.SIGKILL)
+    signal_at(process, killed, random.randrange(8, 22), signal.SIGKILL)
     wait_killed(process)
     finish(start(resume(killed)))
     assert weights(killed) == weights(together)
     state = read_checkpoint(newest_valid(together / "checkpoints"))
-    assert state["global_step"] == 60
+    assert state["global_step"] == 30
 
 
 def test_torchrun_starts_the_same_run(tmp_path, rows, together):

@@ -36,6 +36,7 @@ TINY = [
     "trainer.threads=1",
     "trainer.max_epochs=2",
     "trainer.progress=false",
+    "trainer.rehearse=false",
     "trainer.checkpoint_every=1",
     "model.dropout=0.1",
     "evaluation.resamples=10",
