@@ -72,13 +72,13 @@ OWN = {
     "text_generation": {
         *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "data.format", "data.facts"),
         *("model.chat_template", "adapt.quantize", "trainer.gradient_checkpointing"),
-        *("evaluation.max_generations", "evaluation.zero_shot", *SCORED),
+        *("evaluation.max_generations", "evaluation.zero_shot", "evaluation.forgetting", *SCORED),
         *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
     },
     "brief_to_text": {
         *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "model.chat_template"),
         *("adapt.quantize", "trainer.gradient_checkpointing", "evaluation.max_generations", "evaluation.zero_shot"),
-        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer", *SCORED),
+        *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer", "evaluation.forgetting", *SCORED),
         *(
             f"recipe.{key}"
             for key in (
