@@ -17,6 +17,7 @@ from tunebook.cli.engine import PRECISIONS, find_export
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.delimiters import parse_delimiter
+from tunebook.data.file_source import file_source
 from tunebook.data.lines import byte_lines
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog, log_apart
@@ -53,7 +54,7 @@ def answer(options: argparse.Namespace, output: Path | None, beside: Path | None
             # some families load torch to look at what rows hold
             check_readable(options.files, "files", columns, delimiter=delimiter)
         content = recipe.family.inputs.bundle_content(recipe, manifest, Path(scratch), answered=False)
-        rejects = RejectLog(log, options.max_rejects)
+        rejects = RejectLog(log, options.max_rejects, masking=file_source(columns) is None)
         rows = _rows(options.files, columns, content, rejects, Path(scratch), delimiter)
         from tunebook.cli.write_answers import (
             open_predictor,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # What does not shape a run's outcome; a comparison bounds its scores anew, whatever the run's own report says.
 _ASIDE = ("run_dir", "resume", "logger")
-_ASIDE_IN = {"trainer": ("progress",), "data": ("cache_dir",), "evaluation": ("confidence", "resamples")}
+_ASIDE_IN = {"trainer": ("progress",), "data": ("cache_dir", "pii"), "evaluation": ("confidence", "resamples")}
 _SHOWN = 12  # characters of a key in a folder's name
 
 

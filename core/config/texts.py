@@ -16,8 +16,29 @@ class Overlength(Enum):
     error = "error"
 
 
+class PersonalData(Enum):
+    """What happens to rows that hold personal data."""
+
+    allow = "allow"
+    error = "error"
+
+
 @dataclass
-class TextDataConfig(DataConfig):
+class PersonalDataConfig:
+    """Rows whose texts may hold personal data."""
+
+    pii: PersonalData = PersonalData.allow
+    """Rows that hold personal data (e-mail addresses, phone numbers, payment cards, IBAN, IP addresses): allow (counted
+    and shown) or error."""
+
+
+def personal_policy(data: object) -> PersonalData:
+    """What the ``data`` part of a config says of personal data; families without the option allow it."""
+    return data.pii if isinstance(data, PersonalDataConfig) else PersonalData.allow
+
+
+@dataclass
+class TextDataConfig(PersonalDataConfig, DataConfig):
     """Rows with a text."""
 
     text: str = "text"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,9 @@ from tunebook.data.duplicates import Duplicates, clusters, find_duplicates
 from tunebook.data.pairs import whole_column
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
+
+Passages = Callable[[str], Iterable[tuple[str, str]]]
+"""Takes the value of a role apart: the places in it, each with its text."""
 
 GUARDED = ("test", "validation", "train")
 """Splits from the one that is never touched to the one that gives way."""
@@ -64,6 +67,8 @@ class Content(Protocol):
         what: What it is, in one word.
         ungrouped: What to tell where no group column is given; "" for nothing.
         line: The role of a line of standard input; "" where a line can be none.
+        passages: Role -> takes its value apart into places, each with the text that stands there, in which personal
+            data is looked for; empty where rows hold no text.
 
     One that adds roles to the rows names them in ``adds``, so that no recipe has a column of that role.
     """
@@ -71,6 +76,11 @@ class Content(Protocol):
     what: str
     ungrouped: str
     line: str
+
+    @property
+    def passages(self) -> Mapping[str, Passages]:
+        """The places of texts by role."""
+        ...
 
     def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
         """The rows whose content can be used; the others go to ``rejects``."""

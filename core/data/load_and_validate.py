@@ -20,6 +20,7 @@ from tunebook.data.label_sets import LabelSets
 from tunebook.data.labels import Labels, absence_notes, comma_notes, count_labels, find_labels
 from tunebook.data.leaks import Leak, guard
 from tunebook.data.paths import resolve_paths, short_names
+from tunebook.data.personal_rows import PersonalRows, count_personal
 from tunebook.data.reading import Invalid, read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -51,6 +52,7 @@ class ValidatedData:
         unused: Good training rows that ``data.shots`` or ``data.max_rows`` does not take.
         content: What the rows hold beside their text.
         unread: What the sources hold and nothing reads: what -> names with their counts.
+        personal: Personal data in the rows of all splits; None where nobody looked for it.
     """
 
     train: Rows
@@ -67,6 +69,7 @@ class ValidatedData:
     unused: int = 0
     content: Any = None
     unread: Mapping[str, str] = field(default_factory=dict)
+    personal: PersonalRows | None = None
 
     def __post_init__(self) -> None:
         """Hold the books together: no row goes in silence."""
@@ -126,6 +129,9 @@ def load_and_validate(
             strata, called = rarest_values(given["train"], [column.role for column in categories]), "rarest value"
         units = compared.units("train")[kept["train"]]
         rows, drawn = split(given, label, units, config, seed, strata, called)
+        show("looking for personal data")
+        personal = count_personal(rows, columns, content)
+        personal.check(config)
     labels = _labels(rows, label, names) if several is None else several.count(rows, names)
     drawn += check_categories(rows, categories)
     absent = [*absence_notes(labels), *comma_notes(labels)] if labels is not None else []
@@ -148,11 +154,12 @@ def load_and_validate(
         rejects.count,
         rejects.dropped,
         leaks,
-        (*said, *notes, *drawn, *absent, *alone),
+        (*said, *notes, *drawn, *absent, *alone, *personal.notes(config)),
         source,
         unused=good - sum(len(part) for part in rows.values()),
         content=content,
         unread=rejects.unread.facts(),
+        personal=personal,
     )
 
 

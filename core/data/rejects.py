@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tunebook.data.personal import beginning, masked
 from tunebook.data.unread import Unread
 from tunebook.errors import UserError
 from tunebook.files import write_atomically
@@ -35,6 +36,7 @@ class RejectLog:
     Attributes:
         path: The JSON Lines file that `write` makes.
         limit: Most rows that may be rejected (``data.max_rejects``).
+        masking: Whether personal data in reasons and texts is replaced by its kind; names of files stay as they are.
         read: Rows read so far, good and bad.
         count: Rows rejected: they cannot be used as they are.
         dropped: Rows left out for being in another split too; these do not count towards the limit.
@@ -42,9 +44,10 @@ class RejectLog:
         empty: Good rows without a value in a column that is written before their text, by column.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, masking: bool = True) -> None:
         self.path = path
         self.limit = limit
+        self.masking = masking
         self.read = 0
         self.count = 0
         self.dropped = 0
@@ -66,7 +69,7 @@ class RejectLog:
             hint: What may fix all rows of its kind, for the message of `check`.
         """
         self.count += 1
-        entry = Reject(file, line, field, reason, _excerpt(text))
+        entry = self._entry(file, line, field, reason, text)
         self._entries.append(entry)
         self._rejected.append(entry)
         if hint:
@@ -75,7 +78,12 @@ class RejectLog:
     def drop(self, file: str, line: int, field: str, reason: str, text: str = "") -> None:
         """Log a good row that is left out because of a leak."""
         self.dropped += 1
-        self._entries.append(Reject(file, line, field, f"dropped: {reason}", _excerpt(text)))
+        self._entries.append(self._entry(file, line, field, f"dropped: {reason}", text))
+
+    def _entry(self, file: str, line: int, field: str, reason: str, text: str) -> Reject:
+        if self.masking:
+            reason, text = masked(reason), beginning(text, EXCERPT)
+        return Reject(file, line, field, reason, _excerpt(text))
 
     def write(self) -> None:
         """Write all entries to `path`, whole or not at all; with no entries there is no file."""

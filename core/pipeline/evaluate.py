@@ -15,6 +15,8 @@ from tunebook.config.evaluate import EvaluateConfig
 from tunebook.config.schema import Leaks
 from tunebook.config.texts import takes_votes
 from tunebook.data.content import Content
+from tunebook.data.file_source import file_source
+from tunebook.data.personal_rows import count_personal
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
@@ -46,13 +48,14 @@ def evaluate(
         inputs = recipe.family.inputs
         check_watch(recipe, named_metrics(recipe, manifest.row_labels))
         data = config.data
-        rejects = RejectLog(run.rejects, data.max_rejects)
+        columns = [*inputs.evaluate_columns(recipe, manifest, data), *scored_columns(config.evaluation)]
+        rejects = RejectLog(run.rejects, data.max_rejects, masking=file_source(columns) is None)
         spelled: dict[str, str] = {}
         # A label that the model does not know is a reject: no answer to that row could be right.
         rows = read_rows(
             data.test,
             "data.test",
-            [*inputs.evaluate_columns(recipe, manifest, data), *scored_columns(config.evaluation)],
+            columns,
             rejects,
             split="test",
             labels=manifest.labels,
@@ -78,6 +81,7 @@ def evaluate(
         check_gap(rows, config.evaluation)
         save_config(config, run)
         predictor.truncated = 0
+        personal = count_personal({"test": rows}, columns, content)
         facts = {
             "source": str(data.test),
             "rows read": f"{rejects.read}",
@@ -85,8 +89,9 @@ def evaluate(
             "rejected": f"{rejects.count}",
             "dropped as seen in training": f"{rejects.dropped}",
             **rejects.unread.facts(),
+            **personal.facts(),
         }
-        notes = [*empty_notes(rejects.empty), *_spellings(spelled), *([seen] if seen else [])]
+        notes = [*empty_notes(rejects.empty), *_spellings(spelled), *([seen] if seen else []), *personal.notes(None)]
         for note in notes:
             say(f"note: {note}")
         return run, judge_new(recipe, predictor, rows, content, config, run, facts, notes)

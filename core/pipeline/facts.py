@@ -103,4 +103,5 @@ def data_facts(prepared: Prepared[Any]) -> dict[str, str]:
     }
     if checked.unused:
         facts["not drawn (data.shots, data.max_rows)"] = f"{checked.unused}"
-    return {**facts, **checked.unread, **prepared.encoded.facts}
+    personal = checked.personal.facts() if checked.personal is not None else {}
+    return {**facts, **checked.unread, **personal, **prepared.encoded.facts}

@@ -18,6 +18,7 @@ from tunebook.config.ranges import check_ranges
 from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, Method, TrainConfig
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
+from tunebook.data.file_source import file_source
 from tunebook.data.load_and_validate import load_and_validate
 from tunebook.data.rejects import RejectLog, log_apart
 from tunebook.data.sources import SPLITS, check_readable, sources_of
@@ -174,11 +175,12 @@ def prepare(config: TrainConfig, rejects: Path) -> Prepared[Any]:
     _check_method(recipe, config)
     check_offered(config)
     source = recipe.family.inputs.find_model(recipe, config.model, weights=config.adapt.method is not Method.scratch)
-    log = RejectLog(rejects, config.data.max_rejects)
     content = recipe.family.inputs.content(recipe, source, config)
+    columns = columns_of(recipe, config.data, content, scored_columns(config.evaluation))
+    log = RejectLog(rejects, config.data.max_rejects, masking=file_source(columns) is None)
     checked = load_and_validate(
         config.data,
-        columns_of(recipe, config.data, content, scored_columns(config.evaluation)),
+        columns,
         samples=None if config.data.train is not None else samples_of(recipe, config.data.cache_dir),
         invalid=invalid_of(recipe),
         rejects=log,

@@ -67,6 +67,7 @@ def make_record(
         "row_counts": {name: len(rows) for name, rows in encoded.rows.items()},
         "source": checked.source,
         "labels": list(labels.names) if labels else [],
+        "personal_data": checked.personal.record() if checked.personal is not None else [],
         "counts": {k: dict(v) for k, v in labels.counts.items()} if labels else {},
         "model": source.name,
         "revision": source.revision,

@@ -131,7 +131,7 @@ def _keep_their_promise(prepared: Prepared[Any], labels: int) -> None:
 
 
 def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[str, float]:
-    """Scores of a model that writes: counts by hand, BLEU and chrF by sacreBLEU, perplexity from the bundle."""
+    """Scores of a model that writes: counts by hand, BLEU and chrF by sacreBLEU, likelihood from the bundle."""
     options: Any = prepared.recipe.options
     answers = [row["answer"] for row in rows]
     references = [json.loads(r["reference"]) if r["reference"][:1] == "[" else [r["reference"]] for r in rows]
@@ -143,7 +143,7 @@ def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[
         "chrf": CHRF(lowercase=options.lowercase).corpus_score(answers, streams).score,
         "exact_match": sum(a.strip() in {r.strip() for r in refs} for a, refs in pairs) / len(rows),
         "empty": sum(not answer.strip() for answer in answers) / len(rows),
-        "perplexity": _perplexity(prepared, predictor),
+        **_likelihood(prepared, predictor),
     }
     wanted = sum(int(row["facts_required"]) for row in rows if row.get("facts_required"))
     if wanted:
@@ -151,8 +151,8 @@ def _written_again(prepared: Prepared[Any], rows: Rows, predictor: Any) -> dict[
     return again
 
 
-def _perplexity(prepared: Prepared[Any], predictor: Any) -> float:
-    """The exponential of the mean loss of a token of the test rows, from the logits of the bundle's plain model."""
+def _likelihood(prepared: Prepared[Any], predictor: Any) -> dict[str, float]:
+    """Perplexity and bits per byte of the test rows, from the logits of the bundle's plain model."""
     items, total, tokens = prepared.encoded.splits["test"].items, 0.0, 0
     for number in range(len(items)):
         batch = prepared.encoded.collate([items[number]])
@@ -162,7 +162,8 @@ def _perplexity(prepared: Prepared[Any], predictor: Any) -> float:
         supervised = target >= 0
         total += float(torch.nn.functional.cross_entropy(logits[supervised], target[supervised], reduction="sum"))
         tokens += int(supervised.sum())
-    return math.exp(total / tokens)
+    said = int(items.bytes.sum())  # type: ignore[attr-defined]
+    return {"perplexity": math.exp(total / tokens), "bits_per_byte": total / math.log(2) / said}
 
 
 def labels_agree(prepared: Prepared[Any], run: Path, test: Any) -> str:

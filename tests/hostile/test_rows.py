@@ -208,6 +208,27 @@ def harmful_texts(folder: Path, canary: Path) -> Iterator[Case]:
     yield Case("a database", [*TEXTS, f"data.train={folder / 'real.db'}"])
 
 
+def personal_texts(folder: Path) -> Iterator[Case]:
+    """Texts that look like personal data without end, or hold it in odd places."""
+    texts = {
+        **{"signs": "a@" * 100_000, "labels": f"a@{'b.' * 100_000}com", "digits": "1 " * 100_000},
+        **{"pluses": "+49 " * 60_000, "cards": "4111 " * 60_000, "accounts": "DE89 " * 60_000},
+        **{"addresses": "1.1.1.1 " * 30_000, "real": "anna@example.com +49 30 901820 " * 6_000},
+        **{
+            "escapes": "\x1b[2Janna@example.com",
+            "wide": "\uff10\uff13\uff10 \uff11\uff12\uff13\uff14\uff15\uff16\uff17",
+        },
+    }
+    for name, text in texts.items():
+        rows = [{"text": f"text {i} of {i * 7919}", "label": i % 2} for i in range(40)]
+        rows[3]["text"], rows[7]["text"] = "write to anna@example.com", text
+        file = folder / f"personal-{name}.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        yield Case(f"personal data, {name}", [*TEXTS, f"data.train={file}", "data.pii=error"])
+    for typed in ("data.pii=", "data.pii=drop", "data.pii=[error]", "data.pii=null"):
+        yield Case(typed, [*TEXTS, f"data.train={file}", typed])
+
+
 def rows_for_other_trainers() -> Iterator[tuple[str, object]]:
     pair = {"prompt": "a", "completion": "b"}
     for beside in ({"label": True}, {"tools": [{}]}, {"images": [[[]]]}, {"chosen": {}, "rejected": 1}):
@@ -416,7 +437,9 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     yield Case("npz, said to be encrypted", [*IMAGES, f"data.train={folder / 'encrypted.npz'}"])
 
 
-@pytest.mark.parametrize("kind", ["damaged texts", "harmful texts", "listed labels", "images", "aspects"])
+@pytest.mark.parametrize(
+    "kind", ["damaged texts", "harmful texts", "listed labels", "images", "aspects", "personal data"]
+)
 def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     canary = tmp_path / "canary"
     canary.mkdir()
@@ -428,9 +451,10 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         "listed labels": lambda: listed_labels(files),
         "images": lambda: image_cases(files, canary),
         "aspects": lambda: aspect_cells(files),
+        "personal data": lambda: personal_texts(files),
     }
     outcomes = run_cases(list(made[kind]()), tmp_path / "run")
-    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels", "aspects")
+    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels", "aspects", "personal data")
     wrong = faults(outcomes)
     assert not wrong, wrong
     assert not list(canary.iterdir())
@@ -438,6 +462,10 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     if kind == "listed labels":
         accepted = [name for name, each in by_name.items() if each.code == 0]
         assert accepted == ["listed labels, good.csv", "flags, whole"]
+    if kind == "personal data":
+        found = [each for name, each in by_name.items() if name.startswith("personal data")]
+        assert all("personal data (data.pii=error)" in each.stderr for each in found) and len(found) == 10
+        assert not any("anna@" in each.stdout + each.stderr for each in outcomes)
     if kind == "aspects":
         assert [each.case.name for each in outcomes if each.code == 0] == []
     if kind == "images":  # not everything is refused

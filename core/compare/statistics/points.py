@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunebook.report.report import OF_HUNDRED, show_name
 from tunebook.statistics.intervals import Score
 
-FROM_ZERO = ("perplexity", "mean_absolute_error", "rmse", "mae", "length_ratio")
+FROM_ZERO = ("perplexity", "bits_per_byte", "mean_absolute_error", "rmse", "mae", "length_ratio")
 """Metrics without an upper end."""
 
 

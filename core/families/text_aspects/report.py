@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.pairs import whole_texts
+from tunebook.data.personal import excerpt
 from tunebook.data.rows import Rows
 from tunebook.families.text_aspects.measures import matrices
 from tunebook.families.text_aspects.options import TextAspectsConfig
@@ -86,7 +87,7 @@ def _mistakes(rows: Rows, truth: NDArray[np.int64], answers: AspectAnswers, opti
     table: list[list[Cell]] = [
         [
             rows.where(row),
-            _excerpt(texts[row]),
+            excerpt(texts[row], EXCERPT),
             options.aspects[i],
             options.values[truth[row, i]],
             options.values[answers.predicted[row, i]],
@@ -97,7 +98,3 @@ def _mistakes(rows: Rows, truth: NDArray[np.int64], answers: AspectAnswers, opti
     known = int((truth != IGNORE_INDEX).sum())
     note = f"The {len(table)} most confident of {len(places)} wrong answers, of {known} in all."
     return Table("Most confident mistakes", ["row", "text", "aspect", "true", "predicted", "probability"], table, note)
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tunebook.data.personal import excerpt
 from tunebook.report import figures
 from tunebook.report.report import Cell, Figure, Section, Table, Text
 from tunebook.report.verdicts import with_interval
@@ -71,7 +72,7 @@ def _mistakes(predictions: Predictions) -> Section:
     rows: list[list[Cell]] = [
         [
             f"{predictions.files[i]}:{predictions.lines[i]}",
-            _excerpt(predictions.texts[i]),
+            excerpt(predictions.texts[i], EXCERPT),
             predictions.labels[predictions.target[i]],
             predictions.labels[predictions.predicted[i]],
             float(predictions.confidence()[i]),
@@ -80,10 +81,6 @@ def _mistakes(predictions: Predictions) -> Section:
     ]
     note = f"The {len(rows)} of {len(wrong)} most confident wrong answers."
     return Table("Worst mistakes", ["row", "text", "truth", "predicted", "probability"], rows, note)
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"
 
 
 def splits_table(labels: Sequence[str], split_counts: Mapping[str, Sequence[int]]) -> Table:

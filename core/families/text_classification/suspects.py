@@ -11,6 +11,7 @@ import torch
 
 from tunebook.config.schema import Method
 from tunebook.data.pairs import whole_texts
+from tunebook.data.personal import masked
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.suspects import SuspectRows, suspect_rows
@@ -45,6 +46,6 @@ def list_suspects(
         [encoded.splits[name].targets for name in SPLITS],
         features,
         prepared.labels,
-        whole_texts,
+        lambda rows: list(map(masked, whole_texts(rows))),
         config.seed,
     )

@@ -52,22 +52,25 @@ def write_answers(
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-def write_losses(path: Path, files: Sequence[str], lines: Sequence[int], sums: NDArray[np.float64]) -> None:
-    """Write what each test row adds to perplexity: file, line, loss in nats, supervised tokens.
+def write_losses(
+    path: Path, files: Sequence[str], lines: Sequence[int], sums: NDArray[np.float64], said: NDArray[np.float64]
+) -> None:
+    """Write what each test row adds to perplexity and to bits per byte: file, line, loss in nats, tokens, bytes.
 
     Args:
         path: The file.
         files: Source file of each row.
         lines: Line in that file of each row.
-        sums: Loss and tokens of each row, `[rows, 2]`.
+        sums: Loss and supervised tokens of each row, `[rows, 2]`.
+        said: Bytes of the answers of each row, `[rows]`.
     """
     with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "line", "loss", "tokens"])
+        writer.writerow(["file", "line", "loss", "tokens", "bytes"])
         # repr of a float is read back as the same number
         writer.writerows(
-            [name, line, repr(float(loss)), int(tokens)]
-            for name, line, (loss, tokens) in zip(files, lines, sums, strict=True)
+            [name, line, repr(float(loss)), int(tokens), int(count)]
+            for name, line, (loss, tokens), count in zip(files, lines, sums, said, strict=True)
         )
 
 

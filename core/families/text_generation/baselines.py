@@ -21,7 +21,7 @@ from tunebook.families.text_generation.generation_eval import HeldOut, written
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.measures import measures
 from tunebook.families.text_generation.metrics.nearest import NearestCopy
-from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.metrics.perplexity import bits_per_byte, perplexity
 from tunebook.families.text_generation.options import GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import Prompts
@@ -33,7 +33,21 @@ from tunebook.statistics.outcomes import Outcome, sums_outcome
 from tunebook.statistics.sums import RowSums
 
 # chrF first: it reads any script, and is not 0 where no run of four words is right.
-_METRICS = ("chrf", "bleu", "rouge_1", "rouge_2", "rouge_l", "exact_match", "fact_recall", "perplexity")
+_METRICS = (
+    "chrf",
+    "bleu",
+    "rouge_1",
+    "rouge_2",
+    "rouge_l",
+    "exact_match",
+    "fact_recall",
+    "perplexity",
+    "bits_per_byte",
+)
+
+
+_LIKELIHOODS = {"perplexity": ("tokens", perplexity), "bits_per_byte": ("bytes", bits_per_byte)}
+"""Measures of the references' probability, with the column of ``losses.csv`` that each divides by."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class GenerationComparison:
     row: str = "row"
 
     def metrics(self, labels: Sequence[str]) -> Sequence[str]:
-        """What answers without a model have too, and perplexity."""
+        """What answers without a model have too, perplexity, and bits per byte."""
         return _METRICS
 
     def refuse(self, prepared: Prepared[Any], config: TrainConfig) -> None:
@@ -93,8 +107,9 @@ class GenerationComparison:
 
     def _outcome(self, metric: str, run: RunFolder, prepared: Prepared[Any]) -> Outcome | None:
         rows = prepared.encoded.rows["test"]
-        if metric == "perplexity":
-            return sums_outcome(_losses(run, rows), rows.groups) if run.losses.is_file() else None
+        if metric in _LIKELIHOODS:
+            sums = _losses(run, rows, metric) if run.losses.is_file() else None
+            return None if sums is None else sums_outcome(sums, rows.groups)
         answers = self._answers(run, prepared)
         options = self.recipe.options
         found = measures(answers, options.lowercase, options.bleu_tokenizer).get(metric)
@@ -152,12 +167,16 @@ def _from_training(rung: str, known: Prompts, questions: Prompts) -> list[str]:
     return nearest.write([history[-1].content for history in questions.histories])
 
 
-def _losses(run: RunFolder, rows: Rows) -> RowSums:
+def _losses(run: RunFolder, rows: Rows, metric: str) -> RowSums | None:
+    """The measure of a run's losses; None where an earlier version wrote them without what it divides by."""
+    over, measure = _LIKELIHOODS[metric]
     with lines_of(run.losses) as found:
+        if any(over not in line for line in found):
+            return None
         places = [(line["file"], int(line["line"])) for line in found]
-        losses, tokens = ([float(line[name]) for line in found] for name in ("loss", "tokens"))
+        losses, units = ([float(line[name]) for line in found] for name in ("loss", over))
     if places != list(zip(rows.texts("file"), rows.lines, strict=True)):
         raise UserError(
             "These losses are about other rows.", code="run.other-rows", where=str(run.losses), fix="repeat the run"
         )
-    return perplexity(losses, tokens)
+    return measure(losses, units)

@@ -111,7 +111,7 @@ def _roles(checked: ValidatedData) -> set[str]:
 def _one_each(found: EncodedConversations) -> PackedItems:
     """Every row by itself; conversations are numbered as those that are kept."""
     sources = np.searchsorted(found.used, found.sources)
-    return PackedItems(found.ids, found.supervised, found.offsets, one_each(len(found)), sources)
+    return PackedItems(found.ids, found.supervised, found.offsets, one_each(len(found)), sources, found.bytes)
 
 
 def _overlong(found: EncodedConversations, max_length: int, policy: Overlength) -> str:
@@ -229,4 +229,12 @@ def scored_rows(items: Sequence[Any], losses: np.ndarray, tokens: np.ndarray, co
     sources = items.sources  # type: ignore[attr-defined]
     sums = np.zeros((conversations, 2))
     np.add.at(sums, sources, np.stack([losses, tokens], axis=1))
+    return sums
+
+
+def scored_bytes(items: Sequence[Any], conversations: int) -> np.ndarray:
+    """Bytes of the scored answers of each conversation, all its rows added up, ``[conversations]``."""
+    sources, said = items.sources, items.bytes  # type: ignore[attr-defined]
+    sums = np.zeros(conversations)
+    np.add.at(sums, sources, said)
     return sums

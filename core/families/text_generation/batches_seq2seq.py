@@ -18,6 +18,7 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
+from tunebook.families.text_generation.data.answers import byte_count
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
@@ -99,8 +100,9 @@ def encode_rows(
             answers.append(answer.content)
     items, rejected = encode_pairs(prompts, answers, template.tokenizer, max_length, max_length)
     sources = np.array(owners, dtype=np.int64)[items.sources]
+    said = np.array([byte_count(answer) for answer in answers], dtype=np.int64)[items.sources]
     lost = [*excluded, *((owners[i], reason) for i, reason in rejected.items())]
-    return replace(items, sources=sources), sorted(lost)
+    return replace(items, sources=sources, bytes=said), sorted(lost)
 
 
 def _numbered(items: PairItems) -> tuple[PairItems, np.ndarray]:

@@ -29,7 +29,7 @@ MODELS = ("tuned", "untuned", "before tuning")
 """What models are called in a report."""
 TAKEN = (
     *("perplexity", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "fact_recall", "exact_match", "empty"),
-    *("length_ratio", "repetition", "distinct_1", "distinct_2", "unfinished"),
+    *("length_ratio", "repetition", "distinct_1", "distinct_2", "unfinished", "bits_per_byte"),
 )
 """Measures of all answers."""
 CELL = (str, Real, np.bool_)

@@ -84,17 +84,15 @@ class GenerationEvidence(Evidence):
         return {**ends, **measures_of(self.recipe, self.held_out.rows, which, model.completions, self.train)}
 
     def _scores(self, model: Performance) -> list[Score]:
-        first = [score(model.perplexity, self.held_out.groups, **self.settings)] if model.perplexity else []
+        first = [score(measure, self.held_out.groups, **self.settings) for measure in model.likelihoods]
         groups = self.held_out.questions.groups
         more = [score(sums, groups, **self.settings) for sums in self._measures(model).values()]
         return [*first, *score_answers(model.answers, **self.texts, **self.settings), *more]
 
     def _differences(self, other: Performance) -> dict[str, Difference]:
         found = {}
-        if self.tuned.perplexity and other.perplexity:
-            found["perplexity"] = sums_difference(
-                self.tuned.perplexity, other.perplexity, self.held_out.groups, **self.settings
-            )
+        for own, another in zip(self.tuned.likelihoods, other.likelihoods, strict=False):
+            found[own.name] = sums_difference(own, another, self.held_out.groups, **self.settings)
         found |= paired_differences(self.tuned.answers, other.answers, **self.texts, **self.settings)
         mine, theirs = self._measures(self.tuned), self._measures(other)
         for name in (name for name in mine if name in theirs):
@@ -103,8 +101,9 @@ class GenerationEvidence(Evidence):
 
     def part(self, rows: NDArray[np.int64]) -> Part:
         """The watched metric of some conversations: of all their tokens, or of what was generated for them."""
-        watch, sums, groups, which = self.recipe.watch, self.tuned.perplexity, self.held_out.groups, rows
-        if sums is None or watch != sums.name:
+        watch, groups, which = self.recipe.watch, self.held_out.groups, rows
+        sums = next((measure for measure in self.tuned.likelihoods if measure.name == watch), None)
+        if sums is None:
             questions = self.held_out.questions
             sums, groups = self._measures(self.tuned)[watch], questions.groups
             which = np.flatnonzero(np.isin(questions.rows, rows))
@@ -144,7 +143,7 @@ class GenerationEvidence(Evidence):
         """metrics.json, predictions.csv and report.html."""
         answers = {name: each.answers for name, each in self.others.items()}
         write_answers(run.predictions, self.tuned.answers, answers, self.held_out.questions.turns)
-        if self.tuned.perplexity is not None:
-            rows = self.held_out.rows
-            write_losses(run.losses, rows.texts("file"), rows.lines, self.tuned.perplexity.sums)
+        if self.tuned.perplexity is not None and self.tuned.bits_per_byte is not None:
+            rows, said = self.held_out.rows, self.tuned.bits_per_byte.sums[:, 1]
+            write_losses(run.losses, rows.texts("file"), rows.lines, self.tuned.perplexity.sums, said)
         super().write(run, report)

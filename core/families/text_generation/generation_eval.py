@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_generation.batches_chat import scored_rows
+from tunebook.families.text_generation.batches_chat import scored_bytes, scored_rows
 from tunebook.families.text_generation.batches_seq2seq import encoded_pairs
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import ranked_of, training_conversations_of
@@ -22,7 +22,7 @@ from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
-from tunebook.families.text_generation.metrics.perplexity import perplexity
+from tunebook.families.text_generation.metrics.perplexity import bits_per_byte, perplexity
 from tunebook.families.text_generation.options import Overlength
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.families.text_generation.prompts import Prompts
@@ -99,11 +99,18 @@ class Performance:
         answers: What it wrote, of several completions the best.
         completions: All that it wrote for each, the best first.
         perplexity: Loss and tokens of each conversation; None of what is no model.
+        bits_per_byte: The same loss in bits, and bytes of the answers; None of what is no model.
     """
 
     answers: GeneratedAnswers
     completions: list[list[Completion]]
     perplexity: RowSums | None = None
+    bits_per_byte: RowSums | None = None
+
+    @property
+    def likelihoods(self) -> list[RowSums]:
+        """What is measured of the references' probability; nothing of what is no model."""
+        return [measure for measure in (self.perplexity, self.bits_per_byte) if measure is not None]
 
     @property
     def unfinished(self) -> RowSums | None:
@@ -134,12 +141,13 @@ def perform(writer: TextGenerator, held_out: HeldOut, what: str, progress: bool,
     with counting(f"answers {what}", len(held_out.prompts), progress) as advance:
         completions = writer.completions(held_out.prompts, device, advance)
     ranked = ranked_of(writer.recipe, held_out.rows, held_out.questions.rows.tolist(), completions)
-    return written(held_out, ranked, perplexity(sums[:, 0], sums[:, 1]))
+    by_byte = bits_per_byte(sums[:, 0], scored_bytes(items, len(held_out.rows)))
+    return replace(written(held_out, ranked), perplexity=perplexity(sums[:, 0], sums[:, 1]), bits_per_byte=by_byte)
 
 
-def written(held_out: HeldOut, completions: list[list[Completion]], losses: RowSums | None = None) -> Performance:
+def written(held_out: HeldOut, completions: list[list[Completion]]) -> Performance:
     """What was written, by a model or without one."""
-    return Performance(held_out.questions.answered([several[0].text for several in completions]), completions, losses)
+    return Performance(held_out.questions.answered([several[0].text for several in completions]), completions)
 
 
 def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems | PairItems, list[str]]:
@@ -160,7 +168,7 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
             )
         sources = np.searchsorted(used, found.sources)
         items = PackedItems(
-            np.array(found.ids), np.array(found.supervised), found.offsets, one_each(len(found)), sources
+            np.array(found.ids), np.array(found.supervised), found.offsets, one_each(len(found)), sources, found.bytes
         )
     if not found.rejected:
         return rows, items, []

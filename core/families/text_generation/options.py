@@ -19,6 +19,7 @@ from tunebook.config.schema import (
     TrainerConfig,
 )
 from tunebook.config.score import BASELINE, SubgroupScoreConfig
+from tunebook.config.texts import PersonalDataConfig
 
 PLAIN = "plain"
 """The built-in template, by the name that ``model.chat_template`` takes it by."""
@@ -58,7 +59,7 @@ class TextGenerationConfig(FamilyConfig):
 
 
 @dataclass
-class GenerationData(DataConfig):
+class GenerationData(PersonalDataConfig, DataConfig):
     """Rows that become prompts with answers."""
 
     max_length: int | None = None

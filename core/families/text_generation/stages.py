@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         card: Mapping[str, Any],
     ) -> None:
         """A plain transformers folder with its template, and the adapters alone."""
-        write_tuned(prepared, model, run, card, seen=fitted is not None)
+        scores = [*card["scores"], *_validated_bits(prepared, fitted)]
+        write_tuned(prepared, model, run, {**card, "scores": scores}, seen=fitted is not None)
 
     def open_bundle(self, recipe: Recipe, folder: Path, manifest: Manifest) -> TextGenerator:
         """The language model with its template."""
@@ -203,3 +205,12 @@ class GenerationStages(Stages[TextGeneration[Any]]):
     def chat(self, recipe: Recipe, folder: Path, manifest: Manifest, options: Any) -> None:
         """Turn by turn."""
         talk(recipe, folder, manifest, options)
+
+
+def _validated_bits(prepared: Prepared[Recipe], fitted: Fitted | None) -> list[str]:
+    """The perplexity of the chosen checkpoint as bits per byte of the validation answers, for the model card."""
+    examples: Any = prepared.encoded.splits["validation"]
+    if prepared.recipe.watch != "perplexity" or fitted is None or not fitted.best or examples.items.bytes is None:
+        return []
+    bits = math.log2(fitted.best) * int(examples.units.sum())
+    return [f"bits_per_byte: {bits / int(examples.items.bytes.sum()):.4f}"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tunebook.data.personal import excerpt
 from tunebook.families.text_labels.columns import in_words
 from tunebook.families.text_labels.figures import f1_figure
 from tunebook.families.text_labels.scores import rankings
@@ -88,7 +89,7 @@ def _mistakes(predictions: Predictions, chosen: Chosen | None) -> Section:
     cells: list[list[Cell]] = [
         [
             f"{predictions.files[i]}:{predictions.lines[i]}",
-            _excerpt(predictions.texts[i]),
+            excerpt(predictions.texts[i], EXCERPT),
             in_words(predictions.target[i], predictions.labels),
             in_words(predictions.predicted[i], predictions.labels),
         ]
@@ -98,7 +99,3 @@ def _mistakes(predictions: Predictions, chosen: Chosen | None) -> Section:
         f"The {len(cells)} of {len(rows)} rows with a wrong label whose probability is farthest beyond its threshold."
     )
     return Table("Worst mistakes", ["row", "text", "truth", "predicted"], cells, note)
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"

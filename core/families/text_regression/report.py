@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tunebook.data.personal import excerpt
 from tunebook.families.text_regression.figures import MOST_POINTS, residuals
 from tunebook.report.report import Cell, Figure, Section, Table
 from tunebook.statistics.numbers import NumberPredictions
@@ -35,7 +36,7 @@ def _worst(predictions: NumberPredictions) -> Table:
     rows: list[list[Cell]] = [
         [
             f"{predictions.files[i]}:{predictions.lines[i]}",
-            _excerpt(predictions.texts[i]),
+            excerpt(predictions.texts[i], EXCERPT),
             float(predictions.target[i]),
             float(predictions.predicted[i]),
             float(errors[i]),
@@ -44,10 +45,6 @@ def _worst(predictions: NumberPredictions) -> Table:
     ]
     note = f"The {len(rows)} of {len(predictions)} answers that are farthest off."
     return Table("Worst answers", ["row", "text", "true", "predicted", "off by"], rows, note)
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"
 
 
 def splits_table(split_counts: Mapping[str, Mapping[str, float]]) -> Table:

@@ -82,6 +82,13 @@ def values(brief: Brief) -> Iterator[str]:
         yield from (value,) if isinstance(value, str) else value
 
 
+def passages(brief: Brief) -> Iterator[tuple[str, str]]:
+    """Every text of every field and constraint, by its name."""
+    asked = (("must_mention", brief.must_mention), ("must_avoid", brief.must_avoid), ("channel", brief.channel or ()))
+    for name, value in (*brief.fields, *asked):
+        yield from ((name, text) for text in ((value,) if isinstance(value, str) else value))
+
+
 def _listed(value: Value) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 

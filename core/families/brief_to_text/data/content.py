@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from tunebook.data.content import Layout
+from tunebook.data.content import Layout, Passages
 from tunebook.data.duplicates import Duplicates, find_duplicates
 from tunebook.data.near import find_near
 from tunebook.data.rejects import RejectLog
@@ -20,6 +20,7 @@ from tunebook.families.brief_to_text.data.brief import (
     content_text,
     flat_text,
     from_text,
+    passages,
     to_plain,
     to_text,
 )
@@ -49,6 +50,14 @@ class BriefContent:
         self.form = form
         self.line = SOURCE if form.brief else ""  # a line holds a brief whole, where a column of the rows does
         self.answered = answered
+
+    @property
+    def passages(self) -> Mapping[str, Passages]:
+        """Of a brief its fields and what it asks for, and the copies."""
+        return {
+            BRIEF: lambda brief: passages(from_text(brief)),
+            COPY: lambda copies: [(self.form.copy, copy) for copy in json.loads(copies)],
+        }
 
     def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
         """Read and check every brief and its copies; bad rows go to ``rejects``.

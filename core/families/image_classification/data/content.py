@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tunebook.data.content import Layout
+from tunebook.data.content import Layout, Passages
 from tunebook.data.duplicates import Duplicates
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, IMAGE, LINE, PIXELS, Rows, RowWriter
@@ -38,6 +38,7 @@ class ImageContent:
     what = "image"
     adds = (PIXELS,)
     line = ""
+    passages: Mapping[str, Passages] = {}
     ungrouped = (
         "no data.group is given: images of one patient may fall into different splits, and the scores may be too high"
     )

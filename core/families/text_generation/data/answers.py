@@ -8,6 +8,7 @@ from enum import Enum
 
 import numpy as np
 
+from tunebook.families.text_generation.data.literal import MARK
 from tunebook.families.text_generation.data.rendering import Rendering, Span, Unsupervisable
 from tunebook.families.text_generation.data.thinking import CLOSING, switched_off
 
@@ -41,6 +42,11 @@ def check_whole(turns: Sequence[Mapping[str, str]], text: str) -> None:
             raise Unsupervisable(f"the template leaves out or changes what the {turn['role']} says in turn {number}")
 
 
+def byte_count(answer: str) -> int:
+    """Bytes of an answer in UTF-8; white space around it belongs to the template."""
+    return len(answer.strip().encode("utf-8"))
+
+
 @dataclass(frozen=True)
 class Supervised:
     """A conversation as tokens.
@@ -48,10 +54,12 @@ class Supervised:
     Attributes:
         ids: int32 ``[tokens]``.
         supervised: Which of them the loss is taken on, bool ``[tokens]``.
+        bytes: Bytes in UTF-8 of the answers that these stand for, without their ends of turn.
     """
 
     ids: np.ndarray
     supervised: np.ndarray
+    bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -142,11 +150,12 @@ class Answers:
         text, spans = self.spans(turns, first, context)
         check_whole(turns, text)
         tokens = self.rendering.encode(text)
-        supervised = np.zeros(len(tokens.ids), dtype=bool)
+        supervised, said = np.zeros(len(tokens.ids), dtype=bool), 0
         for position, (start, end) in spans.items():
             if ((tokens.starts < start) & (tokens.ends > start)).any():
                 raise Unsupervisable(
                     f"the tokenizer joins the beginning of turn {position + 1} to the template's header before it"
                 )
             supervised |= (tokens.starts >= start) & (tokens.starts < end)
-        return Supervised(tokens.ids, supervised)
+            said += byte_count(text[start : end - len(self.end_of_turn)].replace(MARK, ""))
+        return Supervised(tokens.ids, supervised, said)

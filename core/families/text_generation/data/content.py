@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from tunebook.data.content import Layout
+from tunebook.data.content import Layout, Passages
 from tunebook.data.duplicates import Duplicates, find_duplicates
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
@@ -20,6 +20,7 @@ from tunebook.families.text_generation.data.message import (
     Message,
     UnusableConversation,
     from_text,
+    passages,
     to_plain,
     to_text,
 )
@@ -43,6 +44,7 @@ class ConversationContent:
     adds = (CONVERSATION, TEXT)
     ungrouped = ""
     line = "prompt"
+    passages: Mapping[str, Passages] = {CONVERSATION: passages, FACTS: lambda facts: [("facts", facts)]}
 
     def __init__(self, format: ConversationFormat | None = None, column: str = "", answered: bool = True) -> None:
         self.format = format

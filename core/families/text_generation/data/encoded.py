@@ -23,7 +23,7 @@ from tunebook.models.text import tokenizer_key
 from tunebook.progress import counting
 from tunebook.sealing import is_whole, seal
 
-_FORMAT = 2  # raise when the files below or the way of encoding change, so that old caches are not read
+_FORMAT = 3  # raise when the files below or the way of encoding change, so that old caches are not read
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class EncodedConversations:
         lengths: Tokens of each whole conversation (of several, the longest), 0 where it cannot be encoded, int64
             ``[conversations]``.
         rejected: Conversation -> why it, or an answer of it, is in no row.
+        bytes: Bytes of the answers that each row is supervised on (`Supervised.bytes`), int64 ``[rows]``.
     """
 
     ids: np.ndarray
@@ -46,6 +47,7 @@ class EncodedConversations:
     sources: np.ndarray
     lengths: np.ndarray
     rejected: Mapping[int, tuple[str, ...]]
+    bytes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -58,8 +60,9 @@ class EncodedConversations:
     @property
     def rows(self) -> Iterator[Supervised]:
         """The rows one by one."""
-        for start, end in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
-            yield Supervised(self.ids[start:end], self.supervised[start:end])
+        starts, ends = self.offsets[:-1].tolist(), self.offsets[1:].tolist()
+        for start, end, said in zip(starts, ends, self.bytes.tolist(), strict=True):
+            yield Supervised(self.ids[start:end], self.supervised[start:end], said)
 
 
 def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy: Overlength) -> str:
@@ -118,7 +121,7 @@ def _write(
     policy: Overlength,
     training_conversations_of: TrainingConversations,
 ) -> None:
-    lengths, sources, sizes = [], [], []
+    lengths, sources, sizes, said = [], [], [], []
     rejected: dict[int, tuple[str, ...]] = {}
     with folder_written_whole(folder) as partial:
         with (
@@ -132,6 +135,7 @@ def _write(
                     ids.write(row.ids.astype(np.int32).tobytes())
                     supervised.write(row.supervised.tobytes())
                     sizes.append(len(row))
+                    said.append(row.bytes)
                     sources.append(number)
                 reasons = tuple(reason for each in fitted for reason in each.rejected)
                 if reasons:
@@ -140,6 +144,7 @@ def _write(
                 advance(1)
         np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64))
         np.save(partial / "sources.npy", np.array(sources, dtype=np.int64))
+        np.save(partial / "bytes.npy", np.array(said, dtype=np.int64))
         np.save(partial / "lengths.npy", np.array(lengths, dtype=np.int64))
         write_json(partial / "rejected.json", {str(number): reasons for number, reasons in rejected.items()})
         seal(partial)
@@ -149,16 +154,16 @@ def _read(folder: Path) -> EncodedConversations | None:
     if not is_whole(folder):
         return None
     try:
-        offsets, sources, lengths = (
-            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "sources", "lengths")
+        offsets, sources, lengths, said = (
+            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "sources", "lengths", "bytes")
         )
         rejected = json.loads((folder / "rejected.json").read_text(encoding="utf-8"))
         ids, supervised = _mapped(folder / "ids.bin", np.int32), _mapped(folder / "supervised.bin", np.bool_)
     except (OSError, ValueError):
         return None
-    whole = len(ids) == len(supervised) == offsets[-1] and len(sources) == len(offsets) - 1
+    whole = len(ids) == len(supervised) == offsets[-1] and len(sources) == len(said) == len(offsets) - 1
     reasons = {int(number): tuple(texts) for number, texts in rejected.items()}
-    return EncodedConversations(ids, supervised, offsets, sources, lengths, reasons) if whole else None
+    return EncodedConversations(ids, supervised, offsets, sources, lengths, reasons, said) if whole else None
 
 
 def _mapped(file: Path, kind: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tunebook.data.personal import masked
 from tunebook.models.literal import encode_texts
 
 SEVERAL_SPACES = "  "
@@ -41,7 +42,8 @@ def lost_text(tokenizer: Any, rows: Iterable[tuple[str, Sequence[str]]]) -> dict
             lost = [character for character in found if not known[character]]
             kinds |= dict.fromkeys(map(_kind, sorted(lost)))
             if lost and not example:
-                at = min(text.index(character) for character in lost)
+                text = masked(text)
+                at = min(max(text.find(character), 0) for character in lost)
                 said = text[max(at - _AROUND, 0) : at + _AROUND]
                 example = f"{where}: {said!r} is read as {_read(tokenizer, said)!r}"
         counts.update(list(kinds))

@@ -52,6 +52,23 @@ def from_text(text: str) -> list[Message]:
     return [Message(turn["role"], turn["content"], turn.get("supervised", True)) for turn in json.loads(text)]
 
 
+def passages(text: str) -> Iterator[tuple[str, str]]:
+    """Everything that is said in a conversation as `to_text` wrote it, by who says it."""
+    for turn in json.loads(text):
+        for key, value in turn.items():
+            if key != "role":
+                yield from ((turn["role"], said) for said in _texts(value))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value of JSON, its keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
 def to_plain(messages: Sequence[Message]) -> str:
     """Show a conversation to people: a line a turn, as "user: Where is my parcel?"."""
     return "\n".join(f"{message.role}: {message.content}" for message in messages)

@@ -108,6 +108,7 @@ class PackedItems(Sequence[Any]):
         offsets: Where each row starts, ``[rows + 1]``.
         packs: The rows of each pack.
         sources: The conversation that each row is of, where long ones make several, ``[rows]``; None: one a row.
+        bytes: Bytes of the answers that each row is supervised on, ``[rows]``; None where they were not counted.
     """
 
     ids: np.ndarray
@@ -115,6 +116,7 @@ class PackedItems(Sequence[Any]):
     offsets: np.ndarray
     packs: Sequence[np.ndarray]
     sources: np.ndarray | None = None
+    bytes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.packs)

@@ -38,6 +38,7 @@ class PairItems(Sequence[Any]):
         target_ids: Targets one after the other, int32 ``[target tokens]``.
         target_offsets: Where each starts, int64 ``[rows + 1]``.
         sources: The prompt that each row is of, where some are left out, int64 ``[rows]``.
+        bytes: Bytes of what is written of each row, int64 ``[rows]``; None where they were not counted.
     """
 
     source_ids: np.ndarray
@@ -45,6 +46,7 @@ class PairItems(Sequence[Any]):
     target_ids: np.ndarray
     target_offsets: np.ndarray
     sources: np.ndarray
+    bytes: np.ndarray | None = None
 
     @classmethod
     def of(cls, pairs: Sequence[Pair]) -> PairItems:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from tunebook.data.personal import masked
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.rendering import Conversation, Unsupervisable, plain, unsupervised
@@ -179,7 +180,7 @@ def audit(rows: Iterable[Supervised], max_length: int, end_of_turn_ids: Collecti
 
 
 def coloured(ids: Sequence[int] | np.ndarray, supervised: Sequence[bool] | np.ndarray, tokenizer: Any) -> Text:
-    """A row as text for the terminal: supervised tokens in green, control tokens in reverse.
+    """A row as text for the terminal: supervised tokens in green, control tokens in reverse, personal data masked.
 
     Args:
         ids: ``[tokens]``.
@@ -195,7 +196,7 @@ def coloured(ids: Sequence[int] | np.ndarray, supervised: Sequence[bool] | np.nd
         # Decoded behind the token before it, or a tokenizer may drop the white space a run begins with.
         before = _decode(tokens[max(start - 1, 0) : start], tokenizer)
         piece = _decode(tokens[max(start - 1, 0) : stop], tokenizer)[len(before) :]
-        text.append(drawn(piece), style=" ".join([SUPERVISED] * marked + [CONTROL] * steers))
+        text.append(drawn(masked(piece)), style=" ".join([SUPERVISED] * marked + [CONTROL] * steers))
         start = stop
     return text
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunebook.data.personal import excerpt, masked
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.facts import states
 from tunebook.families.text_generation.metrics.overlap import bleu, bleu_of_sums, chrf, chrf_of_sums, rouge
@@ -126,7 +127,9 @@ def _facts(output: str, facts: Sequence[str]) -> list[str]:
     if not facts:
         return []
     missing = [
-        f"\N{LEFT DOUBLE QUOTATION MARK}{f}\N{RIGHT DOUBLE QUOTATION MARK}" for f in facts if not states(output, f)
+        f"\N{LEFT DOUBLE QUOTATION MARK}{masked(f)}\N{RIGHT DOUBLE QUOTATION MARK}"
+        for f in facts
+        if not states(output, f)
     ]
     named = f" (not {', '.join(missing)})" if missing else ""
     return [f"facts {len(facts) - len(missing)} of {len(facts)}{named}"]
@@ -139,7 +142,7 @@ def _last_turns(history: History) -> list[tuple[str, str]]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    return excerpt(text, LONGEST)
 
 
 def _place(answers: GeneratedAnswers, row: int) -> str:

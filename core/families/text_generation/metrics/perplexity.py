@@ -30,6 +30,27 @@ def perplexity(losses: ArrayLike, tokens: ArrayLike) -> RowSums:
     return RowSums("perplexity", np.stack([summed, counts], axis=1), _exp_ratio, higher_is_better=False, reason=reason)
 
 
+def bits_per_byte(losses: ArrayLike, said: ArrayLike) -> RowSums:
+    """Divide the loss of all rows in bits by the bytes of the answers: 0 is certainty, lower is better.
+
+    How many tokens a tokenizer makes of a text does not matter, so that models of different tokenizers can be compared
+    on the same rows.
+
+    Args:
+        losses: Cross-entropy of each row, summed over its supervised tokens, ends of turn included, in nats, `[rows]`.
+        said: Bytes in UTF-8 of the answers of each row, ends of turn left out, `[rows]`.
+
+    Raises:
+        ValueError: The two are not of the same rows.
+    """
+    summed, counts = (np.asarray(each, dtype=np.float64).reshape(-1) for each in (losses, said))
+    if summed.shape != counts.shape:
+        raise ValueError(f"{len(summed)} losses do not belong to {len(counts)} rows")
+    reason = None if np.isfinite(summed).all() else "the loss of some rows is not a finite number"
+    sums = np.stack([summed / np.log(2), counts], axis=1)
+    return RowSums("bits_per_byte", sums, higher_is_better=False, reason=reason)
+
+
 def _exp_ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):  # a mean loss over 709 nats: infinite
         return np.asarray(np.exp(ratio(sums)))

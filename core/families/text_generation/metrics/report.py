@@ -173,6 +173,8 @@ def _scores_notes(scores: Mapping[str, Sequence[Score]], signatures: Mapping[str
     notes = [f"{show_name(name)}: {signature}." for name, signature in signatures.items()]
     if any(score.name == "perplexity" for each in scores.values() for score in each):
         notes.insert(0, "Perplexity is of the references, token by token, and compares models of one tokenizer only.")
+    if any(score.name == "bits_per_byte" for each in scores.values() for score in each):
+        notes.insert(1, "Bits per byte is the same loss over the bytes of the references, for models of any tokenizer.")
     return notes
 
 
