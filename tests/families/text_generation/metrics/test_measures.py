@@ -204,4 +204,4 @@ def test_every_measure_has_its_own_name(make_answers: Make) -> None:
 
 
 def test_a_recipe_cannot_call_a_measure_as_one_that_all_answers_have(make_answers: Make) -> None:
-    assert {*measures(make_answers(30)), "perplexity", "unfinished"} == set(TAKEN)
+    assert {*measures(make_answers(30)), "perplexity", "bits_per_byte", "unfinished"} == set(TAKEN)
