@@ -21,7 +21,7 @@ from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
-from tunebook.families.text_generation.data.message import CONVERSATION
+from tunebook.families.text_generation.data.message import CONVERSATION, offers_tools
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.families.text_generation.data.supervision import SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
@@ -62,11 +62,13 @@ def encode_splits(
     data = node_as(config.data, GenerationData)
     tokenizer = load_tokenizer(source)
     template = chat_template(tokenizer, config.model)
-    template.check_roles(_roles(checked))
+    roles = _roles(checked)
+    template.check_roles(roles)
     max_length = longest(source, tokenizer, data.max_length, _USUAL_LENGTH)
     key = encoding_key(tokenizer, template, max_length, data.overlength)
     splits, rows, identity = {}, {}, {}
     facts, shaped_by = template.facts(), cache_salt(recipe)
+    facts |= template.tool_facts() if "tools" in roles else {}
     for name in SPLITS:
         part: Rows = getattr(checked, name)
         found = encode_cached(
@@ -101,11 +103,12 @@ def encode_splits(
 
 
 def _roles(checked: ValidatedData) -> set[str]:
-    """The roles that speak in any split, of those that not every template knows."""
+    """What conversations of any split have of that which not every template knows: system turns, tools."""
     parts = [getattr(checked, name) for name in SPLITS]
     columns = [part.column(CONVERSATION) for part in parts if CONVERSATION in part.roles]
     texts = (text for column in columns for chunk in column.chunks for text in chunk.to_pylist())
-    return {"system"} if any(text.startswith('[{"role":"system"') for text in texts) else set()
+    system = {"system"} if any(text.startswith('[{"role":"system"') for text in texts) else set()
+    return system | ({"tools"} if any(map(offers_tools, parts)) else set())
 
 
 def _one_each(found: EncodedConversations) -> PackedItems:

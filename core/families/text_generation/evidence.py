@@ -16,9 +16,11 @@ from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.contract import measures_of
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.differences import paired_differences
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
 from tunebook.families.text_generation.metrics.report import generation_report
+from tunebook.families.text_generation.metrics.tool_calls import tool_measures
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
@@ -75,16 +77,24 @@ class GenerationEvidence(Evidence):
         return {name: self._differences(other) for name, other in self.others.items()}
 
     def _measures(self, model: Performance) -> dict[str, RowSums]:
-        """Whether answers end, and what the recipe measures besides."""
-        which = self.held_out.questions.rows.tolist()
+        """Whether answers end, what the recipe measures besides, and how tools are called."""
+        questions = self.held_out.questions
         ends = {"unfinished": model.unfinished} if model.unfinished else {}
-        return {**ends, **measures_of(self.recipe, self.held_out.rows, which, model.completions, self.train)}
+        own = measures_of(self.recipe, self.held_out.rows, questions.rows.tolist(), model.completions, self.train)
+        if questions.calls is None:
+            return {**ends, **own}
+        return {**ends, **own, **tool_measures(questions.calls, questions.offered, model.answers.outputs)}
+
+    def _likened(self, model: Performance) -> GeneratedAnswers:
+        """The answers that are compared with their references as texts: those to turns that are no tool call."""
+        questions = self.held_out.questions
+        return model.answers if questions.calls is None else model.answers.take(questions.texts)
 
     def _scores(self, model: Performance) -> list[Score]:
         first = [score(model.perplexity, self.held_out.groups, **self.settings)] if model.perplexity else []
         groups = self.held_out.questions.groups
         more = [score(sums, groups, **self.settings) for sums in self._measures(model).values()]
-        return [*first, *score_answers(model.answers, **self.texts, **self.settings), *more]
+        return [*first, *score_answers(self._likened(model), **self.texts, **self.settings), *more]
 
     def _differences(self, other: Performance) -> dict[str, Difference]:
         found = {}
@@ -92,7 +102,7 @@ class GenerationEvidence(Evidence):
             found["perplexity"] = sums_difference(
                 self.tuned.perplexity, other.perplexity, self.held_out.groups, **self.settings
             )
-        found |= paired_differences(self.tuned.answers, other.answers, **self.texts, **self.settings)
+        found |= paired_differences(self._likened(self.tuned), self._likened(other), **self.texts, **self.settings)
         mine, theirs = self._measures(self.tuned), self._measures(other)
         for name in (name for name in mine if name in theirs):
             found[name] = sums_difference(mine[name], theirs[name], self.held_out.questions.groups, **self.settings)
@@ -111,20 +121,21 @@ class GenerationEvidence(Evidence):
 
     def more(self) -> Mapping[str, Any]:
         """Settings that give the same numbers elsewhere."""
-        return {"signatures": signatures(self.tuned.answers, **self.texts)}
+        return {"signatures": signatures(self._likened(self.tuned), **self.texts)}
 
     def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
-        histories = [[(turn.role, turn.content) for turn in each] for each in self.held_out.questions.histories]
+        questions = self.held_out.questions
+        histories = [[(turn.role, turn.text) for turn in questions.histories[i]] for i in questions.texts]
         return generation_report(
             self.recipe.options.name,
-            self.tuned.answers,
+            self._likened(self.tuned),
             self.models,
-            answers={name: each.answers for name, each in self.others.items()},
+            answers={name: self._likened(each) for name, each in self.others.items()},
             differences=self.differences,
             watch=self.recipe.watch,
             histories=histories,
-            signatures=signatures(self.tuned.answers, **self.texts),
+            signatures=signatures(self._likened(self.tuned), **self.texts),
             name=self.name,
             own=self.groups_of_rows.sections(),
             **self.texts,

@@ -84,6 +84,12 @@ class HeldOut:
             notes.append(f"{self.shortened} prompts were truncated: their earliest turns were dropped.")
         if self.left_out:
             notes.append(f"{self.left_out} turns were skipped: the question alone is too long.")
+        calls = len(self.questions) - len(self.questions.texts)
+        if calls:
+            notes.append(
+                f"{calls:,} of the {len(self.questions):,} answers are tool calls in the reference: they are scored as "
+                f"calls, and left out of BLEU, ROUGE, chrF and all other comparisons of texts."
+            )
         if self.questions.unclaimed:
             notes.append(
                 f"{self.questions.unclaimed} required facts occur word for word in no reference, and were not scored."
@@ -146,6 +152,9 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
     """New rows as token rows; those that the model's template cannot write are left out, and reported."""
     if isinstance(writer.template, PairTemplate):
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
+    conversations = (each for several in training_conversations_of(writer.recipe, rows) for each in several)
+    if any(conversation[0].tools for conversation in conversations):
+        writer.template.check_tools()
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         length, supervised = writer.max_length, partial(training_conversations_of, writer.recipe)
         found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), supervised)

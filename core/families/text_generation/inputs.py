@@ -14,7 +14,7 @@ from tunebook.data.content import Content
 from tunebook.data.paths import resolve_paths
 from tunebook.families.family import node_as
 from tunebook.families.inputs import Inputs
-from tunebook.families.text_generation.chat.checks import check_room, saving_place
+from tunebook.families.text_generation.chat.checks import check_room, offered_tools, saving_place
 from tunebook.families.text_generation.columns import conversation_columns, prompt_columns
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.model.kinds import check_causal, is_seq2seq
@@ -66,3 +66,5 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         check_room(options.max_new_tokens, folder)
         if options.save is not None:
             saving_place(options.save)
+        if options.tools is not None:
+            offered_tools(options.tools)

@@ -109,7 +109,10 @@ class TextGenerator:
 
         Raises:
             Unsupervisable: It cannot be a prompt.
+            UserError: It offers tools, and the template does not show them.
         """
+        if messages[0].tools:
+            self.template.check_tools()
         if self.template.no_system and messages[0].role == "system":  # no such conversation was learned from
             raise Unsupervisable(f"it has a system prompt: {self.template.no_system}")
         found = fit_prompt(messages, self.template, self.room)

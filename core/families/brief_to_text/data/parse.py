@@ -15,8 +15,7 @@ from typing import Any
 from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, Value
 from tunebook.families.brief_to_text.data.forms import COPY, FIELD, SOURCE, BriefForm
 from tunebook.families.brief_to_text.data.slots import read_slots
-from tunebook.families.text_generation.data.check import SURROGATE
-from tunebook.families.text_generation.data.parse import KINDS
+from tunebook.families.text_generation.data.strict_json import KINDS, SURROGATE
 
 Row = Mapping[str, "str | None"]
 PYTHONS = re.compile(r"""\[\s*['"].*['"]\s*\]|\{\s*'.*\}""", re.DOTALL)

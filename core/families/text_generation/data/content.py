@@ -24,6 +24,7 @@ from tunebook.families.text_generation.data.message import (
     to_text,
 )
 from tunebook.families.text_generation.data.parse import parse
+from tunebook.families.text_generation.data.tools import NO_TOOLS, TOOLS
 from tunebook.families.text_generation.options import ConversationFormat
 
 TEXT = "text"
@@ -59,8 +60,9 @@ class ConversationContent:
         others = [role for role in rows.roles if role not in sources and not role.startswith(BESIDE)]
         schema = row_schema([*others, CONVERSATION, TEXT])
         writer = RowWriter(schema, rows.split)
+        listed = TOOLS in sources and not set(rows.column(TOOLS).unique().to_pylist()) <= NO_TOOLS
         for batch in rows.table.to_batches():
-            usable, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects)
+            usable, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects, listed)
             if usable:
                 good = batch.take(pa.array(usable, pa.int64()))
                 columns = [
@@ -95,9 +97,17 @@ class ConversationContent:
         return self.format or next(form for form, names in needed if set(names) <= set(rows.roles))
 
     def _checked(
-        self, batch: pa.RecordBatch, format: ConversationFormat, sources: Sequence[str], rejects: RejectLog
+        self,
+        batch: pa.RecordBatch,
+        format: ConversationFormat,
+        sources: Sequence[str],
+        rejects: RejectLog,
+        listed: bool,
     ) -> tuple[list[int], list[str], list[str]]:
-        """The positions of good rows, and their conversations as JSON and as plain text."""
+        """The positions of good rows, and their conversations as JSON and as plain text.
+
+        Where any row lists tools (``listed``), calls of others are not written as text.
+        """
         usable, conversations, texts = [], [], []
         values = [batch.column(role).to_pylist() for role in sources]
         besides = {
@@ -110,8 +120,8 @@ class ConversationContent:
             try:
                 if refused := besides and refusal({role: found[i] for role, found in besides.items()}):
                     raise UnusableConversation(refused)
-                messages = parse(dict(zip(sources, row, strict=True)), format, rejects.unread)
-                if not self.answered and not messages[-1].content.strip() and messages[-1].role == "assistant":
+                messages = parse(dict(zip(sources, row, strict=True)), format, rejects.unread, listed)
+                if not self.answered and not messages[-1].text.strip() and messages[-1].role == "assistant":
                     del messages[-1]  # the empty place for the answer
                 check(messages, self.answered)
             except UnusableConversation as reason:

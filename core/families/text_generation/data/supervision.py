@@ -77,7 +77,7 @@ def fit(
     turns = turns[: answers[-1] + 1]
     try:
         whole = template.supervise(turns, context=context)
-        if len(whole) <= max_length and not template.answers_apart:
+        if len(whole) <= max_length and not template.learns_apart(turns):
             return Fitted((whole,), tokens=len(whole))
         reason = f"has {len(whole)} tokens, over data.max_length={max_length}"
         if policy is Overlength.error and len(whole) > max_length:
@@ -97,14 +97,14 @@ def fit(
 
 
 def _split(
-    turns: Sequence[dict[str, str]],
+    turns: Sequence[dict[str, Any]],
     answers: Sequence[int],
     context: Collection[int],
     template: ChatTemplate,
     max_length: int,
 ) -> tuple[list[Supervised], list[str]]:
     over = 0  # the first answer that has no place in the row of those before it
-    if not template.answers_apart:
+    if not template.learns_apart(turns):
         over = bisect_left(answers, True, key=lambda answer: len(template.supervise(turns[: answer + 1])) > max_length)
     rows = [template.supervise(turns[: answers[over - 1] + 1], context=context)] if over else []
     rejected = []

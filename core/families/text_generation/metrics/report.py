@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
@@ -18,6 +19,7 @@ from tunebook.families.text_generation.metrics.disagreement import (
     disagreeing_row,
     disagreeing_systems,
 )
+from tunebook.families.text_generation.metrics.tool_calls import TOOL_MEASURES
 from tunebook.report import figures
 from tunebook.report.report import (
     BEST_AT,
@@ -55,6 +57,12 @@ _OVERLAP = (
     "Both compare words, not meaning or truth: a good paraphrase scores low, and one wrong digit in a price hardly "
     "changes the score.",
 )
+_CALLS = (
+    "Of the turns whose reference is a call: {} is the share in which the model calls too, {} that with the same "
+    "functions, {} that with equal arguments besides (as JSON values, exactly). Of the other turns with "
+    "tools: {} is the share in which it calls nevertheless. Turns whose reference is a call are left out of all "
+    "comparisons of texts."
+).format(*map(show_name, TOOL_MEASURES))
 _FACTS = " Hence fact recall: the share of the required facts that the answers state word for word."
 
 
@@ -107,9 +115,11 @@ def generation_report(
     ordered = {name: scores[name], **scores}
     compared = differences or {}
     systems = systems_of({name: tuned, **(answers or {})}, histories, lowercase, tokenize)
-    sections: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned), "answers")]
-    if any(score.defined for each in ordered.values() for score in each):
-        sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
+    texts, calls = _apart(ordered)
+    sections: list[Section] = [scores_table(texts, _scores_notes(texts, signatures or {}), len(tuned), "answers")]
+    if any(score.defined for each in texts.values() for score in each):
+        sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(texts)))
+    sections += _call_sections(calls)
     sections += [_changes(other, ordered, found) for other, found in compared.items() if found]
     sections += own
     if notes:
@@ -122,6 +132,26 @@ def generation_report(
         sections.append(counts_table("Splits", "what", split_counts))
     sections += facts_tables(data_facts, config_facts)
     return Report(title, subtitle, _verdict(ordered, compared, watch), sections)
+
+
+Scores = Mapping[str, Sequence[Score]]
+
+
+def _apart(scores: Scores) -> tuple[Scores, Scores]:
+    """The scores of texts, and those of tool calls."""
+    calls = {name: [score for score in each if score.name in TOOL_MEASURES] for name, each in scores.items()}
+    texts = {name: [score for score in each if score.name not in TOOL_MEASURES] for name, each in scores.items()}
+    return texts, calls
+
+
+def _call_sections(calls: Scores) -> list[Section]:
+    """How tools are called, where rows offer any."""
+    if not any(calls.values()):
+        return []
+    counted = {score.name: score.n for each in calls.values() for score in each}
+    should, should_not = counted.get(TOOL_MEASURES[0], 0), counted.get(TOOL_MEASURES[-1], 0)
+    table = scores_table(calls, [_CALLS], should + should_not, f"turns with tools, {should} of them to be calls")
+    return [replace(table, title="Tool calls")]
 
 
 def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, watch: str) -> list[str]:
