@@ -15,10 +15,13 @@ from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.contract import measures_of
+from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.differences import paired_differences
+from tunebook.families.text_generation.metrics.grounding import grounding_measures
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
+from tunebook.families.text_generation.metrics.names import ordinary_words
 from tunebook.families.text_generation.metrics.report import generation_report
 from tunebook.families.text_generation.metrics.tool_calls import tool_measures
 from tunebook.families.text_generation.recipe import TextGeneration
@@ -81,9 +84,14 @@ class GenerationEvidence(Evidence):
         questions = self.held_out.questions
         ends = {"unfinished": model.unfinished} if model.unfinished else {}
         own = measures_of(self.recipe, self.held_out.rows, questions.rows.tolist(), model.completions, self.train)
-        if questions.calls is None:
-            return {**ends, **own}
-        return {**ends, **own, **tool_measures(questions.calls, questions.offered, model.answers.outputs)}
+        outputs = model.answers.outputs
+        tools = {} if questions.calls is None else tool_measures(questions.calls, questions.offered, outputs)
+        return {**ends, **own, **grounding_measures(questions.sources, outputs, self._ordinary), **tools}
+
+    @cached_property
+    def _ordinary(self) -> frozenset[str]:
+        """Words of the references that are no names despite a capital."""
+        return ordinary_words(text for texts in self.held_out.questions.references for text in texts)
 
     def _likened(self, model: Performance) -> GeneratedAnswers:
         """The answers that are compared with their references as texts: those to turns that are no tool call."""
@@ -126,7 +134,7 @@ class GenerationEvidence(Evidence):
     def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
         questions = self.held_out.questions
-        histories = [[(turn.role, turn.text) for turn in questions.histories[i]] for i in questions.texts]
+        histories = [_shown(questions.histories[i]) for i in questions.texts]
         return generation_report(
             self.recipe.options.name,
             self._likened(self.tuned),
@@ -150,3 +158,10 @@ class GenerationEvidence(Evidence):
             rows = self.held_out.rows
             write_losses(run.losses, rows.texts("file"), rows.lines, self.tuned.perplexity.sums)
         super().write(run, report)
+
+
+def _shown(history: Sequence[Message]) -> list[tuple[str, str]]:
+    """The turns before an answer, and the documents that it is to be drawn from."""
+    turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in history]
+    context = history[0].context
+    return turns if context is None else [*turns[:-1], ("context", "\n\n".join(context.documents)), turns[-1]]

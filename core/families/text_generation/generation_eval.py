@@ -12,7 +12,7 @@ import torch
 
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_generation.batches_chat import scored_rows
+from tunebook.families.text_generation.batches_chat import check_contexts_fit, scored_rows
 from tunebook.families.text_generation.batches_seq2seq import encoded_pairs
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import ranked_of, training_conversations_of
@@ -90,6 +90,12 @@ class HeldOut:
                 f"{calls:,} of the {len(self.questions):,} answers are tool calls in the reference: they are scored as "
                 f"calls, and left out of BLEU, ROUGE, chrF and all other comparisons of texts."
             )
+        checked = sum(source is not None for source in self.questions.sources)
+        if checked:
+            notes.append(
+                f"{checked:,} answers have a context: numbers and names that stand neither in it nor in the "
+                f"conversation count as unsupported. A right number used wrongly is not found."
+            )
         if self.questions.unclaimed:
             notes.append(
                 f"{self.questions.unclaimed} required facts occur word for word in no reference, and were not scored."
@@ -158,6 +164,7 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         length, supervised = writer.max_length, partial(training_conversations_of, writer.recipe)
         found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), supervised)
+        check_contexts_fit(found, rows, length)
         used = found.used
         if not len(used):
             reason = next(iter(found.rejected.values()))[0]

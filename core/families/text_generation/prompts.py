@@ -68,6 +68,15 @@ class Prompts:
         return [bool(history[0].tools) for history in self.histories]
 
     @property
+    def sources(self) -> list[str | None]:
+        """All that each answer may draw on: its context and what was said before; None of one without a context.
+
+        Turns whose reference is a tool call have none either.
+        """
+        calls = self.calls or [()] * len(self)
+        return [None if called else _source(history) for history, called in zip(self.histories, calls, strict=True)]
+
+    @property
     def texts(self) -> NDArray[np.int64]:
         """Positions of those whose reference is a text, not a tool call."""
         return np.flatnonzero([not calls for calls in self.calls or [()] * len(self)])
@@ -121,6 +130,11 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
         unclaimed=unclaimed,
         calls=[conversations[row][turn].calls for row, turn in found] if _offering(conversations) else None,
     )
+
+
+def _source(history: Sequence[Message]) -> str | None:
+    context = history[0].context
+    return None if context is None else "\n".join([*context.documents, *(turn.text for turn in history)])
 
 
 def _offering(conversations: Sequence[Sequence[Message]]) -> bool:

@@ -50,7 +50,8 @@ class TextGeneration(Recipe[ConfigT]):
         from tunebook.families.text_generation.columns import conversation_columns, training_files
 
         own = node_as(data, ConversationData)
-        return conversation_columns(training_files(data, self), own.format, own.group, own.facts, own.delimiter)
+        files = training_files(data, self)
+        return conversation_columns(files, own.format, own.group, own.facts, own.delimiter, own.context)
 
     def head(self, labels: Sequence[str]) -> Head:
         """The model's own final layer, which writes words."""

@@ -25,6 +25,19 @@ Tools = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
+class Context:
+    """What answers of a conversation are to be drawn from.
+
+    Attributes:
+        documents: Texts, one or several.
+        place: Where they stand in the prompt: at the end of the system turn, or before the first user turn.
+    """
+
+    documents: tuple[str, ...]
+    place: Literal["system", "user"] = "system"
+
+
+@dataclass(frozen=True)
 class ToolCall:
     """A function that the assistant asks for.
 
@@ -67,6 +80,7 @@ class Message:
         name: Of a tool: the function that answers; "" where it is not said.
         call_id: Of a tool: the call that it answers; "" where it is not said.
         tools: The tools that the conversation offers, the same in all its turns.
+        context: What its answers are to be drawn from, the same in all its turns.
     """
 
     role: Role
@@ -76,6 +90,7 @@ class Message:
     name: str = ""
     call_id: str = ""
     tools: Tools = field(default=(), repr=False)
+    context: Context | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -88,15 +103,23 @@ def offering(messages: Sequence[Message], tools: Tools) -> list[Message]:
     return [replace(message, tools=tools) for message in messages] if tools else list(messages)
 
 
+def grounded(messages: Sequence[Message], context: Context | None) -> list[Message]:
+    """The turns of a conversation with a context."""
+    return [replace(message, context=context) for message in messages]
+
+
 def to_text(messages: Sequence[Message]) -> str:
     """Write a conversation as JSON, equal for equal conversations: a list of ``{"role", "content"}``.
 
-    A turn that is context alone has ``"supervised": false`` too. The first turn has the ``tools`` of a conversation
-    that offers any; ``tool_calls``, ``name`` and ``tool_call_id`` are as in OpenAI's form, arguments as objects.
+    A turn that is context alone has ``"supervised": false`` too. The first turn has the ``tools`` and the ``context``
+    of the conversation, where it has any; ``tool_calls``, ``name`` and ``tool_call_id`` are as in OpenAI's form, but
+    arguments are objects.
     """
     turns = [_turn(message) for message in messages]
     if messages and messages[0].tools:
         turns[0]["tools"] = list(messages[0].tools)
+    if messages and (context := messages[0].context):
+        turns[0]["context"] = {"place": context.place, "documents": list(context.documents)}
     return json.dumps(turns, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -116,7 +139,9 @@ def _turn(message: Message) -> dict[str, Any]:
 def from_text(text: str) -> list[Message]:
     """Read what `to_text` wrote."""
     turns = json.loads(text)
-    tools = tuple(turns[0].get("tools", ())) if turns else ()
+    first = turns[0] if turns else {}
+    tools, kept = tuple(first.get("tools", ())), first.get("context")
+    context = Context(tuple(kept["documents"]), kept["place"]) if kept else None
     return [
         Message(
             turn["role"],
@@ -126,6 +151,7 @@ def from_text(text: str) -> list[Message]:
             turn.get("name", ""),
             turn.get("tool_call_id", ""),
             tools,
+            context,
         )
         for turn in turns
     ]

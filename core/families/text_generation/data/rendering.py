@@ -42,31 +42,30 @@ class Unsupervisable(ValueError):
     """A conversation of which it cannot be determined for certain what is supervised; the message says why."""
 
 
-OF_TOOLS = ("tool_calls", "name", "tool_call_id", "tools")
-"""What a turn has besides where its conversation offers tools; ``tools`` are these, the same in all turns."""
+CARRIED = ("tool_calls", "name", "tool_call_id", "tools", "context")
+"""What a turn has besides; ``tools`` and ``context`` are those of its conversation, the same in all turns."""
 
 
 def plain(conversation: Conversation) -> list[dict[str, Any]]:
-    """Turns as the mappings that templates read, and with the ``tools`` of the conversation in each."""
+    """Turns as the mappings that templates read, with the ``tools`` and the ``context`` of the conversation in each."""
     return [
         {
             "role": str(turn["role"]),
             "content": str(turn["content"] or ""),
-            **{key: turn[key] for key in OF_TOOLS if turn.get(key)},
+            **{key: turn[key] for key in CARRIED if turn.get(key)},
         }
         if isinstance(turn, Mapping)
-        else {"role": turn.role, "content": turn.content, **_of_tools(turn)}
+        else {"role": turn.role, "content": turn.content, **_carried(turn)}
         for turn in conversation
     ]
 
 
-def _of_tools(turn: Any) -> dict[str, Any]:
-    """What a `Message` has of tools, as templates read it."""
-    tools = getattr(turn, "tools", ())
-    if not tools:
-        return {}
-    calls = [call.to_openai() for call in turn.calls]
-    found = {"tool_calls": calls, "name": turn.name, "tool_call_id": turn.call_id, "tools": tools}
+def _carried(turn: Any) -> dict[str, Any]:
+    """What a `Message` has of tools and context."""
+    found: dict[str, Any] = {"context": getattr(turn, "context", None)}
+    if tools := getattr(turn, "tools", ()):
+        calls = [call.to_openai() for call in turn.calls]
+        found |= {"tool_calls": calls, "name": turn.name, "tool_call_id": turn.call_id, "tools": tools}
     return {key: value for key, value in found.items() if value}
 
 

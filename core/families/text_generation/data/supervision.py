@@ -20,6 +20,8 @@ from tunebook.terminal import drawn
 
 SUPERVISED = "green"
 CONTROL = "reverse"
+BESIDE_CONTEXT = "its question and its context"
+"""Part of the reason for an answer that does not fit into a row because of its context."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def _split(
                 rows.append(row)
                 break
         else:
-            reason = f"with its question alone it has {len(row)} tokens, over data.max_length={max_length}"
+            alone = BESIDE_CONTEXT if "context" in turns[0] else "its question alone"
+            reason = f"with {alone} it has {len(row)} tokens, over data.max_length={max_length}"
             rejected.append(f"turn {answer + 1}: {reason}")
     return rows, rejected
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Method, Supervised, check_whole
+from tunebook.families.text_generation.data.context import with_context
 from tunebook.families.text_generation.data.literal import MARK, OWN, marked
 from tunebook.families.text_generation.data.proof import FIX, Proof, prove
 from tunebook.families.text_generation.data.rendering import (
@@ -139,7 +140,7 @@ class ChatTemplate:
                 f"with {self.rendering.name}: {self.no_system}.",
                 code="template.unsupervisable",
                 where=KEY,
-                fix=f"{FIX}; or leave the system turns out",
+                fix=f"{FIX}; or leave the system turns out (a context: data.context_place=user)",
             )
         if "tools" in roles:
             self.check_tools()
@@ -184,6 +185,8 @@ class ChatTemplate:
         turns = self._turns(conversation)
         if self.no_system and any(turn["role"] == "system" for turn in turns):
             raise Unsupervisable(f"it has a system prompt: {self.no_system}")
+        if len(turns) > len(conversation):  # the context is a turn of its own
+            first, context = first + 1, [position + 1 for position in context]
         return self._proof_for(turns).answers.supervise(turns, first, context)
 
     def _proof_for(self, turns: Sequence[Mapping[str, Any]]) -> Proof:
@@ -199,7 +202,7 @@ class ChatTemplate:
 
         Thoughts of the assistant are the template's to leave out.
         """
-        turns = plain(conversation)
+        turns = with_context(plain(conversation))
         proof = self._proof_for(turns)
         control = proof.answers.rendering.control
         tools = _said(tools_of(turns), control, "the tools")
