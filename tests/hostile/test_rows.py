@@ -224,7 +224,7 @@ def rows_for_other_trainers() -> Iterator[tuple[str, object]]:
 
 def tool_rows(folder: Path) -> Iterator[Case]:
     """Rows that are wrong about tools, and a template that leaves them out."""
-    chat = ["check", "recipe=customer_chat", "data.max_length=256", "trainer.progress=false"]
+    chat = ["check", "recipe=customer_chat", "data.max_length=512", "trainer.progress=false"]
     for number, (made, reason) in enumerate(tooled.broken()):
         file = write_jsonl(folder / f"tools-{number}.jsonl", [*tooled.rows(9), made])
         yield Case(f"tools, {reason}", [*chat, f"data.train={file}", f"model.chat_template={tooled.TEMPLATE}"])
