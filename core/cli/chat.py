@@ -35,6 +35,7 @@ def _parser() -> Arguments:
     )
     parser.add_argument("model", help="run folder or bundle folder")
     parser.add_argument("--system", metavar="TEXT", default="", help="system prompt (default: none)")
+    parser.add_argument("--tools", metavar="FILE.json", help="list of tools in OpenAI's form that the model may call")
     parser.add_argument("--max-new-tokens", metavar="N", type=int, help="longest answer (default: as in training)")
     parser.add_argument(
         "--temperature",

@@ -18,7 +18,7 @@ from tunebook.data.content import Content
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
 from tunebook.data.text_template import empty_notes
-from tunebook.families.predictor import DoubtingPredictor, Predictor
+from tunebook.families.predictor import DoubtingPredictor, JsonText, Predictor
 from tunebook.files import written_whole
 from tunebook.progress import counting
 from tunebook.report.files import show_probability
@@ -168,5 +168,12 @@ def _write(
             if cells is not None:
                 cells.write(list(place.values()), answer.values())
             else:
-                plain = {k: float(show_probability(v)) if isinstance(v, float) else v for k, v in answer.items()}
+                plain = {name: _plain(value) for name, value in answer.items()}
                 stream.write(json.dumps({**place, **plain}, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """A cell as a value of JSON; numbers as in predictions.csv."""
+    if isinstance(value, JsonText):
+        return json.loads(value)
+    return float(show_probability(value)) if isinstance(value, float) else value

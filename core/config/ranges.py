@@ -19,6 +19,7 @@ RANGES = {
     "data.near_duplicate": (0.1, 1),
     "data.max_pixels": (1, 2**31 - 1),
     "data.num_workers": (0, 512),
+    "data.distractors": (0, 10_000),
     "model.dropout": (0, 0.99),
     "adapt.lora_rank": (1, UP),
     "adapt.lora_alpha": (1, UP),

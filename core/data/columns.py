@@ -98,7 +98,7 @@ def check_names(data: Any) -> None:
     Raises:
         UserError: There is one.
     """
-    for name in ("text", "text_pair", "image", "label", "split", "group", "facts"):
+    for name in ("text", "text_pair", "image", "label", "split", "group", "facts", "context"):
         if getattr(data, name, None) == "":
             raise UserError(
                 f"data.{name} names no column.",

@@ -9,6 +9,12 @@ from tunebook.data.content import Content
 from tunebook.data.rows import Rows
 
 
+class JsonText(str):
+    """A cell that is JSON: a value of its own in JSON Lines, and this text in CSV."""
+
+    __slots__ = ()
+
+
 class Predictor(Protocol):
     """A finished model as `predict` uses it.
 

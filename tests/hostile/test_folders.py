@@ -212,6 +212,13 @@ def chat_bundles(folder: Path, place: Path, canary: Path) -> Iterator[Case]:
         bundle = copies.changed("chat_template.jinja", template.encode())
         yield predicting(f"a template that {name}", bundle)
         yield Case(f"chat with a template that {name}", ["chat", str(bundle)], "hello\n")
+    good = json.dumps([{"type": "function", "function": {"name": "f"}}])  # which its template leaves out
+    lists = {"none": "[]", "deep": "[" * 100_000, "object": "{}", "no form": '[{"name": "f"}]', "good": good}
+    for name, content in lists.items():
+        tools = folder / f"tools-{name}.json"
+        tools.write_text(content)
+        yield Case(f"chat with tools: {name}", ["chat", str(run.path), "--tools", str(tools)], "a\n")
+    yield Case("chat with tools of a device", ["chat", str(run.path), "--tools", "/dev/zero"], "a\n")
     for number, name in enumerate(("tunebook.json", "generation_config.json", "config.json", "tokenizer.json")):
         if (run.bundle / name).is_file():
             for kind, bundle in copies.damaged(name, every=6, start=number):

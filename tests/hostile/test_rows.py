@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests import tooled
+from tests.chatted import write_jsonl
 from tests.conftest import write_reviews
 from tests.diagnosed import write_patients, write_table
 from tests.hostile import damage as d
@@ -233,10 +235,29 @@ def rows_for_other_trainers() -> Iterator[tuple[str, object]]:
     pair = {"prompt": "a", "completion": "b"}
     for beside in ({"label": True}, {"tools": [{}]}, {"images": [[[]]]}, {"chosen": {}, "rejected": 1}):
         yield f"beside, {beside}", {**pair, **beside}
+    for context in ({"a": 1}, [1], ["a", ""], [["a"]], "[" * 50_000, "a\0", "w " * 100_000):
+        yield f"context, {str(context)[:20]}", {**pair, "context": context}
     yield "pairs alone", {"prompt": "a", "chosen": "b", "rejected": "c"}
     for flag in ({"train": "no"}, {"loss": {}}, {"weight": 1e999}, {"weight": 0.5}, {"train": True, "loss": False}):
         turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", **flag}]
         yield f"flag, {flag}", {"messages": turns}
+
+
+def tool_rows(folder: Path) -> Iterator[Case]:
+    """Rows that are wrong about tools, and a template that leaves them out."""
+    chat = ["check", "recipe=customer_chat", "data.max_length=512", "trainer.progress=false"]
+    for number, (made, reason) in enumerate(tooled.broken()):
+        file = write_jsonl(folder / f"tools-{number}.jsonl", [*tooled.rows(9), made])
+        yield Case(f"tools, {reason}", [*chat, f"data.train={file}", f"model.chat_template={tooled.TEMPLATE}"])
+    deep = '{"messages": [], "tools": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+    cells = {"deep": deep, "many": json.dumps({**tooled.row(), "tools": [tooled.TRACK] * 5_000}) + "\n"}
+    for name, content in cells.items():
+        (folder / f"{name}.jsonl").write_text(content)
+        yield Case(f"tools, {name}", [*chat, f"data.train={folder / f'{name}.jsonl'}"])
+    good = tooled.write_tooled(folder / "good.jsonl", 30)
+    yield Case("tools, a template without them", [*chat, f"data.train={good}"])
+    yield Case("tools, plain", [*chat, f"data.train={good}", "model.chat_template=plain"])
+    yield Case("tools, whole", [*chat, f"data.train={good}", f"model.chat_template={tooled.TEMPLATE}"])
 
 
 def of_few_bytes(folder: Path) -> Iterator[Case]:
@@ -438,7 +459,7 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["damaged texts", "harmful texts", "listed labels", "images", "aspects", "personal data"]
+    "kind", ["damaged texts", "harmful texts", "listed labels", "images", "aspects", "personal data", "tools"]
 )
 def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     canary = tmp_path / "canary"
@@ -452,9 +473,10 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         "images": lambda: image_cases(files, canary),
         "aspects": lambda: aspect_cells(files),
         "personal data": lambda: personal_texts(files),
+        "tools": lambda: tool_rows(files),
     }
     outcomes = run_cases(list(made[kind]()), tmp_path / "run")
-    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels", "aspects", "personal data")
+    assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels", "aspects", "personal data", "tools")
     wrong = faults(outcomes)
     assert not wrong, wrong
     assert not list(canary.iterdir())
@@ -468,5 +490,7 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         assert not any("anna@" in each.stdout + each.stderr for each in outcomes)
     if kind == "aspects":
         assert [each.case.name for each in outcomes if each.code == 0] == []
+    if kind == "tools":
+        assert [name for name, each in by_name.items() if each.code == 0] == ["tools, whole"]
     if kind == "images":  # not everything is refused
         assert by_name["whole pictures"].code == by_name["npz, whole"].code == 0

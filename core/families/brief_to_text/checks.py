@@ -12,8 +12,8 @@ from tunebook.families.brief_to_text.data.brief import Brief, flat_text, to_plai
 from tunebook.families.brief_to_text.metrics.candidates import rank
 from tunebook.families.brief_to_text.metrics.check import CopyCheck, check
 from tunebook.families.brief_to_text.metrics.constraints import Constraints, channel_name, impossible, limits_of
-from tunebook.families.brief_to_text.metrics.names import ordinary_words
 from tunebook.families.text_generation.completion import Completion
+from tunebook.families.text_generation.metrics.names import ordinary_words
 
 _NUMBERS = ("max_characters", "max_words")
 
@@ -69,8 +69,8 @@ class CopyChecker:
 
 
 def _source(brief: Brief) -> str:
-    """All that copy may take from a brief: its values, and what its fields are called."""
-    return "\n".join([flat_text(brief), *(name for name, _ in brief.fields)])
+    """All that copy may take from a brief: its values, what its fields are called, and its documents."""
+    return "\n".join([flat_text(brief), *brief.context, *(name for name, _ in brief.fields)])
 
 
 def candidate_columns(candidates: int) -> list[str]:

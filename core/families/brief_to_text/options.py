@@ -44,6 +44,9 @@ class BriefOptions(TextGenerationConfig):
     """Column with the most characters that the copy may have (null: not read)."""
     max_words: str | None = "max_words"
     """Column with the most words that the copy may have (null: not read)."""
+    context: str | None = None
+    """Column with documents that copy may draw on too, a text or a list of texts: they follow the brief in the prompt
+    and are never learned (default: none)."""
     limits: Any = None
     """Limits of channels, in addition to the built-in ones: {email_subject: {max_characters: 45}}."""
     template: str | None = None

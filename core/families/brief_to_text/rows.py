@@ -16,6 +16,7 @@ from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints, b
 from tunebook.families.brief_to_text.data.merge import merge_references
 from tunebook.families.brief_to_text.data.template import PromptTemplate
 from tunebook.families.brief_to_text.options import BriefOptions
+from tunebook.families.text_generation.data.context import shown
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.prompts import Prompts, drawn
 
@@ -34,7 +35,8 @@ def form_of(
     constraints = Constraints(
         options.must_mention, options.must_avoid, options.channel, options.max_characters, options.max_words
     )
-    return brief_form(options.fields or samples, options.brief, options.target_column, constraints, files, delimiter)
+    fields, copy = options.fields or samples, options.target_column
+    return brief_form(fields, options.brief, copy, constraints, files, delimiter, options.context)
 
 
 def renamed(form: BriefForm, column: str | None) -> BriefForm:
@@ -56,15 +58,16 @@ def renamed(form: BriefForm, column: str | None) -> BriefForm:
 
 
 def prompt_of(template: PromptTemplate, brief: Brief, rows: Rows, number: int) -> str:
-    """The prompt of a brief.
+    """The prompt of a brief: what the template makes of it, then its documents.
 
     Raises:
         UserError: The template fails on it; the row is named.
     """
     try:
-        return template.render(brief).rstrip("\n")
+        prompt = template.render(brief).rstrip("\n")
     except UserError as error:
         raise error.replace(where=f"{rows.where(number)}, {error.where}") from error
+    return f"{prompt}\n\n{shown(brief.context)}" if brief.context else prompt
 
 
 def briefs_of(rows: Rows) -> list[Brief]:

@@ -140,7 +140,8 @@ class GenerationComparison:
                 where=str(run.predictions),
                 fix="repeat the run",
             )
-        return questions.take([i for i in indices if i is not None]).answered(answers)
+        asked = questions.take([i for i in indices if i is not None])
+        return asked.answered(answers).take(asked.texts)
 
 
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
@@ -162,9 +163,9 @@ def _from_training(rung: str, known: Prompts, questions: Prompts) -> list[str]:
     if rung == "majority":
         counted = Counter(reference for references in known.references for reference in references)
         return [counted.most_common(1)[0][0]] * len(questions)
-    known_questions = [history[-1].content for history in known.histories]
+    known_questions = [history[-1].text for history in known.histories]
     nearest = NearestCopy(known_questions, [references[0] for references in known.references])
-    return nearest.write([history[-1].content for history in questions.histories])
+    return nearest.write([history[-1].text for history in questions.histories])
 
 
 def _losses(run: RunFolder, rows: Rows, metric: str) -> RowSums | None:

@@ -20,13 +20,14 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.contract import cache_salt, training_conversations_of
+from tunebook.families.text_generation.data.context import contexts_of, with_distractors
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
-from tunebook.families.text_generation.data.message import CONVERSATION
+from tunebook.families.text_generation.data.message import CONVERSATION, offers_tools
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
-from tunebook.families.text_generation.data.supervision import SUPERVISED, audit, coloured
+from tunebook.families.text_generation.data.supervision import BESIDE_CONTEXT, SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
 from tunebook.families.text_generation.model.language_loss import supports_packing
-from tunebook.families.text_generation.options import GenerationData, GenerationModel, Overlength
+from tunebook.families.text_generation.options import ConversationData, GenerationData, GenerationModel, Overlength
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
@@ -34,7 +35,7 @@ from tunebook.models.text import load_tokenizer, longest
 
 SPLITS = ("train", "validation", "test")
 _USUAL_LENGTH, _SEQUENCE = 1024, 256
-_SHOWN, _SHOWN_TOKENS = 3, 300
+_SHOWN, _SHOWN_TOKENS, _LINES = 3, 300, 5
 
 
 def chat_template(tokenizer: Any, config: ModelConfig) -> ChatTemplate:
@@ -62,13 +63,17 @@ def encode_splits(
     data = node_as(config.data, GenerationData)
     tokenizer = load_tokenizer(source)
     template = chat_template(tokenizer, config.model)
-    template.check_roles(_roles(checked))
+    roles = _roles(checked)
+    template.check_roles(roles)
     max_length = longest(source, tokenizer, data.max_length, _USUAL_LENGTH)
     key = encoding_key(tokenizer, template, max_length, data.overlength)
     splits, rows, identity = {}, {}, {}
     facts, shaped_by = template.facts(), cache_salt(recipe)
+    facts |= template.tool_facts() if "tools" in roles else {}
+    distractors = data.distractors if isinstance(data, ConversationData) else 0
+    facts |= _context_facts(checked, distractors)
     for name in SPLITS:
-        part: Rows = getattr(checked, name)
+        part: Rows = with_distractors(getattr(checked, name), distractors, config.seed)
         found = encode_cached(
             part,
             template,
@@ -78,6 +83,7 @@ def encode_splits(
             partial(training_conversations_of, recipe),
             shaped_by,
         )
+        check_contexts_fit(found, part, max_length)
         facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _overlong(found, max_length, data.overlength)
         facts |= _logged(found, part, rejects)
         if name == "train":
@@ -101,11 +107,53 @@ def encode_splits(
 
 
 def _roles(checked: ValidatedData) -> set[str]:
-    """The roles that speak in any split, of those that not every template knows."""
+    """What conversations of any split have of that which not every template knows: system turns, tools."""
     parts = [getattr(checked, name) for name in SPLITS]
     columns = [part.column(CONVERSATION) for part in parts if CONVERSATION in part.roles]
     texts = (text for column in columns for chunk in column.chunks for text in chunk.to_pylist())
-    return {"system"} if any(text.startswith('[{"role":"system"') for text in texts) else set()
+    system = {"system"} if any(text.startswith('[{"role":"system"') for text in texts) else set()
+    in_system = any(context and context.place == "system" for part in parts for context in contexts_of(part))
+    return system | ({"system"} if in_system else set()) | ({"tools"} if any(map(offers_tools, parts)) else set())
+
+
+def _context_facts(checked: ValidatedData, distractors: int) -> dict[str, str]:
+    """How many rows have a context.
+
+    Raises:
+        UserError: None has one, and distractors are wanted.
+    """
+    found = [context for name in SPLITS for context in contexts_of(getattr(checked, name))]
+    have = [context for context in found if context is not None]
+    if not have and distractors:
+        raise UserError(
+            "data.distractors has no effect: no row has a context.",
+            code="config.no-effect",
+            where=f"data.distractors={distractors}",
+            fix="data.context=<column> names the column with the documents",
+        )
+    if not have:
+        return {}
+    mixed = f", each with up to {distractors} documents of other rows" if distractors else ""
+    return {"context": f"in the prompt of {len(have):,} of {len(found):,} rows ({have[0].place} turn){mixed}"}
+
+
+def check_contexts_fit(found: EncodedConversations, rows: Rows, max_length: int) -> None:
+    """Refuse contexts that do not fit with their question and its answer; they are never cut.
+
+    Raises:
+        UserError: There are some; their lines are named.
+    """
+    long = [rows.where(row) for row, reasons in found.rejected.items() if any(BESIDE_CONTEXT in r for r in reasons)]
+    if long:
+        more = f" and {len(long) - _LINES:,} more" if len(long) > _LINES else ""
+        raise UserError(
+            f"The contexts of {len(long):,} rows are too long: with the question and the answer they exceed "
+            f"{max_length:,} tokens.",
+            code="data.context-too-long",
+            where=f"{', '.join(long[:_LINES])}{more}",
+            fix="shorten them, leave these rows out, mix in fewer data.distractors, or data.max_length=... where the "
+            "model takes more",
+        )
 
 
 def _one_each(found: EncodedConversations) -> PackedItems:

@@ -95,6 +95,9 @@ def encode_rows(
             if not answer.supervised:
                 excluded.append((number, "its last answer is excluded from training"))
                 continue
+            if prompt[-1].context or prompt[-1].tools:
+                excluded.append((number, "it has a context or tools, and such a model reads its question alone"))
+                continue
             owners.append(number)
             prompts.append(prompt[-1].content)
             answers.append(answer.content)

@@ -20,6 +20,7 @@ from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.card import generation_card
 from tunebook.families.text_generation.contract import bundle_state_of, generation_of
 from tunebook.families.text_generation.data.answers import Supervised
+from tunebook.families.text_generation.data.context import CONTEXT
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.pair_template import PairTemplate
@@ -118,13 +119,20 @@ def _format(data: DataConfig) -> str:
     return data.format.name if isinstance(data, ConversationData) and data.format else ""
 
 
+def _context(data: DataConfig) -> dict[str, str]:
+    """The column of the context and its place in the prompt; what is not set is as usual."""
+    if not isinstance(data, ConversationData):
+        return {}
+    return {"context": data.context or CONTEXT, "context_place": data.context_place.name}
+
+
 def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, Any]) -> Manifest:
     losses = golden_losses(writer)
     manifest = manifest_of(
         writer.recipe,
         head=writer.recipe.head(()).kind,
         max_length=writer.max_length,
-        columns={"conversation": _format(config.data)},
+        columns={"conversation": _format(config.data), **_context(config.data)},
         golden=[
             Golden(" ".join(pair), {LOSS: round(float(loss), 6)})
             for pair, loss in zip(_GOLDEN, losses[:, 0], strict=True)

@@ -44,6 +44,7 @@ def generation_card(
         adapter=adapter,
         reads_apart=reads_apart,
         thinking_off=thinking_off,
+        calls_tools=bool(state.get("calls_tools")),
         template=state["template"] if brief else None,
         fields=json.dumps(fields, ensure_ascii=False),
         **facts,

@@ -11,6 +11,7 @@ from tunebook.data.columns import Column, group_columns
 from tunebook.data.paths import resolve_paths
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.beside import beside_columns
+from tunebook.families.text_generation.data.context import CONTEXT
 from tunebook.families.text_generation.data.facts import FACTS
 from tunebook.families.text_generation.data.formats import KEY, detect_format, format_columns
 from tunebook.families.text_generation.data.peek import column_names
@@ -34,17 +35,22 @@ def conversation_columns(
     group: str | None,
     facts: str | None,
     delimiter: str | None = None,
+    context: str | None = None,
 ) -> list[Column]:
-    """The columns of the conversations' form, with the group and the facts where these are named."""
+    """The columns of the conversations' form, with the group, the facts and the context where these are named."""
     found = detect_format(files, format, delimiter=delimiter)
     columns = [*format_columns(found.format, found.present), *beside_columns(KEY, answered=True), *group_columns(group)]
     if facts is not None or all(FACTS in column_names(path, delimiter) for path in files):
         columns.append(Column(FACTS, facts or FACTS, "data.facts", "any", gaps=True))
+    if context is not None or all(CONTEXT in column_names(path, delimiter) for path in files):
+        columns.append(Column(CONTEXT, context or CONTEXT, "data.context", "any", gaps=True))
     return columns
 
 
-def prompt_columns(files: Sequence[str], column: str | None, delimiter: str | None = None) -> list[Column]:
-    """The columns of conversations that wait for an answer."""
+def prompt_columns(
+    files: Sequence[str], column: str | None, delimiter: str | None = None, context: str | None = None
+) -> list[Column]:
+    """The columns of conversations that wait for an answer; ``context`` is that of the training rows."""
     if column is not None:
         raise UserError(
             "The format of a conversation fixes the name of its column.",
@@ -61,4 +67,6 @@ def prompt_columns(files: Sequence[str], column: str | None, delimiter: str | No
             raise
         fix = "name its columns after one format: messages, or conversations, or instruction, or prompt"
         raise error.replace(where=", ".join(files), fix=fix) from error
-    return [*format_columns(found.format, found.present, answered=False), *beside_columns(KEY, answered=False)]
+    documents = [] if context is None else [Column(CONTEXT, context, "", "any", gaps=True, choice="")]
+    columns = format_columns(found.format, found.present, answered=False)
+    return [*columns, *beside_columns(KEY, answered=False), *documents]

@@ -13,6 +13,8 @@ from tunebook.config.schema import TrainConfig
 from tunebook.data.rows import Rows
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.metrics.grounding import GROUNDING_MEASURES
+from tunebook.families.text_generation.metrics.tool_calls import TOOL_MEASURES
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.prompts import Prompts
 from tunebook.families.text_generation.recipe import TextGeneration
@@ -30,6 +32,8 @@ MODELS = ("tuned", "untuned", "before tuning")
 TAKEN = (
     *("perplexity", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "fact_recall", "exact_match", "empty"),
     *("length_ratio", "repetition", "distinct_1", "distinct_2", "unfinished", "bits_per_byte"),
+    *TOOL_MEASURES,
+    *GROUNDING_MEASURES,
 )
 """Measures of all answers."""
 CELL = (str, Real, np.bool_)

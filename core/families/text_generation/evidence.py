@@ -15,11 +15,16 @@ from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence, resampling
 from tunebook.families.text_generation.answers_csv import write_answers, write_losses
 from tunebook.families.text_generation.contract import measures_of
+from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.forgetting import Forgetting
 from tunebook.families.text_generation.generation_eval import HeldOut, Performance
+from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.differences import paired_differences
+from tunebook.families.text_generation.metrics.grounding import grounding_measures
 from tunebook.families.text_generation.metrics.measures import score_answers, signatures
+from tunebook.families.text_generation.metrics.names import ordinary_words
 from tunebook.families.text_generation.metrics.report import generation_report
+from tunebook.families.text_generation.metrics.tool_calls import tool_measures
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.report.report import Report
 from tunebook.run_folder import RunFolder
@@ -78,22 +83,35 @@ class GenerationEvidence(Evidence):
         return {name: self._differences(other) for name, other in self.others.items()}
 
     def _measures(self, model: Performance) -> dict[str, RowSums]:
-        """Whether answers end, and what the recipe measures besides."""
-        which = self.held_out.questions.rows.tolist()
+        """Whether answers end, what the recipe measures besides, and how tools are called."""
+        questions = self.held_out.questions
         ends = {"unfinished": model.unfinished} if model.unfinished else {}
-        return {**ends, **measures_of(self.recipe, self.held_out.rows, which, model.completions, self.train)}
+        own = measures_of(self.recipe, self.held_out.rows, questions.rows.tolist(), model.completions, self.train)
+        outputs = model.answers.outputs
+        tools = {} if questions.calls is None else tool_measures(questions.calls, questions.offered, outputs)
+        return {**ends, **own, **grounding_measures(questions.sources, outputs, self._ordinary), **tools}
+
+    @cached_property
+    def _ordinary(self) -> frozenset[str]:
+        """Words of the references that are no names despite a capital."""
+        return ordinary_words(text for texts in self.held_out.questions.references for text in texts)
+
+    def _likened(self, model: Performance) -> GeneratedAnswers:
+        """The answers that are compared with their references as texts: those to turns that are no tool call."""
+        questions = self.held_out.questions
+        return model.answers if questions.calls is None else model.answers.take(questions.texts)
 
     def _scores(self, model: Performance) -> list[Score]:
         first = [score(measure, self.held_out.groups, **self.settings) for measure in model.likelihoods]
         groups = self.held_out.questions.groups
         more = [score(sums, groups, **self.settings) for sums in self._measures(model).values()]
-        return [*first, *score_answers(model.answers, **self.texts, **self.settings), *more]
+        return [*first, *score_answers(self._likened(model), **self.texts, **self.settings), *more]
 
     def _differences(self, other: Performance) -> dict[str, Difference]:
         found = {}
         for own, another in zip(self.tuned.likelihoods, other.likelihoods, strict=False):
             found[own.name] = sums_difference(own, another, self.held_out.groups, **self.settings)
-        found |= paired_differences(self.tuned.answers, other.answers, **self.texts, **self.settings)
+        found |= paired_differences(self._likened(self.tuned), self._likened(other), **self.texts, **self.settings)
         mine, theirs = self._measures(self.tuned), self._measures(other)
         for name in (name for name in mine if name in theirs):
             found[name] = sums_difference(mine[name], theirs[name], self.held_out.questions.groups, **self.settings)
@@ -113,7 +131,7 @@ class GenerationEvidence(Evidence):
 
     def more(self) -> Mapping[str, Any]:
         """Settings that give the same numbers elsewhere."""
-        found: dict[str, Any] = {"signatures": signatures(self.tuned.answers, **self.texts)}
+        found: dict[str, Any] = {"signatures": signatures(self._likened(self.tuned), **self.texts)}
         if self.forgetting:
             found["forgetting"] = self.forgetting.to_json()
             if self.forgetting.shown:
@@ -122,16 +140,17 @@ class GenerationEvidence(Evidence):
 
     def report(self, **details: Any) -> Report:
         """The page, with what the caller knows of data, config and training."""
-        histories = [[(turn.role, turn.content) for turn in each] for each in self.held_out.questions.histories]
+        questions = self.held_out.questions
+        histories = [_shown(questions.histories[i]) for i in questions.texts]
         return generation_report(
             self.recipe.options.name,
-            self.tuned.answers,
+            self._likened(self.tuned),
             self.models,
-            answers={name: each.answers for name, each in self.others.items()},
+            answers={name: self._likened(each) for name, each in self.others.items()},
             differences=self.differences,
             headline=self.recipe.headline,
             histories=histories,
-            signatures=signatures(self.tuned.answers, **self.texts),
+            signatures=signatures(self._likened(self.tuned), **self.texts),
             name=self.name,
             own=[*([self.forgetting.table()] if self.forgetting else []), *self.groups_of_rows.sections()],
             warnings=self.forgetting.verdict() if self.forgetting else (),
@@ -147,3 +166,10 @@ class GenerationEvidence(Evidence):
             rows, said = self.held_out.rows, self.tuned.bits_per_byte.sums[:, 1]
             write_losses(run.losses, rows.texts("file"), rows.lines, self.tuned.perplexity.sums, said)
         super().write(run, report)
+
+
+def _shown(history: Sequence[Message]) -> list[tuple[str, str]]:
+    """The turns before an answer, and the documents that it is to be drawn from."""
+    turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in history]
+    context = history[0].context
+    return turns if context is None else [*turns[:-1], ("context", "\n\n".join(context.documents)), turns[-1]]

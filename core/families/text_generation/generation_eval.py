@@ -12,7 +12,7 @@ import torch
 
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
-from tunebook.families.text_generation.batches_chat import scored_bytes, scored_rows
+from tunebook.families.text_generation.batches_chat import check_contexts_fit, scored_bytes, scored_rows
 from tunebook.families.text_generation.batches_seq2seq import encoded_pairs
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import ranked_of, training_conversations_of
@@ -84,6 +84,18 @@ class HeldOut:
             notes.append(f"{self.shortened} prompts were truncated: their earliest turns were dropped.")
         if self.left_out:
             notes.append(f"{self.left_out} turns were skipped: the question alone is too long.")
+        calls = len(self.questions) - len(self.questions.texts)
+        if calls:
+            notes.append(
+                f"{calls:,} of the {len(self.questions):,} answers are tool calls in the reference: they are scored as "
+                f"calls, and left out of BLEU, ROUGE, chrF and all other comparisons of texts."
+            )
+        checked = sum(source is not None for source in self.questions.sources)
+        if checked:
+            notes.append(
+                f"{checked:,} answers have a context: numbers and names that stand neither in it nor in the "
+                f"conversation count as unsupported. A right number used wrongly is not found."
+            )
         if self.questions.unclaimed:
             notes.append(
                 f"{self.questions.unclaimed} required facts occur word for word in no reference, and were not scored."
@@ -154,9 +166,13 @@ def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems |
     """New rows as token rows; those that the model's template cannot write are left out, and reported."""
     if isinstance(writer.template, PairTemplate):
         return encoded_pairs(writer.recipe, rows, writer.template, writer.max_length)
+    conversations = (each for several in training_conversations_of(writer.recipe, rows) for each in several)
+    if any(conversation[0].tools for conversation in conversations):
+        writer.template.check_tools()
     with tempfile.TemporaryDirectory(prefix="tunebook-evaluate-") as scratch:
         length, supervised = writer.max_length, partial(training_conversations_of, writer.recipe)
         found = encode_cached(rows, writer.template, length, Overlength.split_turns, Path(scratch), supervised)
+        check_contexts_fit(found, rows, length)
         used = found.used
         if not len(used):
             reason = next(iter(found.rejected.values()))[0]

@@ -14,11 +14,11 @@ from tunebook.data.content import Content
 from tunebook.data.paths import resolve_paths
 from tunebook.families.family import node_as
 from tunebook.families.inputs import Inputs
-from tunebook.families.text_generation.chat.checks import check_room, saving_place
+from tunebook.families.text_generation.chat.checks import check_room, offered_tools, saving_place
 from tunebook.families.text_generation.columns import conversation_columns, prompt_columns
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.model.kinds import check_causal, is_seq2seq
-from tunebook.families.text_generation.options import NewConversationData
+from tunebook.families.text_generation.options import ContextPlace, ConversationData, NewConversationData
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 
@@ -37,7 +37,7 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
 
     def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
         """The conversations."""
-        return ConversationContent()
+        return ConversationContent(place=node_as(config.data, ConversationData).context_place)
 
     def load_bundle_state(self, recipe: TextGeneration[Any], manifest: Manifest) -> None:
         """Give the recipe back what its `bundle_state` gave."""
@@ -45,19 +45,21 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
 
     def bundle_content(self, recipe: Recipe, manifest: Manifest, cache_dir: Path, answered: bool) -> Content:
         """Conversations in any form."""
-        return ConversationContent(answered=answered)
+        place = ContextPlace[manifest.columns.get("context_place") or "system"]
+        return ConversationContent(answered=answered, place=place)
 
     def predict_columns(
         self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str], delimiter: str | None = None
     ) -> Sequence[Column]:
         """Those of the form that the files are in; what waits for its answer has no column for it."""
-        return prompt_columns(files, column, delimiter)
+        return prompt_columns(files, column, delimiter, manifest.columns.get("context"))
 
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training."""
         own = node_as(data, NewConversationData)
         files = resolve_paths(data.test, "data.test")
-        return conversation_columns(files, own.format, own.group, own.facts, own.delimiter)
+        context = own.context or manifest.columns.get("context")
+        return conversation_columns(files, own.format, own.group, own.facts, own.delimiter, context)
 
     def check_chat(self, recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options: Any) -> None:
         """The recipe's models must talk, leave room for a question, and save where it is possible."""
@@ -66,3 +68,5 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         check_room(options.max_new_tokens, folder)
         if options.save is not None:
             saving_place(options.save)
+        if options.tools is not None:
+            offered_tools(options.tools)

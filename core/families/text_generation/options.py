@@ -46,6 +46,15 @@ class ConversationFormat(Enum):
     """TRL: ``prompt`` and ``completion``, each a text or a list of messages."""
 
 
+class ContextPlace(Enum):
+    """Where the documents of a row stand in the prompt."""
+
+    system = "system"
+    """At the end of the system turn, or as one."""
+    user = "user"
+    """Before the first user turn, for templates without a system turn."""
+
+
 @dataclass
 class TextGenerationConfig(FamilyConfig):
     """Options of every recipe whose model writes."""
@@ -81,6 +90,14 @@ class ConversationData(GenerationData):
     facts: str | None = None
     """Column with the facts that answers must state, a list of texts: each is scored at the turn whose reference
     states it (default: `facts`, where there is such a column)."""
+    context: str | None = None
+    """Column with the documents that answers are drawn from, a text or a list of texts: part of the prompt, never
+    learned (default: `context`, where there is such a column)."""
+    context_place: ContextPlace = ContextPlace.system
+    """Where the context stands in the prompt: system (at the end of the system turn) or user (before the first user
+    turn)."""
+    distractors: int = 0
+    """Documents of other rows of the split that are mixed into each context, drawn by `seed`."""
 
 
 @dataclass
@@ -133,3 +150,5 @@ class NewConversationData(EvaluateDataConfig):
     """Format of conversations: messages, sharegpt, alpaca or prompt_completion (default: detected from the columns)."""
     facts: str | None = None
     """Column with the facts that answers must state, a list of texts (default: `facts`, where there is such a one)."""
+    context: str | None = None
+    """Column with the documents that answers are drawn from (default: the one in training)."""

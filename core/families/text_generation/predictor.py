@@ -109,8 +109,13 @@ class TextGenerator:
 
         Raises:
             Unsupervisable: It cannot be a prompt.
+            UserError: It offers tools, and the template does not show them.
         """
-        if self.template.no_system and messages[0].role == "system":  # no such conversation was learned from
+        if messages[0].tools:
+            self.template.check_tools()
+        context = messages[0].context
+        in_system = messages[0].role == "system" or (context is not None and context.place == "system")
+        if self.template.no_system and in_system:  # no such conversation was learned from
             raise Unsupervisable(f"it has a system prompt: {self.template.no_system}")
         found = fit_prompt(messages, self.template, self.room)
         self.truncated += found.left_out > 0

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
-from tunebook.families.text_generation.data.message import CONVERSATION, Message, from_text
+from tunebook.families.text_generation.data.message import CONVERSATION, Message, ToolCall, from_text
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.facts import states
 
@@ -29,6 +30,7 @@ class Prompts:
         groups: What is resampled together for intervals: conversations, or the groups of the data.
         facts: What each answer has to state; None where the data names no facts.
         unclaimed: Facts of the rows that no reference states, and which are not scored.
+        calls: The tool calls of each reference, none of one that is a text; None where no row offers tools.
     """
 
     histories: list[list[Message]]
@@ -40,6 +42,7 @@ class Prompts:
     groups: np.ndarray
     facts: list[list[str]] | None = None
     unclaimed: int = 0
+    calls: list[tuple[ToolCall, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -56,12 +59,32 @@ class Prompts:
             groups=self.groups[list(wanted)],
             facts=None if self.facts is None else [self.facts[i] for i in wanted],
             unclaimed=self.unclaimed,
+            calls=None if self.calls is None else [self.calls[i] for i in wanted],
         )
+
+    @property
+    def offered(self) -> list[bool]:
+        """Whether each has tools to call."""
+        return [bool(history[0].tools) for history in self.histories]
+
+    @property
+    def sources(self) -> list[str | None]:
+        """All that each answer may draw on: its context and what was said before; None of one without a context.
+
+        Turns whose reference is a tool call have none either.
+        """
+        calls = self.calls or [()] * len(self)
+        return [None if called else _source(history) for history, called in zip(self.histories, calls, strict=True)]
+
+    @property
+    def texts(self) -> NDArray[np.int64]:
+        """Positions of those whose reference is a text, not a tool call."""
+        return np.flatnonzero([not calls for calls in self.calls or [()] * len(self)])
 
     def answered(self, outputs: list[str]) -> GeneratedAnswers:
         """What a model wrote."""
         return GeneratedAnswers(
-            prompts=[history[-1].content for history in self.histories],
+            prompts=[history[-1].text for history in self.histories],
             references=self.references,
             outputs=outputs,
             files=self.files,
@@ -89,15 +112,15 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
         turns = [i for i, message in enumerate(conversations[row]) if _is_answer(message)]
         left = read_facts(required[row], rows.where(row)) if required else []
         for turn in turns:
-            answer = conversations[row][turn].content
-            here = [fact for fact in left if states(answer, fact)]
+            answer = conversations[row][turn]
+            here = [fact for fact in left if not answer.calls and states(answer.content, fact)]
             left = [fact for fact in left if fact not in here]
             found.append((row, turn))
             facts.append(here)
         unclaimed += len(left)
     return Prompts(
         histories=[conversations[row][:turn] for row, turn in found],
-        references=[[conversations[row][turn].content] for row, turn in found],
+        references=[[conversations[row][turn].text] for row, turn in found],
         rows=np.array([row for row, _ in found], dtype=np.int64),
         turns=[turn + 1 for _, turn in found],
         files=[files[row] for row, _ in found],
@@ -105,7 +128,17 @@ def assistant_turns(rows: Rows, wanted: int | None) -> Prompts:
         groups=groups[[row for row, _ in found]],
         facts=facts if required else None,
         unclaimed=unclaimed,
+        calls=[conversations[row][turn].calls for row, turn in found] if _offering(conversations) else None,
     )
+
+
+def _source(history: Sequence[Message]) -> str | None:
+    context = history[0].context
+    return None if context is None else "\n".join([*context.documents, *(turn.text for turn in history)])
+
+
+def _offering(conversations: Sequence[Sequence[Message]]) -> bool:
+    return any(conversation[0].tools for conversation in conversations)
 
 
 def _answers(conversation: Sequence[Message]) -> int:

@@ -44,13 +44,16 @@ class TextGeneration(Recipe[ConfigT]):
     Config: ClassVar[type] = TextGenerationConfig
     watch: ClassVar[str] = "perplexity"
     watch_mode: ClassVar[str] = "min"
+    calls_tools: bool = False
+    """Whether the training rows of the recipe's bundle offer tools."""
 
     def columns(self, data: DataConfig) -> Sequence[Column]:
         """Those of the form that the rows are in, the group, and the facts."""
         from tunebook.families.text_generation.columns import conversation_columns, training_files
 
         own = node_as(data, ConversationData)
-        return conversation_columns(training_files(data, self), own.format, own.group, own.facts, own.delimiter)
+        files = training_files(data, self)
+        return conversation_columns(files, own.format, own.group, own.facts, own.delimiter, own.context)
 
     def head(self, labels: Sequence[str]) -> Head:
         """The model's own final layer, which writes words."""
@@ -123,20 +126,30 @@ class TextGeneration(Recipe[ConfigT]):
 
     @property
     def answer_columns(self) -> list[str]:
-        """What `predict` reports of a row."""
-        return ["prompt", "answer"]
+        """What `predict` reports of a row; the answer's tool calls too, where the training rows offer tools."""
+        return ["prompt", "answer", *(["tool_calls"] if self.calls_tools else [])]
 
     def answers(
         self, rows: Rows, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Sequence[str | float]]:
         """The values of `answer_columns` of each row."""
+        from tunebook.families.text_generation.data.tool_calls import Reading, openai_calls, read_calls
+
         for messages, several in zip(prompts, completions, strict=True):
-            yield messages[-1].content, several[0].text
+            text = several[0].text
+            if not self.calls_tools:
+                yield messages[-1].text, text
+                continue
+            found = read_calls(text) if messages[0].tools else Reading(text)
+            called = found.calls and not found.broken
+            yield messages[-1].text, found.content if called else text, openai_calls(found.calls if called else ())
 
     def bundle_state(self, config: TrainConfig, train: Rows) -> dict[str, Any]:
         """What a bundle keeps for the recipe besides its options, as plain values, for `load_bundle_state`."""
-        return {}
+        from tunebook.families.text_generation.data.message import offers_tools
+
+        return {"calls_tools": True} if offers_tools(train) else {}
 
     def load_bundle_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `bundle_state` gave, in the recipe of a bundle."""
-        return None
+        self.calls_tools = bool(state.get("calls_tools"))

@@ -40,7 +40,7 @@ from tunebook.families.text_generation.dry_run import dry_run
 from tunebook.families.text_generation.evidence import GenerationEvidence
 from tunebook.families.text_generation.forgetting import Forgetting, Probes
 from tunebook.families.text_generation.generation_eval import HeldOut, encoded_rows, perform, written
-from tunebook.families.text_generation.metrics.report import BASE
+from tunebook.families.text_generation.metrics.dialogues import BASE
 from tunebook.families.text_generation.model.causal import (
     adapt_causal,
     build_causal,

@@ -15,10 +15,16 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, BartF
 from tests.briefed import briefed, briefs, read
 from tests.chatted import STARTER, write_jsonl
 from tests.user_error import user_error
+from tunebook.data.reading import read_rows
+from tunebook.data.rejects import RejectLog
 from tunebook.families.brief_to_text.checks import CopyChecker, candidate_columns
-from tunebook.families.brief_to_text.data.brief import Brief
+from tunebook.families.brief_to_text.data.brief import Brief, content_text, flat_text
+from tunebook.families.brief_to_text.data.content import BriefContent
+from tunebook.families.brief_to_text.data.forms import BriefForm, brief_columns, brief_form
+from tunebook.families.brief_to_text.data.template import PromptTemplate
 from tunebook.families.brief_to_text.evidence import copy_measures
 from tunebook.families.brief_to_text.options import BriefOptions
+from tunebook.families.brief_to_text.rows import briefs_of, prompt_of
 from tunebook.families.text_generation.completion import Completion
 
 FIELDS: Any = (
@@ -201,3 +207,39 @@ def test_briefs_are_not_told_of_as_conversations(tmp_path: Path) -> None:
     )
     checked_row = " ".join(made.encoded.facts)
     assert "train prompts with their answers over" in checked_row and "conversations" not in checked_row
+
+
+# Documents ------------------------------------------------------------------------------------------------------
+
+
+def test_documents_follow_the_brief_in_its_prompt_and_count_as_said(tmp_path: Path) -> None:
+    form = BriefForm(("name",), context="prices")
+    file = write_jsonl(
+        tmp_path / "rows.jsonl",
+        [
+            {"name": "Lamp", "copy": "A lamp for £42.", "prices": ["Lamp: £42", "Rug: £9"]},
+            {"name": "Rug", "copy": "A rug.", "prices": "Rug: £9"},
+            {"name": "Mill", "copy": "A mill.", "prices": None},
+            {"name": "Vase", "copy": "A vase.", "prices": {"a": 1}},
+        ],
+    )
+    rejects = RejectLog(tmp_path / "rejects.jsonl", 1)
+    rows = BriefContent(form).inspect(read_rows(str(file), "data.train", brief_columns(form), rejects), rejects)
+    assert (len(rows), rejects.count) == (3, 1)
+    briefs = briefs_of(rows)
+    assert [brief.context for brief in briefs] == [("Lamp: £42", "Rug: £9"), ("Rug: £9",), ()]
+    template = PromptTemplate.of(None, ["name"])
+    lamp, _, mill = (prompt_of(template, brief, rows, number) for number, brief in enumerate(briefs))
+    bare = template.render(briefs[0]).rstrip("\n")
+    assert lamp == f"{bare}\n\n<document>\nLamp: £42\n</document>\n<document>\nRug: £9\n</document>"
+    assert mill == template.render(briefs[2]).rstrip("\n")
+    checker = CopyChecker()
+    assert checker.check(briefs[0], Completion("A lamp for £42.")).clean
+    assert checker.check(briefs[1], Completion("A rug for £42.")).problems == ["says £42, which is not in the brief"]
+    same = Brief(briefs[0].fields)
+    assert content_text(same) == content_text(briefs[0]) and flat_text(same) == flat_text(briefs[0])
+
+
+def test_documents_cannot_be_a_field_too() -> None:
+    with user_error("brief.column-used-twice", match="both a field of the brief and recipe.context"):
+        brief_form(["name", "prices"], None, context="prices")

@@ -28,6 +28,7 @@ class Brief:
         channel: Where the copy is to stand, such as "tweet".
         max_characters: Most characters (code points) of the copy.
         max_words: Most words of the copy, parted by white space.
+        context: Documents that the copy may draw on besides; they follow the brief in its prompt.
     """
 
     fields: tuple[tuple[str, Value], ...]
@@ -36,11 +37,12 @@ class Brief:
     channel: str | None = None
     max_characters: int | None = None
     max_words: int | None = None
+    context: tuple[str, ...] = ()
 
 
 def to_text(brief: Brief) -> str:
     """Write a brief as JSON, equal for equal briefs; constraints that it does not have are left out."""
-    constraints = {name: getattr(brief, name) for name in CONSTRAINTS}
+    constraints = {name: getattr(brief, name) for name in (*CONSTRAINTS, "context")}
     return _json({"fields": dict(brief.fields), **{name: value for name, value in constraints.items() if value}})
 
 

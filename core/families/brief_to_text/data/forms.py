@@ -15,8 +15,8 @@ from tunebook.families.text_generation.data.beside import beside_columns
 KEY = "recipe.fields"
 WHOLE = ("mr", "meaning_representation", "brief")
 """What the column is called that holds briefs whole: in E2E, in GEM, and by the word."""
-FIELD, SOURCE, COPY = "field:", "source", "copy"
-"""Roles as read: of a column that is a field (`FIELD` and its name), of a whole brief, of the copy."""
+FIELD, SOURCE, COPY, CONTEXT = "field:", "source", "copy", "context"
+"""Roles as read: of a column that is a field (`FIELD` and its name), of a whole brief, of the copy, of documents."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,14 @@ class BriefForm:
         brief: the one column that holds it: a JSON object, or a text such as ``name[Tollgate], price[$58]``.
         copy: The column with the copy: a text, or a JSON list of texts.
         constraints: The columns with the constraints.
+        context: The column with documents that follow the brief; None: not read.
     """
 
     fields: tuple[str, ...] = ()
     brief: str | None = None
     copy: str = "copy"
     constraints: Constraints = Constraints()
+    context: str | None = None
 
 
 def brief_form(
@@ -61,6 +63,7 @@ def brief_form(
     constraints: Constraints | None = None,
     paths: Sequence[Path] = (),
     delimiter: str | None = None,
+    context: str | None = None,
 ) -> BriefForm:
     """Say how rows hold briefs, as the config sets it; or as the columns of the files do, where it does not.
 
@@ -71,6 +74,7 @@ def brief_form(
         constraints: The columns with the constraints (default: the names of `Constraints`).
         paths: The files of all splits: without ``fields`` and ``brief`` each must have one column of `WHOLE`.
         delimiter: What separates the columns of CSV files (default: a comma).
+        context: The column with documents (``recipe.context``).
 
     Raises:
         UserError: Both or neither are given and no column shows it, or a column is given twice.
@@ -87,6 +91,7 @@ def brief_form(
         brief or (None if fields else _detected(paths, delimiter)),
         copy,
         constraints or Constraints(),
+        context,
     )
     _check_names(form)
     return form
@@ -114,8 +119,10 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
         for role, name in form.constraints.named().items()
     ]
     copy = [Column(COPY, form.copy, "recipe.target_column", "any")] if answered else []
+    beside = [form.context] if form.context else []
+    documents = [Column(CONTEXT, name, "recipe.context", "any", gaps=True, choice=fixed) for name in beside]
     grouped = [Column("group", group, "data.group", "any")] if group else []
-    named = [*parts, *whole, *constrained, *copy, *grouped]
+    named = [*parts, *whole, *constrained, *documents, *copy, *grouped]
     taken = [column.name for column in named]
     return [*named, *beside_columns("recipe.target_column", answered, context=False, taken=taken)]
 
@@ -153,6 +160,7 @@ def _check_names(form: BriefForm) -> None:
     uses = [(name, "a field of the brief") for name in form.fields]
     uses += [(form.brief, "the brief")] if form.brief else []
     uses += [(form.copy, "the copy")]
+    uses += [(form.context, "recipe.context")] if form.context else []
     uses += [(column, f"recipe.{role}") for role, column in form.constraints.named().items()]
     known: dict[str, str] = {}
     for name, use in uses:

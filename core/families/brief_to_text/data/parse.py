@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, Value
-from tunebook.families.brief_to_text.data.forms import COPY, FIELD, SOURCE, BriefForm
+from tunebook.families.brief_to_text.data.forms import CONTEXT, COPY, FIELD, SOURCE, BriefForm
 from tunebook.families.brief_to_text.data.slots import read_slots
-from tunebook.families.text_generation.data.check import SURROGATE
-from tunebook.families.text_generation.data.parse import KINDS
+from tunebook.families.text_generation.data.strict_json import KINDS, SURROGATE
 
 Row = Mapping[str, "str | None"]
 PYTHONS = re.compile(r"""\[\s*['"].*['"]\s*\]|\{\s*'.*\}""", re.DOTALL)
@@ -55,6 +54,7 @@ def read_brief(row: Row, form: BriefForm) -> Brief:
         channel=_channel(limits.get("channel", ())),
         max_characters=_limit(limits.get("max_characters", ()), "max_characters"),
         max_words=_limit(limits.get("max_words", ()), "max_words"),
+        context=_documents(_cell(row.get(CONTEXT), form.context or "")),
     )
 
 
@@ -121,6 +121,10 @@ def _clean(text: str) -> str:
 def _phrases(value: Value) -> tuple[str, ...]:
     parts = re.split("[;|]", value) if isinstance(value, str) else value
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+
+def _documents(value: Value) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) and value else tuple(value)
 
 
 def _channel(value: Value) -> str | None:

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from tunebook.families.brief_to_text.metrics.constraints import Constraints
 from tunebook.families.brief_to_text.metrics.lengths import count_characters, count_words
-from tunebook.families.brief_to_text.metrics.names import invented_names
-from tunebook.families.brief_to_text.metrics.phrases import says, visible
-from tunebook.families.brief_to_text.metrics.quantities import invented_numbers
+from tunebook.families.brief_to_text.metrics.phrases import says
+from tunebook.families.text_generation.metrics.facts import visible
+from tunebook.families.text_generation.metrics.names import invented_names
+from tunebook.families.text_generation.metrics.quantities import invented_numbers
 
 
 class TooLong(NamedTuple):

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-from tunebook.families.text_generation.metrics.facts import normalised, states
+from tunebook.families.text_generation.metrics.facts import normalised, states, visible
 
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W_])|(?<=[^\W_])-(?=[^\W\d_])")
 """Between words; between two digits it is another thing: 3-5 days."""
-
-
-def visible(text: str) -> str:
-    """Leave out what has no width: soft hyphens, joiners, marks of direction and their like (Unicode's Cf)."""
-    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
 
 
 def says(copy: str, words: str) -> bool:

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 from tunebook.errors import UserError
+from tunebook.families.text_generation.data.message import Tools, UnusableConversation
+from tunebook.families.text_generation.data.tools import HOW, parse_tools
 from tunebook.models.positions import positions
 from tunebook.models.source import ModelSource, check_folder
+from tunebook.untrusted import read_json
 
 
 def check_room(longest: int | None, folder: Path) -> None:
@@ -23,6 +26,34 @@ def check_room(longest: int | None, folder: Path) -> None:
             where=f"--max-new-tokens {longest}",
             fix=f"--max-new-tokens {max(1, limit // 4)}",
         )
+
+
+def offered_tools(name: str) -> Tools:
+    """The tools of a file: a JSON list in OpenAI's form.
+
+    Raises:
+        UserError: The file cannot be read, or holds something else.
+    """
+    try:
+        tools = parse_tools(json.dumps(read_json(Path(name).expanduser()), ensure_ascii=False))
+    except OSError as error:
+        raise _bad_tools(name, f"the file cannot be read: {error.strerror}") from error
+    except ValueError as error:  # among them what is not UTF-8
+        raise _bad_tools(name, f"the file is no JSON: {error}") from error
+    except UnusableConversation as error:
+        raise _bad_tools(name, str(error)) from error
+    if not tools:
+        raise _bad_tools(name, "the file lists none")
+    return tools
+
+
+def _bad_tools(name: str, reason: str) -> UserError:
+    return UserError(
+        f"These tools cannot be used: {reason}.",
+        code="chat.bad-tools",
+        where=f"--tools {name}",
+        fix=f"give a JSON list, each {HOW}",
+    )
 
 
 def saving_place(name: str) -> Path:

@@ -19,7 +19,7 @@ from tunebook.bundle.read import open_bundle
 from tunebook.config.schema import Accelerator, TrainerConfig
 from tunebook.data.lines import byte_lines
 from tunebook.errors import UserError
-from tunebook.families.text_generation.chat.checks import saving_place
+from tunebook.families.text_generation.chat.checks import offered_tools, saving_place
 from tunebook.families.text_generation.chat.session import Chat
 from tunebook.families.text_generation.data.message import UnusableConversation
 from tunebook.families.text_generation.predictor import TextGenerator
@@ -35,7 +35,10 @@ def talk(recipe: TextGeneration[Any], folder: Path, manifest: Manifest, options:
         model, device = _open(folder, options)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a model may write what an old terminal has no letters for
-    chat = Chat(model, device, _notify, save, help=options.commands)
+    tools = offered_tools(options.tools) if options.tools is not None else ()
+    chat = Chat(model, device, _notify, save, help=options.commands, tools=tools)
+    if tools:
+        model.template.check_tools()
     try:
         chat.begin(options.system)
     except UnusableConversation as reason:
@@ -116,7 +119,9 @@ def _answer_lines(chat: Chat) -> None:
         try:
             text = line.decode("utf-8").strip()
             if text:
-                _say(chat, chat.answer(text))
+                pieces = chat.answer(text)
+                if not chat.results:
+                    _say(chat, pieces)
         except UnicodeDecodeError as error:
             raise UserError(
                 "Standard input is not UTF-8.",
@@ -164,16 +169,19 @@ def _talk(chat: Chat) -> None:
 
 
 def _exchange(chat: Chat, text: str) -> None:
-    before = len(chat.turns)
+    before, answers, results = len(chat.turns), len(chat.cut), list(chat.results)
     try:
         pieces = chat.answer(text)
+        if chat.results:
+            return
         print("assistant> ", end="", flush=True)
         _say(chat, pieces)
     except UnusableConversation as reason:
         _notify(f"this turn was not sent: {reason}")
     except KeyboardInterrupt:
         # Half an answer is no example of a good one, neither for the model to go on from nor to be saved.
-        del chat.turns[before:], chat.cut[before // 2 :]
+        del chat.turns[before:], chat.cut[answers:]
+        chat.results = results
         print()
         _notify("stopped; question and answer were removed")
 

@@ -7,11 +7,14 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tunebook.families.text_generation.chat.checks import not_writable
 from tunebook.families.text_generation.data.check import check
-from tunebook.families.text_generation.data.message import Message, UnusableConversation
+from tunebook.families.text_generation.data.message import Message, ToolCall, Tools, UnusableConversation, offering
 from tunebook.families.text_generation.data.rendering import Unsupervisable
+from tunebook.families.text_generation.data.tool_calls import openai_calls, read_calls
+from tunebook.families.text_generation.data.tools import tool_names
 from tunebook.families.text_generation.predictor import TextGenerator
 
 
@@ -29,6 +32,8 @@ class Chat:
         shortened: Whether the last prompt was truncated: without the earliest turns.
         help: What a person can type besides questions.
         cut: Of each exchange, whether its answer was cut off at the most tokens allowed.
+        tools: What the model may call; the person answers for them.
+        results: The results of the last turn's calls so far, until there is one for each.
     """
 
     model: TextGenerator
@@ -40,11 +45,19 @@ class Chat:
     turns: list[Message] = field(default_factory=list)
     shortened: bool = False
     cut: list[bool] = field(default_factory=list)
+    tools: Tools = ()
+    results: list[Message] = field(default_factory=list)
 
     @property
     def messages(self) -> list[Message]:
         """The conversation so far."""
-        return [Message("system", self.system)] * bool(self.system) + self.turns
+        return offering([Message("system", self.system)] * bool(self.system) + self.turns, self.tools)
+
+    @property
+    def waiting(self) -> ToolCall | None:
+        """The call whose result is to come next."""
+        calls = self.turns[-1].calls if self.turns else ()
+        return calls[len(self.results)] if len(self.results) < len(calls) else None
 
     def begin(self, system: str) -> None:
         """Start over under a system prompt; where the model refuses it, all stays as it was.
@@ -54,7 +67,7 @@ class Chat:
         """
         system = _normal(system.strip())
         if system:
-            self._check([Message("system", system), Message("user", "?")])
+            self._check(offering([Message("system", system), Message("user", "?")], self.tools))
         self.end()
         self.system, self.shortened = system, False
 
@@ -64,35 +77,48 @@ class Chat:
             self.notify(self.saved(self.save))
         self.turns.clear()
         self.cut.clear()
+        self.results.clear()
 
     def undo(self) -> str | None:
         """Remove the last exchange; returns its question, or None where there is none."""
+        self.results.clear()
         if not self.turns:
             return None
-        question = self.turns[-2].content
-        del self.turns[-2:], self.cut[-1:]
+        del self.turns[-1:], self.cut[-1:]
+        question = ""
+        while self.turns and self.turns[-1].role != "assistant":
+            question = self.turns.pop().content
         return question
 
     def answer(self, text: str) -> Iterator[str]:
         """Ask, and hand on the answer as it is made; the exchange is kept once the answer is whole.
 
+        After a turn that calls tools the text is the result of the next call; the last of them asks.
+
         Raises:
             UnusableConversation: The model cannot take this prompt; at once, not with the first piece.
         """
-        question = Message("user", _normal(text))
-        check([question], answered=False)
+        asked, results = [Message("user", _normal(text))], list(self.results)
+        check(asked, answered=False)
+        if call := self.waiting:
+            asked = [*results, Message("tool", _normal(text), name=call.name, call_id=call.id)]
+            if len(asked) < len(self.turns[-1].calls):
+                self.results = asked
+                self.notify(f"note: and the result of {self.waiting.text if self.waiting else ''}?")
+                return iter(())
         before, generation = self.model.truncated, self.model.generation
         try:
-            pieces = self.model.stream([*self.messages, question], self.device)
+            pieces = self.model.stream(offering([*self.messages, *asked], self.tools), self.device)
         except Unsupervisable as error:
             raise UnusableConversation(str(error)) from error
+        self.results = []
         # So that a repeated question may get another answer; the same session still gets the same ones.
         self.model.generation = replace(generation, seed=generation.seed + 1)
         shortened = self.model.truncated > before
         if shortened and not self.shortened:
             self.notify("note: earlier turns no longer fit and were dropped")
         self.shortened = shortened
-        return self._recorded(question, pieces)
+        return self._recorded(asked, pieces)
 
     def saved(self, file: Path) -> str:
         """Append the conversation to a file, and say so; half an answer is no example of a good one, and counted.
@@ -113,8 +139,8 @@ class Chat:
         Raises:
             UserError: The file cannot be written.
         """
-        turns = [{"role": turn.role, "content": turn.content} for turn in self.messages]
-        line = json.dumps({"messages": turns}, ensure_ascii=False) + "\n"
+        tools = {"tools": list(self.tools)} if self.tools else {}
+        line = json.dumps({"messages": list(map(_openai, self.messages)), **tools}, ensure_ascii=False) + "\n"
         try:
             unended = file.exists() and file.stat().st_size and not file.read_bytes().endswith(b"\n")
             with file.open("ab") as stream:
@@ -123,6 +149,15 @@ class Chat:
             raise not_writable(file, error.strerror) from error
         return file
 
+    def _answer(self, text: str) -> Message:
+        """What the model wrote, as a turn: its calls of known tools are calls."""
+        found = read_calls(text) if self.tools else None
+        if found is None or found.broken or not {call.name for call in found.calls} <= set(tool_names(self.tools)):
+            return Message("assistant", text)
+        before = len([call for turn in self.turns for call in turn.calls])
+        calls = tuple(replace(call, id=f"call{before + i:05}") for i, call in enumerate(found.calls))
+        return Message("assistant", found.content, calls=calls)
+
     def _check(self, messages: list[Message]) -> None:
         check(messages, answered=False)
         try:
@@ -130,16 +165,28 @@ class Chat:
         except Unsupervisable as error:
             raise UnusableConversation(str(error)) from error
 
-    def _recorded(self, question: Message, pieces: Iterator[str]) -> Iterator[str]:
+    def _recorded(self, asked: list[Message], pieces: Iterator[str]) -> Iterator[str]:
         answer, before = "", self.model.unfinished
         for piece in pieces:
             answer += piece
             yield piece
         if answer:
-            self.turns += [question, Message("assistant", _normal(answer))]
+            self.turns += [*asked, self._answer(_normal(answer))]
             self.cut.append(self.model.unfinished > before)
+            if call := self.waiting:
+                self.notify(f"note: the model calls a tool; the next line is the result of {call.text}")
         else:  # a turn without words can be neither a target nor part of a prompt
             self.notify("note: the model gave an empty answer; the question was removed")
+
+
+def _openai(message: Message) -> dict[str, Any]:
+    """A turn in OpenAI's form, as training takes it."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.calls:
+        turn["tool_calls"] = json.loads(openai_calls(message.calls))
+    if message.call_id:
+        turn |= {"tool_call_id": message.call_id, "name": message.name}
+    return turn
 
 
 def _normal(text: str) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
 from tunebook.families.text_generation.data.literal import MARK
+from tunebook.families.text_generation.data.message import ToolCall
 from tunebook.families.text_generation.data.rendering import Rendering, Span, Unsupervisable
 from tunebook.families.text_generation.data.thinking import CLOSING, switched_off
+from tunebook.families.text_generation.data.tool_calls import read_calls, same_calls
 
 
 class Method(Enum):
@@ -27,7 +31,7 @@ class Method(Enum):
     last_prefix = "prefixes, each answer in a row of its own"
 
 
-def check_whole(turns: Sequence[Mapping[str, str]], text: str) -> None:
+def check_whole(turns: Sequence[Mapping[str, Any]], text: str) -> None:
     """Refuse what a template leaves out in silence, as many do with the turns of tools.
 
     Args:
@@ -38,7 +42,11 @@ def check_whole(turns: Sequence[Mapping[str, str]], text: str) -> None:
         Unsupervisable: What somebody says stands nowhere in the text.
     """
     for number, turn in enumerate(turns, 1):
-        if turn["role"] != "assistant" and turn["content"].strip() not in text:  # answers are looked at one by one
+        if turn["role"] == "assistant":  # answers are looked at one by one
+            continue
+        said = turn["content"].strip()
+        # Llama writes what a tool says as a JSON string.
+        if said not in text and (turn["role"] != "tool" or json.dumps(said, ensure_ascii=False)[1:-1] not in text):
             raise Unsupervisable(f"the template leaves out or changes what the {turn['role']} says in turn {number}")
 
 
@@ -85,7 +93,7 @@ class Answers:
         return bool(switched_off(self.rendering.template))
 
     def spans(
-        self, turns: Sequence[Mapping[str, str]], first: int = 0, context: Collection[int] = ()
+        self, turns: Sequence[Mapping[str, Any]], first: int = 0, context: Collection[int] = ()
     ) -> tuple[str, dict[int, Span]]:
         """The rendered text, and the characters of each answer from turn ``first`` on by the position of its turn.
 
@@ -100,14 +108,21 @@ class Answers:
             wanted &= {indices[-1]}
         if self.method is not Method.markers:
             text = self.rendering.text(turns)
-            return text, {position: self._by_prefix(text, turns, position) for position in sorted(wanted)}
+            return text, {
+                position: self._calls_kept(text, self._by_prefix(text, turns, position), turns[position], position)
+                for position in sorted(wanted)
+            }
         text, marked = self.rendering.marked(turns)
         if len(marked) != len(indices):
             raise Unsupervisable(f"the template marks {len(marked)} answers and the assistant has {len(indices)} turns")
         found = zip(indices, marked, strict=True)
-        return text, {position: self._closed(text, span) for position, span in found if position in wanted}
+        return text, {
+            position: self._calls_kept(text, self._closed(text, span), turns[position], position)
+            for position, span in found
+            if position in wanted
+        }
 
-    def _by_prefix(self, text: str, turns: Sequence[Mapping[str, str]], position: int) -> Span:
+    def _by_prefix(self, text: str, turns: Sequence[Mapping[str, Any]], position: int) -> Span:
         header = self.rendering.text(turns[:position], prompt=True)
         if not text.startswith(header):
             if self.thinks_never and CLOSING in turns[position]["content"]:
@@ -122,6 +137,17 @@ class Answers:
             raise Unsupervisable(f"the template leaves out or changes what the assistant says in turn {position + 1}")
         return start, end
 
+    def _calls_kept(self, text: str, span: Span, turn: Mapping[str, Any], position: int) -> Span:
+        """A span as it is, where the calls that it holds are those of the turn."""
+        if calls := turn.get("tool_calls"):
+            written = read_calls(text[span[0] : span[1] - len(self.end_of_turn)])
+            if written.broken or not same_calls(written.calls, [ToolCall.of_openai(call) for call in calls]):
+                raise Unsupervisable(
+                    f"the template leaves out the tool calls of turn {position + 1}, or writes them in a form that "
+                    f"cannot be read back"
+                )
+        return span
+
     def _closed(self, text: str, span: Span) -> Span:
         """A span up to and including its end of turn; what a template writes after it is not learned."""
         start, end = span
@@ -131,7 +157,7 @@ class Answers:
         return start, closes + len(self.end_of_turn)
 
     def supervise(
-        self, turns: Sequence[Mapping[str, str]], first: int = 0, context: Collection[int] = ()
+        self, turns: Sequence[Mapping[str, Any]], first: int = 0, context: Collection[int] = ()
     ) -> Supervised:
         """Encode a conversation as a whole and mark what is learned.
 

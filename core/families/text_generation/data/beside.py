@@ -14,7 +14,7 @@ from tunebook.data.columns import Column
 BESIDE = "beside:"
 """What the roles of these columns begin with."""
 PREFERRED, DISPREFERRED = "chosen", "rejected"
-_TOOLS = "lists tools, which the model would not see. Remove the key, or describe the tools in the system turn"
+_TOOLS = "lists tools, which the model would not see. List them in OpenAI's form in a column 'tools', or remove the key"
 _MEDIA = (
     "holds media, and only text is supported. Leave these rows out, or remove the key where the text alone is enough"
 )
@@ -22,7 +22,7 @@ _RATED = "says whether the answer is good (unpaired preferences, KTO). Keep the 
 _PAIRED = "holds an answer to avoid (preference pairs, DPO). Keep the preferred answers only, and remove the key"
 _FLAGGED = "says that the row counts less or not at all. Remove such rows, or the key; turns can be excluded one by one"
 _CONTEXT: Mapping[str, str] = {
-    **dict.fromkeys(("tools", "functions"), _TOOLS),
+    "functions": _TOOLS,
     **dict.fromkeys(("images", "image", "videos", "video", "audios", "audio"), _MEDIA),
 }
 _ANSWERS: Mapping[str, str] = {
@@ -39,7 +39,7 @@ def beside_columns(key: str, answered: bool, context: bool = True, taken: Collec
     Args:
         key: The config key that messages name.
         answered: Whether the rows hold answers, so that keys which judge them count.
-        context: Whether keys with more of the question (tools, media) count.
+        context: Whether keys with more of the question (functions, media) count.
         taken: Columns that are read as something else.
     """
     flags = _FLAGS if context and answered else ()  # a brief may well have a weight

@@ -8,13 +8,11 @@ leaving them out would change the conversation: it is rejected as a whole, with 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tunebook.families.text_generation.data.message import Message, Role, UnusableConversation
-
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a pair: JSON can write it in escapes, and UTF-8 cannot."""
+from tunebook.families.text_generation.data.strict_json import SURROGATE
+from tunebook.families.text_generation.data.tools import check_answered_calls
 
 
 def check(messages: Sequence[Message], answered: bool = True) -> None:
@@ -30,7 +28,8 @@ def check(messages: Sequence[Message], answered: bool = True) -> None:
     if not messages:
         raise UnusableConversation("no turns")
     for number, message in enumerate(messages, start=1):
-        _check_content(message.content, number)
+        if message.content or not message.calls:
+            _check_content(message.content, number)
     if answered and all(message.role != "assistant" for message in messages):
         raise UnusableConversation("no assistant turn")
     if answered and all(message.role != "assistant" or not message.supervised for message in messages):
@@ -41,6 +40,8 @@ def check(messages: Sequence[Message], answered: bool = True) -> None:
         if problem:
             raise UnusableConversation(f"turn {number} is {problem}")
         last = message.role
+    if messages[0].tools:
+        check_answered_calls(messages)
     if not answered:
         if last not in ("user", "tool"):
             raise UnusableConversation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pyarrow as pa
 
@@ -13,19 +14,24 @@ from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
 from tunebook.families.text_generation.data.beside import BESIDE, refusal
 from tunebook.families.text_generation.data.check import check
+from tunebook.families.text_generation.data.context import CONTEXT, parse_context
+from tunebook.families.text_generation.data.context import HOW as HOW_CONTEXT
 from tunebook.families.text_generation.data.facts import FACTS, HOW, parse_facts
 from tunebook.families.text_generation.data.formats import SHAPES
 from tunebook.families.text_generation.data.message import (
     CONVERSATION,
+    Context,
     Message,
     UnusableConversation,
     from_text,
+    grounded,
     passages,
     to_plain,
     to_text,
 )
 from tunebook.families.text_generation.data.parse import parse
-from tunebook.families.text_generation.options import ConversationFormat
+from tunebook.families.text_generation.data.tools import NO_TOOLS, TOOLS
+from tunebook.families.text_generation.options import ContextPlace, ConversationFormat
 
 TEXT = "text"
 """Role of a checked conversation as people read it (`to_plain`)."""
@@ -38,6 +44,7 @@ class ConversationContent:
         format: The form that the rows hold them in; None: detected from their roles.
         column: The column that messages name; "" for the row as a whole.
         answered: Whether they end with the assistant's answer; else they wait for it.
+        place: Where the context of a row stands in its prompt.
     """
 
     what = "conversation"
@@ -46,10 +53,17 @@ class ConversationContent:
     line = "prompt"
     passages: Mapping[str, Passages] = {CONVERSATION: passages, FACTS: lambda facts: [("facts", facts)]}
 
-    def __init__(self, format: ConversationFormat | None = None, column: str = "", answered: bool = True) -> None:
+    def __init__(
+        self,
+        format: ConversationFormat | None = None,
+        column: str = "",
+        answered: bool = True,
+        place: ContextPlace = ContextPlace.system,
+    ) -> None:
         self.format = format
         self.column = column
         self.answered = answered
+        self.place: Literal["system", "user"] = "user" if place is ContextPlace.user else "system"
 
     def inspect(self, rows: Rows, rejects: RejectLog) -> Rows:
         """Read and check every conversation; bad ones go to ``rejects``.
@@ -58,11 +72,12 @@ class ConversationContent:
         """
         shape = SHAPES[self._format_of(rows)]
         sources = [name for name in (*shape.required, *shape.optional) if name in rows.roles]
-        others = [role for role in rows.roles if role not in sources and not role.startswith(BESIDE)]
+        others = [r for r in rows.roles if r not in sources and r != CONTEXT and not r.startswith(BESIDE)]
         schema = row_schema([*others, CONVERSATION, TEXT])
         writer = RowWriter(schema, rows.split)
+        listed = TOOLS in sources and not set(rows.column(TOOLS).unique().to_pylist()) <= NO_TOOLS
         for batch in rows.table.to_batches():
-            usable, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects)
+            usable, conversations, texts = self._checked(batch, self._format_of(rows), sources, rejects, listed)
             if usable:
                 good = batch.take(pa.array(usable, pa.int64()))
                 columns = [
@@ -97,9 +112,17 @@ class ConversationContent:
         return self.format or next(form for form, names in needed if set(names) <= set(rows.roles))
 
     def _checked(
-        self, batch: pa.RecordBatch, format: ConversationFormat, sources: Sequence[str], rejects: RejectLog
+        self,
+        batch: pa.RecordBatch,
+        format: ConversationFormat,
+        sources: Sequence[str],
+        rejects: RejectLog,
+        listed: bool,
     ) -> tuple[list[int], list[str], list[str]]:
-        """The positions of good rows, and their conversations as JSON and as plain text."""
+        """The positions of good rows, and their conversations as JSON and as plain text.
+
+        Where any row lists tools (``listed``), calls of others are not written as text.
+        """
         usable, conversations, texts = [], [], []
         values = [batch.column(role).to_pylist() for role in sources]
         besides = {
@@ -107,13 +130,14 @@ class ConversationContent:
             for role in batch.schema.names
             if role.startswith(BESIDE) and batch.column(role).null_count < len(batch)
         }
+        contexts = batch.column(CONTEXT).to_pylist() if CONTEXT in batch.schema.names else None
         facts = batch.column(FACTS).to_pylist() if FACTS in batch.schema.names else None
         for i, row in enumerate(zip(*values, strict=True)):
             try:
                 if refused := besides and refusal({role: found[i] for role, found in besides.items()}):
                     raise UnusableConversation(refused)
-                messages = parse(dict(zip(sources, row, strict=True)), format, rejects.unread)
-                if not self.answered and not messages[-1].content.strip() and messages[-1].role == "assistant":
+                messages = parse(dict(zip(sources, row, strict=True)), format, rejects.unread, listed)
+                if not self.answered and not messages[-1].text.strip() and messages[-1].role == "assistant":
                     del messages[-1]  # the empty place for the answer
                 check(messages, self.answered)
             except UnusableConversation as reason:
@@ -126,6 +150,14 @@ class ConversationContent:
                 file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
                 rejects.add(file, line, "", f"cannot be used: {reason}; {HOW}", facts[i] if facts else "")
                 continue
+            try:
+                documents = parse_context(contexts[i] or "" if contexts else "")
+            except ValueError as reason:
+                file, line = batch.column(FILE)[i].as_py(), batch.column(LINE)[i].as_py()
+                rejects.add(file, line, "", f"cannot be used: {reason}; {HOW_CONTEXT}", contexts[i] if contexts else "")
+                continue
+            if documents:
+                messages = grounded(messages, Context(documents, self.place))
             usable.append(i)
             conversations.append(to_text(messages))
             texts.append(to_plain(messages))

@@ -11,6 +11,7 @@ from tunebook.data.delimiters import parted_otherwise
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.beside import DISPREFERRED, PREFERRED
 from tunebook.families.text_generation.data.peek import column_names, is_jsonlines
+from tunebook.families.text_generation.data.tools import TOOLS
 from tunebook.families.text_generation.options import ConversationFormat
 
 KEY = "data.format"
@@ -34,10 +35,10 @@ class Shape:
 
 
 SHAPES: Mapping[ConversationFormat, Shape] = {
-    ConversationFormat.messages: Shape(("messages",)),
-    ConversationFormat.sharegpt: Shape(("conversations",), ("system",)),
-    ConversationFormat.alpaca: Shape(("instruction", "output"), ("input", "system", "history"), "output"),
-    ConversationFormat.prompt_completion: Shape(("prompt", "completion"), answer="completion"),
+    ConversationFormat.messages: Shape(("messages",), (TOOLS,)),
+    ConversationFormat.sharegpt: Shape(("conversations",), ("system", TOOLS)),
+    ConversationFormat.alpaca: Shape(("instruction", "output"), ("input", "system", "history", TOOLS), "output"),
+    ConversationFormat.prompt_completion: Shape(("prompt", "completion"), (TOOLS,), "completion"),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tunebook.errors import UserError
 from tunebook.families.text_generation.data.message import Message
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.models.literal import encode_texts
@@ -45,6 +46,19 @@ class PairTemplate:
             raise Unsupervisable(self.no_system)
         ids = encode_texts(self.tokenizer, [messages[0].content], truncation=False)["input_ids"][0]
         return np.array(ids, dtype=np.int32)
+
+    def check_tools(self) -> None:
+        """Refuse tools, which such a model is not told of.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"Tool calls cannot be used here: {self.no_system}.",
+            code="template.no-tools",
+            where="model.name",
+            fix="take a chat model, or leave the column 'tools' out",
+        )
 
     def facts(self) -> dict[str, str]:
         """What a report says of it."""

@@ -2,7 +2,7 @@
 
 Nothing is guessed but names of roles that mean the same (`NAMES`). What a turn holds besides its text and its tool
 calls (names, ids, sources) is not part of the conversation, and counted as not read. Flags that exclude it from
-training are honoured (`FLAGS`).
+training are honoured (`FLAGS`). Tool calls stay what they are where the row lists tools; elsewhere they become text.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import NoneType
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunebook.data.unread import EXCLUDED, KEYS, Unread
 from tunebook.families.text_generation.data.flags import DETAILS, FLAGS, excluded_by
-from tunebook.families.text_generation.data.message import ROLES, Message, Role, UnusableConversation
+from tunebook.families.text_generation.data.message import (
+    ROLES,
+    Message,
+    Role,
+    Tools,
+    UnusableConversation,
+    offering,
+)
+from tunebook.families.text_generation.data.strict_json import kind, strict_json
+from tunebook.families.text_generation.data.tools import TOOLS, parse_calls, parse_tools
 from tunebook.families.text_generation.options import ConversationFormat
 
 NAMES: Mapping[str, Role] = {
@@ -38,48 +47,61 @@ NAMES: Mapping[str, Role] = {
 """Common names of the roles: OpenAI, ShareGPT and its readers."""
 READ = (*FLAGS, *DETAILS, "tool_calls", "function_call")
 """What is read of a turn beside its role and its text."""
+READ_OF_TOOLS = ("tool_call_id", "name")
+"""What is read besides of the turns of tools that a row lists."""
 MOST_TURNS = 1000
 """Turns of the longest conversation that is read."""
-KINDS = {
-    dict: "an object",
-    list: "a list",
-    str: "a text",
-    bool: "a truth value",
-    int: "a number",
-    float: "a number",
-    NoneType: "null",
-}
-
 Row = Mapping[str, "str | None"]
 
 
-def parse(row: Row, format: ConversationFormat, unread: Unread | None = None) -> list[Message]:
+@dataclass(frozen=True)
+class _Reading:
+    """What turns are read with.
+
+    Attributes:
+        unread: Counts the keys of turns that are not read.
+        tools: What the row lists.
+        others: Whether other rows list tools.
+    """
+
+    unread: Unread
+    tools: Tools = ()
+    others: bool = False
+
+
+def parse(
+    row: Row, format: ConversationFormat, unread: Unread | None = None, others_list_tools: bool = False
+) -> list[Message]:
     """Read the conversation of a row; whether it can be learned from is for `check` to say.
 
     A content of several text parts becomes one text, a line a part. Tool calls follow the content, each a line of
-    JSON with the name of the function and its arguments: ``{"name": "refund", "arguments": {"order": 17}}``.
+    JSON with the name of the function and its arguments: ``{"name": "refund", "arguments": {"order": 17}}``. Where the
+    row lists ``tools``, they are kept as `Message.calls` instead.
 
     Args:
         row: Text by role, as `format_columns` names them; lists and objects as JSON.
         format: The form of the row.
         unread: Counts the keys of turns that are not read.
+        others_list_tools: Whether other rows list tools, so that one without them may call none.
 
     Raises:
         UnusableConversation: The row does not hold what the form says.
     """
-    return _READERS[format](row, unread or Unread())
+    tools = parse_tools(row.get(TOOLS) or "")
+    messages = _READERS[format](row, _Reading(unread or Unread(), tools, others_list_tools))
+    return offering(messages, tools)
 
 
-def _from_messages(row: Row, unread: Unread) -> list[Message]:
-    return _turns(_listed(row.get("messages")), unread)
+def _from_messages(row: Row, reading: _Reading) -> list[Message]:
+    return _turns(_listed(row.get("messages")), reading)
 
 
-def _from_sharegpt(row: Row, unread: Unread) -> list[Message]:
+def _from_sharegpt(row: Row, reading: _Reading) -> list[Message]:
     system = _system(row)
-    return system + _turns(_listed(row.get("conversations")), unread, len(system) + 1)
+    return system + _turns(_listed(row.get("conversations")), reading, len(system) + 1)
 
 
-def _from_alpaca(row: Row, unread: Unread) -> list[Message]:
+def _from_alpaca(row: Row, reading: _Reading) -> list[Message]:
     """The input stands under the instruction, after an empty line."""
     turns = _system(row)
     for question, answer in _history(row.get("history")):
@@ -88,11 +110,11 @@ def _from_alpaca(row: Row, unread: Unread) -> list[Message]:
     return [*turns, _message("user", question), _message("assistant", row.get("output") or "")]
 
 
-def _from_prompt_completion(row: Row, unread: Unread) -> list[Message]:
+def _from_prompt_completion(row: Row, reading: _Reading) -> list[Message]:
     """A text is one turn, by the user or the assistant; a list of messages is as many as it has."""
-    prompt = _side(row.get("prompt"), "user", unread, 1)
+    prompt = _side(row.get("prompt"), "user", reading, 1)
     _refuse_pair(row.get("completion"))
-    return prompt + _side(row.get("completion"), "assistant", unread, len(prompt) + 1)
+    return prompt + _side(row.get("completion"), "assistant", reading, len(prompt) + 1)
 
 
 def _refuse_pair(completion: str | None) -> None:
@@ -106,7 +128,7 @@ def _refuse_pair(completion: str | None) -> None:
                 )
 
 
-_READERS: Mapping[ConversationFormat, Callable[[Row, Unread], list[Message]]] = {
+_READERS: Mapping[ConversationFormat, Callable[[Row, _Reading], list[Message]]] = {
     ConversationFormat.messages: _from_messages,
     ConversationFormat.sharegpt: _from_sharegpt,
     ConversationFormat.alpaca: _from_alpaca,
@@ -124,21 +146,21 @@ def _system(row: Row) -> list[Message]:
     return [_message("system", system)] if system.strip() else []
 
 
-def _side(value: str | None, role: Role, unread: Unread, first: int) -> list[Message]:
+def _side(value: str | None, role: Role, reading: _Reading, first: int) -> list[Message]:
     """A prompt or a completion. Only a list of objects that name a role is one of messages, other JSON is text."""
     try:
         items = json.loads(value or "")
     except (ValueError, RecursionError):
         items = None
     if isinstance(items, list) and any(isinstance(item, dict) and ("role" in item or "from" in item) for item in items):
-        return _turns(_listed(value), unread, first)
+        return _turns(_listed(value), reading, first)
     return [_message(role, value or "")]
 
 
 def _history(value: str | None) -> list[tuple[str, str]]:
-    pairs = _json(value) if value and value.strip() else []
+    pairs = strict_json(value) if value and value.strip() else []
     if not isinstance(pairs, list):
-        raise UnusableConversation(f"the history is not a list but {_kind(pairs)}")
+        raise UnusableConversation(f"the history is not a list but {kind(pairs)}")
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
             raise UnusableConversation("the history is not a list of pairs: [[question, answer], ...]")
@@ -148,9 +170,9 @@ def _history(value: str | None) -> list[tuple[str, str]]:
 
 def _listed(value: str | None) -> list[Any]:
     """The items of a JSON list."""
-    items = _json(value) if value and value.strip() else []
+    items = strict_json(value) if value and value.strip() else []
     if not isinstance(items, list):
-        raise UnusableConversation(f"not a list of turns but {_kind(items)}")
+        raise UnusableConversation(f"not a list of turns but {kind(items)}")
     if not items:
         raise UnusableConversation("no turns")
     _refuse_many(len(items))
@@ -163,14 +185,14 @@ def _refuse_many(turns: int) -> None:
         raise UnusableConversation(f"{turns:,} turns are more than {MOST_TURNS:,}: split the conversation")
 
 
-def _turns(items: list[Any], unread: Unread, first: int = 1) -> list[Message]:
-    return [_turn(item, number, unread) for number, item in enumerate(items, start=first)]
+def _turns(items: list[Any], reading: _Reading, first: int = 1) -> list[Message]:
+    return [_turn(item, number, reading) for number, item in enumerate(items, start=first)]
 
 
-def _turn(item: Any, number: int, unread: Unread) -> Message:
+def _turn(item: Any, number: int, reading: _Reading) -> Message:
     """One turn: ``role`` and ``content``, or ``from`` and ``value``."""
     if not isinstance(item, dict):
-        raise UnusableConversation(f"turn {number} is {_kind(item)}, not an object with role and content")
+        raise UnusableConversation(f"turn {number} is {kind(item)}, not an object with role and content")
     named = "role" if item.get("role") is not None else "from"
     name = item.get(named)
     if name is None:
@@ -179,28 +201,55 @@ def _turn(item: Any, number: int, unread: Unread) -> Message:
     if role is None:
         raise UnusableConversation(f"unknown role {name!r} in turn {number} ({', '.join(ROLES)})")
     text = "content" if named == "role" else "value"
+    calls = _raw_calls(item, role, number)
+    if calls and reading.others and not reading.tools:
+        raise UnusableConversation(f"turn {number} calls a tool, and the row lists none in 'tools', as other rows do")
     excluded = ""
     if len(item) > 2:
         excluded = excluded_by(item, role, number)
-        _count_beside(item, (named, text), unread)
+        _count_beside(item, (named, text), reading, role)
     if excluded:
-        unread.count(EXCLUDED, excluded)
-    parts = [_content(item.get(text), number), *_calls(item, number)]
-    return _message(role, "\n".join(part for part in parts if part), not excluded)
+        reading.unread.count(EXCLUDED, excluded)
+    said = _content(item.get(text), number)
+    if not reading.tools:
+        parts = [said, *(_call(call, number) for call in (calls if isinstance(calls, list) else [None]))]
+        return _message(role, "\n".join(part for part in parts if part), not excluded)
+    if name == "function_call" and not calls:  # ShareGPT: the call is what is said
+        said, calls = "", [{"function": _said_call(said, number)}]
+    message = _message(role, said, not excluded)
+    if role == "tool":
+        return replace(message, call_id=_named(item, "tool_call_id", number), name=_named(item, "name", number))
+    return replace(message, calls=parse_calls(calls, number, reading.tools))
 
 
-def _count_beside(item: Mapping[str, Any], read: tuple[str, str], unread: Unread) -> None:
+def _named(item: Mapping[str, Any], key: str, number: int) -> str:
+    """A name that a tool's turn may have."""
+    value = item.get(key)
+    if value is not None and not isinstance(value, str):
+        raise UnusableConversation(f"the {key} of turn {number} is {kind(value)}, not a text")
+    return unicodedata.normalize("NFC", value or "")
+
+
+def _said_call(said: str, number: int) -> Any:
+    try:
+        return strict_json(said)
+    except UnusableConversation as error:
+        raise UnusableConversation(f"the function call of turn {number} cannot be read: {error}") from None
+
+
+def _count_beside(item: Mapping[str, Any], read: tuple[str, str], reading: _Reading, role: Role) -> None:
     """Count the keys of a turn that are neither its role and text nor in `READ`, where they have a value."""
+    known = (*read, *READ, *(READ_OF_TOOLS if reading.tools and role == "tool" else ()))
     for key, value in item.items():
-        if key not in read and key not in READ and value not in (None, "", [], {}):
-            unread.count(KEYS, key)
+        if key not in known and value not in (None, "", [], {}):
+            reading.unread.count(KEYS, key)
 
 
 def _content(value: Any, number: int) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     if not isinstance(value, list):
-        raise UnusableConversation(f"turn {number} holds {_kind(value)}, not text")
+        raise UnusableConversation(f"turn {number} holds {kind(value)}, not text")
     return "\n".join(_part(part, number) for part in value)
 
 
@@ -212,15 +261,18 @@ def _part(part: Any, number: int) -> str:
     raise UnusableConversation(f"turn {number} holds {what}: only text is supported")
 
 
-def _calls(item: dict[str, Any], number: int) -> list[str]:
-    """Tool calls as JSON, one a text; ``function_call`` is what OpenAI called them first."""
+def _raw_calls(item: Mapping[str, Any], role: Role, number: int) -> Any:
+    """Tool calls as the row has them; ``function_call`` is what OpenAI called them first."""
     calls = item.get("tool_calls") or []
     if item.get("function_call"):
         calls = [{"function": item["function_call"]}]
-    return [_call(call, number) for call in calls] if isinstance(calls, list) else [_call(None, number)]
+    if calls and role != "assistant":
+        raise UnusableConversation(f"turn {number} is a {role} turn with tool calls, which only the assistant makes")
+    return calls
 
 
 def _call(call: Any, number: int) -> str:
+    """A call as a line of JSON."""
     function = call.get("function") if isinstance(call, dict) else None
     if not (isinstance(function, dict) and isinstance(function.get("name"), str)):
         raise UnusableConversation(f"turn {number} has a tool call that names no function")
@@ -229,31 +281,3 @@ def _call(call: Any, number: int) -> str:
         with suppress(ValueError, RecursionError):
             arguments = json.loads(arguments)
     return json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        hint = " (Python wrote it: use json.dumps, not str)" if text.lstrip().startswith(("[{'", "{'")) else ""
-        raise UnusableConversation(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}{hint}") from None
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else "has a number with too many digits"
-        raise UnusableConversation(reason) from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise UnusableConversation(f"the key {twice!r} occurs more than once in an object")
-    return record
-
-
-def _no_constant(name: str) -> None:
-    raise UnusableConversation(f"contains {name}, which is not JSON")
-
-
-def _kind(value: Any) -> str:
-    return KINDS[type(value)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Answers, Method
-from tunebook.families.text_generation.data.rendering import KEY, Rendering, Unsupervisable
+from tunebook.families.text_generation.data.rendering import KEY, Rendering, Span, Unsupervisable, bare, tools_of
 from tunebook.families.text_generation.data.thinking import switched_off
 from tunebook.limits import limited
 
@@ -27,7 +28,7 @@ _WORDS = (
 )
 _THOUGHT = "<think>\nlook it up: {kind}\n</think>\n\n{kind} thought over {number}"
 
-Turns = Sequence[Mapping[str, str]]
+Turns = Sequence[Mapping[str, Any]]
 
 
 def conversation(words: str, rounds: int, system: bool = False) -> list[dict[str, str]]:
@@ -74,7 +75,7 @@ def prove(rendering: Rendering) -> Proof:
     except Unsupervisable as error:
         raise _refused(rendering, str(error)) from error
     proofs, complaints = [], []
-    for method in _methods(rendering):
+    for method in methods(rendering):
         answers = Answers(rendering, method, closing)
         if complaint := _complaint(answers):
             complaints.append(f"by {method.value}, {complaint}")
@@ -85,8 +86,8 @@ def prove(rendering: Rendering) -> Proof:
     return next((proof for proof in proofs if not proof.no_system), proofs[0])
 
 
-def _methods(rendering: Rendering) -> list[Method]:
-    """Those that a template may be right with, in the order to try them."""
+def methods(rendering: Rendering) -> list[Method]:
+    """Those ways that a template may be right with, in the order to try them."""
     marked = [Method.markers] if rendering.has_markers else []
     return [*marked, Method.prefixes, *([Method.last_prefix] if switched_off(rendering.template) else [])]
 
@@ -137,11 +138,11 @@ def _complaint(answers: Answers, system: bool = False) -> str | None:
     try:
         for turns in probes(system):
             _check_text(answers, turns)
-            _check_tokens(answers, turns)
+            check_tokens(answers, turns)
         if not system:
             for turns in thoughts():
                 if not (answers.thinks_never and _is_refused(answers, turns)):
-                    _check_tokens(answers, turns)
+                    check_tokens(answers, turns)
     except Unsupervisable as error:
         return str(error)
     return None
@@ -162,23 +163,36 @@ def _check_text(answers: Answers, turns: Turns) -> None:
     Where thinking is switched off, what stands before each is its prompt too: templates write an empty thought there.
     """
     text, spans = answers.spans(turns)
-    for position, (start, _) in spans.items() if answers.thinks_never else ():
-        if text[:start] != answers.rendering.text(turns[:position], prompt=True):
-            raise Unsupervisable(f"what stands before turn {position + 1} is not its prompt")
+    check_prompts(answers, turns, text, spans)
     stands = list(_in_order(text, turns))
     for position, (start, end) in spans.items():
         if not start <= stands[position][0] <= stands[position][1] <= end:
             raise Unsupervisable(f"what the assistant says in turn {position + 1} is not what would be supervised")
 
 
-def _check_tokens(answers: Answers, turns: Turns) -> None:
-    """The tokens are those of `apply_chat_template`, and those before the last answer are those of its prompt."""
+def check_prompts(answers: Answers, turns: Turns, text: str, spans: Mapping[int, Span]) -> None:
+    """Where thinking is switched off, what stands before each answer is its prompt.
+
+    Raises:
+        Unsupervisable: It is not.
+    """
+    for position, (start, _) in spans.items() if answers.thinks_never else ():
+        if text[:start] != answers.rendering.text(turns[:position], prompt=True):
+            raise Unsupervisable(f"what stands before turn {position + 1} is not its prompt")
+
+
+def check_tokens(answers: Answers, turns: Turns) -> None:
+    """The tokens are those of `apply_chat_template`, and those before the last answer are those of its prompt.
+
+    Raises:
+        Unsupervisable: They are not.
+    """
     rendering = answers.rendering
     text, spans = answers.spans(turns)
     rows = answers.supervise(turns)
     with limited():  # it was rendered before; a template may know the time
         apply = rendering.tokenizer.apply_chat_template
-        theirs = apply(list(turns), chat_template=rendering.template, return_dict=False)
+        theirs = apply(bare(turns), tools=tools_of(turns), chat_template=rendering.template, return_dict=False)
     if not np.array_equal(rows.ids, theirs):
         raise Unsupervisable("the tokenizer encodes the conversation differently than its backend")
     bos = rendering.tokenizer.bos_token_id

@@ -42,14 +42,41 @@ class Unsupervisable(ValueError):
     """A conversation of which it cannot be determined for certain what is supervised; the message says why."""
 
 
-def plain(conversation: Conversation) -> list[dict[str, str]]:
-    """Turns as the mappings that templates read."""
+CARRIED = ("tool_calls", "name", "tool_call_id", "tools", "context")
+"""What a turn has besides; ``tools`` and ``context`` are those of its conversation, the same in all turns."""
+
+
+def plain(conversation: Conversation) -> list[dict[str, Any]]:
+    """Turns as the mappings that templates read, with the ``tools`` and the ``context`` of the conversation in each."""
     return [
-        {"role": str(turn["role"]), "content": str(turn["content"])}
+        {
+            "role": str(turn["role"]),
+            "content": str(turn["content"] or ""),
+            **{key: turn[key] for key in CARRIED if turn.get(key)},
+        }
         if isinstance(turn, Mapping)
-        else {"role": turn.role, "content": turn.content}
+        else {"role": turn.role, "content": turn.content, **_carried(turn)}
         for turn in conversation
     ]
+
+
+def _carried(turn: Any) -> dict[str, Any]:
+    """What a `Message` has of tools and context."""
+    found: dict[str, Any] = {"context": getattr(turn, "context", None)}
+    if tools := getattr(turn, "tools", ()):
+        calls = [call.to_openai() for call in turn.calls]
+        found |= {"tool_calls": calls, "name": turn.name, "tool_call_id": turn.call_id, "tools": tools}
+    return {key: value for key, value in found.items() if value}
+
+
+def tools_of(turns: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
+    """The tools that a conversation offers, as templates take them; None for none."""
+    return list(turns[0].get("tools", ())) or None if turns else None
+
+
+def bare(turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The turns without the tools, which templates are given beside them."""
+    return [{key: value for key, value in turn.items() if key != "tools"} for turn in turns]
 
 
 def unsupervised(conversation: Conversation) -> frozenset[int]:
@@ -110,7 +137,7 @@ class Rendering:
         """Whether the template says itself what the assistant generates."""
         return bool(re.search(r"\{%[-+]?\s*generation\s*[-+]?%\}", self.template))
 
-    def text(self, turns: Sequence[Mapping[str, str]], prompt: bool = False) -> str:
+    def text(self, turns: Sequence[Mapping[str, Any]], prompt: bool = False) -> str:
         """Render turns, with the header of the assistant's next one where a ``prompt`` is wanted.
 
         Raises:
@@ -119,7 +146,7 @@ class Rendering:
         """
         return self._render(turns, prompt, marked=False)[0]
 
-    def marked(self, turns: Sequence[Mapping[str, str]]) -> tuple[str, list[Span]]:
+    def marked(self, turns: Sequence[Mapping[str, Any]]) -> tuple[str, list[Span]]:
         """Render turns, and find the characters between the template's generation markers.
 
         Raises:
@@ -128,7 +155,7 @@ class Rendering:
         """
         return self._render(turns, prompt=False, marked=True)
 
-    def _render(self, turns: Sequence[Mapping[str, str]], prompt: bool, marked: bool) -> tuple[str, list[Span]]:
+    def _render(self, turns: Sequence[Mapping[str, Any]], prompt: bool, marked: bool) -> tuple[str, list[Span]]:
         # What tokenizer.apply_chat_template renders with, in jinja2's immutable sandbox. Called itself because the
         # former gives masks of tokens alone, where a token over a boundary cannot be seen any more.
         from transformers.utils.chat_template_utils import render_jinja_template
@@ -137,7 +164,8 @@ class Rendering:
         try:
             with limited():
                 texts, spans = render(
-                    conversations=[list(turns)],
+                    conversations=[bare(turns)],
+                    tools=tools_of(turns),
                     chat_template=self.template,
                     add_generation_prompt=prompt,
                     return_assistant_tokens_mask=marked,

@@ -21,6 +21,8 @@ from tunebook.terminal import drawn
 
 SUPERVISED = "green"
 CONTROL = "reverse"
+BESIDE_CONTEXT = "its question and its context"
+"""Part of the reason for an answer that does not fit into a row because of its context."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def fit(
     turns = turns[: answers[-1] + 1]
     try:
         whole = template.supervise(turns, context=context)
-        if len(whole) <= max_length and not template.answers_apart:
+        if len(whole) <= max_length and not template.learns_apart(turns):
             return Fitted((whole,), tokens=len(whole))
         reason = f"has {len(whole)} tokens, over data.max_length={max_length}"
         if policy is Overlength.error and len(whole) > max_length:
@@ -98,14 +100,14 @@ def fit(
 
 
 def _split(
-    turns: Sequence[dict[str, str]],
+    turns: Sequence[dict[str, Any]],
     answers: Sequence[int],
     context: Collection[int],
     template: ChatTemplate,
     max_length: int,
 ) -> tuple[list[Supervised], list[str]]:
     over = 0  # the first answer that has no place in the row of those before it
-    if not template.answers_apart:
+    if not template.learns_apart(turns):
         over = bisect_left(answers, True, key=lambda answer: len(template.supervise(turns[: answer + 1])) > max_length)
     rows = [template.supervise(turns[: answers[over - 1] + 1], context=context)] if over else []
     rejected = []
@@ -121,7 +123,8 @@ def _split(
                 rows.append(row)
                 break
         else:
-            reason = f"with its question alone it has {len(row)} tokens, over data.max_length={max_length}"
+            alone = BESIDE_CONTEXT if "context" in turns[0] else "its question alone"
+            reason = f"with {alone} it has {len(row)} tokens, over data.max_length={max_length}"
             rejected.append(f"turn {answer + 1}: {reason}")
     return rows, rejected
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,21 @@ import numpy as np
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.answers import Method, Supervised, check_whole
+from tunebook.families.text_generation.data.context import with_context
 from tunebook.families.text_generation.data.literal import MARK, OWN, marked
 from tunebook.families.text_generation.data.proof import FIX, Proof, prove
-from tunebook.families.text_generation.data.rendering import KEY, Conversation, Rendering, Unsupervisable, plain
+from tunebook.families.text_generation.data.rendering import (
+    KEY,
+    Conversation,
+    Rendering,
+    Unsupervisable,
+    plain,
+    tools_of,
+)
 from tunebook.families.text_generation.data.thinking import THOUGHTS, switch_off, switched_off
+from tunebook.families.text_generation.data.tool_proof import FIX as FIX_TOOLS
+from tunebook.families.text_generation.data.tool_proof import prove_tools
+from tunebook.models.quiet import quiet_transformers
 
 TEMPLATES = {file.stem: file for file in (Path(__file__).parent / "templates").glob("*.jinja")}
 """Built-in templates, by the name that ``model.chat_template`` takes them by."""
@@ -56,10 +68,18 @@ class ChatTemplate:
         """How the answers are found."""
         return self.proof.answers.method
 
-    @property
-    def answers_apart(self) -> bool:
-        """Whether each answer is learned in a row of its own."""
-        return self.method is Method.last_prefix
+    @cached_property
+    def with_tools(self) -> Proof | str:
+        """What was proved of conversations that offer tools, or why none can be learned from."""
+        try:
+            with quiet_transformers():
+                return prove_tools(self.proof)
+        except Unsupervisable as error:
+            return str(error)
+
+    def learns_apart(self, turns: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether each answer of a conversation is learned in a row of its own."""
+        return self._proof_for(turns).answers.method is Method.last_prefix
 
     @property
     def tokenizer(self) -> Any:
@@ -86,6 +106,10 @@ class ChatTemplate:
         """Why conversations with a system prompt cannot be learned from; None where they can."""
         return self.proof.no_system
 
+    def tool_facts(self) -> dict[str, str]:
+        """What a report says of the template where conversations offer tools."""
+        return {"tools": "shown to the model; calls supervised, results not, verified on test conversations"}
+
     def facts(self) -> dict[str, str]:
         """What a report says of the template."""
         eos = self.rendering.tokenizer.eos_token
@@ -105,7 +129,7 @@ class ChatTemplate:
         return facts
 
     def check_roles(self, roles: set[str]) -> None:
-        """Refuse data with system prompts where the template cannot take them.
+        """Refuse data with system prompts, or with tools (``"tools"``), where the template cannot take them.
 
         Raises:
             UserError: It cannot.
@@ -116,7 +140,23 @@ class ChatTemplate:
                 f"with {self.rendering.name}: {self.no_system}.",
                 code="template.unsupervisable",
                 where=KEY,
-                fix=f"{FIX}; or leave the system turns out",
+                fix=f"{FIX}; or leave the system turns out (a context: data.context_place=user)",
+            )
+        if "tools" in roles:
+            self.check_tools()
+
+    def check_tools(self) -> None:
+        """Refuse conversations that offer tools where the template does not show them, or calls cannot be learned.
+
+        Raises:
+            UserError: It does not.
+        """
+        if isinstance(self.with_tools, str):
+            raise UserError(
+                f"Tool calls cannot be used with {self.rendering.name}: {self.with_tools}.",
+                code="template.no-tools",
+                where=KEY,
+                fix=FIX_TOOLS,
             )
 
     def prompt(self, conversation: Conversation) -> np.ndarray:
@@ -126,9 +166,10 @@ class ChatTemplate:
             Unsupervisable: The template refuses the conversation.
         """
         turns = self._turns(conversation)
-        text = self.rendering.text(turns, prompt=True)
+        rendering = self._proof_for(turns).answers.rendering
+        text = rendering.text(turns, prompt=True)
         check_whole(turns, text)
-        return self.rendering.encode(text).ids
+        return rendering.encode(text).ids
 
     def supervise(self, conversation: Conversation, first: int = 0, context: Collection[int] = ()) -> Supervised:
         """Encode a conversation and mark what is learned of it.
@@ -144,17 +185,41 @@ class ChatTemplate:
         turns = self._turns(conversation)
         if self.no_system and any(turn["role"] == "system" for turn in turns):
             raise Unsupervisable(f"it has a system prompt: {self.no_system}")
-        return self.proof.answers.supervise(turns, first, context)
+        if len(turns) > len(conversation):  # the context is a turn of its own
+            first, context = first + 1, [position + 1 for position in context]
+        return self._proof_for(turns).answers.supervise(turns, first, context)
 
-    def _turns(self, conversation: Conversation) -> Sequence[Mapping[str, str]]:
+    def _proof_for(self, turns: Sequence[Mapping[str, Any]]) -> Proof:
+        """What was proved of conversations such as this one, with tools or without."""
+        if not (turns and turns[0].get("tools")):
+            return self.proof
+        if isinstance(self.with_tools, str):
+            raise Unsupervisable(f"it offers tools: {self.with_tools}")
+        return self.with_tools
+
+    def _turns(self, conversation: Conversation) -> Sequence[Mapping[str, Any]]:
         """The turns as templates read them, with marks in the control tokens that are said.
 
         Thoughts of the assistant are the template's to leave out.
         """
-        turns = plain(conversation)
+        turns = with_context(plain(conversation))
+        proof = self._proof_for(turns)
+        control = proof.answers.rendering.control
+        tools = _said(tools_of(turns), control, "the tools")
         for number, turn in enumerate(turns, 1):
-            if MARK in turn["content"] or OWN in turn["content"]:
-                raise Unsupervisable(f"turn {number} contains a noncharacter (U+FDD0 or U+FDD1)")
-            control = self.rendering.control - THOUGHTS if turn["role"] == "assistant" else self.rendering.control
-            turn["content"] = marked(turn["content"], control)
+            own = control - THOUGHTS if turn["role"] == "assistant" else control
+            turn |= {key: _said(turn[key], own, f"turn {number}") for key in turn.keys() - {"role", "tools"}}
+            if tools:
+                turn["tools"] = tools
         return turns
+
+
+def _said(value: Any, control: Collection[str], where: str) -> Any:
+    """A text, or a JSON value with texts, with marks in the control tokens that are said."""
+    if isinstance(value, str):
+        if MARK in value or OWN in value:
+            raise Unsupervisable(f"{where} contains a noncharacter (U+FDD0 or U+FDD1)")
+        return marked(value, control)
+    if isinstance(value, Mapping):
+        return {_said(key, control, where): _said(each, control, where) for key, each in value.items()}
+    return [_said(each, control, where) for each in value] if isinstance(value, (list, tuple)) else value

@@ -43,4 +43,5 @@ def fit_prompt(messages: Sequence[Message], template: ChatTemplate | PairTemplat
         ids = template.prompt([*messages[:begin], *messages[start:]])
         if len(ids) <= room:
             return FittedPrompt(ids, start - begin)
-    raise Unsupervisable(f"the last question alone has {len(ids)} tokens, and there is room for {room}")
+    alone = "with its context" if messages[0].context else "alone"
+    raise Unsupervisable(f"the last question {alone} has {len(ids)} tokens, and there is room for {room}")

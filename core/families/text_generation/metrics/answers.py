@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,18 @@ class GeneratedAnswers:
 
     def __len__(self) -> int:
         return len(self.outputs)
+
+    def take(self, wanted: Sequence[int] | NDArray[np.int64]) -> GeneratedAnswers:
+        """Those of these rows."""
+        return GeneratedAnswers(
+            prompts=[self.prompts[i] for i in wanted],
+            references=[self.references[i] for i in wanted],
+            outputs=[self.outputs[i] for i in wanted],
+            files=[self.files[i] for i in wanted],
+            lines=[self.lines[i] for i in wanted],
+            groups=None if self.groups is None else self.groups[list(wanted)],
+            facts=None if self.facts is None else [self.facts[i] for i in wanted],
+        )
 
     def same_rows(self, other: GeneratedAnswers) -> bool:
         """Whether the other outputs answer the same rows in the same order."""

@@ -16,6 +16,8 @@ from tunebook.families.text_generation.metrics.overlap import bleu, bleu_of_sums
 from tunebook.families.text_generation.metrics.rouge import best_rouge
 from tunebook.report.report import Answer, Dialogue, show_name
 
+BASE = "before tuning"
+"""Name of the same model before tuning."""
 History = Sequence[tuple[str, str]]
 """The turns before an answer: role and text."""
 

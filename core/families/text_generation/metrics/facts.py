@@ -35,6 +35,11 @@ def normalised(text: str) -> str:
     return text.strip()
 
 
+def visible(text: str) -> str:
+    """Leave out what has no width: soft hyphens, joiners, marks of direction and their like (Unicode's Cf)."""
+    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+
+
 def states(text: str, fact: str) -> bool:
     """Whether the words of a fact stand in a text, in this order and whole.
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
-from tunebook.families.text_generation.metrics.dialogues import (
-    History,
-    Systems,
-    best_and_worst,
-    helped_and_hurt,
-    systems_of,
-)
+from tunebook.families.text_generation.metrics.dialogues import BASE, History, Systems, systems_of
 from tunebook.families.text_generation.metrics.disagreement import (
     SystemDisagreement,
     disagreeing_row,
     disagreeing_systems,
 )
+from tunebook.families.text_generation.metrics.shown_answers import extremes, helped, some_answers
+from tunebook.families.text_generation.metrics.tool_calls import TOOL_MEASURES
 from tunebook.report import figures
 from tunebook.report.report import (
     BEST_AT,
@@ -42,11 +36,7 @@ from tunebook.report.verdicts import Differences, verdict, winners
 from tunebook.statistics.difference import Difference
 from tunebook.statistics.intervals import Score
 
-BASE = "before tuning"
-"""Name of the same model before tuning."""
 SPELLED = {"tuned": "the tuned model", "untuned": "the untuned model", BASE: "the untuned model"}
-SHOWN, EXTREMES, CHANGED = 2, 4, 2
-"""Rows shown first of the best and of the worst; then as best and as worst, as helped and as hurt."""
 NUMBERS = 5
 """Metrics that a reader sees before opening a table."""
 UNJUDGED = ("distinct_1", "distinct_2")
@@ -59,6 +49,12 @@ _OVERLAP = (
     "Both compare words, not meaning or truth: a good paraphrase scores low, and one wrong digit in a price hardly "
     "changes the score.",
 )
+_CALLS = (
+    "Of the turns whose reference is a call: {} is the share in which the model calls too, {} that with the same "
+    "functions, {} that with equal arguments besides (as JSON values, exactly). Of the other turns with "
+    "tools: {} is the share in which it calls nevertheless. Turns whose reference is a call are left out of all "
+    "comparisons of texts."
+).format(*map(show_name, TOOL_MEASURES))
 _FACTS = " Hence fact recall: the share of the required facts that the answers state word for word."
 
 
@@ -113,18 +109,19 @@ def generation_report(
     ordered = {name: scores[name], **scores}
     compared = differences or {}
     systems = systems_of({name: tuned, **(answers or {})}, histories, lowercase, tokenize)
-    defined = [score.name for score in ordered[name] if score.defined]
+    texts, calls = _apart(ordered)
+    defined = [score.name for score in texts[name] if score.defined]
     told = [metric for metric in headline if metric in defined][:NUMBERS]
-    sections: list[Section] = [*_some_answers(systems), *_numbers(ordered, told, len(tuned))]
+    sections: list[Section] = [*some_answers(systems), *_numbers(texts, told, len(tuned)), *_call_sections(calls)]
     if notes:
         sections.append(Text("Notes", notes))
     if defined:
-        sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(ordered)))
-    details: list[Section] = [scores_table(ordered, _scores_notes(ordered, signatures or {}), len(tuned), "answers")]
+        sections.append(Figure("Scores and their intervals", figures.scores_with_intervals(texts)))
+    details: list[Section] = [scores_table(texts, _scores_notes(texts, signatures or {}), len(tuned), "answers")]
     details += [_changes(other, ordered, found) for other, found in compared.items() if found]
     details += own
     details += _overlap_sections(systems, compared, lowercase, tokenize)
-    details += [*_extremes(systems), *_helped(systems)]
+    details += [*extremes(systems), *helped(systems)]
     if history:
         details.append(Figure("Learning curve", figures.learning_curve(history)))
     if split_counts:
@@ -132,6 +129,26 @@ def generation_report(
     details += facts_tables(data_facts, config_facts)
     found = [*warnings, *_verdict(ordered, compared, told or headline[:1])]
     return Report(title, subtitle, found, sections, details)
+
+
+Scores = Mapping[str, Sequence[Score]]
+
+
+def _apart(scores: Scores) -> tuple[Scores, Scores]:
+    """The scores of texts, and those of tool calls."""
+    calls = {name: [score for score in each if score.name in TOOL_MEASURES] for name, each in scores.items()}
+    texts = {name: [score for score in each if score.name not in TOOL_MEASURES] for name, each in scores.items()}
+    return texts, calls
+
+
+def _call_sections(calls: Scores) -> list[Section]:
+    """How tools are called, where rows offer any."""
+    if not any(calls.values()):
+        return []
+    counted = {score.name: score.n for each in calls.values() for score in each}
+    should, should_not = counted.get(TOOL_MEASURES[0], 0), counted.get(TOOL_MEASURES[-1], 0)
+    counts = f"turns with tools, {should} of them to be calls"
+    return [scores_table(calls, [_CALLS], should + should_not, counts, title="Tool calls")]
 
 
 def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, metrics: Sequence[str]) -> list[str]:
@@ -150,23 +167,6 @@ def _numbers(scores: Mapping[str, Sequence[Score]], metrics: Sequence[str], rows
     few = {name: [score for score in each if score.name in metrics] for name, each in scores.items()}
     in_order = {name: sorted(each, key=lambda score: metrics.index(score.name)) for name, each in few.items()}
     return [scores_table(in_order, rows=rows, what="answers", title="The numbers that matter")] if metrics else []
-
-
-def _some_answers(systems: Systems) -> list[Section]:
-    """Good, middling and bad answers beside the untuned ones and the references."""
-    values, groups = systems.chrf(systems.first), systems.answers[systems.first].groups
-    best, worst = best_and_worst(values, groups, SHOWN)
-    order = np.argsort(-values, kind="stable")
-    middle = [row for row in order[len(order) // 2 :].tolist() if row not in (*best, *worst)][:1]
-    named = [*(("Among the best", row) for row in best), *(("In the middle", row) for row in middle)]
-    named += [("Among the worst", row) for row in reversed(worst)]
-    models = [model for model in (systems.first, BASE) if model in systems.answers]
-    shown = [systems.dialogue(row, f"{word}: chrF {values[row]:.1f}", models=models) for word, row in named]
-    note = (
-        f"The {len(best)} best, the middle one and the {len(worst)} worst of {len(values)} answers by sentence-level "
-        "chrF, which compares letters with the reference and not meaning. More are below, under Best and Worst answers."
-    )
-    return [Dialogues("Answers", shown, note)] if shown else []
 
 
 def _scores_notes(scores: Mapping[str, Sequence[Score]], signatures: Mapping[str, str]) -> list[str]:
@@ -261,37 +261,3 @@ def _certainty(opposed: SystemDisagreement, first: str, differences: Differences
     if len(shown) == 2:
         return "Both gaps are significant."
     return f"Only the gap in {shown[0]} is significant." if shown else "Neither gap is significant."
-
-
-def _extremes(systems: Systems) -> list[Section]:
-    tuned, values = systems.answers[systems.first], systems.chrf(systems.first)
-    note = (
-        "By sentence-level chrF (0 to 100): it counts character n-grams, works for any script and is stable on short "
-        "answers, where BLEU is not. It does not measure meaning either; read the answers before you judge."
-    )
-    if any(tuned.facts or []):
-        note += " Required facts are counted too."
-    if tuned.groups is not None:
-        note += " No two of these answers are of one group (conversation, brief)."
-    best, worst = (
-        [systems.dialogue(row, f"chrF {values[row]:.1f}") for row in rows]
-        for rows in best_and_worst(values, tuned.groups, EXTREMES)
-    )
-    named = (("Best answers", best, note), ("Worst answers", worst, "By sentence-level chrF, as above."))
-    return [Dialogues(title, dialogues, caption) for title, dialogues, caption in named if dialogues]
-
-
-def _helped(systems: Systems) -> list[Section]:
-    if BASE not in systems.answers:
-        return []
-    before, after = systems.chrf(BASE), systems.chrf(systems.first)
-    sides = helped_and_hurt(after - before, systems.answers[systems.first].groups, CHANGED)
-    shown = [
-        systems.dialogue(row, f"{word}: chrF {before[row]:.1f} to {after[row]:.1f}")
-        for word, rows in zip(("Helped", "Hurt"), sides, strict=True)
-        for row in rows
-    ]
-    note = "Selected by their difference in chrF, so they overstate it: the tables above cover all rows."
-    if shown and not sides[1]:
-        note += " No answer lost chrF."
-    return [Dialogues("Where tuning helped and hurt most", shown, note)] if shown else []

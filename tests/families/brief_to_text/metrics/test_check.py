@@ -9,9 +9,9 @@ import pytest
 from tunebook.families.brief_to_text.metrics.check import TooLong, check
 from tunebook.families.brief_to_text.metrics.constraints import CHANNELS, Constraints, Limits, impossible, limits_of
 from tunebook.families.brief_to_text.metrics.lengths import Counting, count_characters, count_words
-from tunebook.families.brief_to_text.metrics.names import invented_names, ordinary_words
 from tunebook.families.brief_to_text.metrics.phrases import says
-from tunebook.families.brief_to_text.metrics.quantities import invented_numbers
+from tunebook.families.text_generation.metrics.names import invented_names, ordinary_words
+from tunebook.families.text_generation.metrics.quantities import invented_numbers
 
 BRIEF = (
     "Pip & Lowe Lantern\nwalkers\n12 cm, 95 g\n24 hours a charge\n£10.50\nsave 20 % until 4 April\nopen 7pm to 22:30"

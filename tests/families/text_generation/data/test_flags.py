@@ -151,7 +151,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"kto_tag": True}, "the key 'kto_tag' (true) says whether the answer is good"),
     ({"chosen": "a", "rejected": "b"}, "the key 'rejected' holds an answer to avoid"),
     ({"rejected_response": "b"}, "the key 'rejected_response' holds an answer to avoid"),
-    ({"tools": [{"name": "track"}]}, "the key 'tools' lists tools, which the model would not see"),
+    ({"functions": [{"name": "track"}]}, "the key 'functions' lists tools, which the model would not see"),
+    ({"tools": [{"name": "track"}]}, 'tool 1 is not {"type": "function", "function": {'),
     ({"images": ["photos/1.jpg"]}, "the key 'images' holds media, and only text is supported"),
     ({"videos": ["a.mp4"]}, "the key 'videos' holds media"),
     ({"audios": ["a.wav"]}, "the key 'audios' holds media"),
@@ -257,11 +258,11 @@ def test_check_shows_what_is_excluded_and_max_rejects_counts_what_is_refused(
         for turn in said:
             turn["content"] += f" {sentence(draw)}"
         rows.append({"messages": said})
-    rows[3]["tools"] = [{"name": "track"}]
+    rows[3]["functions"] = [{"name": "track"}]
     given = ["check", "recipe=customer_chat", f"data.train={write_jsonl(tmp_path / 'a.jsonl', rows)}"]
     refused = tunebook(*given, "trainer.progress=false")
-    assert refused.returncode == 2 and "the key 'tools' lists tools" in refused.stderr
+    assert refused.returncode == 2 and "the key 'functions' lists tools" in refused.stderr
     done = tunebook(*given, "trainer.progress=false", "data.max_rejects=1")
     assert done.returncode == 0, done.stderr
     assert "turns not trained on: 29 (train: false)" in done.stdout
-    assert "columns not read: tools (1 rows)" in done.stdout
+    assert "columns not read: functions (1 rows)" in done.stdout

@@ -220,7 +220,7 @@ def test_only_columns_that_files_have_are_asked_for(tmp_path: Path) -> None:
         ("input", "any", False),
     ]
     assert {column.key for column in columns} == {"data.format"}
-    assert [column.name for column in format_columns(Form.alpaca)][2:] == ["input", "system", "history"]
+    assert [column.name for column in format_columns(Form.alpaca)][2:] == ["input", "system", "history", "tools"]
 
 
 def test_columns_of_no_form_are_named_with_what_each_form_needs(tmp_path: Path) -> None:

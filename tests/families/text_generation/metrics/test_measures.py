@@ -13,10 +13,12 @@ from tunebook.cli.output import print_scores
 from tunebook.families.text_generation.contract import TAKEN
 from tunebook.families.text_generation.metrics.answers import GeneratedAnswers
 from tunebook.families.text_generation.metrics.distinct import distinct, score_distinct
+from tunebook.families.text_generation.metrics.grounding import GROUNDING_MEASURES
 from tunebook.families.text_generation.metrics.measures import measures, score_answers, signatures
 from tunebook.families.text_generation.metrics.overlap import bleu, rouge
 from tunebook.families.text_generation.metrics.plain import empty, exact_match, fact_recall, length_ratio, repetition
 from tunebook.families.text_generation.metrics.scripts import words
+from tunebook.families.text_generation.metrics.tool_calls import TOOL_MEASURES
 from tunebook.statistics.intervals import bootstrap_rows, wilson
 from tunebook.statistics.sums import RowSums, score
 
@@ -204,4 +206,5 @@ def test_every_measure_has_its_own_name(make_answers: Make) -> None:
 
 
 def test_a_recipe_cannot_call_a_measure_as_one_that_all_answers_have(make_answers: Make) -> None:
-    assert {*measures(make_answers(30)), "perplexity", "bits_per_byte", "unfinished"} == set(TAKEN)
+    likely = {"perplexity", "bits_per_byte", "unfinished"}
+    assert {*measures(make_answers(30)), *likely, *TOOL_MEASURES, *GROUNDING_MEASURES} == set(TAKEN)

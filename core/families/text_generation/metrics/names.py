@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tunebook.families.brief_to_text.metrics.no_names import GERMAN, NO_NAMES, ORDINARY
-from tunebook.families.brief_to_text.metrics.units import kinds_of
+from tunebook.families.text_generation.metrics.no_names import GERMAN, NO_NAMES, ORDINARY
+from tunebook.families.text_generation.metrics.units import kinds_of
 
 _WORD = re.compile(r"[^\W_](?:[\w'\u2019&-]*[^\W_])?")
 _ADDRESS = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from tunebook.families.brief_to_text.metrics.units import (
+from tunebook.families.text_generation.metrics.units import (
     CURRENCIES,
     MONTH,
     MULTIPLES,
