@@ -31,7 +31,7 @@ from tunebook.statistics.sums_difference import sums_difference
 PROBES = Path(__file__).parent / "probes" / "general.jsonl"
 TOLERATED = 2.0
 """How many times as high perplexity may be: a model that learns a narrow task well moves somewhat on everything else.
-See docs/benchmarks.md, "What tuning makes a model forget"."""
+See docs/benchmarks.md."""
 
 
 @dataclass(frozen=True)
