@@ -20,12 +20,17 @@ def _parser() -> Arguments:
         intermixed=True,
         description="Pick the rows of files that are worth labelling next: those that the model is unsure of and that "
         "are unlike each other (BADGE). Rows with a label, rows that the model was trained or chosen on, and repeats "
-        "are passed over. Writes file, line, text, prediction and its probability, in the order picked.",
+        "are passed over. Writes file, line, text or image, prediction and its probability, in the order picked.",
     )
-    parser.add_argument("model", help="run folder or bundle folder of a text classifier")
-    parser.add_argument("files", nargs="+", help="files or globs of unlabelled rows; exports of Label Studio too")
+    parser.add_argument("model", help="run folder or bundle folder of a classifier of texts or images")
+    parser.add_argument("files", nargs="+", help="files, globs, folders of images; exports of Label Studio too")
     parser.add_argument("--n", type=int, default=USUAL, metavar="N", help=f"rows to pick (default: {USUAL})")
-    parser.add_argument("--text", help="column that holds the text (default: as in training)")
+    parser.add_argument(
+        "--text",
+        "--image",
+        dest="column",
+        help="column that holds the text or the image's path (default: as in training)",
+    )
     parser.add_argument(
         "--delimiter", help="character that separates the columns of .csv files, or \\t (default: a comma)"
     )

@@ -9,6 +9,7 @@ number of them for a column that lists labels.
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO
 from tunebook.data.chunks import Chunk, Reject, missing_column
 from tunebook.data.columns import Column, read_names
 from tunebook.data.json_arrays import array_objects
-from tunebook.data.unread import ANNOTATED, COLUMNS, Unread
+from tunebook.data.unread import ANNOTATED, COLUMNS, RESULTS, Unread
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
 
@@ -64,7 +65,7 @@ def is_array(file: BinaryIO, columns: Sequence[Column]) -> bool:
     """Whether a JSON file is an export, by its first object; the file is left at its beginning."""
     head = file.read(_HEAD).decode("utf-8-sig", "ignore").lstrip()
     file.seek(0)
-    if not head.startswith("[") or not any(column.kind == "text" for column in columns):
+    if not head.startswith("[") or not any(column.kind in ("text", "file") for column in columns):
         return False
     try:
         first = next(array_objects(file, Path("head")), None)
@@ -132,6 +133,22 @@ class _Found:
     def __init__(self) -> None:
         self.names: dict[str, None] = {}
         self.others: dict[str, str] = {}
+        self.results: Counter[str] = Counter()
+        self.data: set[str] = set()
+        self.images: set[str] = set()
+
+    def add_other(self, control: str | None, kind: str) -> None:
+        """A result that is no choice; a relation has no control."""
+        self.others[control or kind] = kind
+        self.results[f"{control} ({kind})" if control else kind] += 1
+
+    def add_data(self, data: dict[str, Any]) -> None:
+        """The keys of a task, and those that hold images."""
+        self.names.update(dict.fromkeys(data))
+        for name, value in data.items():
+            self.data.add(name)
+            if isinstance(value, str) and (mimetypes.guess_type(value)[0] or "").startswith("image/"):
+                self.images.add(name)
 
     def check(self, columns: Sequence[Column], path: Path) -> None:
         """Refuse columns that no task has.
@@ -149,6 +166,14 @@ class _Found:
                     code="data.no-choices",
                     where=f"{column.key}, {path}",
                     fix="a label is a control of the kind Choices: export a project that has one",
+                )
+            if column.kind == "text" and self.data and self.data <= self.images:
+                raise UserError(
+                    f"{path.name} has images and no texts: its tasks hold {', '.join(sorted(self.images))}",
+                    code="data.missing-column",
+                    where=f"{column.key}, {path}",
+                    fix="read it with a recipe of images, such as medical_diagnosis, or a model tuned by one; "
+                    f"its columns: {', '.join(self.names)}",
                 )
             raise missing_column(column, path, list(self.names))
 
@@ -187,6 +212,7 @@ def _annotations(
             beside.update(name for name in values if name not in named and values[name] not in (None, ""))
             yield _annotation(str(task), line, values, several, columns)
     unread.add(COLUMNS, beside)
+    unread.add(RESULTS, found.results)
 
 
 def _of_row(
@@ -203,7 +229,7 @@ def _of_row(
         if isinstance(choices, list):
             several[name] = [str(choice) for choice in choices]
         if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            found.others[name] = "regions"
+            found.add_other(name, "regions")
         else:
             found.names[name] = None
     return {name: value for name, value in record.items() if name not in several}, several
@@ -213,7 +239,7 @@ def _of_task(
     record: dict[str, Any], columns: Sequence[Column], found: _Found
 ) -> list[tuple[dict[str, Any], dict[str, list[str]]]]:
     """The values of each annotation of a task that was not skipped; of a task without any those of its data."""
-    found.names.update(dict.fromkeys(record["data"]))
+    found.add_data(record["data"])
     made = [
         each for each in record.get("annotations") or () if isinstance(each, dict) and not each.get("was_cancelled")
     ]
@@ -226,7 +252,7 @@ def _of_task(
             value = result.get("value") if isinstance(result, dict) else None
             choices = value.get("choices") if isinstance(value, dict) else None
             if not isinstance(control, str) or not isinstance(choices, list):
-                found.others[str(control or kind)] = str(kind)
+                found.add_other(control if isinstance(control, str) else None, str(kind))
                 continue
             found.names[control] = None
             several.setdefault(control, []).extend(str(choice) for choice in choices)
@@ -268,6 +294,7 @@ def _merged(
     label = next(
         (i for i, column in enumerate(columns) if column.kind in ("label", "labels") and column.required), None
     )
+    optional = next((i for i, column in enumerate(columns) if column.kind == "label" and not column.required), None)
     seen = set[str]()
     for task, group in groupby(annotations, key=lambda annotation: annotation.task):
         each = list(group)
@@ -280,7 +307,7 @@ def _merged(
             reject(first.line, *fault)
             continue
         if label is None:
-            yield first
+            yield next((one for one in each if optional is not None and (one.values[optional] or "").strip()), first)
             continue
         answered = [one for one in each if (one.values[label] or "").strip()]
         if not answered:

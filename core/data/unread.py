@@ -9,11 +9,13 @@ from pathlib import Path
 COLUMNS, KEYS, FILES = "columns not read", "turn keys not read", "files passed over"
 EXCLUDED = "turns not trained on"
 """Turns that their rows exclude from training, by the flag that does."""
+RESULTS = "annotations that are no choices"
+"""What Label Studio's other controls hold, such as regions and relations, by control and kind."""
 ANNOTATED = "tasks of several annotators"
 """Tasks of Label Studio, by whether those who labelled them agree."""
 MOST_NAMES, SHOWN, LONGEST_NAME = 1000, 20, 60
 """Names of a kind that are told apart, how many of them are shown, and how many characters of each."""
-_UNITS = {COLUMNS: "rows", KEYS: "turns"}
+_UNITS = {COLUMNS: "rows", KEYS: "turns", RESULTS: "not read"}
 
 
 class Unread:

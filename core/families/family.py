@@ -45,7 +45,6 @@ class Family:
             absolute paths.
         does: What its models do, in words.
         task: What transformers calls what its models do; empty where they are no models of transformers.
-        picks: Whether its models say which rows to label next.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Family:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     does: str = "answers rows"
     task: str = ""
-    picks: bool = False
 
     @cached_property
     def inputs(self) -> Inputs[Any]:

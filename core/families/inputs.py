@@ -20,6 +20,7 @@ from tunebook.data.pairs import whole_texts
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import Family
+from tunebook.families.picking import Shown, not_picked_for
 from tunebook.models.source import ModelSource, find_model
 from tunebook.recipe import Recipe
 
@@ -138,6 +139,34 @@ class Inputs(Generic[RecipeT]):
             where=str(folder),
             fix=f"ask it with: tunebook predict {folder}",
         )
+
+    def check_pick(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> None:
+        """Refuse to pick rows by a model that cannot say which ones it is unsure of, before it is loaded.
+
+        Raises:
+            UserError: It is such a model.
+        """
+        raise not_picked_for(f"This bundle's model {self.family.does}", folder)
+
+    def pick_columns(
+        self, recipe: RecipeT, manifest: Manifest, column: str | None, files: Sequence[str], delimiter: str | None
+    ) -> Sequence[Column]:
+        """The columns of a pool: those that `predict` reads, and the label, which most rows lack."""
+        label = Column("label", manifest.columns.get("label", "label"), "", "label", required=False, choice="")
+        return [*self.predict_columns(recipe, manifest, column, files, delimiter), label]
+
+    def shown(self, manifest: Manifest, rows: Rows, as_tasks: bool) -> Shown:
+        """How people see the rows that are picked.
+
+        Args:
+            manifest: Says what the columns were called in training.
+            rows: The pool.
+            as_tasks: Whether they become tasks of Label Studio too.
+
+        Raises:
+            UserError: No labelling tool could show one of them.
+        """
+        raise NotImplementedError(f"{self.family.name} picks no rows")
 
     def check_export(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> None:
         """Refuse to export a bundle's model before it is loaded.

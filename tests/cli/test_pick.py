@@ -87,12 +87,19 @@ def test_tasks_of_label_studio_without_annotations_are_a_pool(
     tmp_path: Path, run: RunFolder, tunebook: Tunebook
 ) -> None:
     tasks = [task(i, f"row {i} is great", [["good"]] if i < 4 else []) for i in range(1, 9)]
+    tasks[1] = task(2, "row 2 is great", [["good"], ["bad"]])  # they disagree
+    tasks[2] = task(3, "row 3 is great", [[], ["bad"]])
     for each in tasks[:3]:
-        each["annotations"][0]["result"][0]["from_name"] = "label"
+        for annotation in each["annotations"]:
+            annotation["result"][0]["from_name"] = "label"
+    tasks[4] = task(5, "row 5 is great", [["x"]])
+    relation = {"from_id": "a", "to_id": "b", "type": "relation", "direction": "right"}
+    tasks[4]["annotations"][0]["result"] = [relation]
     pool = write_export(tmp_path / "pool.json", tasks, "json")
     done = tunebook("pick", str(run.path), str(pool), "--n", "5")
     assert {row["line"] for row in picked(done)} == {"4", "5", "6", "7", "8"}
     assert "3 have a label" in done.stderr
+    assert "note: annotations that are no choices label no row: relation (1 not read)" in done.stderr
 
 
 def test_columns_beside_the_text_come_back_apart_and_are_read_again(tmp_path: Path, tunebook: Tunebook) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from tests.aspected import write_aspects
 from tests.chatted import write_chats
 from tests.conftest import write_reviews
-from tests.diagnosed import write_patients, write_table
+from tests.diagnosed import diagnosed, write_patients, write_table
 from tests.finished import finished
 from tests.hostile.runner import Case, faults, run_cases
 from tunebook.plugins.failures import TRACEBACK
@@ -442,7 +443,40 @@ def on_a_bundle(folder: Path) -> Iterator[Case]:
         yield Case(" ".join(command).replace(str(folder), ""), command)
 
 
-KINDS = {"commands": commands, "other recipes": of_other_recipes, "a bundle": on_a_bundle}
+def on_a_bundle_of_images(folder: Path) -> Iterator[Case]:
+    table = write_table(folder / "train.csv", write_patients(folder / "train", 40))
+    bundle = str(diagnosed(folder, f"data.train={table}", "data.group=patient").bundle)
+    rows = [{"path": row["path"]} for row in write_patients(folder / "pool", 3, seed=500_000)]
+    pool = str(write_table(folder / "pool.csv", rows))
+    (folder / "cut.png").write_bytes((folder / "pool" / "0_0.png").read_bytes()[:99])
+    (folder / "empty").mkdir()
+    np.savez(folder / "packed.npz", images=np.zeros((3, 9, 9), np.uint8))
+    (folder / "objects.npz").write_bytes(b"PK\x05\x06" + bytes(18))
+    tasks = {"relations": [{"data": {"path": "x.png"}, "annotations": [{"result": [{"type": "relation"}]}]}]}
+    tasks["urls"] = [{"data": {"path": "https://example.org/1.png"}, "annotations": []}]
+    tasks["no_images"] = [{"data": {"text": "x"}, "annotations": []}]
+    tasks["numbers"] = [{"data": {"path": 5}, "predictions": []}]
+    for name, each in tasks.items():
+        (folder / f"{name}.json").write_text(json.dumps(each))
+    sources = ("cut.png", "empty", "objects.npz", *(f"{name}.json" for name in tasks))
+    commands: Sequence[Sequence[str]] = [
+        *(["pick", bundle, str(folder / name), "--n", "1"] for name in sources),
+        *(["pick", bundle, str(table), *more] for more in ([], ["--n", "1"], ["--image", "label", "--n", "1"])),
+        *(["pick", bundle, pool, *more] for more in ([], ["--image", "x"], ["--n", "1", "-o", pool])),
+        ["pick", bundle, str(folder / "packed.npz"), "--n", "1", "--label-studio", str(folder / "tasks.json")],
+        ["pick", bundle, pool, "--n", "1", "--label-studio", "/proc/tasks.json"],
+        ["pick", str(folder / "pool"), pool],
+    ]
+    for command in commands:
+        yield Case(" ".join(command).replace(str(folder), ""), command)
+
+
+KINDS = {
+    "commands": commands,
+    "other recipes": of_other_recipes,
+    "a bundle": on_a_bundle,
+    "a bundle of images": on_a_bundle_of_images,
+}
 NO_MISTAKE = {
     *("hydra.job.chdir=true", "hydra.mode=MULTIRUN", "--run", "--package=x", "--multirun", "-m -m"),
     *("run_dir=/proc/1/x", "run_dir=/dev/null", "run_dir="),  # a check writes to none

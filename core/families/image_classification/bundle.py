@@ -116,7 +116,7 @@ def _manifest(classifier: ImageClassifier, recipe: ImageClassification[Any], con
         head=classifier.head.kind,
         labels=classifier.labels,
         max_length=classifier.preparation.preprocessing.size,
-        columns={"image": data.image, "label": data.label},
+        columns={"image": data.image, "label": data.label, **({"group": data.group} if data.group is not None else {})},
         golden=[golden(name, classifier.labels, row) for name, row in zip(_PATTERNS, answered, strict=True)],
         image={
             "preprocessing": classifier.preparation.preprocessing.to_json(),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import DataConfig
@@ -15,6 +18,8 @@ from tunebook.families.image_classification.data.sources import IMAGE_FILES
 from tunebook.families.image_classification.options import ImageClassificationConfig, ImageData, NewImageData
 
 LABEL, GROUP = "label", "group"
+WRITTEN = "image as written"
+"""The role of an image's path as its row has it."""
 
 
 def _image(name: str, key: str, root: str | None = None) -> Column:
@@ -62,6 +67,18 @@ def evaluate_columns(options: ImageClassificationConfig, manifest: Manifest, dat
 def predict_columns(manifest: Manifest, column: str | None) -> list[Column]:
     """The image alone."""
     return [_image(column or manifest.columns["image"], "--image")]
+
+
+def pick_columns(manifest: Manifest, column: str | None) -> list[Column]:
+    """The image, its path as it is written, its label where it has one, and its group where training had groups."""
+    (image,) = predict_columns(manifest, column)
+    written = replace(image, role=WRITTEN, files=replace(IMAGE_FILES, locate=lambda value, folder: (value, "")))
+    optional = [LABEL, *([GROUP] if GROUP in manifest.columns else [])]
+    kinds: dict[str, Literal["label", "any"]] = {LABEL: "label", GROUP: "any"}
+    beside = [
+        Column(role, manifest.columns.get(role, role), "", kinds[role], required=False, choice="") for role in optional
+    ]
+    return [image, written, *beside]
 
 
 def check_choice(labels: Labels, options: ImageClassificationConfig) -> None:

@@ -14,11 +14,20 @@ from tunebook.config.evaluate import EvaluateDataConfig
 from tunebook.config.schema import ModelConfig, TrainConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
-from tunebook.data.rows import PIXELS, Rows
-from tunebook.families.image_classification.columns import evaluate_columns, predict_columns
+from tunebook.data.rows import IMAGE, PIXELS, Rows
+from tunebook.errors import UserError
+from tunebook.families.image_classification.columns import (
+    GROUP,
+    WRITTEN,
+    evaluate_columns,
+    pick_columns,
+    predict_columns,
+)
+from tunebook.families.image_classification.data.arrays import inside
 from tunebook.families.image_classification.model.image_source import find_image_model
 from tunebook.families.image_classification.recipe import ImageClassification
 from tunebook.families.inputs import Inputs
+from tunebook.families.picking import Shown, not_picked_for
 from tunebook.models.source import ModelSource
 
 Recipe = ImageClassification[Any]
@@ -68,6 +77,39 @@ class ImageInputs(Inputs[ImageClassification[Any]]):
     def evaluate_columns(self, recipe: Recipe, manifest: Manifest, data: EvaluateDataConfig) -> Sequence[Column]:
         """As in training, with what is renamed."""
         return evaluate_columns(recipe.options, manifest, data)
+
+    def check_pick(self, recipe: Recipe, folder: Path, manifest: Manifest) -> None:
+        """A model with several findings has no likeliest answer that its gradient could be of.
+
+        Raises:
+            UserError: It is such a model.
+        """
+        if recipe.options.findings is not None:
+            raise not_picked_for("This bundle's model finds any of several findings in an image", folder)
+
+    def pick_columns(
+        self, recipe: Recipe, manifest: Manifest, column: str | None, files: Sequence[str], delimiter: str | None
+    ) -> Sequence[Column]:
+        """The image, its label, which most rows lack, and the group that training knew."""
+        return pick_columns(manifest, column)
+
+    def shown(self, manifest: Manifest, rows: Rows, as_tasks: bool) -> Shown:
+        """By their path as the pool has it, with their group where it has one.
+
+        Raises:
+            UserError: An image lies in an .npz file, and is to become a task.
+        """
+        packed = next((name for name in rows.texts(WRITTEN) if inside(name)), None) if as_tasks else None
+        if packed is not None:
+            raise UserError(
+                "Label Studio opens image files, and this image is inside an .npz file.",
+                code="pick.no-image-files",
+                where=packed,
+                fix="save the images as files, or leave out --label-studio",
+            )
+        has_groups = GROUP in manifest.columns and any(rows.texts(GROUP))
+        beside = {GROUP: manifest.columns[GROUP]} if has_groups else {}
+        return Shown(WRITTEN, IMAGE, list(dict.fromkeys([IMAGE, manifest.columns[IMAGE]])), beside)
 
     def check_export(self, recipe: Recipe, folder: Path, manifest: Manifest) -> None:
         """Every model of images is exported."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from tunebook.data.rows import IMAGE, Rows
 from tunebook.data.subgroups import values_of
+from tunebook.errors import UserError
 from tunebook.families.image_classification.data.content import ImageContent
 from tunebook.families.image_classification.data.decoded import Decoding
 from tunebook.families.image_classification.findings import Findings
 from tunebook.families.image_classification.metrics.operating import OperatingPoint, answers
+from tunebook.families.image_classification.model.final_layer import final_layer
+from tunebook.families.image_classification.model.image_features import ends_with_final_layer
 from tunebook.families.image_classification.preprocessing import ImageItems, ImagePreparation, moved, stack_images
 from tunebook.progress import counting
 from tunebook.recipe import Head
 from tunebook.statistics.findings import FindingPredictions
 from tunebook.statistics.temperature import scaled
+from tunebook.training.softmax_head import activation_of
 
 BATCH = 32
 _SAID = {1: "positive", 0: "negative", -1: "abstain"}
@@ -101,6 +105,37 @@ class ImageClassifier:
             parts.append(out.double().cpu().numpy())
             advance(len(out))
         return np.concatenate(parts)
+
+    def rows_with_features(
+        self, rows: Rows, content: Any, device: torch.device | None, advance: Callable[[int], None]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Calibrated probabilities ``[rows, labels]`` and what the final layer takes ``[rows, features]``.
+
+        Raises:
+            UserError: The probabilities are no softmax of the final layer's outputs.
+        """
+        assert isinstance(content, ImageContent)
+        items = ImageItems.of(rows, content, np.zeros(len(rows), dtype=np.int64))
+        taken: list[Tensor] = []
+        layer = final_layer(self.model)[1]
+        hook = layer.register_forward_pre_hook(lambda module, inputs: taken.append(inputs[0].flatten(1).float().cpu()))
+        try:
+            one = replace(items, places=items.places[:1], targets=items.targets[:1])
+            outputs = torch.from_numpy(self.logits(one, device)).float()
+            self.model.cpu()
+            if activation_of(self.head) != "softmax" or not ends_with_final_layer(self.model, taken[0], outputs):
+                raise UserError(
+                    f"The probabilities of this {type(self.model).__name__} are no softmax of its final layer's "
+                    "outputs, so that layer's gradient does not rank images.",
+                    code="model.no-final-layer",
+                    where="model",
+                    fix="pick by a model with such a final layer, trained with a head of the kind softmax",
+                )
+            taken.clear()
+            logits = self.logits(items, device, advance)
+        finally:
+            hook.remove()
+        return self.probabilities(logits), torch.cat(taken).double().numpy()
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities ``[rows, labels]`` of logits ``[rows, outputs]``."""

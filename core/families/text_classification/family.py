@@ -23,5 +23,4 @@ FAMILY = Family(
     new_evaluation=NewTextEvaluation,
     does="labels texts",
     task="text-classification",
-    picks=True,
 )

@@ -9,8 +9,12 @@ from typing import Any
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.score import ScoreConfig
+from tunebook.data.columns import PAIR, TEXT, with_names
+from tunebook.data.rows import Rows
+from tunebook.data.text_template import with_role
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
+from tunebook.families.picking import Shown, not_picked_for
 from tunebook.families.text_classification.calibration import stored_calibration
 from tunebook.families.text_classification.options import NewTextEvaluation
 from tunebook.families.text_inputs import SequenceInputs
@@ -31,6 +35,23 @@ class TextClassificationInputs(SequenceInputs[Any]):
         wanted = node_as(options, NewTextEvaluation).not_sure
         if wanted is not None:
             self.not_sure_below(recipe, folder, manifest, wanted, NOT_SURE)
+
+    def check_pick(self, recipe: Any, folder: Path, manifest: Manifest) -> None:
+        """A model that was not tuned has no final layer to ask.
+
+        Raises:
+            UserError: It is such a model.
+        """
+        if manifest.head == "zero_shot":
+            what = "This bundle's model was not tuned: no final layer has a gradient that says what it would learn"
+            raise not_picked_for(what, folder)
+
+    def shown(self, manifest: Manifest, rows: Rows, as_tasks: bool) -> Shown:
+        """By their text, with the columns that the model reads beside it."""
+        names = with_names(manifest.columns)
+        beside = {with_role(number): name for number, name in enumerate(names)}
+        pair = {PAIR: manifest.columns[PAIR]} if PAIR in manifest.columns else {}
+        return Shown(TEXT, TEXT, [manifest.columns[TEXT]], beside, pair)
 
     def not_sure_below(self, recipe: Any, folder: Path, manifest: Manifest, wanted: str, where: str) -> float:
         """A number as it is; for "auto" that of the bundle.

@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 from tunebook.data.batch import Batch
+from tunebook.data.columns import TEXT
+from tunebook.data.content import Content
+from tunebook.data.pairs import pairs_of
+from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.text_classification.calibration import Calibration
 from tunebook.families.text_predictor import TextPredictor
@@ -84,6 +88,12 @@ class TextClassifier(TextPredictor):
         """The model's outputs, float64 ``[texts, outputs]``."""
         found = list(self.outputs(texts, lambda batch: self.head.forward(self.model, batch), device, advance, pairs))
         return np.concatenate([np.zeros((0, self.head.outputs)), *found])
+
+    def rows_with_features(
+        self, rows: Rows, content: Content | None, device: torch.device | None, advance: Callable[[int], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As ``with_features``, of rows."""
+        return self.with_features(rows.texts(TEXT), device, advance, pairs_of(rows))
 
     def with_features(
         self,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from tunebook.data.chunks import Chunk
 from tunebook.data.columns import Column
@@ -27,6 +29,9 @@ _SPLIT_NAMES = {
     "test": ("test", "testing"),
 }
 
+_SERVED = re.compile(r"(?:https?://[^/]+)?/data/local-files/\?d=(.+)", re.DOTALL)
+"""How Label Studio names a file of its local storage, which is relative to the root of that storage."""
+
 
 def holds_images(path: Path) -> bool:
     """Whether a source is read here: an image, an .npz file, or a folder that `datasets` did not write."""
@@ -39,6 +44,9 @@ def image_path(value: str, folder: Path | None) -> tuple[str, str]:
     """The full path of an image as a row names it, and what is wrong with it."""
     within = inside(value)
     named = within[0] if within else value
+    served = _SERVED.fullmatch(named)
+    if served:
+        named = unquote(served[1])
     # A tilde in front of anything but a slash is a name, such as what editors leave.
     path = (folder or Path()) / (Path(named).expanduser() if named.startswith("~/") else named)
     try:
@@ -118,7 +126,7 @@ def _refuse_others(path: Path, columns: Sequence[Column], kinds: Sequence[str]) 
 
 
 def _folder(path: Path, columns: Sequence[Column], unread: Unread) -> Iterator[Chunk]:
-    wanted = any(column.kind == "label" for column in columns)
+    wanted = any(column.kind == "label" and column.required for column in columns)
     _refuse_others(path, columns, ("file", "label"))
     splits = _split_folders(path) if wanted else {}
     if len(splits) > 1:
@@ -152,7 +160,7 @@ def _folder(path: Path, columns: Sequence[Column], unread: Unread) -> Iterator[C
     chunk = Chunk.empty(columns)
     for line, file in enumerate(images, start=1):
         label = file.relative_to(path).parts[0]
-        known = {"file": str(file.absolute()), "label": label}
+        known = {"file": str(file.absolute()), **({"label": label} if wanted else {})}
         chunk.append(columns, [known.get(column.kind) for column in columns], line)
     yield chunk
 
