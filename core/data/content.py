@@ -65,7 +65,8 @@ class Content(Protocol):
         ungrouped: What to tell where no group column is given; "" for nothing.
         line: The role of a line of standard input; "" where a line can be none.
 
-    One that adds roles to the rows names them in ``adds``, so that no recipe has a column of that role.
+    One that adds roles to the rows names them in ``adds``, so that no recipe has a column of that role; and in
+    ``stratum`` the one of them by which splits are stratified, if there is one.
     """
 
     what: str
