@@ -63,6 +63,11 @@ class RunFolder:
         return self.path / "losses.csv"
 
     @property
+    def preferences(self) -> Path:
+        """The implicit rewards of the test rows of a model that learned from preferences."""
+        return self.path / "preferences.csv"
+
+    @property
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"

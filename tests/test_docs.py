@@ -34,7 +34,7 @@ from tunebook.testing import CHECKS as CHECKS_OF_RECIPES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-GROUPS = ("data", "model", "adapt", "optim", "trainer", "logger", "evaluation", "compare", "recipe")
+GROUPS = ("data", "model", "adapt", "objective", "optim", "trainer", "logger", "evaluation", "compare", "recipe")
 # The plugins that write-a-recipe.md and write-a-family.md speak of, those in docs/examples/, and the one in
 # pretraining/; tests of their own install them.
 OTHER_RECIPES = {

@@ -120,5 +120,9 @@ def _watched(verb: str, config: Any) -> str:
     """The name of the watched metric of a run that was scored."""
     if verb not in ("train", "evaluate"):
         return ""
-    name = config.recipe.name if verb == "train" else read_manifest(find_bundle(config.bundle)).recipe
+    if verb == "train":
+        from tunebook.pipeline.prepare import make_recipe, typed  # the run has loaded it; a sweep starts without it
+
+        return make_recipe(typed(config)).watch
+    name = read_manifest(find_bundle(config.bundle)).recipe
     return load_recipe_class(name).watch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.compare.few_shot import alone, few_shot_steps, said_once
 from tunebook.compare.step import Step, with_method
 from tunebook.config.compare import CompareConfig, Rung
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import Method, Objective, TrainConfig
 from tunebook.config.score import BASELINE
 from tunebook.data.splits import shots_of
 from tunebook.errors import UserError
@@ -64,6 +64,13 @@ def check_ladder(config: CompareConfig) -> None:
                 where=f"compare.{key}",
                 fix=f"compare.{key}=3",
             )
+    if config.objective.name is not Objective.sft:
+        raise UserError(
+            f"A comparison has no rungs that learn by objective={config.objective.name.name}.",
+            code="config.no-effect",
+            where="objective",
+            fix="leave it out, or use tunebook train",
+        )
     if not wanted.rungs:
         raise UserError(
             "compare.rungs names no rung.",

@@ -67,7 +67,7 @@ def unknown_key(key: str, command: Command) -> UserError:
     """The error for a config key that does not exist, or does only for recipes of other families."""
     if command.family and (elsewhere := command.no_effect(key)):
         return elsewhere
-    groups = [] if command.verb == "evaluate" else ["recipe", "model", "adapt", "trainer", "logger"]
+    groups = [] if command.verb == "evaluate" else ["recipe", "model", "adapt", "objective", "trainer", "logger"]
     near = _nearest(
         key, [*(key for key in known_keys(command.schema) if key not in RENAMED), *_recipe_keys(command), *groups]
     )

@@ -16,7 +16,7 @@ from tunebook.config.renamed import RENAMED, renamed_keys
 if TYPE_CHECKING:
     from tunebook.families.family import Family
 
-_NODES = ("data", "model", "adapt", "trainer", "evaluation")
+_NODES = ("data", "model", "adapt", "objective", "trainer", "evaluation")
 
 
 def nested(kind: Any) -> type | None:

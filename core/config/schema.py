@@ -36,6 +36,17 @@ class Method(Enum):
     none = "none"
 
 
+class Objective(Enum):
+    """What the model learns from: the answers of rows, or what people think of answers."""
+
+    sft = "sft"
+    """Supervised: the truth of each row."""
+    dpo = "dpo"
+    """Pairs of a chosen and a rejected answer (Rafailov et al. 2023)."""
+    kto = "kto"
+    """Answers that are each good or bad (Ethayarajh et al. 2024)."""
+
+
 class Accelerator(Enum):
     """The device to train on."""
 
@@ -179,6 +190,15 @@ class AdaptConfig:
 
 
 @dataclass
+class ObjectiveConfig:
+    """What the model learns from."""
+
+    name: Objective = Objective.sft
+    """sft (the truth of rows), or of models that talk dpo (pairs of answers) or kto (answers with a thumb up or
+    down)."""
+
+
+@dataclass
 class TrainerConfig:
     """How long and on what the model is trained."""
 
@@ -238,6 +258,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)

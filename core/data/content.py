@@ -70,7 +70,8 @@ class Content(Protocol):
         passages: Role -> takes its value apart into places, each with the text that stands there, in which personal
             data is looked for; empty where rows hold no text.
 
-    One that adds roles to the rows names them in ``adds``, so that no recipe has a column of that role.
+    One that adds roles to the rows names them in ``adds``, so that no recipe has a column of that role; and in
+    ``stratum`` the one of them by which splits are stratified, if there is one.
     """
 
     what: str

@@ -127,6 +127,8 @@ def load_and_validate(
         called = "labels" if several is None else f"{several.called}s"
         if categories:
             strata, called = rarest_values(given["train"], [column.role for column in categories]), "rarest value"
+        elif stratum := getattr(content, "stratum", ""):
+            strata, called = rarest_values(given["train"], [stratum]), f"{stratum}s"
         units = compared.units("train")[kept["train"]]
         rows, drawn = split(given, label, units, config, seed, strata, called)
         show("looking for personal data")

@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, TrainerConfig
+from tunebook.config.schema import AdaptConfig, DataConfig, ModelConfig, ObjectiveConfig, TrainerConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.errors import UserError
 
@@ -36,6 +36,7 @@ class Family:
         data: The ``data:`` node of `train`, `check` and `compare`.
         model: The ``model:`` node.
         adapt: The ``adapt:`` node.
+        objective: The ``objective:`` node.
         trainer: The ``trainer:`` node.
         evaluation: The ``evaluation:`` node.
         new_data: The ``data:`` node of `evaluate`.
@@ -54,6 +55,7 @@ class Family:
     data: type = DataConfig
     model: type = ModelConfig
     adapt: type = AdaptConfig
+    objective: type = ObjectiveConfig
     trainer: type = TrainerConfig
     evaluation: type = ScoreConfig
     new_data: type = EvaluateDataConfig

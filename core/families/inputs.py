@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import ModelConfig, TrainConfig
+from tunebook.config.schema import ModelConfig, Objective, TrainConfig
 from tunebook.config.score import ScoreConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
@@ -41,6 +41,22 @@ class Inputs(Generic[RecipeT]):
 
     def __init__(self, family: Family) -> None:
         self.family = family
+
+    def with_objective(self, recipe: RecipeT, config: TrainConfig) -> RecipeT:
+        """The recipe as it learns by ``objective``; itself where that is supervised.
+
+        Raises:
+            UserError: The family has no such objective, or an option has no effect or sense with it.
+        """
+        if config.objective.name is not Objective.sft:
+            raise UserError(
+                f"objective={config.objective.name.name} is for conversations, and a model of "
+                f"recipe={recipe.options.name} {self.family.does}.",
+                code="config.no-effect",
+                where="objective",
+                fix="leave it out",
+            )
+        return recipe
 
     def find_model(self, recipe: RecipeT, config: ModelConfig, weights: bool) -> ModelSource:
         """The model's files, before anything heavy loads; without ``weights`` its architecture is enough."""

@@ -15,7 +15,7 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
 from tunebook.config.ranges import check_ranges
-from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, Method, TrainConfig
+from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, Method, Objective, TrainConfig
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.file_source import file_source
@@ -134,15 +134,19 @@ def _check_method(recipe: Recipe[Any], config: TrainConfig) -> None:
 
 
 def make_recipe(config: TrainConfig) -> Recipe[Any]:
-    """The chosen recipe with its checked options."""
+    """The chosen recipe with its checked options, as it learns by the chosen objective."""
     name = str(config.recipe["name"])
     recipe_class = load_recipe_class(name)
-    return new_recipe(recipe_class, typed_recipe_options(config.recipe, recipe_class.Config, name))
+    recipe = new_recipe(recipe_class, typed_recipe_options(config.recipe, recipe_class.Config, name))
+    made: Recipe[Any] = recipe.family.inputs.with_objective(recipe, config)
+    return made
 
 
 def check_sources(config: TrainConfig) -> None:
     """Refuse rows that are not there or lack a column, before torch is loaded; what they hold is looked at later."""
     check_split(config.data)
+    if config.objective.name is not Objective.sft:
+        make_recipe(config)
     if all(getattr(config.data, name) is None for name in SPLITS):  # a recipe's own samples may have to be made first
         return
     recipe = make_recipe(config)

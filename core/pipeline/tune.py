@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import Method, Objective, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.prepared import Prepared
 from tunebook.run_folder import RunFolder, save_config
@@ -88,6 +88,7 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
         method=config.adapt.method,
         parameters=count_parameters(model)[1],
         steps_per_epoch=data.steps_per_epoch(world_size(config)),
+        objective=config.objective.name,
     )
     resolved = resolve_defaults(config, context)
     steps = planned_steps(resolved, data, world_size(config))
@@ -107,9 +108,15 @@ def _plan_in_words(config: TrainConfig, data: Any, open_rate: bool) -> list[str]
     batches = [f"batches: {data.summary}"] if data.summary else []
     return [
         *batches,
-        f"training: adapt={config.adapt.method.name}, {_rate_in_words(config, open_rate)}, "
+        f"training: adapt={config.adapt.method.name}, {_objective_in_words(config)}"
+        f"{_rate_in_words(config, open_rate)}, "
         f"trainer.max_epochs={config.trainer.max_epochs} ({steps} steps)",
     ]
+
+
+def _objective_in_words(config: TrainConfig) -> str:
+    """The objective, unless it is supervised."""
+    return "" if config.objective.name is Objective.sft else f"objective={config.objective.name.name}, "
 
 
 def _rate_in_words(config: TrainConfig, open_rate: bool) -> str:

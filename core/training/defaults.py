@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass, replace
 
 from tunebook.config.optimizers import OPTIMIZERS, resolve_optim
-from tunebook.config.schema import Method, TrainConfig
+from tunebook.config.schema import Method, Objective, TrainConfig
 
 _STEPS = 500  # below this, tuning a pre-trained model on few rows is a lottery (Mosbach et al. 2021, arXiv:2006.04884)
 _EPOCHS = 3
 _MOST_EPOCHS = 10
 _MOST_EPOCHS_FROZEN = 20  # a frozen backbone's epochs cost next to nothing
 _PAIRED_STEPS, _MOST_PAIRED_EPOCHS = 200, 12  # docs/benchmarks.md, "Few labelled rows"
+
+_PREFERENCE_RATE = 0.05  # of the supervised rate: TRL's default is 1e-6, and that of supervised tuning 2e-5
+_MOST_PREFERENCE_EPOCHS = 3
 
 _SMALL = 10_000_000  # weights; a narrow model bears, and needs, a higher rate (Yang et al. 2022, arXiv:2203.03466)
 _NARROW = 50_000_000  # MiniLM among them; wider encoders have SetFit's rate, which was not measured here
@@ -40,24 +43,36 @@ class TrainingContext:
         method: How the model is adapted.
         parameters: Number of weights of the model.
         steps_per_epoch: Optimizer steps in an epoch.
+        objective: What it learns from.
     """
 
     method: Method
     parameters: int
     steps_per_epoch: int
+    objective: Objective = Objective.sft
 
 
 def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") -> float:
-    """The peak learning rate, by method and size of the model, and for other optimizers than AdamW a multiple of it."""
+    """The peak learning rate, by method and size of the model; of preferences a twentieth of it.
+
+    For other optimizers than AdamW it is a multiple of that.
+    """
     rates = _LEARNING_RATES_SMALL if situation.parameters < _SMALL else _LEARNING_RATES
     rate = rates[situation.method]
     if situation.method is Method.contrastive and situation.parameters < _NARROW:
         rate = _LEARNING_RATES_SMALL[Method.contrastive]
+    if situation.objective is not Objective.sft:
+        rate *= _PREFERENCE_RATE
     return rate * OPTIMIZERS[optimizer].rate
 
 
 def default_epochs(situation: TrainingContext) -> int:
-    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen: 20); of pairs 200, up to 12."""
+    """Three epochs; on few rows as many as make 500 steps, up to 10 (frozen: 20); of pairs 200, up to 12.
+
+    Of preferences one; on few rows as many as make 500 steps, up to 3.
+    """
+    if situation.objective is not Objective.sft:
+        return max(1, min(_MOST_PREFERENCE_EPOCHS, math.ceil(_STEPS / situation.steps_per_epoch)))
     if situation.method is Method.contrastive:
         return min(_MOST_PAIRED_EPOCHS, math.ceil(_PAIRED_STEPS / situation.steps_per_epoch))
     most = _MOST_EPOCHS_FROZEN if situation.method is Method.head else _MOST_EPOCHS

@@ -57,7 +57,7 @@ def shaping(config: TrainConfig) -> dict[str, str]:
     nodes: Any = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
     left_out = {"trainer.progress", "trainer.threads", "trainer.checkpoint_every", "trainer.accelerator"}
     found = {"seed": str(config.seed)}
-    for node in ("adapt", "optim", "trainer"):
+    for node in ("adapt", "objective", "optim", "trainer"):
         found |= {f"{node}.{key}": repr(value) for key, value in nodes[node].items()}
     return {key: value for key, value in found.items() if key not in left_out}
 

@@ -74,6 +74,7 @@ OWN = {
         *("model.chat_template", "adapt.quantize", "trainer.gradient_checkpointing"),
         *("evaluation.max_generations", "evaluation.zero_shot", "evaluation.forgetting", *SCORED),
         *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
+        *("objective.beta", "objective.desirable_weight", "objective.undesirable_weight"),
     },
     "brief_to_text": {
         *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "model.chat_template"),

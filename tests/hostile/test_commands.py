@@ -319,6 +319,8 @@ def of_other_recipes(folder: Path) -> Iterator[Case]:
             "data.label=x",
         ),
         *("evaluation.max_generations=0", "evaluation.zero_shot=maybe", "adapt.quantize=maybe", "adapt.quantize=true"),
+        *("objective=ppo", "objective.beta=0", "objective.beta=-1", "objective.beta=nan", "objective.beta=0.2"),
+        *("objective=dpo", "objective=kto", "objective.name=dpo", "objective.desirable_weight=2"),
     ):
         yield Case(f"chat, {typed}", [*chat, typed])
     table = write_table(folder / "images.csv", write_patients(folder / "images", 20, 0))

@@ -367,6 +367,35 @@ def aspect_cells(folder: Path) -> Iterator[Case]:
         yield Case(f"aspects, {name}", [*ASPECTS, f"data.train={file}"])
 
 
+def preferences(folder: Path) -> Iterator[Case]:
+    """Thumbs and pairs that nothing can be learned from, or that are none."""
+    good = {"dpo": {"prompt": "a", "chosen": "b", "rejected": "c"}, "kto": {"prompt": "a", "answer": "b", "good": True}}
+    values: list[object] = ["", " ", None, 7, 1e400, [], {}, "=cmd|' /C calc'!A0", "\ud800", "nul\0", "x" * 1_000_000]
+    values += [[["a"]], [{}], {"role": "user", "content": "d"}, [{"role": "assistant"}], ["a", "b"], "[" * 50_000]
+    for objective, row in good.items():
+        usual = ["check", "recipe=customer_chat", f"objective={objective}", "trainer.progress=false"]
+        others = [{**row, "prompt": f"question {i} of {i * 7919}", "good": i % 2 == 0} for i in range(20)]
+        for key in row:
+            for number, value in enumerate(values):
+                bad = {**row, key: value} if key != "good" or value != "" else {**row, key: "perhaps"}
+                yield _preference(folder, f"{objective}, {key} {number}", [bad, *others], usual)
+        for name, rows in {
+            "columns are missing": [{"prompt": "a", "chosen": "b"}],
+            "one row": [row],
+            "at odds": [row, {**row, "good": False, "chosen": "c", "rejected": "b"}, *others],
+            "equal answers": [{**row, "rejected": "b"}, *others] if objective == "dpo" else [{**row, "good": 2}],
+            "all good": [{**each, "good": True, "rejected": "b"} for each in others],
+            "all bad": [{**each, "good": False, "chosen": "c"} for each in others],
+        }.items():
+            yield _preference(folder, f"{objective}, {name}", rows, usual)
+
+
+def _preference(folder: Path, name: str, rows: list[dict[str, object]], usual: list[str]) -> Case:
+    file = folder / f"{name.replace(', ', '-').replace(' ', '-')}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return Case(f"preferences, {name}", [*usual, f"data.train={file}"])
+
+
 def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     rows = write_patients(folder / "train", 40, 0)
     table = write_table(folder / "train.csv", rows)
@@ -459,7 +488,11 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["damaged texts", "harmful texts", "listed labels", "images", "aspects", "personal data", "tools"]
+    "kind",
+    [
+        *("damaged texts", "harmful texts", "listed labels", "images", "aspects", "personal data", "tools"),
+        "preferences",
+    ],
 )
 def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
     canary = tmp_path / "canary"
@@ -474,6 +507,7 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         "aspects": lambda: aspect_cells(files),
         "personal data": lambda: personal_texts(files),
         "tools": lambda: tool_rows(files),
+        "preferences": lambda: preferences(files),
     }
     outcomes = run_cases(list(made[kind]()), tmp_path / "run")
     assert len(outcomes) > 50 or kind in ("harmful texts", "listed labels", "aspects", "personal data", "tools")
@@ -492,5 +526,10 @@ def test_hostile_rows_end_in_one_message_or_as_rejects(tmp_path, cache, kind):
         assert [each.case.name for each in outcomes if each.code == 0] == []
     if kind == "tools":
         assert [name for name, each in by_name.items() if each.code == 0] == ["tools, whole"]
+    if kind == "preferences":  # a formula, a number and a long text are answers as any other
+        names = ("columns are missing", "one row", "at odds", "equal answers", "all good", "all bad")
+        named = {f"preferences, {objective}, {name}" for objective in ("dpo", "kto") for name in names}
+        assert not [each.case.name for each in outcomes if each.code == 0 and each.case.name in named]
+        assert any(each.code == 0 for each in outcomes)
     if kind == "images":  # not everything is refused
         assert by_name["whole pictures"].code == by_name["npz, whole"].code == 0

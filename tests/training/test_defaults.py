@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tunebook.config.optim import OptimConfig
-from tunebook.config.schema import Method, TrainConfig, TrainerConfig
+from tunebook.config.schema import Method, Objective, TrainConfig, TrainerConfig
 from tunebook.training.defaults import TrainingContext, resolve_defaults
 
 SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
@@ -35,6 +35,22 @@ SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
 def test_open_numbers_follow_the_rule(method, parameters, steps_per_epoch, lr, epochs):
     settled = resolve_defaults(TrainConfig(recipe={}), TrainingContext(method, parameters, steps_per_epoch))
     assert (settled.optim.lr, settled.trainer.max_epochs) == (lr, epochs)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "steps_per_epoch", "lr", "epochs"),
+    [
+        (Method.full, LARGE, 1000, 2.5e-6, 1),
+        (Method.lora, LARGE, 300, 2.5e-5, 2),
+        (Method.full, SMALL, 16, 5e-5, 3),
+        (Method.lora, SMALL, 16, 1e-4, 3),
+    ],
+)
+def test_preferences_are_learned_slowly_and_briefly(method, parameters, steps_per_epoch, lr, epochs):
+    for objective in (Objective.dpo, Objective.kto):
+        context = TrainingContext(method, parameters, steps_per_epoch, objective)
+        settled = resolve_defaults(TrainConfig(recipe={}), context)
+        assert (settled.optim.lr, settled.trainer.max_epochs) == (pytest.approx(lr), epochs)
 
 
 def test_given_numbers_stay():

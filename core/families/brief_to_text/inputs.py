@@ -16,12 +16,17 @@ from tunebook.families.brief_to_text.data.brief import content_text
 from tunebook.families.brief_to_text.data.content import BriefContent
 from tunebook.families.brief_to_text.data.forms import brief_columns
 from tunebook.families.brief_to_text.rows import briefs_of, renamed
+from tunebook.families.inputs import Inputs
 from tunebook.families.text_generation.inputs import GenerationInputs
 from tunebook.models.source import ModelSource
 
 
 class BriefInputs(GenerationInputs):
     """Briefs, and their copies."""
+
+    def with_objective(self, recipe: Any, config: TrainConfig) -> Any:
+        """Copy is learned from briefs alone."""
+        return Inputs.with_objective(self, recipe, config)
 
     def content(self, recipe: Any, source: ModelSource, config: TrainConfig) -> Content:
         """The briefs and their copies."""

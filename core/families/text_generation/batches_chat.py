@@ -34,7 +34,7 @@ from tunebook.models.source import ModelSource
 from tunebook.models.text import load_tokenizer, longest
 
 SPLITS = ("train", "validation", "test")
-_USUAL_LENGTH, _SEQUENCE = 1024, 256
+USUAL_LENGTH, _SEQUENCE = 1024, 256
 _SHOWN, _SHOWN_TOKENS, _LINES = 3, 300, 5
 
 
@@ -63,13 +63,13 @@ def encode_splits(
     data = node_as(config.data, GenerationData)
     tokenizer = load_tokenizer(source)
     template = chat_template(tokenizer, config.model)
-    roles = _roles(checked)
-    template.check_roles(roles)
-    max_length = longest(source, tokenizer, data.max_length, _USUAL_LENGTH)
+    spoken = roles(checked)
+    template.check_roles(spoken)
+    max_length = longest(source, tokenizer, data.max_length, USUAL_LENGTH)
     key = encoding_key(tokenizer, template, max_length, data.overlength)
     splits, rows, identity = {}, {}, {}
     facts, shaped_by = template.facts(), cache_salt(recipe)
-    facts |= template.tool_facts() if "tools" in roles else {}
+    facts |= template.tool_facts() if "tools" in spoken else {}
     distractors = data.distractors if isinstance(data, ConversationData) else 0
     facts |= _context_facts(checked, distractors)
     for name in SPLITS:
@@ -85,7 +85,7 @@ def encode_splits(
         )
         check_contexts_fit(found, part, max_length)
         facts[f"{name} {_what(recipe.talks)} over {max_length} tokens"] = _overlong(found, max_length, data.overlength)
-        facts |= _logged(found, part, rejects)
+        facts |= logged(found, part, rejects)
         if name == "train":
             audited = audit(found.rows, max_length, template.end_of_turn_ids)
             facts |= {f"train {what}": value for what, value in audited.facts().items()}
@@ -106,7 +106,7 @@ def encode_splits(
     return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
 
 
-def _roles(checked: ValidatedData) -> set[str]:
+def roles(checked: ValidatedData) -> set[str]:
     """What conversations of any split have of that which not every template knows: system turns, tools."""
     parts = [getattr(checked, name) for name in SPLITS]
     columns = [part.column(CONVERSATION) for part in parts if CONVERSATION in part.roles]
@@ -169,7 +169,7 @@ def _overlong(found: EncodedConversations, max_length: int, policy: Overlength) 
     return f"{long:,} of {len(found.lengths):,}" + (f" ({done or f'split into {made:,} rows'})" if long else "")
 
 
-def _logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict[str, str]:
+def logged(found: EncodedConversations, rows: Rows, rejects: RejectLog) -> dict[str, str]:
     """Log what is in no row; an answer that is left out of a conversation is a reject like a whole one."""
     for number, reasons in found.rejected.items():
         file, _, line = rows.where(number).rpartition(":")
@@ -193,10 +193,15 @@ def preview(encoded: Encoded, talks: bool) -> list[Text]:
     for number in range(min(_SHOWN, len(items))):
         row = items[number]
         where = encoded.rows["train"].where(row.row)
-        text = coloured(row.ids[:_SHOWN_TOKENS], row.supervised[:_SHOWN_TOKENS], template.rendering.tokenizer)
-        cut = f"\n… {len(row.ids) - _SHOWN_TOKENS:,} more tokens" if len(row.ids) > _SHOWN_TOKENS else ""
-        shown.append(Text.assemble((f"{where}\n", "bold"), _bracketed(text), cut, "\n"))
+        shown.append(shown_row(row, where, template))
     return shown
+
+
+def shown_row(row: Any, title: str, template: ChatTemplate) -> Text:
+    """One token row under its title, what is learned of it in colour, and between « and »."""
+    text = coloured(row.ids[:_SHOWN_TOKENS], row.supervised[:_SHOWN_TOKENS], template.rendering.tokenizer)
+    cut = f"\n… {len(row.ids) - _SHOWN_TOKENS:,} more tokens" if len(row.ids) > _SHOWN_TOKENS else ""
+    return Text.assemble((f"{title}\n", "bold"), _bracketed(text), cut, "\n")
 
 
 def _bracketed(text: Text) -> Text:

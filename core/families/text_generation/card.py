@@ -9,7 +9,13 @@ from typing import Any
 
 from tunebook.bundle.card import render_card
 from tunebook.bundle.manifest import FILE, Manifest
-from tunebook.config.schema import TrainConfig
+from tunebook.config.schema import Objective, TrainConfig
+
+_LEARNED = {
+    Objective.sft: "conversations",
+    Objective.dpo: "preferences (DPO), pairs of a chosen and a rejected answer,",
+    Objective.kto: "preferences (KTO), answers that were each said to be good or bad,",
+}
 
 
 def generation_card(
@@ -41,6 +47,7 @@ def generation_card(
         manifest=manifest,
         manifest_file=FILE,
         method=config.adapt.method.name,
+        learned=_LEARNED[config.objective.name],
         adapter=adapter,
         reads_apart=reads_apart,
         thinking_off=thinking_off,

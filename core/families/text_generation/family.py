@@ -12,6 +12,7 @@ from tunebook.families.text_generation.options import (
     GenerationScore,
     GenerationTrainer,
     NewConversationData,
+    PreferenceObjective,
     TextGenerationConfig,
 )
 
@@ -23,6 +24,7 @@ FAMILY = Family(
     data=ConversationData,
     model=GenerationModel,
     adapt=GenerationAdapt,
+    objective=PreferenceObjective,
     trainer=GenerationTrainer,
     evaluation=GenerationEvaluation,
     new_data=NewConversationData,

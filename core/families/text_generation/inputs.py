@@ -8,7 +8,7 @@ from typing import Any
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
-from tunebook.config.schema import ModelConfig, TrainConfig
+from tunebook.config.schema import ModelConfig, Objective, TrainConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.paths import resolve_paths
@@ -19,6 +19,8 @@ from tunebook.families.text_generation.columns import conversation_columns, prom
 from tunebook.families.text_generation.data.content import ConversationContent
 from tunebook.families.text_generation.model.kinds import check_causal, is_seq2seq
 from tunebook.families.text_generation.options import ContextPlace, ConversationData, NewConversationData
+from tunebook.families.text_generation.preferences.content import PreferenceContent
+from tunebook.families.text_generation.preferences.task import with_objective
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 
@@ -28,6 +30,10 @@ Recipe = TextGeneration[Any]
 class GenerationInputs(Inputs[TextGeneration[Any]]):
     """A folder or hub id with a language model; conversations in any form."""
 
+    def with_objective(self, recipe: Recipe, config: TrainConfig) -> Recipe:
+        """The recipe with the columns and the watched metric of preferences, where it is to learn from them."""
+        return with_objective(recipe, config)
+
     def find_model(self, recipe: Recipe, config: ModelConfig, weights: bool) -> ModelSource:
         """A folder or hub id with a language model of a kind that the recipe takes."""
         source = super().find_model(recipe, config, weights)
@@ -36,7 +42,9 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
         return source
 
     def content(self, recipe: Recipe, source: ModelSource, config: TrainConfig) -> Content:
-        """The conversations."""
+        """The conversations, or what people think of answers."""
+        if config.objective.name is not Objective.sft:
+            return PreferenceContent(config.objective.name)
         return ConversationContent(place=node_as(config.data, ConversationData).context_place)
 
     def load_bundle_state(self, recipe: TextGeneration[Any], manifest: Manifest) -> None:

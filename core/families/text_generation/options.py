@@ -16,6 +16,7 @@ from tunebook.config.schema import (
     FamilyConfig,
     Method,
     ModelConfig,
+    ObjectiveConfig,
     TrainerConfig,
 )
 from tunebook.config.score import BASELINE, SubgroupScoreConfig
@@ -114,6 +115,18 @@ class GenerationAdapt(AdaptConfig):
 
     quantize: bool = field(default=False, metadata={ONLY_WITH: Method.lora})
     """Load the frozen weights in 4 bits (QLoRA: adapt=lora, a GPU and bitsandbytes)."""
+
+
+@dataclass
+class PreferenceObjective(ObjectiveConfig):
+    """What a model that talks learns from: answers, or what people think of answers."""
+
+    beta: float = 0.1
+    """DPO and KTO: how strongly the model is held to the one before tuning: the larger, the less it moves."""
+    desirable_weight: float = 1.0
+    """KTO: weight of the loss of good answers."""
+    undesirable_weight: float = 1.0
+    """KTO: weight of the loss of bad answers."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from torch import nn
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateConfig
-from tunebook.config.schema import AdaptConfig, Method, TrainConfig
+from tunebook.config.schema import AdaptConfig, Method, Objective, TrainConfig
 from tunebook.data.content import Content
 from tunebook.data.encoded import Encoded
 from tunebook.data.load_and_validate import ValidatedData
@@ -52,6 +52,14 @@ from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.model.tried import try_writing_model
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationEvaluation, GenerationScore
 from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.preferences.encoding import (
+    encode_preferences,
+    preference_counts,
+    preference_data,
+    preview_preferences,
+)
+from tunebook.families.text_generation.preferences.evidence import judge_preferences
+from tunebook.families.text_generation.preferences.task import PreferenceTask
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
 from tunebook.run_folder import RunFolder
@@ -76,14 +84,20 @@ class GenerationStages(Stages[TextGeneration[Any]]):
     ) -> Encoded:
         """Token ids of all splits, each marked as supervised or not."""
         check_options(recipe, source, config)
-        encode = batches_seq2seq.encode_splits if is_seq2seq(source) else batches_chat.encode_splits
-        encoded = encode(recipe, data, source, config, rejects)
+        if isinstance(recipe, PreferenceTask):
+            encoded = encode_preferences(data, source, config, rejects, recipe.whole)
+        elif is_seq2seq(source):
+            encoded = batches_seq2seq.encode_splits(recipe, data, source, config, rejects)
+        else:
+            encoded = batches_chat.encode_splits(recipe, data, source, config, rejects)
         dry_run(recipe, encoded, config)
         lost = lost_text(encoded.tokenizer.tokenizer, _said(recipe, encoded))
         return replace(encoded, facts={**encoded.facts, **lost})
 
     def preview(self, recipe: Recipe, encoded: Encoded) -> Sequence[Any]:
-        """Three conversations with the supervised tokens in colour."""
+        """Three conversations with the supervised tokens in colour; or two preferences."""
+        if isinstance(recipe, PreferenceTask):
+            return preview_preferences(encoded, recipe.objective)
         return () if isinstance(encoded.tokenizer, PairTemplate) else preview(encoded, recipe.talks)
 
     def build_model(
@@ -100,6 +114,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         self, model: nn.Module, encoded: Encoded, source: ModelSource, config: TrainConfig
     ) -> tuple[nn.Module, FineTuneData]:
         """The model on conversations, packed where it can keep them apart; on pairs where an encoder reads."""
+        if config.objective.name is not Objective.sft:
+            return model, preference_data(model, encoded, source, config)
         make = pair_data if isinstance(encoded.tokenizer, PairTemplate) else conversation_data
         return model, make(model, encoded, config)
 
@@ -120,6 +136,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
         """It writes a token or two."""
         copied = super().rehearsed(recipe)
         copied.options = replace(copied.options, max_new_tokens=min(copied.options.max_new_tokens, 2))
+        if isinstance(copied, PreferenceTask):
+            copied.whole = False
         return copied
 
     def write_bundle(
@@ -141,6 +159,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
     def judge(self, prepared: Prepared[Recipe], predictor: TextGenerator, run: RunFolder) -> GenerationEvidence:
         """The same model before tuning, and the recipe's baselines."""
         recipe, config, encoded = prepared.recipe, prepared.config, prepared.encoded
+        if isinstance(recipe, PreferenceTask):
+            return judge_preferences(prepared, predictor)
         device, progress = torch.device(choose_accelerator(config.trainer)), config.trainer.progress
         rows, train = encoded.rows["test"], encoded.rows["train"]
         wanted = node_as(config.evaluation, GenerationEvaluation)
@@ -188,6 +208,8 @@ class GenerationStages(Stages[TextGeneration[Any]]):
 
     def split_counts(self, prepared: Prepared[Recipe]) -> Mapping[str, Any]:
         """Conversations, and supervised tokens."""
+        if isinstance(prepared.recipe, PreferenceTask):
+            return preference_counts(prepared.encoded, prepared.recipe.objective)
         return {
             name: {
                 "conversations": len(prepared.encoded.rows[name]),

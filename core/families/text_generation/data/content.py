@@ -102,7 +102,7 @@ class ConversationContent:
         schema = pa.schema([pa.field(TEXT, pa.string())])
         writer = RowWriter(schema, "all")
         for chunk in layout.column(CONVERSATION).chunks:
-            texts = [to_plain(_with_short_system(from_text(text))) for text in chunk.to_pylist()]
+            texts = [to_plain(with_short_system(from_text(text))) for text in chunk.to_pylist()]
             writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
         return find_duplicates(writer.finish().column(TEXT), threshold)
 
@@ -164,7 +164,7 @@ class ConversationContent:
         return usable, conversations, texts
 
 
-def _with_short_system(messages: list[Message]) -> list[Message]:
+def with_short_system(messages: list[Message]) -> list[Message]:
     """The conversation with one word in place of its system turn, equal for equal ones."""
     if messages[0].role != "system":
         return messages

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from tunebook.data.rows import Rows
 from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.message import Message, own_conversations
-from tunebook.families.text_generation.data.supervision import fit
+from tunebook.families.text_generation.data.supervision import Fitted, fit
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.options import Overlength
 from tunebook.files import filling_cache, folder_written_whole, write_json
@@ -73,6 +74,8 @@ def encoding_key(tokenizer: Any, template: ChatTemplate, max_length: int, policy
 
 TrainingConversations = Callable[[Rows], Iterator[list[list[Message]]]]
 """Gives the conversations that are learned from, of each row in order."""
+FitRow = Callable[[list[list[Message]], str], list[Fitted]]
+"""Makes token rows of the conversations of a row, which has a place for messages."""
 
 
 def encode_cached(
@@ -83,6 +86,7 @@ def encode_cached(
     cache_dir: Path,
     supervised: TrainingConversations = own_conversations,
     cache_salt: str = "",
+    fit_row: FitRow | None = None,
 ) -> EncodedConversations:
     """Encode the conversations of a split, or read them back from the cache.
 
@@ -94,6 +98,7 @@ def encode_cached(
         cache_dir: Where the encoded rows are kept.
         supervised: Gives the conversations of each row.
         cache_salt: What shapes them besides the rows, such as the template of a prompt.
+        fit_row: Makes token rows of the conversations of a row (default: of each by itself).
 
     Raises:
         UserError: A conversation is over the length and the policy is ``error``.
@@ -107,20 +112,20 @@ def encode_cached(
     if cached is None or len(cached.lengths) != len(rows):
         shutil.rmtree(folder, ignore_errors=True)
         with filling_cache(folder, "encoded conversations"):
-            _write(folder, rows, template, max_length, policy, supervised)
+            one_by_one = partial(_fit_each, template=template, max_length=max_length, policy=policy)
+            _write(folder, rows, supervised, fit_row or one_by_one)
         cached = _read(folder)
     assert cached is not None
     return cached
 
 
-def _write(
-    folder: Path,
-    rows: Rows,
-    template: ChatTemplate,
-    max_length: int,
-    policy: Overlength,
-    training_conversations_of: TrainingConversations,
-) -> None:
+def _fit_each(
+    conversations: list[list[Message]], where: str, template: ChatTemplate, max_length: int, policy: Overlength
+) -> list[Fitted]:
+    return [fit(each, template, max_length, policy, where) for each in conversations]
+
+
+def _write(folder: Path, rows: Rows, training_conversations_of: TrainingConversations, fit_row: FitRow) -> None:
     lengths, sources, sizes, said = [], [], [], []
     rejected: dict[int, tuple[str, ...]] = {}
     with folder_written_whole(folder) as partial:
@@ -130,7 +135,7 @@ def _write(
             counting(f"tokens of {rows.split} conversations", len(rows)) as advance,
         ):
             for number, conversations in enumerate(training_conversations_of(rows)):
-                fitted = [fit(each, template, max_length, policy, rows.where(number)) for each in conversations]
+                fitted = fit_row(conversations, rows.where(number))
                 for row in (row for each in fitted for row in each.rows):
                     ids.write(row.ids.astype(np.int32).tobytes())
                     supervised.write(row.supervised.tobytes())

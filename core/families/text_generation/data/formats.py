@@ -138,7 +138,8 @@ def _agreed(columns: Mapping[Path, Sequence[str]], answered: bool, delimiter: st
                     f"{path.name} holds pairs of a preferred and a rejected answer, which cannot be trained on",
                     code="conversation.preference-pairs",
                     where=str(path),
-                    fix=f"keep the preferred answers only: rename the column {good!r} to '{name}', and remove {bad!r}",
+                    fix=f"keep the preferred answers only: rename the column {good!r} to '{name}', and remove {bad!r}"
+                    + ("; or learn from both: objective=dpo" if (good, bad) == _PAIRS[0] else ""),
                 )
             fix = f"rename its columns: {_needs()}"
             raise UserError(what, code="conversation.unknown-format", where=str(path), fix=fix)

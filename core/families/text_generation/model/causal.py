@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunebook.config.schema import AdaptConfig, Method, TrainConfig
+from tunebook.config.schema import AdaptConfig, Method, Objective, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.model.kinds import is_seq2seq
@@ -36,11 +36,17 @@ def build_causal(source: ModelSource, config: TrainConfig) -> nn.Module:
     if node_as(config.adapt, GenerationAdapt).quantize:
         model = load_quantized(source, config)
     else:
-        model = load_writing(source, config.adapt.method is Method.scratch, config.model.dropout)
+        model = load_writing(source, config.adapt.method is Method.scratch, _dropout(config))
     check_language_head(model)
     if node_as(config.trainer, GenerationTrainer).gradient_checkpointing:
         enable_checkpointing(model)
     return model
+
+
+def _dropout(config: TrainConfig) -> float | None:
+    """Dropout while training; none beside a reference that has none, unless it is asked for."""
+    beside_reference = config.objective.name is not Objective.sft
+    return 0.0 if beside_reference and config.model.dropout is None else config.model.dropout
 
 
 def load_writing(source: ModelSource, fresh: bool = False, dropout: float | None = None) -> nn.Module:

@@ -27,7 +27,9 @@ from tunebook.models.layers import plain_model
 _CHUNK = 512  # positions at a time: smaller ones wait for the weights, larger ones gain nothing
 
 
-def supervised_losses(model: nn.Module, inputs: Mapping[str, Any], target: Tensor, chunk: int = _CHUNK) -> Tensor:
+def supervised_losses(
+    model: nn.Module, inputs: Mapping[str, Any], target: Tensor, chunk: int = _CHUNK, weighted: bool = False
+) -> Tensor:
     """Cross-entropy of each supervised token, in nats, float32 ``[supervised tokens]``, in the order of ``target``.
 
     Equal to that of the model's full logits, and so are the gradients.
@@ -39,13 +41,14 @@ def supervised_losses(model: nn.Module, inputs: Mapping[str, Any], target: Tenso
         target: Token to follow each position of what is written, or ``IGNORE_INDEX``, ``[batch, tokens]`` or
             ``[batch, target tokens]``.
         chunk: Positions whose logits exist at one time.
+        weighted: Whether the losses will count differently, so that their gradients are best left for the way back.
     """
     supervised = target != IGNORE_INDEX
     hidden, wanted = backbone_states(model, inputs)[supervised], target[supervised]
     final = _FinalLayer.of(plain_model(model))
     if type(final.layer) is nn.Linear and final.cap is None:
         scaled = hidden if final.scale == 1 else hidden * final.scale
-        return _linear_cross_entropy(scaled, final.layer.weight, final.bias, wanted, chunk)
+        return _linear_cross_entropy(scaled, final.layer.weight, final.bias, wanted, chunk, weighted)
     chunks = zip(hidden.split(chunk), wanted.split(chunk), strict=True)
     return torch.cat([checkpoint(_full_losses, final, *part, use_reentrant=False) for part in chunks])
 
@@ -111,7 +114,9 @@ def _full_losses(final: _FinalLayer, hidden: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(final.logits(hidden), target, reduction="none")
 
 
-def _linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, chunk: int) -> Tensor:
+def _linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, chunk: int, weighted: bool = False
+) -> Tensor:
     """Losses ``[rows]`` of a linear layer's logits, in the number format that autocast asks for."""
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
@@ -120,7 +125,7 @@ def _linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, t
     with torch.autocast(kind, enabled=False):
         if not torch.is_grad_enabled():
             return _chunked(hidden, weight, bias, target, chunk, (False, False, False))[0]
-        losses: Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk)
+        losses: Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, target, chunk, weighted)
         return losses
 
 
@@ -133,9 +138,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, chunk: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        chunk: int,
+        weighted: bool,
+    ) -> Tensor:
         ctx.chunk, ctx.wanted = chunk, ctx.needs_input_grad[:3]
-        losses, ctx.gradients = _chunked(hidden, weight, bias, target, chunk, ctx.wanted)
+        now = (False, False, False) if weighted else ctx.wanted
+        losses, gradients = _chunked(hidden, weight, bias, target, chunk, now)
+        ctx.gradients = None if weighted else gradients
         ctx.save_for_backward(hidden, weight, bias, target)
         return losses
 
@@ -149,7 +164,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             gradients = _chunked(hidden, weight, bias, target, ctx.chunk, ctx.wanted, factors)[1]
         elif len(factors):
             gradients = [None if g is None else g.mul_(factors[0]) for g in gradients]
-        return *gradients, None, None
+        return *gradients, None, None, None
 
 
 def _chunked(

@@ -1,0 +1,1 @@
+"""Learning from what people think of answers: pairs of them (DPO), or a thumb for each (KTO)."""
