@@ -9,7 +9,6 @@ number of them for a column that lists labels.
 from __future__ import annotations
 
 import json
-import mimetypes
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tunebook.data.chunks import Chunk, Reject, missing_column
+from tunebook.data.chunks import Chunk, Reject
 from tunebook.data.columns import Column, read_names
 from tunebook.data.json_arrays import array_objects
+from tunebook.data.label_studio_keys import Found
 from tunebook.data.unread import ANNOTATED, COLUMNS, RESULTS, Unread
 from tunebook.data.values import as_text
 from tunebook.errors import UserError
@@ -99,7 +99,7 @@ def read_array(
     Raises:
         UserError: It lacks a column, or its annotations are no choices.
     """
-    found = _Found()
+    found = Found()
     annotations = _annotations(file, path, columns, found, unread)
     yield from _chunks(_merged(annotations, columns, reject, unread, vote), columns, rows, found, path)
 
@@ -127,62 +127,11 @@ def merged_table(
     yield from _chunks(_merged(annotations(), columns, reject, unread, vote), columns, rows)
 
 
-class _Found:
-    """What the tasks have: keys of their data, controls with choices, and results of other kinds by control."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, None] = {}
-        self.others: dict[str, str] = {}
-        self.results: Counter[str] = Counter()
-        self.data: set[str] = set()
-        self.images: set[str] = set()
-
-    def add_other(self, control: str | None, kind: str) -> None:
-        """A result that is no choice; a relation has no control."""
-        self.others[control or kind] = kind
-        self.results[f"{control} ({kind})" if control else kind] += 1
-
-    def add_data(self, data: dict[str, Any]) -> None:
-        """The keys of a task, and those that hold images."""
-        self.names.update(dict.fromkeys(data))
-        for name, value in data.items():
-            self.data.add(name)
-            if isinstance(value, str) and (mimetypes.guess_type(value)[0] or "").startswith("image/"):
-                self.images.add(name)
-
-    def check(self, columns: Sequence[Column], path: Path) -> None:
-        """Refuse columns that no task has.
-
-        Raises:
-            UserError: There is one.
-        """
-        for column in columns:
-            if not column.required or column.name in self.names:
-                continue
-            if column.kind in ("label", "labels") and self.others:
-                kinds = ", ".join(f"{name} ({kind})" for name, kind in self.others.items())
-                raise UserError(
-                    f"{path.name} has no choices named {column.name!r}: its annotations are {kinds}",
-                    code="data.no-choices",
-                    where=f"{column.key}, {path}",
-                    fix="a label is a control of the kind Choices: export a project that has one",
-                )
-            if column.kind == "text" and self.data and self.data <= self.images:
-                raise UserError(
-                    f"{path.name} has images and no texts: its tasks hold {', '.join(sorted(self.images))}",
-                    code="data.missing-column",
-                    where=f"{column.key}, {path}",
-                    fix="read it with a recipe of images, such as medical_diagnosis, or a model tuned by one; "
-                    f"its columns: {', '.join(self.names)}",
-                )
-            raise missing_column(column, path, list(self.names))
-
-
 def _chunks(
     found_rows: Iterator[_Annotation],
     columns: Sequence[Column],
     rows: int,
-    found: _Found | None = None,
+    found: Found | None = None,
     path: Path | None = None,
 ) -> Iterator[Chunk]:
     chunk, checked = Chunk.empty(columns), found is None
@@ -201,7 +150,7 @@ def _chunks(
 
 
 def _annotations(
-    file: BinaryIO, path: Path, columns: Sequence[Column], found: _Found, unread: Unread
+    file: BinaryIO, path: Path, columns: Sequence[Column], found: Found, unread: Unread
 ) -> Iterator[_Annotation]:
     named, beside = read_names(columns), Counter[str]()
     for number, record in enumerate(array_objects(file, path), start=1):
@@ -216,7 +165,7 @@ def _annotations(
 
 
 def _of_row(
-    record: dict[str, Any], columns: Sequence[Column], found: _Found
+    record: dict[str, Any], columns: Sequence[Column], found: Found
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """The values of a row of JSON-MIN, and the controls with several choices, or with any where labels are listed."""
     several = {}
@@ -236,7 +185,7 @@ def _of_row(
 
 
 def _of_task(
-    record: dict[str, Any], columns: Sequence[Column], found: _Found
+    record: dict[str, Any], columns: Sequence[Column], found: Found
 ) -> list[tuple[dict[str, Any], dict[str, list[str]]]]:
     """The values of each annotation of a task that was not skipped; of a task without any those of its data."""
     found.add_data(record["data"])

@@ -37,7 +37,7 @@ SCORED = ("evaluation.subgroups", "evaluation.gap")
 # By hand from what each family's code reads, not from the options that are to be tested.
 OWN = {
     "text_classification": {
-        *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength"),
+        *("data.text", "data.label", "data.labels", "data.shots", "data.max_length", "data.overlength", "data.pii"),
         *("data.group_by_length", "data.augmentations", "evaluation.zero_shot", "recipe.descriptions"),
         *("data.text_pair", "data.disagreement", "evaluation.suspects", "evaluation.abstain_error"),
         "recipe.calibrate",
@@ -45,16 +45,16 @@ OWN = {
     },
     "text_aspects": {
         *("data.text", "data.text_pair", "data.text_with", "data.text_template", "data.max_length", "data.overlength"),
-        *("data.group_by_length", "recipe.aspects", "recipe.values", "recipe.normalize", *SCORED),
+        *("data.group_by_length", "recipe.aspects", "recipe.values", "recipe.normalize", "data.pii", *SCORED),
     },
     "text_regression": {
         *("data.text", "data.text_pair", "data.label", "data.max_length", "data.overlength", "data.group_by_length"),
-        *("data.text_with", "data.text_template", *SCORED),
+        *("data.text_with", "data.text_template", "data.pii", *SCORED),
     },
     "text_labels": {
         *("data.text", "data.text_pair", "data.label", "data.labels", "data.separator", "data.disagreement"),
         *("data.max_length", "data.overlength", "data.group_by_length", "data.text_with", "data.text_template"),
-        *("recipe.topics", *SCORED),
+        *("recipe.topics", "data.pii", *SCORED),
     },
     "image_classification": {
         *("data.image", "data.image_root", "data.augmentations", "data.label", "data.labels", "data.shots"),
@@ -71,20 +71,21 @@ OWN = {
     },
     "text_generation": {
         *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "data.format", "data.facts"),
+        *("data.pii", "data.context", "data.context_place", "data.distractors"),
         *("model.chat_template", "adapt.quantize", "trainer.gradient_checkpointing"),
         *("evaluation.max_generations", "evaluation.zero_shot", "evaluation.forgetting", *SCORED),
         *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer"),
         *("objective.beta", "objective.desirable_weight", "objective.undesirable_weight"),
     },
     "brief_to_text": {
-        *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "model.chat_template"),
+        *("data.max_length", "data.overlength", "data.group_by_length", "data.pack", "model.chat_template", "data.pii"),
         *("adapt.quantize", "trainer.gradient_checkpointing", "evaluation.max_generations", "evaluation.zero_shot"),
         *("recipe.max_new_tokens", "recipe.lowercase", "recipe.bleu_tokenizer", "evaluation.forgetting", *SCORED),
         *(
             f"recipe.{key}"
             for key in (
                 *("fields", "brief", "target_column", "must_mention", "must_avoid", "channel"),
-                *("max_characters", "max_words"),
+                *("max_characters", "max_words", "context"),
                 *("limits", "template", "decoding", "candidates", "num_beams", "temperature", "top_p"),
             )
         ),
@@ -99,7 +100,7 @@ NEW = {
     "image_classification": {"data.image", "data.image_root", "data.label", "data.subgroups", "evaluation.gap"},
     "text_labels": {"data.text", "data.text_pair", "data.label", "data.separator", "data.disagreement", *SCORED},
     "text_aspects": {"data.text", "data.text_pair", *SCORED},
-    "text_generation": {"data.format", "data.facts", "evaluation.max_generations", *SCORED},
+    "text_generation": {"data.format", "data.facts", "data.context", "evaluation.max_generations", *SCORED},
     "brief_to_text": {"evaluation.max_generations", *SCORED},
 }
 

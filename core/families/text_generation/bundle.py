@@ -20,8 +20,8 @@ from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.card import generation_card
 from tunebook.families.text_generation.contract import bundle_state_of, generation_of
 from tunebook.families.text_generation.data.answers import Supervised
-from tunebook.families.text_generation.data.context import CONTEXT
-from tunebook.families.text_generation.data.message import Message
+from tunebook.families.text_generation.data.context import CONTEXT, contexts_of
+from tunebook.families.text_generation.data.message import CONVERSATION, Message
 from tunebook.families.text_generation.data.packing import PackedItems, one_each
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs
@@ -57,6 +57,7 @@ def write_generation_bundle(
     card: Mapping[str, Any],
     adapter: Path,
     seen: Iterable[str] = (),
+    grounded: bool = False,
 ) -> None:
     """Write model, tokenizer with its template, adapters, manifest and card next to the target, then rename.
 
@@ -68,6 +69,7 @@ def write_generation_bundle(
         card: Facts for the model card: ``data``, ``training``, ``scores``.
         adapter: Folder of trained adapters, where there are any.
         seen: Conversations that the model was trained or chosen on; kept as hashes.
+        grounded: Whether training rows have a context, so that new ones need one.
     """
     with folder_written_whole(folder) as partial:
         model: Any = writer.model.cpu()
@@ -80,7 +82,7 @@ def write_generation_bundle(
             writer.tokenizer.save_pretrained(partial)
         if adapter.is_dir():
             shutil.copytree(adapter, partial / ADAPTER)
-        manifest = _manifest(writer, config, state)
+        manifest = _manifest(writer, config, state, grounded)
         write_json(partial / FILE, manifest.to_json())
         about = (adapter.is_dir(), reads_apart(model), _thinking_off(writer.template))
         write_text(partial / "README.md", generation_card(manifest, config, card, *about))
@@ -119,20 +121,20 @@ def _format(data: DataConfig) -> str:
     return data.format.name if isinstance(data, ConversationData) and data.format else ""
 
 
-def _context(data: DataConfig) -> dict[str, str]:
-    """The column of the context and its place in the prompt; what is not set is as usual."""
-    if not isinstance(data, ConversationData):
+def _context(data: DataConfig, grounded: bool) -> dict[str, str]:
+    """The column of the context and its place in the prompt, where training rows have one."""
+    if not (grounded and isinstance(data, ConversationData)):
         return {}
     return {"context": data.context or CONTEXT, "context_place": data.context_place.name}
 
 
-def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, Any]) -> Manifest:
+def _manifest(writer: TextGenerator, config: TrainConfig, state: Mapping[str, Any], grounded: bool) -> Manifest:
     losses = golden_losses(writer)
     manifest = manifest_of(
         writer.recipe,
         head=writer.recipe.head(()).kind,
         max_length=writer.max_length,
-        columns={"conversation": _format(config.data), **_context(config.data)},
+        columns={"conversation": _format(config.data), **_context(config.data, grounded)},
         golden=[
             Golden(" ".join(pair), {LOSS: round(float(loss), 6)})
             for pair, loss in zip(_GOLDEN, losses[:, 0], strict=True)
@@ -213,5 +215,7 @@ def write_tuned(
     splits = ("train", "validation") if seen else ()
     keys = (key for split in splits for key in recipe.family.inputs.keys(recipe, rows[split]))
     state = bundle_state_of(recipe, prepared.config, rows["train"])
-    write_generation_bundle(run.bundle, ready(prepared, model), prepared.config, state, card, run.adapter, keys)
+    grounded = CONVERSATION in rows["train"].roles and any(contexts_of(rows["train"]))
+    writer = ready(prepared, model)
+    write_generation_bundle(run.bundle, writer, prepared.config, state, card, run.adapter, keys, grounded)
     shutil.rmtree(run.adapter, ignore_errors=True)  # they lie in the bundle now

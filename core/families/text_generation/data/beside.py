@@ -30,10 +30,15 @@ _ANSWERS: Mapping[str, str] = {
     **dict.fromkeys(("rejected_response", "rejected_messages", DISPREFERRED), _PAIRED),
 }
 _FLAGS: Mapping[str, str] = dict.fromkeys(("train", "training", "loss", "weight", "masked"), _FLAGGED)
+_UNSEEN: Mapping[str, str] = {
+    "tools": "lists tools, and preferences are learned without them. Remove the key where the text alone is enough"
+}
 _EMPTY = {"", "null", "[]", "{}"}
 
 
-def beside_columns(key: str, answered: bool, context: bool = True, taken: Collection[str] = ()) -> list[Column]:
+def beside_columns(
+    key: str, answered: bool, context: bool = True, taken: Collection[str] = (), tools: bool = True
+) -> list[Column]:
     """The columns that are looked at only to refuse rows which have a value there.
 
     Args:
@@ -41,9 +46,11 @@ def beside_columns(key: str, answered: bool, context: bool = True, taken: Collec
         answered: Whether the rows hold answers, so that keys which judge them count.
         context: Whether keys with more of the question (functions, media) count.
         taken: Columns that are read as something else.
+        tools: Whether tools are read; rows that list some are refused otherwise.
     """
     flags = _FLAGS if context and answered else ()  # a brief may well have a weight
     names = [*(_CONTEXT if context else ()), *flags, *([*_ANSWERS, PREFERRED] if answered else ())]
+    names += [] if tools else _UNSEEN
     return [
         Column(BESIDE + name, name, key, "any", required=False, watched=True) for name in names if name not in taken
     ]
@@ -51,7 +58,7 @@ def beside_columns(key: str, answered: bool, context: bool = True, taken: Collec
 
 def refusal(row: Mapping[str, str | None]) -> str | None:
     """Why a row cannot be used, given its values by role; None where nothing beside it forbids that."""
-    for name, reason in {**_CONTEXT, **_FLAGS, **_ANSWERS}.items():
+    for name, reason in {**_CONTEXT, **_FLAGS, **_ANSWERS, **_UNSEEN}.items():
         value = (row.get(BESIDE + name) or "").strip()
         if value in _EMPTY:
             continue

@@ -16,12 +16,13 @@ from tunebook.config.schema import AdaptConfig, Method, Objective, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.model.kinds import is_seq2seq
-from tunebook.families.text_generation.model.language_loss import check_language_head, enable_checkpointing
+from tunebook.families.text_generation.model.language_loss import check_language_head
 from tunebook.families.text_generation.model.seq2seq import load_seq2seq
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationTrainer
 from tunebook.files import folder_written_whole
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_model import load_language_model
+from tunebook.models.layers import plain_model
 from tunebook.models.quiet import quiet_transformers
 from tunebook.models.source import ModelSource
 from tunebook.training.devices import choose_accelerator
@@ -159,3 +160,22 @@ def merge_causal(model: nn.Module, source: ModelSource, quantized: bool) -> nn.M
         whole = get_peft_model(load_writing(source), held.peft_config["default"])
     set_peft_model_state_dict(whole, get_peft_model_state_dict(held))
     return merge(whole)
+
+
+def enable_checkpointing(model: nn.Module) -> None:
+    """Let a model forget its activations between forward and backward, and compute them again: less memory, slower.
+
+    Raises:
+        UserError: The model is not built for it.
+    """
+    plain = plain_model(model)
+    if not plain.supports_gradient_checkpointing:
+        raise UserError(
+            f"{type(plain).__name__} does not support gradient checkpointing.",
+            code="model.no-gradient-checkpointing",
+            where="model.name",
+        )
+    # Newer releases of transformers deprecate the second name, older ones do not know the first.
+    name = "activation_checkpointing_enable"
+    enable = getattr(plain, name if hasattr(plain, name) else "gradient_checkpointing_enable")
+    enable({"use_reentrant": False})

@@ -206,25 +206,6 @@ def _chunked(
     return losses, [of_hidden, *summed]
 
 
-def enable_checkpointing(model: nn.Module) -> None:
-    """Let a model forget its activations between forward and backward, and compute them again: less memory, slower.
-
-    Raises:
-        UserError: The model is not built for it.
-    """
-    plain = plain_model(model)
-    if not plain.supports_gradient_checkpointing:
-        raise UserError(
-            f"{type(plain).__name__} does not support gradient checkpointing.",
-            code="model.no-gradient-checkpointing",
-            where="model.name",
-        )
-    # Newer releases of transformers deprecate the second name, older ones do not know the first.
-    name = "activation_checkpointing_enable"
-    enable = getattr(plain, name if hasattr(plain, name) else "gradient_checkpointing_enable")
-    enable({"use_reentrant": False})
-
-
 def check_language_head(model: nn.Module) -> None:
     """Refuse a model whose logits are not what its final layer makes of the backbone's states.
 

@@ -35,7 +35,7 @@ def preference_columns(objective: Objective, data: ConversationData) -> list[Col
             _check_file(path, objective, data.delimiter)
     return [
         *(Column(name, name, KEY, "any", choice="") for name in COLUMNS[objective]),
-        *beside_columns(KEY, answered=False),
+        *beside_columns(KEY, answered=False, tools=False),
         *group_columns(data.group),
     ]
 

@@ -122,10 +122,10 @@ def _overlong(found: EncodedConversations, max_length: int, policy: Overlength) 
 
 
 def _items(found: EncodedConversations, rows: Rows) -> PreferenceItems:
-    good = np.array([thumb == "true" for thumb in rows.texts(THUMB)]) if THUMB in rows.roles else None
-    return PreferenceItems(
-        found.ids, found.supervised, found.offsets, np.ones(len(rows), dtype=bool) if good is None else good
-    )
+    good = np.ones(len(rows), dtype=bool)
+    if THUMB in rows.roles:
+        good = np.array([thumb == "true" for thumb in rows.texts(THUMB)])
+    return PreferenceItems(found.ids, found.supervised, found.offsets, good, found.bytes)
 
 
 def _audited(items: Any, objective: Objective) -> Any:

@@ -45,6 +45,7 @@ class PreferenceItems(Sequence[Any]):
         supervised: Which are those of the last answer, bool ``[tokens]``.
         offsets: Where each token row starts, ``[2 * rows + 1]``.
         good: Whether the first answer of each is good, bool ``[rows]``.
+        bytes: Bytes of the answer in each token row, ``[2 * rows]``.
         reference: Log-probabilities under the reference model, ``[rows, 2]``; None where not yet known.
     """
 
@@ -52,6 +53,7 @@ class PreferenceItems(Sequence[Any]):
     supervised: np.ndarray
     offsets: np.ndarray
     good: np.ndarray
+    bytes: np.ndarray
     reference: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -88,6 +90,7 @@ class PreferenceItems(Sequence[Any]):
             np.cumsum([0, *map(len, rows)]),
             one_each(len(rows)),
             np.arange(len(rows)),
+            self.bytes[2 * which],
         )
 
 

@@ -27,10 +27,10 @@ from tunebook.data.batch import IGNORE_INDEX
 from tunebook.data.module import Examples
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack, stack_packs, stack_rows
 from tunebook.families.text_generation.heads import CausalHead, TokenPerplexity
+from tunebook.families.text_generation.model.causal import enable_checkpointing
 from tunebook.families.text_generation.model.language_loss import (
     backbone_states,
     check_language_head,
-    enable_checkpointing,
     supervised_losses,
     supports_packing,
 )

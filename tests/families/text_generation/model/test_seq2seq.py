@@ -21,12 +21,12 @@ from tunebook.config.schema import AdaptConfig, Method
 from tunebook.data.batch import IGNORE_INDEX
 from tunebook.families.text_generation.data.pairs import Pair, stack_pairs
 from tunebook.families.text_generation.heads import CausalHead
+from tunebook.families.text_generation.model.causal import enable_checkpointing
 from tunebook.families.text_generation.model.generate import generate, stream
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.kinds import is_seq2seq
 from tunebook.families.text_generation.model.language_loss import (
     check_language_head,
-    enable_checkpointing,
     supervised_losses,
     supports_packing,
 )
