@@ -127,6 +127,7 @@ def test_findings_that_come_together_have_no_shots(tmp_path: Path) -> None:
         ("compare.curve=[0.5,1.0,0.5]", "config.duplicate", "compare.curve"),
         ("compare.curve=[0.5,1.5]", "config.out-of-range", "compare.curve"),
         ("data.shots=8", "config.conflict", "data.shots"),
+        ("objective=dpo", "config.no-effect", "objective"),
         ("resume=somewhere", "config.conflict", "resume"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy as np
 from tunebook.config.schema import Objective
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
+from tunebook.families.text_generation.data.answers import Supervised
 from tunebook.families.text_generation.data.message import CONVERSATION, Message, from_text
 from tunebook.families.text_generation.data.rendering import Unsupervisable
 from tunebook.families.text_generation.data.supervision import Fitted
@@ -55,14 +56,14 @@ def fit_preference(
     max_length: int,
     policy: Overlength,
 ) -> list[Fitted]:
-    """Make two token rows: of the first conversation, and of the first of the others that fits with it.
+    """Make two token rows: of a pair (DPO) of both conversations; else of the first and of one other that fits.
 
-    Where they are too long, both lose the same earliest turns; no answer is ever cut.
+    Where they are too long, they lose their earliest turns, both of a pair the same ones; no answer is ever cut.
 
     Args:
         conversations: Turns that end with an answer, the same turns before it in all.
         where: The row's file and line, for the error.
-        objective: Of a pair (DPO) both answers must differ.
+        objective: DPO or KTO.
         template: Encodes them.
         max_length: Tokens of a token row, at most.
         policy: What happens to a longer one: ``split_turns`` drops its earliest turns.
@@ -73,29 +74,37 @@ def fit_preference(
     Raises:
         UserError: It is too long and the policy is ``error``.
     """
+    if objective is Objective.dpo:
+        pair = _fit_together(conversations, where, template, max_length, policy)
+        if pair.rows and np.array_equal(pair.rows[0].ids, pair.rows[1].ids):
+            pair = Fitted(rejected=("both answers are the same tokens",), tokens=pair.tokens)
+        return [pair]
     first, *others = conversations
-    fitted = Fitted()
-    for other in others:
-        fitted = _fit_both((first, other), where, template, max_length, policy)
-        if fitted.rows:
-            break
-    if objective is Objective.dpo and fitted.rows and np.array_equal(fitted.rows[0].ids, fitted.rows[1].ids):
-        fitted = Fitted(rejected=("both answers are the same tokens",), tokens=fitted.tokens)
-    return [fitted]
+    own = _fit_together([first], where, template, max_length, policy)
+    for other in others if own.rows else ():
+        mismatched = _fit_together([other], where, template, max_length, Overlength.split_turns)
+        if mismatched.rows:
+            return [Fitted((*own.rows, *mismatched.rows), tokens=own.tokens)]
+    return [own if own.rejected else Fitted(rejected=("no answer to another prompt fits behind its own",))]
 
 
-def _fit_both(
-    both: Sequence[Sequence[Message]], where: str, template: ChatTemplate, max_length: int, policy: Overlength
+def _fit_together(
+    several: Sequence[Sequence[Message]], where: str, template: ChatTemplate, max_length: int, policy: Overlength
 ) -> Fitted:
-    prompt, whole, tokens = both[0][:-1], 0, 0
+    """A token row of each, all without the same earliest turns."""
+    prompt, whole, tokens = several[0][:-1], 0, 0
     system = [turn for turn in prompt[:1] if turn.role == "system"]
     begins = [0, *(i for i, turn in enumerate(prompt) if turn.role == "user" and i > len(system))]
     for begin in begins:
         turns = [*(system if begin else ()), *prompt[begin:]]
-        try:
-            rows = [template.supervise([*turns, each[-1]], first=len(turns)) for each in both]
-        except Unsupervisable as error:
-            return Fitted(rejected=(str(error),), tokens=whole)
+        rows: list[Supervised] = []
+        for each in several:
+            try:
+                rows.append(template.supervise([*turns, each[-1]], first=len(turns)))
+            except Unsupervisable as error:
+                return Fitted(rejected=(str(error),), tokens=whole)
+            if len(rows[-1]) > max_length:
+                break
         tokens = max(map(len, rows))
         whole = whole or tokens
         if tokens <= max_length:
