@@ -26,6 +26,7 @@ from tunebook.families.text_generation.data.message import CONVERSATION, offers_
 from tunebook.families.text_generation.data.packing import PackedItems, one_each, pack_evenly, stack_packs, stack_rows
 from tunebook.families.text_generation.data.supervision import BESIDE_CONTEXT, SUPERVISED, audit, coloured
 from tunebook.families.text_generation.data.template import TEMPLATES, ChatTemplate
+from tunebook.families.text_generation.data.usable import check_usable
 from tunebook.families.text_generation.model.language_loss import supports_packing
 from tunebook.families.text_generation.options import ConversationData, GenerationData, GenerationModel, Overlength
 from tunebook.families.text_generation.recipe import TextGeneration
@@ -93,16 +94,7 @@ def encode_splits(
         items = _one_each(found)
         splits[name] = Examples(items, items.lengths, items.units)
         identity[name] = f"{part.fingerprint}\n{key}\n{shaped_by}"
-    rejects.write()
-    rejects.check()
-    for name, examples in splits.items():
-        if not len(examples):
-            raise UserError(
-                f"No {name} conversation can be used.",
-                code="data.no-usable-rows",
-                where=str(rejects.path),
-                fix="give other rows",
-            )
+    check_usable(splits, rejects, "conversation")
     return Encoded(splits, rows, _collate(template, packed=False), template, max_length, facts, identity)
 
 

@@ -21,6 +21,7 @@ from tunebook.families.text_generation.contract import cache_salt, training_conv
 from tunebook.families.text_generation.data.answers import byte_count
 from tunebook.families.text_generation.data.pair_template import PairTemplate
 from tunebook.families.text_generation.data.pairs import PairItems, encode_pairs, stack_pairs
+from tunebook.families.text_generation.data.usable import check_usable
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix
 from tunebook.families.text_generation.options import GenerationData, Overlength
 from tunebook.families.text_generation.recipe import TextGeneration
@@ -54,16 +55,7 @@ def encode_splits(
         rows[name] = part if len(used) == len(part) else part.take(used)
         splits[name] = Examples(numbered, numbered.lengths, numbered.units)
         identity[name] = f"{part.fingerprint}\n{template.key}\n{max_length}\n{shaped_by}"
-    rejects.write()
-    rejects.check()
-    for name, examples in splits.items():
-        if not len(examples):
-            raise UserError(
-                f"No {name} row can be used.",
-                code="data.no-usable-rows",
-                where=str(rejects.path),
-                fix="give other rows",
-            )
+    check_usable(splits, rejects, "row")
     counts = splits["train"]
     facts["train supervised tokens"] = f"{int(counts.units.sum()):,} of {int(counts.lengths.sum()):,}"  # type: ignore[union-attr]
     # Built without the model: it sets what starts the decoder, put in by `pair_data`.

@@ -17,7 +17,6 @@ from tunebook.data.load_and_validate import ValidatedData
 from tunebook.data.module import Examples, FineTuneData
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.text_generation.batches_chat import (
     SPLITS,
@@ -30,6 +29,7 @@ from tunebook.families.text_generation.batches_chat import (
 from tunebook.families.text_generation.data.encoded import EncodedConversations, encode_cached, encoding_key
 from tunebook.families.text_generation.data.supervision import SUPERVISED, audit
 from tunebook.families.text_generation.data.template import ChatTemplate
+from tunebook.families.text_generation.data.usable import check_usable
 from tunebook.families.text_generation.model.language_loss import supports_packing
 from tunebook.families.text_generation.options import GenerationData, Overlength, PreferenceObjective
 from tunebook.families.text_generation.preferences.content import THUMB, one_sided
@@ -98,16 +98,8 @@ def encode_preferences(
         identity[name] = f"{part.fingerprint}\n{key}\n{salt}"
     audited = audit(_audited(splits["train"].items, objective), max_length, template.end_of_turn_ids)
     facts |= {f"train {what}": value for what, value in audited.facts().items()}
-    rejects.write()
-    rejects.check()
+    check_usable(splits, rejects, "preference")
     for name, examples in splits.items():
-        if not len(examples):
-            raise UserError(
-                f"No {name} preference can be used.",
-                code="data.no-usable-rows",
-                where=str(rejects.path),
-                fix="give other rows",
-            )
         good = examples.items.good  # type: ignore[attr-defined]
         if whole and objective is Objective.kto and good.min() == good.max():
             raise one_sided(bool(good[0]), rows[name])
