@@ -98,13 +98,7 @@ class ConversationContent:
             layout: The splits.
             threshold: Jaccard similarity of their sets of word 3-grams.
         """
-        # In a scratch file, as the rows are: in memory is only what is looked at.
-        schema = pa.schema([pa.field(TEXT, pa.string())])
-        writer = RowWriter(schema, "all")
-        for chunk in layout.column(CONVERSATION).chunks:
-            texts = [to_plain(with_short_system(from_text(text))) for text in chunk.to_pylist()]
-            writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
-        return find_duplicates(writer.finish().column(TEXT), threshold)
+        return alike_turns(layout, threshold)
 
     def _format_of(self, rows: Rows) -> ConversationFormat:
         """The form as set, or the one whose columns the rows have."""
@@ -170,3 +164,20 @@ def with_short_system(messages: list[Message]) -> list[Message]:
         return messages
     digest = hashlib.blake2b(messages[0].content.encode("utf-8"), digest_size=16).hexdigest()
     return [Message("system", digest), *messages[1:]]
+
+
+def alike_turns(layout: Layout, threshold: float, turns: slice = slice(None)) -> Duplicates:
+    """Which conversations of all splits are the same in some of their turns, exactly or nearly.
+
+    Args:
+        layout: The splits.
+        threshold: Jaccard similarity of their sets of word 3-grams.
+        turns: Those that are compared.
+    """
+    # In a scratch file, as the rows are: in memory is only what is looked at.
+    schema = pa.schema([pa.field(TEXT, pa.string())])
+    writer = RowWriter(schema, "all")
+    for chunk in layout.column(CONVERSATION).chunks:
+        texts = [to_plain(with_short_system(from_text(text)[turns])) for text in chunk.to_pylist()]
+        writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
+    return find_duplicates(writer.finish().column(TEXT), threshold)

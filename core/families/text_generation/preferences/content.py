@@ -13,19 +13,18 @@ import pyarrow as pa
 
 from tunebook.config.schema import Objective
 from tunebook.data.content import Layout, Passages
-from tunebook.data.duplicates import Duplicates, find_duplicates
+from tunebook.data.duplicates import Duplicates
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import FILE, LINE, Rows, RowWriter, row_schema
 from tunebook.data.unread import Unread
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.beside import BESIDE, refusal
 from tunebook.families.text_generation.data.check import check
-from tunebook.families.text_generation.data.content import TEXT, with_short_system
+from tunebook.families.text_generation.data.content import TEXT, alike_turns
 from tunebook.families.text_generation.data.message import (
     CONVERSATION,
     Message,
     UnusableConversation,
-    from_text,
     passages,
     to_plain,
     to_text,
@@ -113,12 +112,7 @@ class PreferenceContent:
             layout: The splits.
             threshold: Jaccard similarity of their sets of word 3-grams.
         """
-        schema = pa.schema([pa.field(TEXT, pa.string())])
-        writer = RowWriter(schema, "all")
-        for chunk in layout.column(CONVERSATION).chunks:
-            texts = [to_plain(with_short_system(from_text(text)[:-1])) for text in chunk.to_pylist()]
-            writer.add_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
-        return find_duplicates(writer.finish().column(TEXT), threshold)
+        return alike_turns(layout, threshold, slice(-1))
 
     def _checked(self, row: Mapping[str, str | None], unread: Unread) -> tuple[str, str, str]:
         """The conversation with the better (or only) answer as JSON and as text, and what stands beside it."""
