@@ -20,6 +20,7 @@ from tunebook.families.text_generation.model.language_loss import check_language
 from tunebook.families.text_generation.model.seq2seq import load_seq2seq
 from tunebook.families.text_generation.options import GenerationAdapt, GenerationTrainer
 from tunebook.files import folder_written_whole
+from tunebook.freed_memory import return_freed_memory
 from tunebook.models.adapt import adapt, merge
 from tunebook.models.language_model import load_language_model
 from tunebook.models.layers import plain_model
@@ -41,6 +42,7 @@ def build_causal(source: ModelSource, config: TrainConfig) -> nn.Module:
     check_language_head(model)
     if node_as(config.trainer, GenerationTrainer).gradient_checkpointing:
         enable_checkpointing(model)
+        return_freed_memory()
     return model
 
 
