@@ -89,6 +89,7 @@ def _resolved(prepared: Prepared[Any], model: Any, data: Any) -> TrainConfig:
         parameters=count_parameters(model)[1],
         steps_per_epoch=data.steps_per_epoch(world_size(config)),
         objective=config.objective.name,
+        library=prepared.source.library,
     )
     resolved = resolve_defaults(config, context)
     steps = planned_steps(resolved, data, world_size(config))

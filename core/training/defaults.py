@@ -18,7 +18,7 @@ _PREFERENCE_RATE = 0.05  # of the supervised rate: TRL's default is 1e-6, and th
 _MOST_PREFERENCE_EPOCHS = 3
 
 _SMALL = 10_000_000  # weights; a narrow model bears, and needs, a higher rate (Yang et al. 2022, arXiv:2203.03466)
-_NARROW = 50_000_000  # MiniLM among them; wider encoders have SetFit's rate, which was not measured here
+_NARROW = 50_000_000  # MiniLM among them, which these rates were measured with
 _LEARNING_RATES = {
     Method.full: 5e-5,
     Method.lora: 5e-4,
@@ -26,6 +26,7 @@ _LEARNING_RATES = {
     Method.scratch: 2e-4,
     Method.contrastive: 2e-5,
 }
+_LEARNING_RATES_NARROW = {Method.full: 3e-4, Method.contrastive: 1e-4}
 _LEARNING_RATES_SMALL = {
     Method.full: 1e-3,
     Method.lora: 2e-3,
@@ -44,12 +45,14 @@ class TrainingContext:
         parameters: Number of weights of the model.
         steps_per_epoch: Optimizer steps in an epoch.
         objective: What it learns from.
+        library: What builds the model; narrow ones of transformers alone have rates of their own.
     """
 
     method: Method
     parameters: int
     steps_per_epoch: int
     objective: Objective = Objective.sft
+    library: str = "transformers"
 
 
 def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") -> float:
@@ -57,10 +60,12 @@ def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") 
 
     For other optimizers than AdamW it is a multiple of that.
     """
-    rates = _LEARNING_RATES_SMALL if situation.parameters < _SMALL else _LEARNING_RATES
+    rates = _LEARNING_RATES
+    if situation.parameters < _SMALL:
+        rates = _LEARNING_RATES_SMALL
+    elif situation.parameters < _NARROW and situation.library == "transformers":
+        rates = {**_LEARNING_RATES, **_LEARNING_RATES_NARROW}
     rate = rates[situation.method]
-    if situation.method is Method.contrastive and situation.parameters < _NARROW:
-        rate = _LEARNING_RATES_SMALL[Method.contrastive]
     if situation.objective is not Objective.sft:
         rate *= _PREFERENCE_RATE
     return rate * OPTIMIZERS[optimizer].rate

@@ -10,7 +10,7 @@ from tunebook.config.optim import OptimConfig
 from tunebook.config.schema import Method, Objective, TrainConfig, TrainerConfig
 from tunebook.training.defaults import TrainingContext, resolve_defaults
 
-SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
+SMALL, NARROW, LARGE = 2_400_000, 22_700_000, 134_500_000  # the text starter, MiniLM, SmolLM2
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,16 @@ SMALL, LARGE = 2_400_000, 22_700_000  # the text starter, MiniLM
         (Method.full, LARGE, 1000, 5e-5, 3),
         (Method.full, LARGE, 100, 5e-5, 5),
         (Method.full, LARGE, 16, 5e-5, 10),
+        (Method.full, NARROW, 16, 3e-4, 10),
         (Method.lora, LARGE, 200, 5e-4, 3),
+        (Method.lora, NARROW, 200, 5e-4, 3),
         (Method.head, LARGE, 16, 2e-3, 20),
         (Method.scratch, LARGE, 16, 2e-4, 10),
         (Method.full, SMALL, 16, 1e-3, 10),
-        (Method.contrastive, LARGE, 1, 1e-4, 12),
-        (Method.contrastive, LARGE, 40, 1e-4, 5),
-        (Method.contrastive, LARGE, 300, 1e-4, 1),
-        (Method.contrastive, 110_000_000, 20, 2e-5, 10),
+        (Method.contrastive, NARROW, 1, 1e-4, 12),
+        (Method.contrastive, NARROW, 40, 1e-4, 5),
+        (Method.contrastive, NARROW, 300, 1e-4, 1),
+        (Method.contrastive, LARGE, 20, 2e-5, 10),
         (Method.lora, SMALL, 200, 2e-3, 3),
         (Method.head, SMALL, 100, 1e-2, 5),
         (Method.scratch, SMALL, 16, 1e-3, 10),
@@ -37,10 +39,16 @@ def test_open_numbers_follow_the_rule(method, parameters, steps_per_epoch, lr, e
     assert (settled.optim.lr, settled.trainer.max_epochs) == (lr, epochs)
 
 
+def test_a_narrow_image_model_has_the_rate_of_a_large_one():
+    context = TrainingContext(Method.full, NARROW, 16, library="timm")
+    assert resolve_defaults(TrainConfig(recipe={}), context).optim.lr == 5e-5
+
+
 @pytest.mark.parametrize(
     ("method", "parameters", "steps_per_epoch", "lr", "epochs"),
     [
         (Method.full, LARGE, 1000, 2.5e-6, 1),
+        (Method.full, NARROW, 1000, 1.5e-5, 1),
         (Method.lora, LARGE, 300, 2.5e-5, 2),
         (Method.full, SMALL, 16, 5e-5, 3),
         (Method.lora, SMALL, 16, 1e-4, 3),
