@@ -1,13 +1,19 @@
-"""The way of a few-shot rung that cross-validation on its own rows chose, in each draw; test rows have no say in it."""
+"""The way of a few-shot rung that cross-validation on its own rows chose, in each draw; test rows have no say in it.
+
+Twenty held-out rows cannot tell ways apart: what they prefer by less than a standard error is a coin toss, and the way
+that was best over many draws of other rows is chosen instead (docs/benchmarks.md, "Few labelled rows").
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.statistics.results import RungResult
+from tunebook.config.compare import Way as WayName
 
 
 @dataclass(frozen=True)
@@ -45,20 +51,34 @@ def chosen_runs(
 ) -> Mapping[int, tuple[str, RungRun]]:
     """The way and the run of each draw that has the best held-out score; of equals the cheapest.
 
+    Pairs (``contrastive``) are chosen wherever they are within a standard error of the best.
+
     Args:
         ways: Finished runs of each way, from the cheapest to the dearest.
         metric: What is compared by.
         higher_is_better: Which way it is read.
     """
-    found: dict[int, tuple[float, str, RungRun]] = {}
+    ranked: dict[int, list[tuple[float, str, RungRun]]] = {}
     for way, runs in ways.items():
         for run in runs:
-            value, _ = run.held_out(metric)
-            rank = float("-inf") if value is None else value if higher_is_better else -value
-            best = found.get(run.planned.seed)
-            if best is None or rank > best[0]:
-                found[run.planned.seed] = rank, way, run
-    return {seed: found[seed][1:] for seed in sorted(found)}
+            value = run.held_out(metric).score
+            rank = -math.inf if value is None else value if higher_is_better else -value
+            ranked.setdefault(run.planned.seed, []).append((rank, way, run))
+    return {seed: _chosen(ranked[seed], metric) for seed in sorted(ranked)}
+
+
+def _chosen(ranked: Sequence[tuple[float, str, RungRun]], metric: str) -> tuple[str, RungRun]:
+    best, way, run = max(ranked, key=lambda each: each[0])
+    for rank, other, its_run in ranked:
+        if other.endswith(f"_{WayName.contrastive.value}") and rank > -math.inf:
+            if best - rank <= _standard_error(its_run.held_out(metric).rows):
+                return other, its_run
+    return way, run
+
+
+def _standard_error(rows: int) -> float:
+    """The largest that a proportion of so many rows can have; macro F1 is not far from one."""
+    return 0.5 / math.sqrt(rows) if rows else 0.0
 
 
 def as_ways(
@@ -72,9 +92,9 @@ def as_ways(
     return tuple(
         Way(
             results[way],
-            tuple(run.held_out(metric)[0] for run in runs),
+            tuple(run.held_out(metric).score for run in runs),
             names.count(way),
-            float(median(run.held_out(metric)[1] for run in runs)),
+            float(median(run.held_out(metric).seconds for run in runs)),
         )
         for way, runs in ways.items()
     )

@@ -98,8 +98,8 @@ def _ways(finished: Finished) -> Table:
             rows.append([way.result.name, way.result.score, held_out, chosen, taken, show_time(way.seconds)])
     note = (
         "Each way learned from the same rows in each draw. In each draw the way was chosen that did best on those rows "
-        "alone, in cross-validation; the test rows had no say in it. The ladder has the chosen "
-        "ones, at the price of all."
+        "alone, in cross-validation, but contrastive where it was within a standard error of the best; the test rows "
+        "had no say in it. The ladder has the chosen ones, at the price of all."
     )
     name = show_name(finished.metric)
     columns = ["way", name, f"{name} on held-out rows of the draw", "chosen", "time", "time of cross-validation"]

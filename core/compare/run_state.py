@@ -15,6 +15,21 @@ from tunebook.untrusted import read_json
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What cross-validation found of a run's way of learning.
+
+    Attributes:
+        score: The metric; None where the rows have none.
+        rows: Training rows that were answered by a model that had not seen them.
+        seconds: What it took.
+    """
+
+    score: float | None
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RungRun:
     """A planned run and its folder.
 
@@ -97,8 +112,8 @@ class RungRun:
         reason = found.get("unfit", "") if isinstance(found, dict) else ""
         return reason if isinstance(reason, str) else ""
 
-    def held_out(self, metric: str) -> tuple[float | None, float]:
-        """A metric on its held-out training rows, None where it has none, and the seconds that this took.
+    def held_out(self, metric: str) -> HeldOut:
+        """A metric on its held-out training rows.
 
         Raises:
             UserError: As `read`, or the file holds something else.
@@ -106,7 +121,7 @@ class RungRun:
         found = self.read(self.cross_validation_file)
         try:
             value = found["scores"].get(metric)
-            return None if value is None else float(value), float(found["seconds"])
+            return HeldOut(None if value is None else float(value), int(found["rows"]), float(found["seconds"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self.damaged(self.cross_validation_file) from error
 

@@ -98,9 +98,10 @@ def test_rows_of_a_group_are_held_out_together(tmp_path: Path) -> None:
     assert held_out(run)["scores"]["accuracy"] == pytest.approx(accuracy_score(target, theirs))
 
 
-def with_scores(folder: Path, seed: int, value: float | None) -> RungRun:
+def with_scores(folder: Path, seed: int, value: float | None, rows: int = 10_000) -> RungRun:
     run = a_run(folder, seed=seed)
-    run.cross_validation_file.write_text(json.dumps({"scores": {"macro_f1": value}, "seconds": 1.0}))
+    found = {"scores": {"macro_f1": value}, "rows": rows, "seconds": 1.0}
+    run.cross_validation_file.write_text(json.dumps(found))
     return run
 
 
@@ -118,6 +119,27 @@ def test_the_best_held_out_score_of_each_draw_chooses_and_of_equals_the_cheapest
     ]
     none = chosen_runs(ways, "accuracy", True)
     assert [way for way, _ in none.values()] == ["classical"] * 3, "a metric that nobody has chooses the cheapest"
+
+
+@pytest.mark.parametrize(
+    ("rows", "head", "pairs", "chosen"),
+    [
+        (25, 0.59, 0.5, "contrastive"),  # 0.5 / 5 = 0.1: a standard error
+        (25, 0.61, 0.5, "head"),
+        (400, 0.52, 0.5, "contrastive"),  # 0.5 / 20 = 0.025
+        (400, 0.53, 0.5, "head"),
+        (25, 0.5, 0.59, "contrastive"),
+        (25, 0.5, None, "head"),
+    ],
+)
+def test_what_few_held_out_rows_cannot_tell_apart_goes_to_pairs(
+    tmp_path: Path, rows: int, head: float, pairs: float | None, chosen: str
+) -> None:
+    ways = {
+        f"few_shot_5_{name}": [with_scores(tmp_path / name, 0, value, rows)]
+        for name, value in (("classical", 0.3), ("head", head), ("contrastive", pairs))
+    }
+    assert chosen_runs(ways, "macro_f1", True)[0][0] == f"few_shot_5_{chosen}"
 
 
 def test_a_damaged_cross_validation_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""``python -m tunebook.recipes.marketing_copy.compose <folder>``: the sample briefs, or more of their kind.
+
+The rows are narrow on purpose: a model of a few million parameters learns from some hundred of them to write what a
+brief says, which it cannot learn from as many briefs about everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .vocabulary import AUDIENCES, NAMES, THINGS, Thing
+
+ROWS = {"train": 480, "validation": 40, "test": 80}
+
+# What a tone begins and ends with; {audience} only where a sentence stands on its own.
+OPENINGS = {
+    "plain": ("The {name} is made of {material}.", "{material}: that is the {name}."),
+    "warm": ("Made for {audience}: the {name}, in {material}.", "The {name} is for {audience}. It is made of {material}."),
+    "playful": ("Hello, {name}! Hello, {material}!", "Say hello to the {name}, all {material}."),
+}
+ENDINGS = {
+    "plain": ("It costs {price}.", "The price is {price}."),
+    "warm": ("Yours for {price}.", "Take it home for {price}."),
+    "playful": ("All that for {price}.", "And it is only {price}!"),
+}
+SUBJECTS = {
+    "plain": "The {name}: {perk}, {price}",
+    "warm": "For you: the {name}, {price}",
+    "playful": "Psst! The {name} is here: {price}",
+}
+AVOIDED = ("cheap", "luxury", "perfect")
+
+
+def briefs(rows: dict[str, int], seed: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Briefs with their copy, each with its split; none has the name and the features of another.
+
+    Args:
+        rows: How many of each split.
+        seed: Another one gives other briefs.
+    """
+    draw = random.Random(seed)
+    seen: set[tuple[str, ...]] = set()
+    number = 0
+    for split, count in rows.items():
+        wanted = count
+        while wanted:
+            row = _brief(draw)
+            key = (row["name"], *row["features"])
+            if key not in seen:
+                seen.add(key)
+                wanted -= 1
+                number += 1
+                yield split, {"id": f"brief-{number:04d}", **row}
+
+
+def _brief(draw: random.Random) -> dict[str, Any]:
+    kind = draw.choice(list(THINGS))
+    thing: Thing = THINGS[kind]
+    tone, name, number = draw.choice(list(OPENINGS)), f"{draw.choice(NAMES)} {kind}", draw.choice(thing.sizes)
+    perk, said = draw.choice(thing.perks)
+    price, short = f"${draw.randrange(9, 99)}", draw.random() < 0.25
+    values = {
+        "name": name,
+        "material": draw.choice(thing.material),
+        "audience": draw.choice(AUDIENCES),
+        "perk": perk,
+        "price": price,
+    }
+    size = thing.size[1].format(number)
+    if short:
+        copies = [SUBJECTS[tone].format(**values)]
+    else:
+        copies = [
+            f"{_sentence(opening, values)} {size} and {said}. {ending.format(**values)}"
+            for opening, ending in zip(OPENINGS[tone], ENDINGS[tone], strict=True)
+        ]
+        copies = draw.sample(copies, 2) if draw.random() < 0.2 else [draw.choice(copies)]
+    return {
+        "name": name,
+        "audience": values["audience"],
+        "features": [values["material"], thing.size[0].format(number), perk, price],
+        "tone": tone,
+        "channel": "email_subject" if short else "product_page",
+        "must_mention": [price] if short or draw.random() < 0.5 else [price, values["material"]],
+        "must_avoid": [draw.choice(AVOIDED)] if draw.random() < 0.2 else [],
+        "copy": copies,
+    }
+
+
+def _sentence(pattern: str, values: dict[str, str]) -> str:
+    made = pattern.format(**values)
+    return made[0].upper() + made[1:]
+
+
+def write(folder: Path, rows: dict[str, int], seed: int = 0) -> None:
+    """Write ``train.jsonl``, ``validation.jsonl`` and ``test.jsonl``.
+
+    Args:
+        folder: Where; it is made.
+        rows: How many of each split.
+        seed: Another one gives other briefs.
+
+    Raises:
+        FileExistsError: There is one of the files already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made: dict[str, list[str]] = {split: [] for split in rows}
+    for split, row in briefs(rows, seed):
+        made[split].append(json.dumps(row, ensure_ascii=False) + "\n")
+    for split, lines in made.items():
+        with (folder / f"{split}.jsonl").open("x", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(lines)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Write briefs as the words of the command line say."""
+    parser = argparse.ArgumentParser(description="Compose briefs and their copy, split for training.")
+    parser.add_argument("folder", type=Path, help="where to write train.jsonl, validation.jsonl and test.jsonl")
+    parser.add_argument("--rows", type=int, default=ROWS["train"], help="briefs to train on (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other briefs (default: 0)")
+    options = parser.parse_args(words)
+    try:
+        write(options.folder, {**ROWS, "train": options.rows}, options.seed)
+    except FileExistsError as error:
+        parser.error(f"{error.filename} is there already")
+
+
+if __name__ == "__main__":
+    main()
