@@ -10,7 +10,7 @@ _M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 
 
 def return_freed_memory() -> None:
-    """Have glibc give tensors pages of their own and hand them back once freed; nothing where another library allocates.
+    """Have glibc give tensors pages of their own and hand them back once freed; nothing elsewhere.
 
     By itself glibc learns from the first large tensor that is freed to keep those up to 32 MB in its heap, where small
     blocks between them hold them fast: the activations of a language model then take two to three times their size.

@@ -70,9 +70,9 @@ def chosen_runs(
 def _chosen(ranked: Sequence[tuple[float, str, RungRun]], metric: str) -> tuple[str, RungRun]:
     best, way, run = max(ranked, key=lambda each: each[0])
     for rank, other, its_run in ranked:
-        if other.endswith(f"_{WayName.contrastive.value}") and rank > -math.inf:
-            if best - rank <= _standard_error(its_run.held_out(metric).rows):
-                return other, its_run
+        pairs = other.endswith(f"_{WayName.contrastive.value}") and rank > -math.inf
+        if pairs and best - rank <= _standard_error(its_run.held_out(metric).rows):
+            return other, its_run
     return way, run
 
 

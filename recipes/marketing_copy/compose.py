@@ -13,25 +13,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .vocabulary import AUDIENCES, NAMES, THINGS, Thing
+from .vocabulary import NAMES, THINGS, Thing
 
-ROWS = {"train": 480, "validation": 40, "test": 80}
+ROWS = {"train": 300, "validation": 40, "test": 80}
 
-# What a tone begins and ends with; {audience} only where a sentence stands on its own.
+# What a tone begins and ends with.
 OPENINGS = {
     "plain": ("The {name} is made of {material}.", "{material}: that is the {name}."),
-    "warm": ("Made for {audience}: the {name}, in {material}.", "The {name} is for {audience}. It is made of {material}."),
     "playful": ("Hello, {name}! Hello, {material}!", "Say hello to the {name}, all {material}."),
 }
 ENDINGS = {
     "plain": ("It costs {price}.", "The price is {price}."),
-    "warm": ("Yours for {price}.", "Take it home for {price}."),
     "playful": ("All that for {price}.", "And it is only {price}!"),
-}
-SUBJECTS = {
-    "plain": "The {name}: {perk}, {price}",
-    "warm": "For you: the {name}, {price}",
-    "playful": "Psst! The {name} is here: {price}",
 }
 AVOIDED = ("cheap", "luxury", "perfect")
 
@@ -63,32 +56,19 @@ def _brief(draw: random.Random) -> dict[str, Any]:
     thing: Thing = THINGS[kind]
     tone, name, number = draw.choice(list(OPENINGS)), f"{draw.choice(NAMES)} {kind}", draw.choice(thing.sizes)
     perk, said = draw.choice(thing.perks)
-    price, short = f"${draw.randrange(9, 99)}", draw.random() < 0.25
-    values = {
-        "name": name,
-        "material": draw.choice(thing.material),
-        "audience": draw.choice(AUDIENCES),
-        "perk": perk,
-        "price": price,
-    }
+    values = {"name": name, "material": draw.choice(thing.material), "price": f"${draw.randrange(9, 99)}"}
     size = thing.size[1].format(number)
-    if short:
-        copies = [SUBJECTS[tone].format(**values)]
-    else:
-        copies = [
-            f"{_sentence(opening, values)} {size} and {said}. {ending.format(**values)}"
-            for opening, ending in zip(OPENINGS[tone], ENDINGS[tone], strict=True)
-        ]
-        copies = draw.sample(copies, 2) if draw.random() < 0.2 else [draw.choice(copies)]
+    copies = [
+        f"{_sentence(opening, values)} {size} and {said}. {ending.format(**values)}"
+        for opening, ending in zip(OPENINGS[tone], ENDINGS[tone], strict=True)
+    ]
     return {
         "name": name,
-        "audience": values["audience"],
-        "features": [values["material"], thing.size[0].format(number), perk, price],
+        "features": [values["material"], thing.size[0].format(number), perk, values["price"]],
         "tone": tone,
-        "channel": "email_subject" if short else "product_page",
-        "must_mention": [price] if short or draw.random() < 0.5 else [price, values["material"]],
-        "must_avoid": [draw.choice(AVOIDED)] if draw.random() < 0.2 else [],
-        "copy": copies,
+        "must_mention": [values["price"]],
+        "must_avoid": [draw.choice(AVOIDED)] if draw.random() < 0.1 else [],
+        "copy": draw.sample(copies, 2) if draw.random() < 0.2 else [draw.choice(copies)],
     }
 
 
