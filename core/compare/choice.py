@@ -1,6 +1,6 @@
 """The way of a few-shot rung that cross-validation on its own rows chose, in each draw; test rows have no say in it.
 
-Twenty held-out rows cannot tell ways apart: what they prefer by less than a standard error is a coin toss, and the way
+Few held-out rows cannot tell ways apart: what they prefer by less than a standard error is a coin toss, and the way
 that was best over many draws of other rows is chosen instead (docs/benchmarks.md, "Few labelled rows").
 """
 
@@ -14,6 +14,9 @@ from statistics import median
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.statistics.results import RungResult
 from tunebook.config.compare import Way as WayName
+
+FEWEST = 64
+"""Rows of a draw that can be chosen by: with fewer the standard error of a held-out score is over six points."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def chosen_runs(
 ) -> Mapping[int, tuple[str, RungRun]]:
     """The way and the run of each draw that has the best held-out score; of equals the cheapest.
 
-    Pairs (``contrastive``) are chosen wherever they are within a standard error of the best.
+    Pairs (``contrastive``) are chosen wherever they are within a standard error of the best, or nothing was held out.
 
     Args:
         ways: Finished runs of each way, from the cheapest to the dearest.
@@ -70,8 +73,8 @@ def chosen_runs(
 def _chosen(ranked: Sequence[tuple[float, str, RungRun]], metric: str) -> tuple[str, RungRun]:
     best, way, run = max(ranked, key=lambda each: each[0])
     for rank, other, its_run in ranked:
-        pairs = other.endswith(f"_{WayName.contrastive.value}") and rank > -math.inf
-        if pairs and best - rank <= _standard_error(its_run.held_out(metric).rows):
+        pairs = other.endswith(f"_{WayName.contrastive.value}")
+        if pairs and (best == -math.inf or best - rank <= _standard_error(its_run.held_out(metric).rows)):
             return other, its_run
     return way, run
 

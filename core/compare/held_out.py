@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tunebook.compare.choice import FEWEST
 from tunebook.compare.run_state import RungRun
 from tunebook.families.evidence import Evidence
 from tunebook.families.prepared import Prepared
@@ -30,13 +33,15 @@ ENOUGH = 300
 def cross_validate(run: RungRun, prepared: Prepared[Any]) -> None:
     """Write cross_validation.json: each metric on the held-out training rows of up to three folds, and what it took.
 
-    The folds are those of the seed, and so the same for all ways of learning from the same rows. Where a class has a
-    single row there are none, and no score.
+    The folds are those of the seed, and so the same for all ways of learning from the same rows. There are none, and no
+    score, where a class has a single row or the rows are few.
     """
     started = time.monotonic()
     answered: list[Evidence] = []
     rows, held_out = prepared.encoded.rows, 0
-    parts = folds(prepared.encoded.splits["train"].targets, prepared.config.seed, rows["train"].groups, FOLDS)
+    parts: Sequence[NDArray[np.int64]] = ()
+    if len(rows["train"]) >= FEWEST:
+        parts = folds(prepared.encoded.splits["train"].targets, prepared.config.seed, rows["train"].groups, FOLDS)
     for part in parts:
         if held_out >= ENOUGH:
             break

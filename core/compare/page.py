@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.compare.choice import FEWEST
 from tunebook.compare.statistics.amounts import show_time
 from tunebook.compare.statistics.figures import label_curve, ladder_figure, quality_against_cost
 from tunebook.compare.summary import COLUMNS, Summary, added_in_words, as_json, cells, summarize
@@ -98,8 +99,9 @@ def _ways(finished: Finished) -> Table:
             rows.append([way.result.name, way.result.score, held_out, chosen, taken, show_time(way.seconds)])
     note = (
         "Each way learned from the same rows in each draw. In each draw the way was chosen that did best on those rows "
-        "alone, in cross-validation, but contrastive where it was within a standard error of the best; the test rows "
-        "had no say in it. The ladder has the chosen ones, at the price of all."
+        "alone, in cross-validation, but contrastive where it was within a standard error of the best or the rows "
+        f"were fewer than {FEWEST}, too few to choose by; the test rows had no say in it. The ladder has the chosen "
+        "ones, at the price of all."
     )
     name = show_name(finished.metric)
     columns = ["way", name, f"{name} on held-out rows of the draw", "chosen", "time", "time of cross-validation"]

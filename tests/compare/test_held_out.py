@@ -35,7 +35,7 @@ def held_out(run: RungRun) -> dict[str, Any]:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Prepared[Any]:
-    rows = write_reviews(tmp_path / "rows.csv", 60)
+    rows = write_reviews(tmp_path / "rows.csv", 120)
     return prepared_for(tmp_path, "recipe=review_sentiment", "data.label=label", f"data.train={rows}")[1]
 
 
@@ -60,7 +60,7 @@ def test_each_training_row_is_answered_once_by_a_model_that_has_not_seen_it(
 def test_a_model_is_scored_on_what_it_has_not_seen(tmp_path: Path) -> None:
     """Labels that are drawn by lot can be learned by heart, and not be foretold."""
     random = np.random.default_rng(0)
-    lines = [f"{' '.join(f'w{word}' for word in random.integers(0, 900, 6))},{'ab'[i % 2]}" for i in range(80)]
+    lines = [f"{' '.join(f'w{word}' for word in random.integers(0, 900, 6))},{'ab'[i % 2]}" for i in range(120)]
     (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(lines) + "\n")
     given = ["recipe=review_sentiment", "data.label=label", f"data.train={tmp_path / 'rows.csv'}"]
     prepared = prepared_for(tmp_path, *given)[1]
@@ -84,7 +84,7 @@ def test_a_tuned_way_has_a_score_of_its_own_rows_and_leaves_no_files(
 
 
 def test_rows_of_a_group_are_held_out_together(tmp_path: Path) -> None:
-    rows = write_reviews(tmp_path / "rows.csv", 60)
+    rows = write_reviews(tmp_path / "rows.csv", 120)
     lines = rows.read_text().splitlines()
     table = [lines[0] + ",who"] + [f"{line},person{i % 12}" for i, line in enumerate(lines[1:])]
     rows.write_text("\n".join(table) + "\n")
@@ -119,6 +119,19 @@ def test_the_best_held_out_score_of_each_draw_chooses_and_of_equals_the_cheapest
     ]
     none = chosen_runs(ways, "accuracy", True)
     assert [way for way, _ in none.values()] == ["classical"] * 3, "a metric that nobody has chooses the cheapest"
+
+
+def test_nothing_is_held_out_of_rows_too_few_to_choose_by(tmp_path: Path) -> None:
+    rows = write_reviews(tmp_path / "rows.csv", 60)
+    prepared = prepared_for(tmp_path, "recipe=review_sentiment", "data.label=label", f"data.train={rows}")[1]
+    assert len(targets(prepared)) < 64
+    ways = {}
+    for way in ("classical", "head", "contrastive"):
+        run = a_run(tmp_path / way, "majority")
+        cross_validate(run, prepared)
+        assert (held_out(run)["folds"], held_out(run)["rows"], held_out(run)["scores"]) == (0, 0, {})
+        ways[f"few_shot_4_{way}"] = [run]
+    assert chosen_runs(ways, "macro_f1", True)[0][0] == "few_shot_4_contrastive"
 
 
 @pytest.mark.parametrize(
