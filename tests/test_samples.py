@@ -32,6 +32,12 @@ def read(recipe: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def varied(recipe: str) -> list[dict[str, Any]]:
+    """Rows that were written by hand for the tests, about many things."""
+    files = sorted((Path(__file__).parent / "rows" / recipe).glob("*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+
 def everything(recipe: str) -> list[dict[str, Any]]:
     return [row for rows in read(recipe).values() for row in rows]
 
@@ -97,8 +103,21 @@ def test_no_conversation_or_customer_is_in_two_splits(tmp_path: Path):
     assert not any(customers[a] & customers[b] for a, b in [*pairwise(SPLITS), ("train", "test")])
 
 
-def test_briefs_are_many_and_their_copy_keeps_to_them():
+def test_briefs_are_many_and_their_copy_says_all_of_them():
     rows = everything("marketing_copy")
+    assert len({(row["name"], *row["features"]) for row in rows}) == len(rows) >= 300
+    for row in rows:
+        assert 1 <= len(row["copy"]) <= 2
+        material, _, _, price = row["features"]
+        for copy in row["copy"]:
+            assert row["name"] in copy and material in copy.casefold().replace("damascus", "Damascus"), row["id"]
+            assert price in row["must_mention"]
+            # The number of the size, and nothing that the brief does not say.
+            assert set(re.findall(r"\d+", copy)) == set(re.findall(r"\d+", " ".join(row["features"]))), row["id"]
+
+
+def test_varied_briefs_keep_to_their_constraints():
+    rows = varied("marketing_copy")
     assert len(rows) >= 200 and len({row["name"] for row in rows}) == len(rows)
     for row in rows:
         assert 1 <= len(row["copy"]) <= 3

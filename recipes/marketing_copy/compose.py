@@ -15,7 +15,9 @@ from typing import Any
 
 from .vocabulary import NAMES, THINGS, Thing
 
-ROWS = {"train": 300, "validation": 40, "test": 80}
+ROWS = {"train": 240, "validation": 40, "test": 80}
+MOST = 100_000
+"""Of over a million different ones."""
 
 # What a tone begins and ends with.
 OPENINGS = {
@@ -99,11 +101,14 @@ def write(folder: Path, rows: dict[str, int], seed: int = 0) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Write briefs as the words of the command line say."""
-    parser = argparse.ArgumentParser(description="Compose briefs and their copy, split for training.")
+    prog = "python -m tunebook.recipes.marketing_copy.compose"
+    parser = argparse.ArgumentParser(prog=prog, description="Compose briefs and their copy, split for training.")
     parser.add_argument("folder", type=Path, help="where to write train.jsonl, validation.jsonl and test.jsonl")
     parser.add_argument("--rows", type=int, default=ROWS["train"], help="briefs to train on (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other briefs (default: 0)")
     options = parser.parse_args(words)
+    if not 1 <= options.rows <= MOST:
+        parser.error(f"--rows is {options.rows}, but must be 1 to {MOST}")
     try:
         write(options.folder, {**ROWS, "train": options.rows}, options.seed)
     except FileExistsError as error:

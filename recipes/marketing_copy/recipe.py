@@ -18,4 +18,4 @@ class MarketingCopy(BriefToText[MarketingCopyConfig]):
     """Copy for a brief; whatever can be checked against the brief is."""
 
     Config = MarketingCopyConfig
-    sample_fields: ClassVar[Sequence[str]] = ("name", "audience", "features", "tone")
+    sample_fields: ClassVar[Sequence[str]] = ("name", "features", "tone")

@@ -101,14 +101,3 @@ NAMES = (
     *("Lark", "Maple", "Meadow", "Moss", "Olive", "Orchard", "Otter", "Pebble", "Poppy", "River", "Robin", "Sparrow"),
     *("Summer", "Thistle", "Willow", "Winter"),
 )
-
-AUDIENCES = (
-    "people who work at home",
-    "families with children",
-    "early risers",
-    "first flats",
-    "people who give good gifts",
-    "slow weekends",
-    "small kitchens",
-    "people who hate waste",
-)

@@ -28,11 +28,14 @@ from tunebook.cli.predict import predict_command
 from tunebook.cli.run_training import train_in
 from tunebook.families.brief_to_text.data.template import SHIPPED
 from tunebook.pipeline.stored import read_config
+from tunebook.recipes.marketing_copy.compose import ROWS
+from tunebook.recipes.marketing_copy.compose import write as compose
 from tunebook.run_folder import RunFolder
 from tunebook.training import checkpoints as checkpoints_module
 from tunebook.training.checkpoints import read_checkpoint, step_checkpoints
 
-SAMPLES = Path(__file__).parents[2] / "recipes/marketing_copy/samples"
+SAMPLES = Path(__file__).parents[1] / "rows/marketing_copy"  # varied ones, written by hand
+SHIPPED_ROWS = Path(__file__).parents[2] / "recipes/marketing_copy/samples"
 FIELDS = ("name", "audience", "features", "tone")
 KINDS = ("causal", "seq2seq")
 FEW = ["trainer.max_steps=2", "evaluation.max_generations=4", "recipe.max_new_tokens=4"]
@@ -50,13 +53,15 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, t5: Path) -> dict[str, RunFolder]:
-    """Both kinds of models on the samples, for a few steps."""
+    """Both kinds of models on varied briefs, for a few steps."""
     folder = tmp_path_factory.mktemp("samples")
+    rows = [f"data.{split}={SAMPLES / split}.jsonl" for split in ("train", "validation", "test")]
+    rows += [f"recipe.fields=[{','.join(FIELDS)}]", "data.batch_size=16"]
     more = {
         "causal": [],
         "seq2seq": [f"model.name={t5}", "recipe.lowercase=true", "data.overlength=error", "optim.lr=0.03"],
     }
-    return {kind: briefed(folder / kind, *BRIEF, *given) for kind, given in more.items()}
+    return {kind: briefed(folder / kind, *BRIEF, *rows, *given) for kind, given in more.items()}
 
 
 @pytest.fixture(scope="module")
@@ -771,3 +776,17 @@ def test_another_template_than_before_is_noticed(stopped: tuple[RunFolder, RunFo
     with user_error("run.changed") as caught:
         train_in(read_config(run), run, resumed=True)
     assert "start a new run" in str(caught.value.fix)
+
+
+def test_the_sample_briefs_are_those_that_their_script_composes(tmp_path: Path) -> None:
+    compose(tmp_path / "composed", ROWS)
+    for split in ROWS:
+        shipped = SHIPPED_ROWS / f"{split}.jsonl"
+        assert (tmp_path / "composed" / f"{split}.jsonl").read_bytes() == shipped.read_bytes()
+    with pytest.raises(FileExistsError):
+        compose(tmp_path / "composed", ROWS)
+    compose(tmp_path / "others", {"train": 50}, seed=1)
+    others = (tmp_path / "others" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    shipped_rows = [json.loads(line) for file in SHIPPED_ROWS.glob("*.jsonl") for line in file.read_text().splitlines()]
+    known = {tuple(row["features"]) for row in shipped_rows}
+    assert len(others) == 50 and sum(tuple(json.loads(line)["features"]) in known for line in others) < 5

@@ -22,7 +22,7 @@ from tunebook.families.brief_to_text.data.merge import merge_references
 from tunebook.families.brief_to_text.metrics.phrases import says
 
 ROOT = Path(__file__).parents[4]
-SAMPLES = {name: ROOT / f"recipes/marketing_copy/samples/{name}.jsonl" for name in ("train", "validation", "test")}
+SAMPLES = {name: ROOT / f"tests/rows/marketing_copy/{name}.jsonl" for name in ("train", "validation", "test")}
 FIELDS = BriefForm(("name", "audience", "features", "tone"))
 E2E = ROOT.parent / "shared" / "data" / "e2e"
 WHOLE = BriefForm(brief="mr", copy="ref")

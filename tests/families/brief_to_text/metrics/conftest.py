@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-SAMPLES = Path(__file__).parents[4] / "recipes/marketing_copy/samples"
+SAMPLES = Path(__file__).parents[3] / "rows/marketing_copy"
 E2E = Path(__file__).parents[5] / "shared/data/e2e"
 
 
 @pytest.fixture(scope="session")
 def briefs() -> list[dict[str, Any]]:
-    """All sample rows."""
+    """Varied ones, written by hand."""
     lines = [line for file in sorted(SAMPLES.glob("*.jsonl")) for line in file.read_text("utf-8").splitlines()]
     return [json.loads(line) for line in lines]
 
