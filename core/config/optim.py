@@ -14,7 +14,7 @@ class OptimConfig:
     """Optimizer: adamw, adam, nadam, radam, adamax, rmsprop, adagrad, adadelta, adafactor, sgd, muon, or the name of
     one that an installed package offers."""
     lr: float | None = None
-    """Peak learning rate (default of adamw: full 5e-5, lora 5e-4, head 2e-3, scratch 2e-4; more below 10 M weights;
+    """Peak learning rate (default of adamw: full 5e-5, lora 5e-4, head 2e-3, scratch 2e-4; more below 50 M weights;
     other optimizers: a multiple of it)."""
     head_lr: float | None = None
     """Learning rate of the freshly initialised head (default: lr)."""
