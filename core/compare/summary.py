@@ -169,6 +169,10 @@ def _few_shot_json(few: FewShot, finished: Finished) -> dict[str, Any]:
 
 def chosen_in_words(few: FewShot) -> str:
     """How often each way was chosen."""
+    if all(value is None for way in few.ways for value in way.held_out):
+        way = max(few.ways, key=lambda way: way.chosen)
+        name = way.result.name.removeprefix(f"{few.name}_")
+        return f"{few.name}: {name}, as its rows are too few for cross-validation to choose by"
     draws = sum(way.chosen for way in few.ways)
     names = [(way.result.name.removeprefix(f"{few.name}_"), way.chosen) for way in few.ways if way.chosen]
     if draws == 1:

@@ -54,8 +54,8 @@ class LadderConfig:
     """Training rows of each class (of a model that writes: rows in all) of the few-shot rungs, one rung each."""
     few_shot: list[Way] | None = None
     """How few-shot rungs learn: any of classical, head, contrastive, lora, full; of several, cross-validation on the
-    rows drawn chooses one (default: of text classifiers the first three, of others, or if adapt is set, as adapt says).
-    """
+    rows drawn chooses one, of fewer than 64 rows contrastive is taken (default: of text classifiers the first three, of
+    others, or if adapt is set, as adapt says)."""
     seeds: int = 3
     """Runs of each tuned rung, with the seeds `seed`, `seed` + 1 ..."""
     draws: int = 3

@@ -132,12 +132,13 @@ def test_few_shots_are_learned_in_several_ways_and_the_draw_alone_chooses(
     tmp_path: Path, rows: Path, cache_folder: Path
 ) -> None:
     usual = ["compare", "recipe=review_sentiment", f"data.train={rows}", "data.label=label", *QUICK, "compare.curve=[]"]
-    few = ["compare.rungs=[majority,few_shot]", "compare.shots=[4]", "compare.draws=2", "compare.seeds=1"]
+    few = ["compare.rungs=[majority,few_shot]", "compare.shots=[34]", "compare.draws=2", "compare.seeds=1"]
+    few += ["data.validation_fraction=0.1", "data.test_fraction=0.15"]  # 64 rows and more can be chosen by
     said = done([*usual, *few, "compare.few_shot=[head,classical]"], tmp_path, cache_folder)
     found = read(tmp_path / "out")
-    assert [rung["name"] for rung in found["rungs"]] == ["majority", "few_shot_4"]
+    assert [rung["name"] for rung in found["rungs"]] == ["majority", "few_shot_34"]
     (ways,) = [each["ways"] for each in found["few_shot"]]
-    assert [way["name"] for way in ways] == ["few_shot_4_classical", "few_shot_4_head"]
+    assert [way["name"] for way in ways] == ["few_shot_34_classical", "few_shot_34_head"]
     assert [way["seeds"] for way in ways] == [[0, 1], [0, 1]] == [found["rungs"][1]["seeds"]] * 2
     chosen = [max(ways, key=lambda way: way["held_out"][draw]) for draw in (0, 1)]  # max: of equals the first
     assert found["rungs"][1]["by_seed"] == [way["by_seed"][draw] for draw, way in enumerate(chosen)]
@@ -147,8 +148,8 @@ def test_few_shots_are_learned_in_several_ways_and_the_draw_alone_chooses(
     assert found["rungs"][1]["cost"]["seconds"] == pytest.approx(spent), "all ways had to be tried"
     for way in ways:
         drawn = json.loads((tmp_path / "out" / way["runs"][0] / "record.json").read_text())
-        assert drawn["row_counts"]["train"] == 8
-    assert "few_shot_4: cross-validation on its rows chose" in said
+        assert drawn["row_counts"]["train"] == 68
+    assert "few_shot_34: cross-validation on its rows chose" in said
     assert "how the way was chosen" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from tunebook.compare.choice import FewShot, Way
 from tunebook.compare.read_runs import Finished
 from tunebook.compare.statistics.cost import PointCost
 from tunebook.compare.statistics.results import Cost, RungResult
-from tunebook.compare.summary import COLUMNS, added_in_words, cells
+from tunebook.compare.summary import COLUMNS, added_in_words, cells, chosen_in_words
 from tunebook.statistics.intervals import Score
 
 
@@ -44,3 +45,21 @@ def test_memory_of_a_gpu_stands_beside_the_process_s_own(rung: RungResult) -> No
 def test_a_point_took_time_and_perhaps_rows(labels: float, words: str) -> None:
     added = PointCost("full", "few_shot_16", 2.5, 30.0, labels, None)
     assert added_in_words(added) == words
+
+
+@pytest.mark.parametrize(
+    ("held_out", "chosen", "words"),
+    [
+        ((0.5, 0.6), (2, 1), "few_shot_9: cross-validation on its rows chose head in 2 of 3, contrastive in 1 of 3"),
+        ((0.5, 0.6), (0, 1), "few_shot_9: cross-validation on its rows chose contrastive"),
+        ((None, None), (0, 2), "few_shot_9: contrastive, as its rows are too few for cross-validation to choose by"),
+    ],
+)
+def test_how_a_way_was_chosen(
+    rung: RungResult, held_out: tuple[float | None, ...], chosen: tuple[int, int], words: str
+) -> None:
+    ways = [
+        Way(replace(rung, name=f"few_shot_9_{name}"), held_out, times, 1.0)
+        for name, times in zip(("head", "contrastive"), chosen, strict=True)
+    ]
+    assert chosen_in_words(FewShot("few_shot_9", tuple(ways))) == words
