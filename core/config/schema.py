@@ -178,6 +178,8 @@ class AdaptConfig:
     """Rank of the LoRA matrices: higher learns more and costs more memory."""
     lora_alpha: int = 16
     """LoRA scaling; the update is multiplied by lora_alpha / lora_rank."""
+    lora_rslora: bool = False
+    """Rank-stabilized LoRA: the update is multiplied by lora_alpha / √lora_rank, so that high ranks learn as fast."""
     lora_dropout: float = 0.0
     """Dropout on the input of the LoRA matrices."""
     lora_targets: list[str] | None = None

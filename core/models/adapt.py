@@ -90,6 +90,7 @@ def add_lora(model: nn.Module, config: AdaptConfig) -> nn.Module:
         fan_in_fan_out=any(isinstance(model.get_submodule(n), Conv1D) for n in targets),
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
+        use_rslora=config.lora_rslora,
         lora_dropout=config.lora_dropout,
         target_modules=targets,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -107,6 +109,17 @@ def test_other_methods_leave_the_model_as_it_is(method: Method):
     model = tiny("bert")
     assert adapt(model, AdaptConfig(method=method)) is model and merge(model) is model
     assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize(("stabilized", "scale"), [(False, 8 / 16), (True, 8 / 4)])
+def test_the_update_is_scaled_by_alpha_over_the_rank_or_its_root(stabilized: bool, scale: float) -> None:
+    adapted: Any = add_lora(tiny("bert"), lora(lora_rank=16, lora_alpha=8, lora_rslora=stabilized))
+    layer = next(m for n, m in adapted.named_modules() if n.endswith("attention.self.query"))
+    torch.nn.init.normal_(layer.lora_B["default"].weight)
+    given = torch.randn(3, layer.in_features)
+    with torch.no_grad():
+        update = given @ layer.lora_A["default"].weight.T @ layer.lora_B["default"].weight.T
+        assert torch.allclose(layer(given), layer.base_layer(given) + scale * update, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
