@@ -24,7 +24,7 @@ from .shop import VALUES, follow
 from .topic import Topic
 
 TOPICS = (*ORDERS, *QUESTIONS)
-ROWS = 500
+ROWS = 560
 FEWEST = 200
 """With fewer not every topic is among the validation rows."""
 
@@ -32,7 +32,13 @@ FEWEST = 200
 _GREETINGS = {"": "", "Hello. ": "Hello. ", "Good morning. ": "Good morning. ", "hi, ": "Hi. ", "hey, ": "Hi. "}
 _FORMAL, _CASUAL = ("", "", "Hello. ", "Good morning. "), ("", "", "hi, ", "hey, ")
 _NUMBERS = (" Order {order}.", " It is order {order}.")
-_REPLIES = ("Order {order}.", "It is order {order}.", "That is order {order}.", "Yes, order {order}.")
+_REPLIES = (
+    "Order {order}.",
+    "It is order {order}.",
+    "That is order {order}.",
+    "Yes, order {order}.",
+    "Here it is, order {order}.",
+)
 _NEW_REPLIES = {"validation": "That would be order {order}.", "test": "Sure, order {order}."}
 _PROMPT = " What is the order number?"
 
@@ -133,7 +139,7 @@ def _conversation(draw: Draw, topic: Topic, split: str) -> tuple[list[dict[str, 
     unseen, casual = split != "train" and draw.chance(0.5), draw.chance(0.3)
     new = (topic.validation,) if split == "validation" else topic.test
     way, greeting = draw.one(new if unseen else topic.ways), draw.one(_CASUAL if casual else _FORMAL)
-    later = bool(topic.prompt) and draw.chance(0.75)
+    later = bool(topic.prompt) and draw.chance(0.7)
     if topic.prompt and not later:
         way += draw.one(_NUMBERS)
     texts = [greeting + _written(draw, way, casual, values)]
