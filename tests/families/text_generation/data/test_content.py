@@ -24,7 +24,7 @@ from tunebook.families.text_generation.data.message import Message, from_text, t
 from tunebook.families.text_generation.options import ConversationFormat
 
 ROOT = Path(__file__).parents[4]
-SAMPLES = {name: ROOT / f"recipes/customer_chat/samples/{name}.jsonl" for name in ("train", "validation", "test")}
+SAMPLES = {name: ROOT / f"tests/rows/customer_chat/{name}.jsonl" for name in ("train", "validation", "test")}
 SGD = ROOT.parent / "shared" / "data" / "sgd"
 GROUP = Column("group", "customer", "data.group", "any")
 

@@ -7,7 +7,7 @@ import pytest
 
 from tunebook.families.text_generation.metrics.facts import normalised, stated, states
 
-SAMPLES = Path(__file__).parents[4] / "recipes/customer_chat/samples"
+SAMPLES = Path(__file__).parents[3] / "rows/customer_chat"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from tunebook.models.quiet import quiet_transformers
 ROOT = Path(__file__).parents[4]
 STARTER = ROOT / "core/models/starters/starter_text"
 STORIES = ROOT.parent / "shared/data/weights/stories260k_llama_hf"
-SAMPLES = ROOT / "recipes/customer_chat/samples/test.jsonl"
+SAMPLES = ROOT / "tests/rows/customer_chat/test.jsonl"
 TALES = ["Once upon a time", "Lily and Tom went to the", "The dog", "One day, a little girl named Lily found a big red"]
 
 
