@@ -61,20 +61,21 @@ def chosen_runs(
         metric: What is compared by.
         higher_is_better: Which way it is read.
     """
-    ranked: dict[int, list[tuple[float, str, RungRun]]] = {}
+    ranked: dict[int, list[tuple[float, int, str, RungRun]]] = {}
     for way, runs in ways.items():
         for run in runs:
-            value = run.held_out(metric).score
+            held_out = run.held_out(metric)
+            value = held_out.score
             rank = -math.inf if value is None else value if higher_is_better else -value
-            ranked.setdefault(run.planned.seed, []).append((rank, way, run))
-    return {seed: _chosen(ranked[seed], metric) for seed in sorted(ranked)}
+            ranked.setdefault(run.planned.seed, []).append((rank, held_out.rows, way, run))
+    return {seed: _chosen(ranked[seed]) for seed in sorted(ranked)}
 
 
-def _chosen(ranked: Sequence[tuple[float, str, RungRun]], metric: str) -> tuple[str, RungRun]:
-    best, way, run = max(ranked, key=lambda each: each[0])
-    for rank, other, its_run in ranked:
+def _chosen(ranked: Sequence[tuple[float, int, str, RungRun]]) -> tuple[str, RungRun]:
+    best, _, way, run = max(ranked, key=lambda each: each[0])
+    for rank, rows, other, its_run in ranked:
         pairs = other.endswith(f"_{WayName.contrastive.value}")
-        if pairs and (best == -math.inf or best - rank <= _standard_error(its_run.held_out(metric).rows)):
+        if pairs and (best == -math.inf or best - rank <= _standard_error(rows)):
             return other, its_run
     return way, run
 

@@ -26,7 +26,7 @@ _LEARNING_RATES = {
     Method.scratch: 2e-4,
     Method.contrastive: 2e-5,
 }
-_LEARNING_RATES_NARROW = {Method.full: 3e-4, Method.contrastive: 1e-4}
+_LEARNING_RATES_NARROW = {**_LEARNING_RATES, Method.full: 3e-4, Method.contrastive: 1e-4}
 _LEARNING_RATES_SMALL = {
     Method.full: 1e-3,
     Method.lora: 2e-3,
@@ -64,7 +64,7 @@ def default_learning_rate(situation: TrainingContext, optimizer: str = "adamw") 
     if situation.parameters < _SMALL:
         rates = _LEARNING_RATES_SMALL
     elif situation.parameters < _NARROW and situation.library == "transformers":
-        rates = {**_LEARNING_RATES, **_LEARNING_RATES_NARROW}
+        rates = _LEARNING_RATES_NARROW
     rate = rates[situation.method]
     if situation.objective is not Objective.sft:
         rate *= _PREFERENCE_RATE
