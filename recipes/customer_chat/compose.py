@@ -177,13 +177,18 @@ def _typo(draw: Draw, word: str) -> str:
 
 
 def write(folder: Path, rows: int, seed: int) -> None:
-    """Write one file for each split, in place of any of that name."""
-    found = conversations(rows, seed)
+    """Write one file for each split, or none where one of that name is there."""
+    files = {folder / f"{split}.jsonl": found for split, found in conversations(rows, seed).items()}
+    for file in files:
+        if file.exists():
+            raise UserError(
+                f"There is a file {file.name}", code="file.exists", where=str(file), fix="give the name of a new folder"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for split, conversation in found.items():
+        for file, conversation in files.items():
             lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in conversation]
-            (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
+            file.write_text("".join(lines), encoding="utf-8", newline="\n")
     except OSError as error:
         raise UserError(
             f"The folder {folder.name} cannot be written: {error.strerror or error}",

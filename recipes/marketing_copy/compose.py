@@ -7,6 +7,7 @@ brief says, which it cannot learn from as many briefs about everything.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ def _sentence(pattern: str, values: dict[str, str]) -> str:
 
 
 def write(folder: Path, rows: dict[str, int], seed: int = 0) -> None:
-    """Write ``train.jsonl``, ``validation.jsonl`` and ``test.jsonl``.
+    """Write ``train.jsonl``, ``validation.jsonl`` and ``test.jsonl``, or none where one of them is there.
 
     Args:
         folder: Where; it is made.
@@ -89,14 +90,18 @@ def write(folder: Path, rows: dict[str, int], seed: int = 0) -> None:
 
     Raises:
         FileExistsError: There is one of the files already.
+        OSError: The folder cannot be written.
     """
+    files = {split: folder / f"{split}.jsonl" for split in rows}
+    for file in files.values():
+        if file.exists():
+            raise FileExistsError(errno.EEXIST, "it is there already", str(file))
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, list[str]] = {split: [] for split in rows}
     for split, row in briefs(rows, seed):
         made[split].append(json.dumps(row, ensure_ascii=False) + "\n")
-    for split, lines in made.items():
-        with (folder / f"{split}.jsonl").open("x", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(lines)
+    for split, file in files.items():
+        file.write_text("".join(made[split]), encoding="utf-8", newline="\n")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -111,8 +116,8 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error(f"--rows is {options.rows}, but must be 1 to {MOST}")
     try:
         write(options.folder, {**ROWS, "train": options.rows}, options.seed)
-    except FileExistsError as error:
-        parser.error(f"{error.filename} is there already")
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be written: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from tunebook.cli.run_training import train_in
 from tunebook.families.brief_to_text.data.template import SHIPPED
 from tunebook.pipeline.stored import read_config
 from tunebook.recipes.marketing_copy.compose import ROWS  # noqa: TID251 (core may not; this is the recipe's own test)
+from tunebook.recipes.marketing_copy.compose import main as compose_command  # noqa: TID251
 from tunebook.recipes.marketing_copy.compose import write as compose  # noqa: TID251
 from tunebook.run_folder import RunFolder
 from tunebook.training import checkpoints as checkpoints_module
@@ -790,3 +791,18 @@ def test_the_sample_briefs_are_those_that_their_script_composes(tmp_path: Path) 
     shipped_rows = [json.loads(line) for file in SHIPPED_ROWS.glob("*.jsonl") for line in file.read_text().splitlines()]
     known = {tuple(row["features"]) for row in shipped_rows}
     assert len(others) == 50 and sum(tuple(json.loads(line)["features"]) in known for line in others) < 5
+
+
+def test_briefs_are_composed_whole_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test.jsonl").write_text("mine")
+    (tmp_path / "file").write_text("")
+    for words, said in (
+        ([str(tmp_path)], "test.jsonl cannot be written: it is there already"),
+        ([str(tmp_path / "file" / "folder")], "cannot be written: Not a directory"),
+        ([str(tmp_path / "new"), "--rows", "0"], "--rows is 0, but must be 1 to 100000"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            compose_command(words)
+        assert ended.value.code == 2 and said in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "test.jsonl"]
+    assert (tmp_path / "test.jsonl").read_text() == "mine"

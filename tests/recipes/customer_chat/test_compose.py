@@ -132,6 +132,14 @@ def test_a_typo_only_swaps_letters(shipped: dict[str, list[dict[str, Any]]]) -> 
     assert 10 < sum(word not in plain for word in words) < 50
 
 
+def test_no_file_of_the_user_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text("mine")
+    with user_error("file.exists", where=str(tmp_path / "test.jsonl")):
+        write(tmp_path, FEWEST, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["test.jsonl"]
+    assert (tmp_path / "test.jsonl").read_text() == "mine"
+
+
 def test_numbers_that_cannot_be_met_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with user_error("synthetic.out-of-range", where="rows"):
         conversations(FEWEST - 1, 0)
