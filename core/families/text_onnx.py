@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def _write_float32(predictor: TextPredictor, expected: Reference, kind: _Kind, f
         "inputs": "int64 [texts, tokens], padded on the right",
         kind.output: "float32 [texts, labels]" if kind.output != VALUE else "float32 [texts, 1]",
     }
-    with _no_cache(predictor.model), torch.no_grad():
+    with _no_cache(predictor.model), _written_out_attention(predictor.model), torch.no_grad():
         proto = onnx_proto(
             whole, example, names, [kind.output, LOGITS], [{0: texts, 1: tokens} for _ in names], output, said
         )
@@ -141,6 +141,21 @@ def _no_cache(model: Any) -> Iterator[None]:
     finally:
         if before is not None:
             model.config.use_cache = before
+
+
+@contextmanager
+def _written_out_attention(model: Any) -> Iterator[None]:
+    """Attention as plain products and a softmax: what a fused kernel does of its own accord to masks costs time."""
+    inner = next((each for each in model.modules() if hasattr(each, "set_attn_implementation")), None)
+    before = None if inner is None else inner.config._attn_implementation
+    with suppress(ValueError):  # one that has no such attention
+        if inner is not None:
+            inner.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        if inner is not None:
+            inner.set_attn_implementation(before)
 
 
 def _write_int8(folder: Path) -> None:

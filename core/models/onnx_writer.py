@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tunebook.errors import UserError
 
-OPSET = 18
+OPSET = 20  # the first with GELU as one operation
 _LARGEST = 2_000_000_000  # bytes; protobuf holds no message over 2 GiB
 
 
