@@ -24,7 +24,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 FOLDER_OPTIONS = ("--config-dir", "-cd")
 PATHS = {
     *("data.train", "data.validation", "data.test", "data.image_root", "data.cache_dir", "run_dir", "resume"),
-    *("bundle", "model.name", "model.weights", "model.chat_template", "recipe.template", "hydra.sweep.dir"),
+    *("bundle", "model.name", "model.weights", "model.chat_template", "recipe.template", "recipe.schema"),
+    "hydra.sweep.dir",
 }
 """Keys whose value may be a file or a folder."""
 _PLAIN = re.compile(r"[\w./+@%:,=~-]+")

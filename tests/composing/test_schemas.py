@@ -86,7 +86,17 @@ OWN = {
             for key in (
                 *("fields", "brief", "target_column", "must_mention", "must_avoid", "channel"),
                 *("max_characters", "max_words", "context"),
-                *("limits", "template", "decoding", "candidates", "num_beams", "temperature", "top_p"),
+                *(
+                    "limits",
+                    "template",
+                    "target_fields",
+                    "schema",
+                    "decoding",
+                    "candidates",
+                    "num_beams",
+                    "temperature",
+                    "top_p",
+                ),
             )
         ),
     },

@@ -12,9 +12,10 @@ from tunebook.config.schema import DataConfig
 from tunebook.data.rows import Rows
 from tunebook.families.brief_to_text.checks import CopyChecker, candidate_columns
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints
+from tunebook.families.brief_to_text.data.structured import CopyStructure
 from tunebook.families.brief_to_text.data.template import PromptTemplate
 from tunebook.families.brief_to_text.evidence import copy_measures, plain_baselines
-from tunebook.families.brief_to_text.options import check_decoding
+from tunebook.families.brief_to_text.options import check_decoding, check_target
 from tunebook.families.brief_to_text.recipe import BriefToText
 from tunebook.families.brief_to_text.rows import briefs_of, form_of, merged_prompts, prompt_of
 from tunebook.families.family import node_as
@@ -50,7 +51,13 @@ class Briefs:
     @cached_property
     def checker(self) -> CopyChecker:
         """Checks copy against its brief."""
-        return CopyChecker(self.options.limits)
+        return CopyChecker(self.options.limits, self.structure)
+
+    @cached_property
+    def structure(self) -> CopyStructure | None:
+        """What a copy is made of; None: it is a text."""
+        named = self.options.schema
+        return CopyStructure.of(self.options.target_fields, Path(named) if named else None)
 
     def form(self, data: DataConfig) -> BriefForm:
         """How the training rows hold briefs.
@@ -60,10 +67,11 @@ class Briefs:
         """
         check_whole(node_as(data, GenerationData).overlength)
         check_decoding(self.options)
-        _ = self.checker, self.template
+        check_target(self.options)
+        _ = self.structure, self.checker, self.template
         samples = data.train is None and not self.options.brief
         fields = self.sample_fields if samples else None
-        return form_of(self.options, fields, training_files(data, self.recipe), data.delimiter)
+        return form_of(self.options, fields, training_files(data, self.recipe), data.delimiter, self.structure)
 
     def prompts(self, rows: Rows) -> Iterator[str]:
         """The prompt of each brief.
@@ -82,7 +90,7 @@ class Briefs:
 
     def merged(self, rows: Rows, prompts: Sequence[list[Message]], wanted: int | None) -> Prompts:
         """Each different brief once: its prompt, and every copy that people wrote from it."""
-        return merged_prompts(rows, prompts, wanted)
+        return merged_prompts(rows, prompts, wanted, self.checker.said)
 
     @property
     def answer_columns(self) -> list[str]:
@@ -122,6 +130,9 @@ class Briefs:
         """Take back what `bundle_state` gave."""
         form = dict(state["form"])
         constraints = Constraints(**form.pop("constraints"))
-        self._bundle_form = BriefForm(**{**form, "fields": tuple(form["fields"]), "constraints": constraints})
+        kept = form.pop("structure", None)
+        self.structure = kept and CopyStructure(kept["text"], tuple(kept["parts"]))
+        made = {"fields": tuple(form["fields"]), "constraints": constraints, "structure": self.structure}
+        self._bundle_form = BriefForm(**{**form, **made})
         self.template = PromptTemplate.from_text("the bundle's template", state["template"])
         self.checker.ordinary = frozenset(state["ordinary"])

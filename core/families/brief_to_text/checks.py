@@ -9,6 +9,7 @@ from typing import Any
 from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import Brief, flat_text, to_plain
+from tunebook.families.brief_to_text.data.structured import CopyStructure
 from tunebook.families.brief_to_text.metrics.candidates import rank
 from tunebook.families.brief_to_text.metrics.check import CopyCheck, check
 from tunebook.families.brief_to_text.metrics.constraints import Constraints, channel_name, impossible, limits_of
@@ -23,6 +24,7 @@ class CopyChecker:
 
     Args:
         limits: Limits of channels that the user gives, ``recipe.limits``.
+        structure: What a copy is made of; None: it is a text.
 
     Attributes:
         ordinary: Words that are no names though they may have a capital.
@@ -31,13 +33,18 @@ class CopyChecker:
         UserError: The limits are not such.
     """
 
-    def __init__(self, limits: Any = None) -> None:
+    def __init__(self, limits: Any = None, structure: CopyStructure | None = None) -> None:
         self.limits = _checked(limits)
+        self.structure = structure
         self.ordinary: frozenset[str] = frozenset()
+
+    def said(self, copy: str) -> str:
+        """What a copy says to people, without what makes it a JSON object."""
+        return copy if self.structure is None else self.structure.said(copy)
 
     def learn(self, train: Rows) -> None:
         """Take ordinary words from the training copies."""
-        self.ordinary = ordinary_words(copy for copies in train.texts("copy") for copy in json.loads(copies))
+        self.ordinary = ordinary_words(self.said(copy) for copies in train.texts("copy") for copy in json.loads(copies))
 
     def constraints(self, brief: Brief) -> Constraints:
         """What copy for a brief has to keep to, its channel's limits among it."""
@@ -46,7 +53,8 @@ class CopyChecker:
 
     def check(self, brief: Brief, completion: Completion) -> CopyCheck:
         """What is found in a copy."""
-        return check(completion.text, _source(brief), self.constraints(brief), self.ordinary, completion.stopped_at)
+        text = self.said(completion.text)
+        return check(text, _source(brief), self.constraints(brief), self.ordinary, completion.stopped_at)
 
     def ranked(self, brief: Brief, completions: Sequence[Completion]) -> list[Completion]:
         """Completions, the best first."""

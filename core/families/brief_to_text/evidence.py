@@ -9,7 +9,7 @@ from tunebook.data.rows import Rows
 from tunebook.families.brief_to_text.checks import CopyChecker
 from tunebook.families.brief_to_text.data.brief import Brief, flat_text
 from tunebook.families.brief_to_text.metrics.baseline import fill_template
-from tunebook.families.brief_to_text.metrics.measures import brief_measures, field_coverage
+from tunebook.families.brief_to_text.metrics.measures import brief_measures, field_coverage, parsable
 from tunebook.families.brief_to_text.metrics.variety import candidate_distinct, self_bleu
 from tunebook.families.brief_to_text.metrics.verbatim import TrainingCopies
 from tunebook.families.brief_to_text.options import BriefOptions
@@ -35,13 +35,15 @@ def copy_measures(
         train: Training rows, to find what was copied from them; None where they are not at hand.
         options: Say how texts are compared.
     """
-    texts = [[completion.text for completion in several] for several in completions]
+    texts = [[checker.said(completion.text) for completion in several] for several in completions]
     first = [each[0] for each in texts]
     found = brief_measures([checker.check(brief, each[0]) for brief, each in zip(briefs, completions, strict=True)])
     found["field_coverage"] = field_coverage(first, [dict(brief.fields) for brief in briefs])
     if train is not None:
-        copies = TrainingCopies(copy for texts in train.texts("copy") for copy in json.loads(texts))
+        copies = TrainingCopies(checker.said(copy) for texts in train.texts("copy") for copy in json.loads(texts))
         found |= {sums.name: sums for sums in (copies.share(first), copies.whole(first))}
+    if checker.structure is not None:
+        found["parsable"] = parsable([each[0].text for each in completions], checker.structure.holds)
     if any(len(each) > 1 for each in texts):
         variety = [self_bleu(texts, options.lowercase, options.bleu_tokenizer), candidate_distinct(texts, 2)]
         found |= {sums.name: sums for sums in variety}

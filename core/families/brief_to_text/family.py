@@ -18,5 +18,5 @@ FAMILY = replace(
     data=BriefData,
     objective=ObjectiveConfig,
     new_data=EvaluateDataConfig,
-    paths={**TEXT_GENERATION.paths, "recipe.template": ()},
+    paths={**TEXT_GENERATION.paths, "recipe.template": (), "recipe.schema": ()},
 )

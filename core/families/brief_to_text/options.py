@@ -34,6 +34,11 @@ class BriefOptions(TextGenerationConfig):
     """Column that holds the whole brief: a JSON object, or `name[...], price[...]` (default: `mr` or `brief`)."""
     target_column: str = "copy"
     """Column with the copy: a text, or a JSON list of several."""
+    target_fields: list[str] | None = None
+    """Columns that make up the copy, such as [headline,body,call_to_action]: copy is then a JSON object of them, and
+    nothing else can be generated (default: it is the text in `target_column`)."""
+    schema: str | None = None
+    """JSON Schema file of the objects in `target_column`: nothing else can be generated (default: a text)."""
     must_mention: str | None = "must_mention"
     """Column with what copy must say: a JSON list, or cut at ; (null: not read)."""
     must_avoid: str | None = "must_avoid"
@@ -83,6 +88,28 @@ def check_decoding(options: BriefOptions) -> None:
                     where=f"recipe.{name}",
                     fix=f"recipe.decoding={way.name}, or leave recipe.{name} out of the command",
                 )
+
+
+def check_target(options: BriefOptions) -> None:
+    """Refuse what copy of several parts cannot be: in a column besides, or the outcome of a beam search.
+
+    Raises:
+        UserError: Such options are set together.
+    """
+    if options.target_fields and options.target_column != BriefOptions.target_column:
+        raise UserError(
+            "recipe.target_column has no effect with recipe.target_fields.",
+            code="config.no-effect",
+            where="recipe.target_column",
+            fix="leave recipe.target_column out, or recipe.target_fields",
+        )
+    if (options.target_fields or options.schema) and options.decoding is Decoding.beam:
+        raise UserError(
+            "Beam search keeps to no structure.",
+            code="config.conflict",
+            where="recipe.decoding",
+            fix="recipe.decoding=greedy, or sample",
+        )
 
 
 @dataclass

@@ -40,6 +40,8 @@ class BriefToText(TextGeneration[BriefConfigT]):
     talks: ClassVar[bool] = False
     headline: ClassVar[Sequence[str]] = ("fact_recall", "clean_share", "chrf", "repetition", "perplexity")
     sample_fields: ClassVar[Sequence[str]] = ()
+    keeps_structure: bool = True
+    """Whether copy is kept to its structure, where it has one, while it is written."""
 
     @cached_property
     def briefs(self) -> Briefs:
@@ -77,6 +79,7 @@ class BriefToText(TextGeneration[BriefConfigT]):
     def generation(self) -> Generation:
         """Greedy, by beams or drawn."""
         options = self.options
+        structure = self.briefs.structure
         beam, sample = options.decoding is Decoding.beam, options.decoding is Decoding.sample
         return Generation(
             max_new_tokens=options.max_new_tokens,
@@ -84,7 +87,12 @@ class BriefToText(TextGeneration[BriefConfigT]):
             temperature=options.temperature if sample else 1.0,
             top_p=options.top_p if sample else 1.0,
             num_beams=options.num_beams if beam else 1,
+            schema=structure.text if structure and self.keeps_structure else None,
         )
+
+    def said(self, answer: str) -> str:
+        """What a copy says, where it is a JSON object of several parts."""
+        return self.briefs.checker.said(answer)
 
     @property
     def candidates(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tunebook.families.brief_to_text.data.brief import Brief, from_text
 from tunebook.families.brief_to_text.data.content import BRIEF
 from tunebook.families.brief_to_text.data.forms import BriefForm, Constraints, brief_form
 from tunebook.families.brief_to_text.data.merge import merge_references
+from tunebook.families.brief_to_text.data.structured import CopyStructure
 from tunebook.families.brief_to_text.data.template import PromptTemplate
 from tunebook.families.brief_to_text.options import BriefOptions
 from tunebook.families.text_generation.data.context import shown
@@ -22,7 +23,11 @@ from tunebook.families.text_generation.prompts import Prompts, drawn
 
 
 def form_of(
-    options: BriefOptions, samples: Sequence[str] | None, files: Sequence[Path], delimiter: str | None = None
+    options: BriefOptions,
+    samples: Sequence[str] | None,
+    files: Sequence[Path],
+    delimiter: str | None = None,
+    structure: CopyStructure | None = None,
 ) -> BriefForm:
     """How rows hold briefs, from the options or the files themselves.
 
@@ -31,12 +36,13 @@ def form_of(
         samples: The fields of the sample rows, where these are used.
         files: The files of all splits.
         delimiter: What separates the columns of CSV files (default: a comma).
+        structure: What a copy is made of.
     """
     constraints = Constraints(
         options.must_mention, options.must_avoid, options.channel, options.max_characters, options.max_words
     )
     fields, copy = options.fields or samples, options.target_column
-    return brief_form(fields, options.brief, copy, constraints, files, delimiter, options.context)
+    return brief_form(fields, options.brief, copy, constraints, files, delimiter, options.context, structure)
 
 
 def renamed(form: BriefForm, column: str | None) -> BriefForm:
@@ -75,8 +81,10 @@ def briefs_of(rows: Rows) -> list[Brief]:
     return [from_text(text) for text in rows.texts(BRIEF)]
 
 
-def merged_prompts(rows: Rows, prompts: Sequence[list[Message]], wanted: int | None) -> Prompts:
-    """One exchange for each different brief: its prompt, and every copy that people wrote from it."""
+def merged_prompts(
+    rows: Rows, prompts: Sequence[list[Message]], wanted: int | None, said: Callable[[str], str]
+) -> Prompts:
+    """One exchange for each different brief: its prompt, and what every copy says that people wrote from it."""
     merged = merge_references(rows)
     chosen = drawn([1] * len(merged.first), wanted)
     first = merged.first[chosen]
@@ -85,7 +93,7 @@ def merged_prompts(rows: Rows, prompts: Sequence[list[Message]], wanted: int | N
     groups = np.array(rows.texts("group")) if "group" in rows.roles else np.arange(len(rows)).astype(str)
     return Prompts(
         histories=[prompts[i] for i in first],
-        references=[merged.references[i] for i in chosen],
+        references=[[*map(said, merged.references[i])] for i in chosen],
         rows=first,
         turns=None,
         files=[files[i] for i in first],

@@ -53,6 +53,7 @@ def generation_card(
         thinking_off=thinking_off,
         calls_tools=bool(state.get("calls_tools")),
         template=state["template"] if brief else None,
+        schema=(state["form"].get("structure") or {}).get("text") if brief else None,
         fields=json.dumps(fields, ensure_ascii=False),
         **facts,
     )

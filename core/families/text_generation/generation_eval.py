@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ class HeldOut:
         prompts: Token ids of each prompt.
         left_out: Turns without a prompt, as they are too long.
         shortened: Prompts without their earliest turns.
+        said: What an answer says to people.
     """
 
     rows: Rows
@@ -49,6 +51,7 @@ class HeldOut:
     prompts: list[np.ndarray]
     left_out: int
     shortened: int
+    said: Callable[[str], str]
 
     @classmethod
     def of(cls, rows: Rows, items: PackedItems | PairItems, questions: Prompts, writer: TextGenerator) -> HeldOut:
@@ -61,7 +64,8 @@ class HeldOut:
                 used.append(number)
             except Unsupervisable:
                 continue
-        return cls(rows, items, questions.take(used), prompts, len(questions) - len(used), writer.truncated)
+        left_out, said = len(questions) - len(used), writer.recipe.said
+        return cls(rows, items, questions.take(used), prompts, left_out, writer.truncated, said)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -159,7 +163,8 @@ def perform(writer: TextGenerator, held_out: HeldOut, what: str, progress: bool,
 
 def written(held_out: HeldOut, completions: list[list[Completion]]) -> Performance:
     """What was written, by a model or without one."""
-    return Performance(held_out.questions.answered([several[0].text for several in completions]), completions)
+    texts = [held_out.said(several[0].text) for several in completions]
+    return Performance(held_out.questions.answered(texts), completions)
 
 
 def encoded_rows(rows: Rows, writer: TextGenerator) -> tuple[Rows, PackedItems | PairItems, list[str]]:

@@ -96,6 +96,10 @@ class TextGeneration(Recipe[ConfigT]):
         options: Any = self.options
         return Generation(max_new_tokens=options.max_new_tokens)
 
+    def said(self, answer: str) -> str:
+        """What an answer says to people: compared with references, and shown in reports; of a text all of it."""
+        return answer
+
     @property
     def candidates(self) -> int:
         """Answers written for each row, of which the best is taken."""

@@ -135,11 +135,15 @@ class BriefContent:
             return brief, ()
         if refused := refusal(row):
             return _Fault("", f"cannot be used: {refused}", row.get(COPY) or "")
+        structure = self.form.structure
         try:
-            copies = read_copies(row)
-            check_copies(brief, copies, row.get(SOURCE) or "")
+            copies = read_copies(row, structure)
+            said = copies if structure is None else [structure.said(copy) for copy in copies]
+            check_copies(brief, said, row.get(SOURCE) or "")
         except UnusableBrief as reason:
-            return _Fault(self.form.copy, f"has no usable copy: {reason}", row.get(COPY) or "")
+            column = self.form.copy if COPY in self.form.copies else ""
+            text = "; ".join(row.get(role) or "" for role in self.form.copies)
+            return _Fault(column, f"has no usable copy: {reason}", text)
         return brief, copies
 
 

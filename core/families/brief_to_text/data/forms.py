@@ -10,13 +10,15 @@ from tunebook.data.columns import Column
 from tunebook.data.delimiters import parted_otherwise
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import CONSTRAINTS
+from tunebook.families.brief_to_text.data.structured import CopyStructure
 from tunebook.families.text_generation.data.beside import beside_columns
 
 KEY = "recipe.fields"
 WHOLE = ("mr", "meaning_representation", "brief")
 """What the column is called that holds briefs whole: in E2E, in GEM, and by the word."""
-FIELD, SOURCE, COPY, CONTEXT = "field:", "source", "copy", "context"
-"""Roles as read: of a column that is a field (`FIELD` and its name), of a whole brief, of the copy, of documents."""
+FIELD, SOURCE, COPY, PART, CONTEXT = "field:", "source", "copy", "part:", "context"
+"""Roles as read: of a column that is a field (`FIELD` and its name), of a whole brief, of the copy, of a part of it
+(`PART` and its name), of documents."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class BriefForm:
         copy: The column with the copy: a text, or a JSON list of texts.
         constraints: The columns with the constraints.
         context: The column with documents that follow the brief; None: not read.
+        structure: What a copy is made of, where it is a JSON object; its parts take the place of the copy's column.
     """
 
     fields: tuple[str, ...] = ()
@@ -54,6 +57,13 @@ class BriefForm:
     copy: str = "copy"
     constraints: Constraints = Constraints()
     context: str | None = None
+    structure: CopyStructure | None = None
+
+    @property
+    def copies(self) -> dict[str, str]:
+        """The columns with the copy, by role."""
+        parts = self.structure.parts if self.structure else ()
+        return {PART + name: name for name in parts} or {COPY: self.copy}
 
 
 def brief_form(
@@ -64,6 +74,7 @@ def brief_form(
     paths: Sequence[Path] = (),
     delimiter: str | None = None,
     context: str | None = None,
+    structure: CopyStructure | None = None,
 ) -> BriefForm:
     """Say how rows hold briefs, as the config sets it; or as the columns of the files do, where it does not.
 
@@ -75,6 +86,7 @@ def brief_form(
         paths: The files of all splits: without ``fields`` and ``brief`` each must have one column of `WHOLE`.
         delimiter: What separates the columns of CSV files (default: a comma).
         context: The column with documents (``recipe.context``).
+        structure: What a copy is made of (``recipe.target_fields``, ``recipe.schema``).
 
     Raises:
         UserError: Both or neither are given and no column shows it, or a column is given twice.
@@ -92,6 +104,7 @@ def brief_form(
         copy,
         constraints or Constraints(),
         context,
+        structure,
     )
     _check_names(form)
     return form
@@ -107,6 +120,7 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
         group: Column whose equal values stay on one side of a split.
         answered: Rows have copy; False where it is still to be written.
     """
+    target = "recipe.target_column" if COPY in form.copies else "recipe.target_fields"
     # A model that was trained reads the columns it was trained on: only a whole brief may have another name.
     parts = [
         Column(FIELD + name, name, KEY, "any", gaps=True, choice=_with_field(form.fields, number) if answered else "")
@@ -118,13 +132,13 @@ def brief_columns(form: BriefForm, group: str | None = None, answered: bool = Tr
         Column(role, name, f"recipe.{role}", "any", required=name != getattr(usual, role), gaps=True, choice=fixed)
         for role, name in form.constraints.named().items()
     ]
-    copy = [Column(COPY, form.copy, "recipe.target_column", "any")] if answered else []
+    copy = [Column(role, name, target, "any", gaps=role != COPY) for role, name in form.copies.items() if answered]
     beside = [form.context] if form.context else []
     documents = [Column(CONTEXT, name, "recipe.context", "any", gaps=True, choice=fixed) for name in beside]
     grouped = [Column("group", group, "data.group", "any")] if group else []
     named = [*parts, *whole, *constrained, *documents, *copy, *grouped]
     taken = [column.name for column in named]
-    return [*named, *beside_columns("recipe.target_column", answered, context=False, taken=taken)]
+    return [*named, *beside_columns(target, answered, context=False, taken=taken)]
 
 
 def _with_field(fields: Sequence[str], number: int) -> str:
@@ -159,7 +173,7 @@ def _check_names(form: BriefForm) -> None:
     """Each column is one thing: copy that stands in its own brief would be learned by heart."""
     uses = [(name, "a field of the brief") for name in form.fields]
     uses += [(form.brief, "the brief")] if form.brief else []
-    uses += [(form.copy, "the copy")]
+    uses += [(name, "the copy" if role == COPY else "a field of the copy") for role, name in form.copies.items()]
     uses += [(form.context, "recipe.context")] if form.context else []
     uses += [(column, f"recipe.{role}") for role, column in form.constraints.named().items()]
     known: dict[str, str] = {}

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, Value
-from tunebook.families.brief_to_text.data.forms import CONTEXT, COPY, FIELD, SOURCE, BriefForm
+from tunebook.families.brief_to_text.data.forms import CONTEXT, COPY, FIELD, PART, SOURCE, BriefForm
 from tunebook.families.brief_to_text.data.slots import read_slots
+from tunebook.families.brief_to_text.data.structured import CopyStructure
 from tunebook.families.text_generation.data.strict_json import KINDS, SURROGATE
 
 Row = Mapping[str, "str | None"]
@@ -58,12 +59,16 @@ def read_brief(row: Row, form: BriefForm) -> Brief:
     )
 
 
-def read_copies(row: Row) -> tuple[str, ...]:
+def read_copies(row: Row, structure: CopyStructure | None = None) -> tuple[str, ...]:
     """Read the copies of a row: one text, or a JSON list of texts; without the white space around them.
 
+    With a structure a copy is an object, or made of columns, and is read as JSON text with the keys in its order.
+
     Raises:
-        UnusableBrief: There is none, or one is empty or no text.
+        UnusableBrief: There is none, or one is empty, no text, or not as the structure says.
     """
+    if structure is not None:
+        return tuple(map(structure.copy_of, _records(row, structure)))
     text = row.get(COPY) or ""
     items = _decoded(text, "it")
     if isinstance(items, dict):
@@ -79,6 +84,39 @@ def read_copies(row: Row) -> tuple[str, ...]:
         if not copy:
             raise UnusableBrief(f"copy {number} of {len(copies)} is empty" if len(copies) > 1 else "it is empty")
     return copies
+
+
+def _records(row: Row, structure: CopyStructure) -> list[Any]:
+    """The copies of a row as objects."""
+    if structure.parts:
+        record = {name: _clean(row.get(PART + name) or "") for name in structure.parts}
+        for name, text in record.items():
+            if not text:
+                raise UnusableBrief(f"{name!r} is empty")
+        return [record]
+    text = row.get(COPY) or ""
+    if not text.strip():
+        raise UnusableBrief("it is empty")
+    try:
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        hint = ": Python wrote it; use json.dumps, not str" if PYTHONS.fullmatch(text.strip()) else ""
+        raise UnusableBrief(f"it is not JSON ({error.msg} at column {error.colno}{hint})") from None
+    except RecursionError:
+        raise UnusableBrief("it is nested too deeply") from None
+    records = found if isinstance(found, list) else [found]
+    if not records:
+        raise UnusableBrief("it is empty")
+    return [_normal(record) for record in records]
+
+
+def _normal(value: Any) -> Any:
+    """A JSON value whose texts are in normal form C, without the white space around them."""
+    if isinstance(value, dict):
+        return _unique([(_clean(name), _normal(each)) for name, each in value.items()])
+    if isinstance(value, list):
+        return [_normal(each) for each in value]
+    return _clean(value) if isinstance(value, str) else value
 
 
 def _whole(text: str) -> dict[str, Value]:

@@ -50,6 +50,12 @@ def brief_measures(checks: Sequence[CopyCheck]) -> dict[str, RowSums]:
     return {measure.name: measure for measure in found}
 
 
+def parsable(copies: Sequence[str], holds: Callable[[str], bool]) -> RowSums:
+    """Share of the copies that can be parsed, and are what their structure says."""
+    sums = np.array([(holds(copy), 1) for copy in copies], dtype=np.float64).reshape(-1, 2)
+    return RowSums("parsable", sums, share=True)
+
+
 def field_coverage(copies: Sequence[str], fields: Sequence[Fields]) -> RowSums:
     """Share of the values of each brief that its copy states, as `facts.states` reads them.
 

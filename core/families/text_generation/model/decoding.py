@@ -18,6 +18,7 @@ from tunebook.errors import UserError
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.sampling import choose, uniforms
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
+from tunebook.families.text_generation.model.structure import Structure
 from tunebook.models.key_values import key_values, key_values_argument
 from tunebook.models.layers import plain_model
 
@@ -49,6 +50,7 @@ def decode(
     pad: int,
     draws: int = 1,
     scored: bool = False,
+    structure: Structure | None = None,
 ) -> Iterator[Step]:
     """Answer one batch step by step.
 
@@ -61,6 +63,7 @@ def decode(
         pad: Fills up prompts.
         draws: Answers to each prompt, side by side; of several the first is greedy.
         scored: Return the tokens' probabilities too.
+        structure: What the answers keep to, all draws of all prompts.
     """
     device = model.device
     places = torch.arange(len(prompts) * draws, device=device)
@@ -78,10 +81,13 @@ def decode(
                     batch.take(repeated)
             else:
                 logits = batch.next_logits()
-            chosen = choose(logits)
+            possible = logits if structure is None else structure.keep(logits, places)
+            chosen = choose(possible)
             if numbers is not None:
-                drawn = choose(logits, numbers[places, step], settings.temperature, settings.top_p)
+                drawn = choose(possible, numbers[places, step], settings.temperature, settings.top_p)
                 chosen = drawn if draws == 1 else torch.where(places % draws == 0, chosen, drawn)
+            if structure is not None:
+                chosen = structure.settle(places, chosen)
             shares = logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0] if scored else None
         closed = torch.isin(chosen, stops)
         yield Step(places, chosen, closed, shares)

@@ -16,6 +16,7 @@ from tunebook.errors import UserError
 from tunebook.families.text_generation.model.decoding import beams, decode
 from tunebook.families.text_generation.model.generation import Generation
 from tunebook.families.text_generation.model.seq2seq import decoder_prefix, reads_apart
+from tunebook.families.text_generation.model.structure import Structure
 from tunebook.models.layers import plain_model
 from tunebook.models.positions import positions
 
@@ -26,7 +27,8 @@ class Written:
 
     Attributes:
         ids: Its tokens, with the one that closes it.
-        finished: Whether there is one that closes it; else it is cut off at `max_new_tokens`.
+        finished: Whether there is one that closes it; else it is cut off at `max_new_tokens`, and of one kept to
+            a schema the braces are closed.
         log_probability: Of all its tokens under the model as it is, summed, in nats; nan where not requested,
             and of beams.
     """
@@ -103,7 +105,8 @@ def write(
                 best = beams(model, prompts, settings, stop_ids, pad, answers)
                 found = [[Written(ids, ids[-1] in stop_ids) for ids in several] for several in best]
             else:
-                found = _decoded(model, prompts, rows, settings, stop_ids, pad, answers, scored)
+                structure = _structure(settings, tokenizer, stop_ids, len(prompts) * answers)
+                found = _decoded(model, prompts, rows, settings, stop_ids, pad, answers, scored, structure)
             for row, several in zip(rows, found, strict=True):
                 written[row] = several
             advance(len(rows))
@@ -119,11 +122,12 @@ def _decoded(
     pad: int,
     answers: int,
     scored: bool,
+    structure: Structure | None,
 ) -> list[list[Written]]:
     """The answers to one batch of prompts."""
     ids: list[list[int]] = [[] for _ in range(len(prompts) * answers)]
     sums = [0.0 if scored else float("nan")] * len(ids)
-    for step in decode(model, prompts, rows, settings, stop_ids, pad, answers, scored):
+    for step in decode(model, prompts, rows, settings, stop_ids, pad, answers, scored, structure):
         places = step.places.tolist()
         for place, token in zip(places, step.tokens.tolist(), strict=True):
             ids[place].append(token)
@@ -131,6 +135,8 @@ def _decoded(
             for place, share in zip(places, step.log_probabilities.tolist(), strict=True):
                 sums[place] += share
     written = [Written(one, one[-1] in stop_ids, total) for one, total in zip(ids, sums, strict=True)]
+    for place in structure.led if structure else ():
+        written[place] = Written(ids[place][:-1], False, sums[place])
     return [written[start : start + answers] for start in range(0, len(written), answers)]
 
 
@@ -163,8 +169,9 @@ def stream(
     _check(model, [ids], settings)
     answer: list[int] = []
     shown = text = ""
+    structure = _structure(settings, tokenizer, stop_ids, 1)
     with _answering(model):
-        for step in decode(model, [ids], [0], settings, stop_ids, pad=0):
+        for step in decode(model, [ids], [0], settings, stop_ids, pad=0, structure=structure):
             if bool(step.closed):
                 break
             answer.append(int(step.tokens))
@@ -174,8 +181,17 @@ def stream(
                 shown = text
         else:
             cut_off()
+    if structure and structure.led:
+        cut_off()
     if text != shown:
         yield text[len(shown) :]
+
+
+def _structure(settings: Generation, tokenizer: Any, stop_ids: Collection[int], answers: int) -> Structure | None:
+    """What the answers of a batch keep to."""
+    if settings.schema is None:
+        return None
+    return Structure(settings.schema, tokenizer, stop_ids, answers, settings.max_new_tokens)
 
 
 def _check(model: Any, prompts: Sequence[Sequence[int]], settings: Generation) -> None:

@@ -26,6 +26,7 @@ class Generation:
         num_beams: Answers followed side by side (beam search); 1 is none.
         seed: Of the draws. Row `i` has random numbers of its own, made of the seed and `i`: what it answers does
             not depend on the other rows, but for the rounding of their shared matrix products.
+        schema: JSON schema, as text, that every answer keeps to; None: answers are texts as they come.
     """
 
     max_new_tokens: int = 128
@@ -34,6 +35,7 @@ class Generation:
     top_p: float = 1.0
     num_beams: int = 1
     seed: int = 0
+    schema: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "num_beams", "seed"):
@@ -49,3 +51,5 @@ class Generation:
             raise UnusableGeneration("temperature must be above 0, and top_p above 0 and at most 1")
         if self.do_sample and self.num_beams > 1:
             raise UnusableGeneration("beam search does not sample: do_sample needs num_beams=1")
+        if self.schema is not None and self.num_beams > 1:
+            raise UnusableGeneration("beam search keeps to no schema: it needs num_beams=1")
