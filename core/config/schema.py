@@ -174,15 +174,15 @@ class AdaptConfig:
     method: Method = Method.full
     """full (all weights), lora (low-rank adapters), head (frozen backbone), contrastive (the encoder on pairs of texts,
     then the head), scratch (fresh weights), none."""
-    lora_rank: int = 8
+    lora_rank: int = field(default=8, metadata={ONLY_WITH: Method.lora})
     """Rank of the LoRA matrices: higher learns more and costs more memory."""
-    lora_alpha: int = 16
+    lora_alpha: int = field(default=16, metadata={ONLY_WITH: Method.lora})
     """LoRA scaling; the update is multiplied by lora_alpha / lora_rank."""
-    lora_rslora: bool = False
+    lora_rslora: bool = field(default=False, metadata={ONLY_WITH: Method.lora})
     """Rank-stabilized LoRA: the update is multiplied by lora_alpha / √lora_rank, so that high ranks learn as fast."""
-    lora_dropout: float = 0.0
+    lora_dropout: float = field(default=0.0, metadata={ONLY_WITH: Method.lora})
     """Dropout on the input of the LoRA matrices."""
-    lora_targets: list[str] | None = None
+    lora_targets: list[str] | None = field(default=None, metadata={ONLY_WITH: Method.lora})
     """Names of the layers that get adapters (default: every linear layer of the backbone)."""
     unfreeze_epochs: float = field(default=0.0, metadata={ONLY_WITH: Method.full})
     """Epochs over which the backbone is unfrozen from the top, one layer group after the other (0: all learn from the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
 from tunebook.config.ranges import check_ranges
-from tunebook.config.schema import AdaptConfig, AugmentedDataConfig, Method, Objective, TrainConfig
+from tunebook.config.schema import ONLY_WITH, AugmentedDataConfig, Method, Objective, TrainConfig
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.file_source import file_source
@@ -108,7 +109,7 @@ def _check_values(config: TrainConfig) -> None:
 
 
 def _check_method(recipe: Recipe[Any], config: TrainConfig) -> None:
-    """Refuse pairs where the family has none, and a temperature that nothing is divided by."""
+    """Refuse pairs where the family has none, and what only another method reads."""
     contrastive = config.adapt.method is Method.contrastive
     if contrastive and not recipe.family.contrastive:
         raise UserError(
@@ -124,13 +125,15 @@ def _check_method(recipe: Recipe[Any], config: TrainConfig) -> None:
             where="trainer.devices",
             fix="trainer.devices=1",
         )
-    if not contrastive and config.adapt.temperature != AdaptConfig.temperature:
-        raise UserError(
-            f"adapt.temperature has no effect with adapt={config.adapt.method.name}.",
-            code="config.no-effect",
-            where="adapt.temperature",
-            fix="adapt=contrastive, or leave it out",
-        )
+    for option in fields(config.adapt):
+        only = option.metadata.get(ONLY_WITH, config.adapt.method)
+        if only is not config.adapt.method and getattr(config.adapt, option.name) != option.default:
+            raise UserError(
+                f"adapt.{option.name} has no effect with adapt={config.adapt.method.name}.",
+                code="config.no-effect",
+                where=f"adapt.{option.name}",
+                fix=f"adapt={only.name}, or leave it out",
+            )
 
 
 def make_recipe(config: TrainConfig) -> Recipe[Any]:

@@ -49,6 +49,8 @@ def test_one_row_of_each_label_makes_no_pair() -> None:
     [
         (["recipe=customer_chat", "adapt=contrastive"], "text_generation has not"),
         (["recipe=review_sentiment", "adapt=full", "adapt.temperature=0.2"], "adapt.temperature has no effect"),
+        (["recipe=review_sentiment", "adapt=full", "adapt.lora_rank=16"], "adapt.lora_rank has no effect"),
+        (["recipe=review_sentiment", "adapt=head", "adapt.lora_targets=[query]"], "adapt.lora_targets has no effect"),
         (["recipe=review_sentiment", "adapt=contrastive", "adapt.temperature=0"], "adapt.temperature"),
     ],
 )

@@ -50,8 +50,10 @@ def test_a_learning_rate_that_is_far_too_high_is_caught(wrecked: RunFolder) -> N
     assert found["times"] == pytest.approx(found["after"] / found["before"])
     assert found["shown"] and found["low"] > 2 and metrics["unfit"].startswith("it has forgotten: perplexity on 62")
     page = wrecked.report.read_text(encoding="utf-8")
-    first = page.partition('aria-label="Verdict"')[2]
-    assert first.lstrip(">\n <p").startswith("The model has forgotten much") and "<summary>Did it forget?" in page
+    said = page.partition('aria-label="Verdict"')[2].partition("</section>")[0]
+    assert said.count("<p>The model has forgotten much") == 1 and "<summary>Did it forget?" in page
+    before = said.partition("<p>The model has forgotten much")[0]
+    assert before.count("<p>") == before.count("beats the tuned model"), "only baselines that win stand before it"
 
 
 def test_a_model_that_hardly_moved_has_forgotten_nothing(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def generation_report(
         tokenize: As for `overlap.bleu`; what the scores were made with.
         name: What the model is called.
         own: Further sections about the scores.
-        warnings: Sentences with which the verdict begins.
+        warnings: Sentences for the verdict, behind the baselines that win.
 
     Raises:
         ValueError: The models did not answer the same rows, or there is not one history a row.
@@ -127,7 +127,7 @@ def generation_report(
     if split_counts:
         details.append(counts_table("Splits", "what", split_counts))
     details += facts_tables(data_facts, config_facts)
-    found = [*warnings, *_verdict(ordered, compared, told or headline[:1])]
+    found = _verdict(ordered, compared, told or headline[:1], warnings)
     return Report(title, subtitle, found, sections, details)
 
 
@@ -151,12 +151,15 @@ def _call_sections(calls: Scores) -> list[Section]:
     return [scores_table(calls, [_CALLS], should + should_not, counts, title="Tool calls")]
 
 
-def _verdict(scores: Mapping[str, Sequence[Score]], differences: Differences, metrics: Sequence[str]) -> list[str]:
-    """Name the baselines that win, then speak of what the task is about, one metric a paragraph."""
+def _verdict(
+    scores: Mapping[str, Sequence[Score]], differences: Differences, metrics: Sequence[str], warnings: Sequence[str]
+) -> list[str]:
+    """Name the baselines that win, warn, then speak of what the task is about, one metric a paragraph."""
     (_, tuned), *rest = scores.items()
     others, first = dict(rest), metrics[0]
     return [
         *winners(tuned, {name: each for name, each in others.items() if name != BASE}, differences, metrics),
+        *warnings,
         *verdict(tuned, others, differences, first),
         *(" ".join(verdict(tuned, others, differences, metric)) for metric in metrics[1:]),
     ]
