@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.compare.rungs import check_ladder
+from tunebook.compare.step import with_method
 from tunebook.config.compare import CompareConfig
 from tunebook.pipeline.prepare import check_sources, typed
 from tunebook.run_folder import remove_empty
@@ -19,7 +20,7 @@ def compare_command(config: Any, output_dir: str) -> None:
     assert isinstance(made, CompareConfig)
     check_surroundings(made)
     check_ladder(made)
-    check_sources(made)
+    check_sources(with_method(made, made.adapt.method))
     from tunebook.cli.run_comparison import compare  # torch begins here: a wrong ladder or path is answered without it
 
     compare(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tunebook.config.compare import Rung
 from tunebook.config.schema import ONLY_WITH, Method, TrainConfig
@@ -40,8 +40,11 @@ class Step:
         return self.title.partition(",")[0]
 
 
-def with_method(config: TrainConfig, method: Method) -> TrainConfig:
-    """The config of another adaptation, without what is only for one: 4 bits for LoRA, unfreezing for full."""
+ConfigT = TypeVar("ConfigT", bound=TrainConfig)
+
+
+def with_method(config: ConfigT, method: Method) -> ConfigT:
+    """The config of another adaptation, without what is only for one: ranks for LoRA, unfreezing for full."""
     others = (option for option in fields(config.adapt) if option.metadata.get(ONLY_WITH, method) is not method)
     usual: dict[str, Any] = {option.name: option.default for option in others}
     return replace(config, adapt=replace(config.adapt, method=method, **usual))
