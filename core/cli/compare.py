@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tunebook.compare.rungs import check_ladder
+from hydra.core.hydra_config import HydraConfig
+
+from tunebook.compare.check import check_ladder
+from tunebook.compare.models import configs_of_models
 from tunebook.compare.step import with_method
 from tunebook.config.compare import CompareConfig
 from tunebook.pipeline.prepare import check_sources, typed
@@ -20,7 +23,10 @@ def compare_command(config: Any, output_dir: str) -> None:
     assert isinstance(made, CompareConfig)
     check_surroundings(made)
     check_ladder(made)
-    check_sources(with_method(made, made.adapt.method))
+    given = HydraConfig.get().overrides
+    models = configs_of_models(made, [str(override) for override in (*given.hydra, *given.task)])
+    for each in models.values():
+        check_sources(with_method(each, each.adapt.method))
     from tunebook.cli.run_comparison import compare  # torch begins here: a wrong ladder or path is answered without it
 
-    compare(made)
+    compare(models)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from tunebook.cli.output import print_data
+from tunebook.compare.candidates import Candidate, Candidates, train_config
+from tunebook.compare.facts import differing_facts
 from tunebook.compare.launch import signals_passed_on, start_all
 from tunebook.compare.page import write_comparison
 from tunebook.compare.plan import Plan, make_plan, read_plan
 from tunebook.compare.read_runs import read_finished
 from tunebook.compare.run_state import RungRun
-from tunebook.compare.rungs import planned_steps, train_config
+from tunebook.compare.rungs import planned_steps
 from tunebook.compare.step import Step, with_method
 from tunebook.compare.summary import print_comparison
 from tunebook.compare.watching import watch
@@ -27,11 +29,13 @@ from tunebook.config.schema import Method, TrainConfig
 from tunebook.errors import UserError
 from tunebook.families.comparison import Comparison
 from tunebook.families.prepared import Prepared
+from tunebook.pipeline.facts import data_facts
 from tunebook.pipeline.prepare import prepare, rejects_apart
 from tunebook.pipeline.train import check_devices
 from tunebook.plugins.measures import check_metrics
 from tunebook.run_folder import made_empty
 from tunebook.run_lock import held
+from tunebook.terminal import drawn
 from tunebook.untrusted import check_folder
 
 
@@ -55,14 +59,17 @@ class Stopped(UserError):
         self.exit_code = 128 + number
 
 
-def compare(made: CompareConfig) -> None:
-    """Plan a ladder, do the runs that are not finished, and report what the test rows show."""
-    prepared = prepare_rows(made)
-    family = prepared.recipe.family.stages.comparison(prepared.recipe)
-    metric = _metric(made, family, prepared.labels)
-    steps, left_out = planned_steps(made, prepared, family)
-    plan = make_plan(steps, prepared)
-    _say_plan(prepared, steps, plan, left_out)
+def compare(models: Mapping[str, CompareConfig]) -> None:
+    """Plan a ladder, do the runs that are not finished, and report what the test rows show.
+
+    Args:
+        models: The config with each model, by the model's label.
+    """
+    candidates = prepare_candidates(models)
+    made, metric = candidates.first.made, candidates.metric
+    steps, left_out = planned_steps(candidates)
+    plan = make_plan(steps, candidates.models)
+    _say_plan(candidates, steps, plan, left_out)
     if not steps:
         raise UserError(
             "No rung is left to run.",
@@ -76,8 +83,8 @@ def compare(made: CompareConfig) -> None:
         stopped = _run_all(plan, folder, metric, made.trainer.progress, _launcher())
         if stopped and not _worth_reporting(stopped, steps, plan, folder):
             raise Stopped(folder, stopped)
-        finished = read_finished(steps, plan, folder, prepared, family, metric, left_out)
-        summary = write_comparison(folder, finished, made, prepared)
+        finished = read_finished(steps, plan, folder, candidates, left_out)
+        summary = write_comparison(folder, finished, candidates)
     print_comparison(finished, summary)
     print(f"report: {folder / 'report.html'}")
     if stopped:
@@ -88,6 +95,27 @@ def _worth_reporting(stopped: int, steps: Sequence[Step], plan: Plan, folder: Pa
     """Whether who stopped it can be shown what is finished: a person who waits, and at least one rung."""
     rungs = {number for step in steps if step.curve is None for number in plan.members[step.name]}
     return stopped == signal.SIGINT and any(RungRun.of(plan.runs[number], folder).finished for number in rungs)
+
+
+def prepare_candidates(models: Mapping[str, CompareConfig]) -> Candidates:
+    """All rows as each model takes them, and what the models can be compared by.
+
+    Raises:
+        UserError: The rows cannot be used, or not by one of several models, which is named.
+    """
+    every = [Candidate(label, made, _prepared(label, made)) for label, made in models.items()]
+    first = every[0]
+    return Candidates.of(every, _metric(first.made, first.family, first.prepared.labels))
+
+
+def _prepared(label: str, made: CompareConfig) -> Prepared[Any]:
+    try:
+        return prepare_rows(made)
+    except UserError as error:
+        if not label:
+            raise
+        where = "compare.models" if error.where == "model.name" else error.where
+        raise error.replace(what=f"{label}: {error.what}", where=where) from error
 
 
 def prepare_rows(made: CompareConfig) -> Prepared[Any]:
@@ -121,8 +149,16 @@ def _metric(made: CompareConfig, family: Comparison, labels: Sequence[str]) -> s
     return wanted
 
 
-def _say_plan(prepared: Prepared[Any], steps: Sequence[Step], plan: Plan, left_out: dict[str, tuple[str, str]]) -> None:
-    print_data(prepared)
+def _say_plan(
+    candidates: Candidates, steps: Sequence[Step], plan: Plan, left_out: Mapping[str, tuple[str, str]]
+) -> None:
+    print_data(candidates.first.prepared)
+    if candidates.several:
+        print(f"models: {', '.join(candidates.models)}; the rows above are as {candidates.first.label} takes them")
+        for what, value in differing_facts(candidates, lambda each: data_facts(each.prepared)).items():
+            print(drawn(f"{what}: {value}"))
+    for note in candidates.notes:
+        print(drawn(f"note: {note}"))
     names = ", ".join(step.name for step in steps)
     print(f"ladder: {len(steps)} rungs and steps, {len(plan.runs)} runs: {names}")
     for name, (_, reason) in left_out.items():

@@ -13,6 +13,7 @@ from statistics import median
 
 from tunebook.compare.run_state import RungRun
 from tunebook.compare.statistics.results import RungResult
+from tunebook.compare.step import without_model
 from tunebook.config.compare import Way as WayName
 
 FEWEST = 64
@@ -34,6 +35,10 @@ class Way:
     held_out: tuple[float | None, ...]
     chosen: int
     seconds: float
+
+    def called(self, rung: str) -> str:
+        """Its name within the few-shot rung."""
+        return without_model(self.result.name).removeprefix(f"{without_model(rung)}_")
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def chosen_runs(
 def _chosen(ranked: Sequence[tuple[float, int, str, RungRun]]) -> tuple[str, RungRun]:
     best, _, way, run = max(ranked, key=lambda each: each[0])
     for rank, rows, other, its_run in ranked:
-        pairs = other.endswith(f"_{WayName.contrastive.value}")
+        pairs = without_model(other).endswith(f"_{WayName.contrastive.value}")
         if pairs and (best == -math.inf or best - rank <= _standard_error(rows)):
             return other, its_run
     return way, run

@@ -6,25 +6,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tunebook.compare.step import Step, with_method
+from tunebook.compare.candidates import Candidate
+from tunebook.compare.step import Step, with_method, with_model
 from tunebook.config.compare import LadderConfig, Rung, Way
 from tunebook.config.schema import Method, TrainConfig
 from tunebook.families.comparison import Comparison
 
 
-def few_shot_steps(base: TrainConfig, wanted: LadderConfig, family: Comparison) -> Iterator[Step]:
-    """Each number of rows, learned from in each way."""
-    ways = few_shot_ways(base, wanted, family)
+def few_shot_steps(candidates: Sequence[Candidate]) -> Iterator[Step]:
+    """Each number of rows, learned from in each way: by each model, and once for all by what needs none."""
+    first = candidates[0]
+    wanted, ways = first.made.compare, few_shot_ways(first.base, first.made.compare, first.family)
     for k in sorted(wanted.shots):
-        drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
-        what = f"few-shot with {k} {family.row}s" + (" of each class" if family.per_class else "")
-        rung = f"few_shot_{k}"
-        for way in ways:
-            kind = "classical" if way is Way.classical else "train"
-            tuned = with_method(base, Method.full if kind == "classical" else Method[way.name])
-            few = replace(tuned, data=replace(base.data, **drawn))
-            how = "" if way is Way.full else ", classical" if kind == "classical" else f", adapt={way.name}"
-            yield Step(f"{rung}_{way.name}", what + how, Rung.few_shot, few, wanted.draws, kind=kind, way_of=rung)
+        if ways == [Way.classical]:
+            yield from _ways(k, ways, replace(first, label=""), first)
+            continue
+        for candidate in candidates:
+            yield from _ways(k, ways, candidate, first)
+
+
+def _ways(k: int, ways: Sequence[Way], candidate: Candidate, first: Candidate) -> Iterator[Step]:
+    """One number of rows; a way without a model is that of the first one, and so one run for all of them."""
+    family, draws, model = candidate.family, first.made.compare.draws, candidate.label
+    drawn: dict[str, Any] = {"shots": k, "max_rows": None} if family.per_class else {"max_rows": k}
+    title = with_model(f"few-shot with {k} {family.row}s" + (" of each class" if family.per_class else ""), model)
+    rung = with_model(f"few_shot_{k}", model)
+    for way in ways:
+        kind = "classical" if way is Way.classical else "train"
+        base = first.base if kind == "classical" else candidate.base
+        tuned = with_method(base, Method.full if kind == "classical" else Method[way.name])
+        few = replace(tuned, data=replace(base.data, **drawn))
+        how = "" if way is Way.full else ", classical" if kind == "classical" else f", adapt={way.name}"
+        name = with_model(f"few_shot_{k}_{way.name}", model)
+        yield Step(name, title + how, Rung.few_shot, few, draws, kind=kind, way_of=rung, model=model)
 
 
 def few_shot_ways(base: TrainConfig, wanted: LadderConfig, family: Comparison) -> Sequence[Way]:

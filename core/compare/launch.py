@@ -19,6 +19,7 @@ from tunebook.compare.forked import ForkedCommand, can_fork
 from tunebook.compare.lifetime import PARENT, running
 from tunebook.compare.plan import read_plan
 from tunebook.compare.run_state import RungRun
+from tunebook.composing.overrides import quoted
 from tunebook.files import write_text
 from tunebook.run_folder import remove_empty
 
@@ -111,12 +112,6 @@ def _reason(code: int, said: str) -> str:
     return lines[-1] if lines else f"exit code {code}"
 
 
-def _quoted(path: Path) -> str:
-    """A path as Hydra reads it as one text, whatever is in it."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
-    return f"'{escaped}'"
-
-
 def start_all(plan: Path, numbers: Sequence[int], launcher: Sequence[str], log: Path) -> subprocess.Popen[Any]:
     """Start Hydra's multirun over the runs of a plan.
 
@@ -126,6 +121,6 @@ def start_all(plan: Path, numbers: Sequence[int], launcher: Sequence[str], log: 
         launcher: Overrides that choose a launcher of Hydra's and set it up; none: one run after the other.
         log: Takes what it says.
     """
-    overrides = [f"plan={_quoted(plan)}", f"rung={','.join(map(str, numbers))}"]
-    overrides.append(f"hydra.sweep.dir={_quoted(plan.parent / 'jobs')}")
+    overrides = [f"plan={quoted(str(plan))}", f"rung={','.join(map(str, numbers))}"]
+    overrides.append(f"hydra.sweep.dir={quoted(str(plan.parent / 'jobs'))}")
     return _started(["_rung", *overrides, *launcher, "-m"], log, _environment())

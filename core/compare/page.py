@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.compare.candidates import Candidates
 from tunebook.compare.choice import FEWEST
+from tunebook.compare.facts import all_facts
 from tunebook.compare.statistics.amounts import show_time
 from tunebook.compare.statistics.figures import label_curve, ladder_figure, quality_against_cost
 from tunebook.compare.summary import COLUMNS, Summary, added_in_words, as_json, cells, summarize
@@ -32,21 +34,21 @@ from tunebook.statistics.intervals import Score
 
 if TYPE_CHECKING:
     from tunebook.compare.read_runs import Finished
-    from tunebook.config.compare import CompareConfig
     from tunebook.families.prepared import Prepared
 
 
-def write_comparison(folder: Path, finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> Summary:
+def write_comparison(folder: Path, finished: Finished, candidates: Candidates) -> Summary:
     """Write compare.json and report.html."""
-    summary = summarize(finished, made, len(prepared.encoded.rows["test"]))
-    content = as_json(finished, summary, made, prepared)
+    summary = summarize(finished, candidates)
+    content = as_json(finished, summary, candidates)
     write_text(folder / "compare.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(folder / "report.html", render(comparison_page(finished, summary, made, prepared)))
+    write_text(folder / "report.html", render(comparison_page(finished, summary, candidates)))
     return summary
 
 
-def comparison_page(finished: Finished, summary: Summary, made: CompareConfig, prepared: Prepared[Any]) -> Report:
+def comparison_page(finished: Finished, summary: Summary, candidates: Candidates) -> Report:
     """Build the page."""
+    prepared = candidates.prepared
     metric, rungs = capital(show_name(finished.metric)), finished.rungs
     sections: list[Section] = [
         _ladder(finished, summary),
@@ -64,9 +66,11 @@ def comparison_page(finished: Finished, summary: Summary, made: CompareConfig, p
         sections.append(Table("Without a result", ["rung", "what", "why"], rows))
     sections += _classes(finished, prepared)
     sections.append(_pairs(summary))
-    sections.append(Text("How it was compared", _how(finished, made, prepared)))
-    sections += facts_tables(data_facts(prepared), config_facts(made))
-    subtitle = f"{prepared.recipe.options.name}, {prepared.source.name}"
+    sections.append(Text("How it was compared", _how(candidates)))
+    data = all_facts(candidates, lambda each: data_facts(each.prepared))
+    sections += facts_tables(data, all_facts(candidates, lambda each: config_facts(each.made)))
+    names = ", ".join(each.label or prepared.source.name for each in candidates.every)
+    subtitle = f"{prepared.recipe.options.name}, {names}"
     return Report("Comparison of methods", subtitle, list(summary.verdict), sections)
 
 
@@ -166,11 +170,13 @@ def _pairs(summary: Summary) -> Table:
     return Table("Each pair on the same rows", columns, rows, note)
 
 
-def _how(finished: Finished, made: CompareConfig, prepared: Prepared[Any]) -> list[str]:
+def _how(candidates: Candidates) -> list[str]:
     """How the runs were made."""
+    made, prepared = candidates.first.made, candidates.prepared
     rows, split_seed = len(prepared.encoded.rows["test"]), prepared.config.data.split_seed
+    scored = "The runs of all models are compared on" if candidates.several else "Every run was scored on"
     sentences = [
-        f"Every run was scored on the same {rows} test rows. Splits were made with seed {split_seed} for all runs; the "
+        f"{scored} the same {rows} test rows. Splits were made with seed {split_seed} for all runs; the "
         "seeds of runs change initial weights, data order and, in few-shot runs, the rows drawn.",
         "Every tuned run, few-shot runs included, chose its best epoch on the validation rows; the classical rung "
         "chose its penalty on them.",

@@ -89,22 +89,35 @@ def read_plan(path: Path) -> Plan:
         ) from error
 
 
-def make_plan(steps: Sequence[Step], prepared: Prepared[Any]) -> Plan:
-    """Give every run its key and its folder; runs of equal keys are one."""
-    content = content_digest(prepared)
+def make_plan(steps: Sequence[Step], models: Mapping[str, Prepared[Any]]) -> Plan:
+    """Give every run its key and its folder; runs of equal keys are one.
+
+    Args:
+        steps: What is run.
+        models: The rows as each model takes them, by its label; what needs no model takes those of the first.
+    """
+    first = next(iter(models))
+    contents = {label: content_digest(prepared) for label, prepared in models.items()}
     runs: dict[str, PlannedRun] = {}
     members: dict[str, list[str]] = {}
     for step, seed in _in_rounds(steps):
         config = plain(replace(step.config, seed=seed))
+        content = contents[step.model if step.kind == "train" and step.model else first]
         shaping = {"kind": step.kind, "config": _shaping(config), "content": content, "version": __version__}
         key = _digest({**shaping, "held_out": True} if step.way_of else shaping)
         if key not in runs:
-            folder = f"{step.name}/seed-{seed}-{key[:_SHOWN]}"
+            folder = f"{step.folder}/seed-{seed}-{key[:_SHOWN]}"
             runs[key] = PlannedRun(step.name, seed, step.kind, folder, key, config, bool(step.way_of))
         members.setdefault(step.name, []).append(key)
     order = list(runs)
     numbers = {name: tuple(order.index(key) for key in keys) for name, keys in members.items()}
-    return Plan(subject_key(prepared.config), tuple(runs.values()), numbers)
+    return Plan(_key_of(models), tuple(runs.values()), numbers)
+
+
+def _key_of(models: Mapping[str, Prepared[Any]]) -> str:
+    """Key of what is compared: of several models, of all of them under their labels."""
+    keys = {label: subject_key(prepared.config) for label, prepared in models.items()}
+    return next(iter(keys.values())) if len(keys) == 1 else _digest({"models": list(keys.items())})[:_SHOWN]
 
 
 def _in_rounds(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+from tunebook.compare.candidates import Candidates
 from tunebook.compare.choice import FewShot, as_ways, chosen_runs
 from tunebook.compare.plan import Plan
 from tunebook.compare.run_state import RungRun
-from tunebook.compare.statistics.results import Cost, RungResult
+from tunebook.compare.rung_results import coverage, rung_result
+from tunebook.compare.statistics.results import RungResult
 from tunebook.compare.statistics.rung_score import score_of_rung
 from tunebook.compare.step import Step
 from tunebook.errors import UserError
@@ -55,6 +56,7 @@ class Finished:
         measured: Rungs of which all time is known.
         failed: Rungs that were planned, of which no run is finished.
         few_shot: The ways of each few-shot rung that has several.
+        notes: What a reader must know of how models are compared, in sentences.
     """
 
     metric: str
@@ -68,15 +70,14 @@ class Finished:
     measured: Mapping[str, bool] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
     few_shot: tuple[FewShot, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_finished(
     steps: Sequence[Step],
     plan: Plan,
     folder: Path,
-    prepared: Prepared[Any],
-    family: Comparison,
-    metric: str,
+    candidates: Candidates,
     left_out: Mapping[str, tuple[str, str]],
 ) -> Finished:
     """Read the finished runs of a plan.
@@ -84,10 +85,15 @@ def read_finished(
     Raises:
         UserError: No run is finished, or runs were scored on different test rows.
     """
+    prepared, family, metric = candidates.prepared, candidates.first.family, candidates.metric
     runs = [RungRun.of(planned, folder) for planned in plan.runs]
     members = {step.name: [runs[number] for number in plan.members[step.name]] for step in steps}
     done = {name: [run for run in each if run.finished] for name, each in members.items()}
-    fingerprint = check_same_rows([run for each in done.values() for run in each])
+    by_model: dict[str, list[RungRun]] = {}
+    for step in steps:
+        own = step.model if step.kind == "train" else ""
+        by_model.setdefault(candidates.labelled(own).label, []).extend(done[step.name])
+    fingerprints = [check_same_rows(each) for each in by_model.values()]
     missing = {**left_out, **_failures(steps, members)}
     settings = resampling(prepared.config.evaluation, prepared.config.seed)
     rungs: dict[str, RungResult] = {}
@@ -105,7 +111,7 @@ def read_finished(
         if not known:
             missing[step.name] = (step.title, f"it has no {metric}")
             continue
-        rung = _rung(step, finished, known, metric, settings)
+        rung = rung_result(step, finished, known, candidates, settings)
         if step.curve is not None:
             curve.append(CurveStep(step.curve, rung.by_seed, known, rung.score))
             continue
@@ -121,7 +127,7 @@ def read_finished(
         few_shot.append(FewShot(name, as_ways(among, results, chosen, metric)))
         done[name] = [run for _, run in chosen.values()]
         known = tuple(o for run in done[name] if (o := outcomes[run.run.path]) is not None)
-        rungs[name] = _chosen(_rung(_step_of(name, steps), done[name], known, metric, settings), few_shot[-1])
+        rungs[name] = _chosen(rung_result(_step_of(name, steps), done[name], known, candidates, settings), few_shot[-1])
         by_class[name] = _by_class(done[name], prepared, family, settings)
     if not rungs:
         why = "\n".join(f"  {name}: {reason}" for name, (_, reason) in missing.items())
@@ -139,10 +145,11 @@ def read_finished(
         {name: scores for name, scores in by_class.items() if scores},
         {name: tuple(run.planned.seed for run in each) for name, each in done.items() if each},
         {name: tuple(run.planned.folder for run in each) for name, each in done.items() if each},
-        fingerprint,
+        prepared.encoded.rows["test"].fingerprint if candidates.several else next(iter(fingerprints), ""),
         {name: all(run.measured for run in each) for name, each in done.items()},
         tuple(step.name for step in steps if step.curve is None and not done[step.name] and not done.get(step.way_of)),
         tuple(few_shot),
+        (*candidates.notes, *coverage(next(iter(rungs.values())).score.n, by_model, candidates)),
     )
 
 
@@ -204,56 +211,6 @@ def _failures(steps: Sequence[Step], members: Mapping[str, Sequence[RungRun]]) -
             reason = f"{share} failed: {reasons[0]}" if reasons else f"{share} {are} not finished"
             found[step.name] = (step.title, reason)
     return found
-
-
-def _rung(
-    step: Step, runs: Sequence[RungRun], outcomes: tuple[Outcome, ...], metric: str, settings: Mapping[str, Any]
-) -> RungResult:
-    first = runs[0].scores()[metric]
-    by_seed = [value_in(run.scores(), metric) for run in runs]
-    score = score_of_rung(outcomes, metric, first["n"], higher_is_better=first["higher_is_better"], **settings)
-    return RungResult(
-        name=step.name,
-        title=step.title,
-        score=score,
-        by_seed=tuple(value for value in by_seed if value is not None),
-        cost=cost_of(runs),
-        outcomes=outcomes,
-        unfit=next((run.unfit for run in runs if run.unfit), ""),
-    )
-
-
-def cost_of(runs: Sequence[RungRun]) -> Cost:
-    """What a typical run took."""
-    record = runs[0].record()
-    rows = [_train_rows(run) for run in runs]
-    return Cost(
-        seconds=float(median(run.seconds for run in runs)),
-        peak_memory=float(median(run.peak_memory for run in runs)),
-        device_memory=float(median(run.device_memory for run in runs)),
-        trained_parameters=record.get("trained_parameters"),
-        saved_bytes=max(saved_bytes(run) for run in runs),
-        training_rows=round(median(rows)),
-    )
-
-
-def _train_rows(run: RungRun) -> int:
-    record = run.record()
-    untrained = run.planned.kind == "train" and run.planned.config["adapt"]["method"] == "none"
-    return 0 if untrained else int(record["row_counts"]["train"])
-
-
-def saved_bytes(run: RungRun) -> int:
-    """Size of what answers: the bundle's weights, or what a baseline keeps."""
-    folder = run.run.path / "baseline"
-    files = folder.rglob("*") if folder.is_dir() else run.run.bundle.rglob("*.safetensors")
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def value_in(metrics: Mapping[str, Any], metric: str) -> float | None:
-    """A metric's value; None where it is undefined."""
-    value = metrics.get(metric, {}).get("value")
-    return None if value is None else float(value)
 
 
 def _by_class(

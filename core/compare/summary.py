@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from tunebook import __version__
+from tunebook.compare.candidates import Candidates
 from tunebook.compare.choice import FewShot
 from tunebook.compare.read_runs import Finished
 from tunebook.compare.statistics.amounts import show_bytes, show_count, show_time
@@ -22,15 +23,12 @@ from tunebook.compare.statistics.label_budget import LabelBudget, label_budget
 from tunebook.compare.statistics.points import point_of
 from tunebook.compare.statistics.results import Cost, RungResult
 from tunebook.compare.statistics.verdict import ladder_verdict
+from tunebook.compare.step import with_model
 from tunebook.config.compare import Rung
 from tunebook.report.files import by_name, without_nan
 from tunebook.report.report import show_interval, show_number
 from tunebook.statistics.intervals import Score
 from tunebook.terminal import in_markup
-
-if TYPE_CHECKING:
-    from tunebook.config.compare import CompareConfig
-    from tunebook.families.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Summary:
 
     Attributes:
         comparison: The paired differences of all rungs.
-        added: Cost of an added point, for each rung over the one before.
+        added: Cost of an added point, for each rung over the one before it.
         budget: The learning curve; None without one.
         verdict: The conclusions as sentences.
         counted: What was scored: test rows, or answers (to turns of conversations, to briefs of several copies).
@@ -52,8 +50,9 @@ class Summary:
     counted: str
 
 
-def summarize(finished: Finished, made: CompareConfig, rows: int) -> Summary:
+def summarize(finished: Finished, candidates: Candidates) -> Summary:
     """Compare the rungs and draw conclusions."""
+    made, rows = candidates.first.made, len(candidates.test)
     settings: dict[str, Any] = {
         "confidence": made.evaluation.confidence,
         "resamples": made.evaluation.resamples,
@@ -63,11 +62,12 @@ def summarize(finished: Finished, made: CompareConfig, rows: int) -> Summary:
     added = {each.rung: each for each in cost_of_points(finished.rungs, comparison)}
     budget = _budget(finished, settings)
     counted = "test rows" if finished.rungs[0].score.n == rows else "answers"
-    verdict = [*ladder_verdict(finished.rungs, comparison, counted), *_of_one_run(finished)]
+    verdict = [*ladder_verdict(finished.rungs, comparison, counted), *finished.notes, *_of_one_run(finished)]
     if finished.failed:
         verdict.append(f"Not compared, because runs failed or are unfinished: {', '.join(finished.failed)}.")
     if budget is not None:
-        verdict.append(f"Learning curve of {made.compare.curve_rung.name}: {budget.words}")
+        rung = with_model(made.compare.curve_rung.name, candidates.first.label)
+        verdict.append(f"Learning curve of {rung}: {budget.words}")
     return Summary(comparison, added, budget, verdict, counted)
 
 
@@ -99,11 +99,12 @@ def _budget(finished: Finished, settings: Mapping[str, Any]) -> LabelBudget | No
     )
 
 
-def as_json(finished: Finished, summary: Summary, made: CompareConfig, prepared: Prepared[Any]) -> dict[str, Any]:
+def as_json(finished: Finished, summary: Summary, candidates: Candidates) -> dict[str, Any]:
     """All figures of a comparison as plain values; what is undefined is null."""
+    made, prepared = candidates.first.made, candidates.prepared
     record: dict[str, Any] = {
         "recipe": prepared.recipe.options.name,
-        "model": prepared.source.name,
+        **_models_json(candidates),
         "metric": finished.metric,
         "higher_is_better": finished.rungs[0].score.higher_is_better,
         "test_rows": len(prepared.encoded.rows["test"]),
@@ -129,6 +130,22 @@ def as_json(finished: Finished, summary: Summary, made: CompareConfig, prepared:
     return plain
 
 
+def _models_json(candidates: Candidates) -> dict[str, Any]:
+    """The model; or the label of each that rungs are named by, with its name and the test rows of its own runs."""
+    if not candidates.several:
+        return {"model": candidates.first.prepared.source.name}
+    return {
+        "models": [
+            {
+                "label": each.label,
+                "name": each.prepared.source.name,
+                "test_rows": len(each.prepared.encoded.rows["test"]),
+            }
+            for each in candidates.every
+        ]
+    }
+
+
 def _listed(value: Any) -> Any:
     """Arrays and tuples of numpy as lists."""
     return value.tolist()
@@ -139,6 +156,7 @@ def _rung_json(rung: RungResult, finished: Finished, summary: Summary) -> dict[s
     return {
         "name": rung.name,
         "title": rung.title,
+        **({"model": rung.model} if rung.model else {}),
         "score": next(iter(by_name([rung.score]).values())),
         "by_seed": list(rung.by_seed),
         "seeds": list(finished.seeds[rung.name]),
@@ -171,10 +189,9 @@ def chosen_in_words(few: FewShot) -> str:
     """How often each way was chosen."""
     if all(value is None for way in few.ways for value in way.held_out):
         way = max(few.ways, key=lambda way: way.chosen)
-        name = way.result.name.removeprefix(f"{few.name}_")
-        return f"{few.name}: {name}, as its rows are too few for cross-validation to choose by"
+        return f"{few.name}: {way.called(few.name)}, as its rows are too few for cross-validation to choose by"
     draws = sum(way.chosen for way in few.ways)
-    names = [(way.result.name.removeprefix(f"{few.name}_"), way.chosen) for way in few.ways if way.chosen]
+    names = [(way.called(few.name), way.chosen) for way in few.ways if way.chosen]
     if draws == 1:
         return f"{few.name}: cross-validation on its rows chose {names[0][0]}"
     return f"{few.name}: cross-validation on its rows chose " + ", ".join(

@@ -27,3 +27,9 @@ def readable(override: str) -> str:
     except HydraException:
         return override
     return quoted
+
+
+def quoted(text: str) -> str:
+    """A value that Hydra reads as this text, whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{escaped}'"

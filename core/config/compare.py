@@ -64,6 +64,9 @@ class LadderConfig:
     """Shares of the training rows for a learning curve; [] for none."""
     curve_rung: CurveRung = CurveRung.full
     """Rung whose learning curve it is, one of compare.rungs: few_shot, head, lora, full or scratch."""
+    models: list[str] = field(default_factory=list)
+    """Models that are compared, by the options of model= or the paths of local folders; each has the rungs that need a
+    model (default: the given model alone)."""
     metric: str | None = None
     """Test metric to compare by (default: the recipe's watched one; of models that write chrF)."""
 

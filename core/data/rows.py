@@ -61,6 +61,11 @@ class Rows:
         return [int(line) for line in self.column(LINE).to_pylist()]
 
     @property
+    def places(self) -> list[tuple[str, int]]:
+        """File and line of each row."""
+        return list(zip(self.texts(FILE), self.lines, strict=True))
+
+    @property
     def groups(self) -> NDArray[Any] | None:
         """The group of each row, ``[rows]``; None where rows are independent of each other."""
         return np.array(self.texts("group")) if "group" in self.roles else None
@@ -102,6 +107,12 @@ class Rows:
                     digest.update(b"%d:" % (-1 if value is None else len(raw)))
                     digest.update(raw)
         return digest.hexdigest()
+
+
+def named_places(places: Sequence[tuple[str, int]], shown: int = 5) -> str:
+    """The first places as "reviews.csv:17", and how many there are besides."""
+    more = f" and {len(places) - shown:,} more" if len(places) > shown else ""
+    return ", ".join(f"{file}:{line}" for file, line in places[:shown]) + more
 
 
 def row_schema(roles: Sequence[str]) -> pa.Schema:

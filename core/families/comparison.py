@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tunebook.config.schema import TrainConfig
+from tunebook.data.rows import Rows
 from tunebook.families.evidence import Evidence
 from tunebook.families.prepared import Prepared
 from tunebook.run_folder import RunFolder
@@ -57,3 +58,28 @@ class Comparison(Protocol):
 
     def class_outcomes(self, run: RunFolder, prepared: Prepared[Any]) -> Mapping[str, Outcome]:
         """The same for each class, by `of_class`; empty where rows have no classes."""
+
+
+@runtime_checkable
+class ComparisonOfModels(Protocol):
+    """What a family's `Comparison` has besides where scores or rows go with the model.
+
+    Without it several models are compared by any metric, and refused where one cannot answer rows that another can.
+    """
+
+    def between_models(self, metric: str) -> str:
+        """The metric by which models are compared in place of one that goes with the model; else the same."""
+
+    def why_between_models(self, metric: str) -> str:
+        """Why it is another, as a sentence."""
+
+    def common_rows(self, metric: str, models: Mapping[str, Prepared[Any]]) -> tuple[Rows, Sequence[str]]:
+        """The test rows that all models are scored on, and what is left out, in sentences.
+
+        Args:
+            metric: What they are compared by.
+            models: Label of each -> the rows as it takes them.
+
+        Raises:
+            UserError: There are none.
+        """

@@ -171,6 +171,8 @@ class SumsOutcome:
     """What each unit adds, `[units, columns]`."""
     formula: Formula
     limits: tuple[float, float] = (0.0, float("inf"))
+    rows: int | None = None
+    """Rows that count, of all units together; None where that is not known."""
 
     @property
     def units(self) -> int:
@@ -202,4 +204,5 @@ def sums_outcome(measure: RowSums, groups: NDArray[Any] | None = None) -> SumsOu
         raise ValueError(f"{measure.name} is undefined: {measure.reason}")
     least = 1.0 if measure.name == "perplexity" else 0.0
     most = 1.0 if measure.share else measure.most
-    return SumsOutcome(of_units(measure.sums, groups), measure.formula, (least, float("inf") if most is None else most))
+    limits = (least, float("inf") if most is None else most)
+    return SumsOutcome(of_units(measure.sums, groups), measure.formula, limits, int(measure.rows.sum()))

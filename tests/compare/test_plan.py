@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_reviews
-from tests.laddered import prepared_for
+from tests.laddered import candidates_for, prepared_for
 from tunebook.compare import plan as planning
 from tunebook.compare.plan import Plan, make_plan, read_plan
 from tunebook.compare.rungs import planned_steps
@@ -27,9 +27,8 @@ MORE = ["compare.seeds=3", "compare.few_shot=[full]"]
 
 
 def plan_for(folder: Path, rows: Path, *more: str) -> Plan:
-    made, prepared = prepared_for(folder, *USUAL, f"data.train={rows}", *more)
-    steps, _ = planned_steps(made, prepared, prepared.recipe.family.stages.comparison(prepared.recipe))
-    return make_plan(steps, prepared)
+    candidates = candidates_for(folder, *USUAL, f"data.train={rows}", *more)
+    return make_plan(planned_steps(candidates)[0], candidates.models)
 
 
 def keys(plan: Plan) -> list[str]:

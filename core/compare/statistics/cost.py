@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tunebook.compare.statistics.comparison import Comparison, compare_rungs
 from tunebook.compare.statistics.points import point_of
@@ -18,7 +17,7 @@ class PointCost:
     rung: str
     before: str
     points: float
-    """Gain over the rung before, in points (`points.point_of`); below 0 where it is worse."""
+    """Gain over the rung before (of the same model, or of none) in points (`points.point_of`); below 0 if worse."""
     seconds: float | None
     """More seconds a run for each point; None if the gain is not significant."""
     labels: float | None
@@ -30,18 +29,24 @@ class PointCost:
 def cost_of_points(rungs: Sequence[RungResult], comparison: Comparison | None = None) -> list[PointCost]:
     """Divide what a rung takes more than the one before by the points that it adds.
 
+    Of several models each has its own way up: from what needs no model over its own rungs.
+
     Args:
         rungs: From the bottom up. A rung without a defined metric is passed over (`Comparison.left_out`).
         comparison: Of the same rungs; made where not given.
 
     Returns:
-        One for each rung but the first. Where a gain comes with less time or fewer rows, the cost is below 0.
+        One for each rung that has one before it. Where a gain comes with less time or fewer rows, the cost is below 0.
     """
     known = [rung for rung in rungs if rung.score.defined]
     if len(known) < 2:
         return []
     judged = comparison or compare_rungs(known)
-    return [_step(before, rung, judged) for before, rung in pairwise(known)]
+    found = []
+    for place, rung in enumerate(known):
+        below = [other for other in known[:place] if other.model in ("", rung.model)]
+        found += [_step(below[-1], rung, judged)] if below else []
+    return found
 
 
 def _step(before: RungResult, rung: RungResult, comparison: Comparison) -> PointCost:

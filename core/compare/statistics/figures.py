@@ -44,7 +44,7 @@ def ladder_figure(rungs: Sequence[RungResult], comparison: Comparison) -> str:
                 ha="center",
                 fontsize=8.5,
             )
-        axes.set_yticks(range(len(known)), [short(rung.title, LONGEST) for rung in known])
+        axes.set_yticks(range(len(known)), [short(rung.shown, LONGEST) for rung in known])
         axes.set_ylim(len(known) - 0.5, -0.7)
         axes.spines["left"].set_visible(False)
         axes.grid(visible=False, axis="y")
@@ -78,7 +78,7 @@ def quality_against_cost(rungs: Sequence[RungResult], comparison: Comparison) ->
         figure.draw_without_rendering()
         for rung, x, y in zip(known, seconds, _apart(axes, known, seconds), strict=True):
             axes.annotate(
-                short(rung.title, LONGEST),
+                short(rung.shown, LONGEST),
                 (x, rung.score.value),
                 (8, y),
                 textcoords="offset points",
@@ -167,7 +167,7 @@ def _apart(axes: Axes, rungs: Sequence[RungResult], seconds: Sequence[float]) ->
     moved = [0.0] * len(rungs)
     placed: list[tuple[float, float, float]] = []
     for i in np.argsort(spots[:, 1]):
-        x, y, width = float(spots[i, 0]), float(spots[i, 1]), 5.2 * min(len(rungs[i].title), LONGEST) + 10
+        x, y, width = float(spots[i, 0]), float(spots[i, 1]), 5.2 * min(len(rungs[i].shown), LONGEST) + 10
         while any(abs(y - b) < 10 and x < a + w and a < x + width for a, b, w in placed):
             y += 2
         placed.append((x, y, width))

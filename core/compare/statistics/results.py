@@ -31,7 +31,7 @@ class RungResult:
     """One system of the ladder, over all its seeds or draws."""
 
     name: str
-    """Short and without spaces: `majority`, `classical`, `few_shot_16`, `head`, `lora`, `full` ..."""
+    """Short: `majority`, `classical`, `few_shot_16`, `head`, `lora`, `full` ...; of several models with its own."""
     title: str
     """In words for a reader."""
     score: Score
@@ -43,3 +43,10 @@ class RungResult:
     """What the test rows got, of each seed or draw."""
     unfit: str = ""
     """Why nobody should ship it, whatever it scores; "" if there is no such reason."""
+    model: str = ""
+    """Label of its model, where several are compared; "" of what needs no model."""
+
+    @property
+    def shown(self) -> str:
+        """What it is called where there is little room; of several models the short name, which ends in the model's."""
+        return self.name if self.model else self.title

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
+from tunebook.families.text_generation.across_models import BETWEEN_MODELS, WHY, rows_of_all
 from tunebook.families.text_generation.checks import check_options
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, generation_of
@@ -101,18 +103,27 @@ class GenerationComparison:
         )
         return evidence, {"trained_parameters": 0}
 
-    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
-        """The runs' losses, or the similarity of their answers to the references."""
-        return [self._outcome(metric, run, prepared) for run in runs]
+    def between_models(self, metric: str) -> str:
+        """Bits per byte for perplexity, which goes with the tokenizer."""
+        return BETWEEN_MODELS.get(metric, metric)
 
-    def _outcome(self, metric: str, run: RunFolder, prepared: Prepared[Any]) -> Outcome | None:
-        rows = prepared.encoded.rows["test"]
+    def why_between_models(self, metric: str) -> str:
+        """What a token is differs."""
+        return WHY
+
+    def common_rows(self, metric: str, models: Mapping[str, Prepared[Any]]) -> tuple[Rows, Sequence[str]]:
+        """The test rows that all models are scored on; of losses with the same bytes."""
+        return rows_of_all(models, same_bytes=metric in _LIKELIHOODS)
+
+    def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
+        """The runs' losses, or the similarity of the answers that all of them gave to the references."""
         if metric in _LIKELIHOODS:
-            sums = _losses(run, rows, metric) if run.losses.is_file() else None
-            return None if sums is None else sums_outcome(sums, rows.groups)
-        answers = self._answers(run, prepared)
+            return [_likelihood(run, prepared, metric) for run in runs]
+        return [self._similarity(metric, answers) for answers in self._answers(runs, prepared)]
+
+    def _similarity(self, metric: str, answers: GeneratedAnswers) -> Outcome | None:
         options = self.recipe.options
-        found = measures(answers, options.lowercase, options.bleu_tokenizer).get(metric)
+        found = measures(answers, options.lowercase, options.bleu_tokenizer).get(metric) if len(answers) else None
         if not isinstance(found, RowSums) or found.reason:
             return None
         return sums_outcome(found, answers.groups)
@@ -121,27 +132,20 @@ class GenerationComparison:
         """Answers have no classes."""
         return {}
 
-    def _answers(self, run: RunFolder, prepared: Prepared[Any]) -> GeneratedAnswers:
-        """What the run wrote, with the references and groups of the rows."""
-        questions = evaluation_prompts_of(
-            self.recipe,
-            prepared.encoded.rows["test"],
-            node_as(prepared.config.evaluation, GenerationScore).max_generations,
-        )
+    def _answers(self, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> list[GeneratedAnswers]:
+        """What each run wrote to the questions that all of them answered, with the references and groups of the rows.
+
+        Runs of one model have answered the same ones.
+        """
+        questions = evaluation_prompts_of(self.recipe, prepared.encoded.rows["test"], None)
         turns = questions.turns or [0] * len(questions)
         places = {place: i for i, place in enumerate(zip(questions.files, questions.lines, turns, strict=True))}
-        with lines_of(run.predictions) as found:
-            indices = [places.get((line["file"], int(line["line"]), int(line.get("turn", 0)))) for line in found]
-            answers = [line["answer"] for line in found]
-        if None in indices:
-            raise UserError(
-                "These answers are about other rows.",
-                code="run.other-rows",
-                where=str(run.predictions),
-                fix="repeat the run",
-            )
-        asked = questions.take([i for i in indices if i is not None])
-        return asked.answered(answers).take(asked.texts)
+        left_out = _left_out(prepared)
+        written_by = [_written(run, places, left_out) for run in runs]
+        by_all = sorted(set(places.values()).intersection(*written_by))
+        asked = questions.take(by_all)
+        texts = asked.texts
+        return [asked.answered([answers[i] for i in by_all]).take(texts) for answers in written_by]
 
 
 def _held_out(recipe: TextGeneration[Any], prepared: Prepared[Any]) -> HeldOut:
@@ -168,16 +172,49 @@ def _from_training(rung: str, known: Prompts, questions: Prompts) -> list[str]:
     return nearest.write([history[-1].text for history in questions.histories])
 
 
-def _losses(run: RunFolder, rows: Rows, metric: str) -> RowSums | None:
-    """The measure of a run's losses; None where an earlier version wrote them without what it divides by."""
+def _left_out(prepared: Prepared[Any]) -> set[tuple[str, int]]:
+    """Test rows that not every model is scored on; of a single model, those that it is not."""
+    return set(prepared.data.test.places).difference(prepared.encoded.rows["test"].places)
+
+
+def _written(
+    run: RunFolder, places: Mapping[tuple[str, int, int], int], left_out: Container[tuple[str, int]]
+) -> dict[int, str]:
+    """A run's answers by the number of their question.
+
+    Raises:
+        UserError: One is to no question, nor to a row that is left out.
+    """
+    found: dict[int, str] = {}
+    with lines_of(run.predictions) as lines:
+        for line in lines:
+            row = line["file"], int(line["line"])
+            number = places.get((*row, int(line.get("turn", 0))))
+            if number is not None:
+                found[number] = line["answer"]
+            elif row not in left_out:
+                raise _other_rows("answers", run.predictions)
+    return found
+
+
+def _likelihood(run: RunFolder, prepared: Prepared[Any], metric: str) -> Outcome | None:
+    """A run's losses by a measure; None where it has none, or an earlier version wrote no divisor."""
+    if not run.losses.is_file():
+        return None
     over, measure = _LIKELIHOODS[metric]
+    rows, left_out = prepared.encoded.rows["test"], _left_out(prepared)
     with lines_of(run.losses) as found:
         if any(over not in line for line in found):
             return None
-        places = [(line["file"], int(line["line"])) for line in found]
-        losses, units = ([float(line[name]) for line in found] for name in ("loss", over))
-    if places != list(zip(rows.texts("file"), rows.lines, strict=True)):
-        raise UserError(
-            "These losses are about other rows.", code="run.other-rows", where=str(run.losses), fix="repeat the run"
-        )
-    return measure(losses, units)
+        lines = [line for line in found if (line["file"], int(line["line"])) not in left_out]
+        places = [(line["file"], int(line["line"])) for line in lines]
+        losses, units = ([float(line[name]) for line in lines] for name in ("loss", over))
+    if places != rows.places:
+        raise _other_rows("losses", run.losses)
+    return sums_outcome(measure(losses, units), rows.groups)
+
+
+def _other_rows(what: str, file: Path) -> UserError:
+    return UserError(
+        f"These {what} are about other rows.", code="run.other-rows", where=str(file), fix="repeat the run"
+    )
