@@ -26,6 +26,8 @@ from tests.hostile.runner import Case, faults, run_cases
 from tests.labelled import task
 
 TEXTS = ["check", "recipe=review_sentiment", "data.label=label", "data.max_length=32", "trainer.progress=false"]
+ALONE = "trainer.rehearse=false"
+"""Where the damage is in the file: what is accepted of it are rows as any other."""
 LISTS = ["check", "recipe=review_topics", "data.label=topics", "data.max_length=32", "trainer.progress=false"]
 ASPECTS = ["check", "recipe=review_aspects", "recipe.aspects=[price]", "recipe.values=[none,good]"]
 IMAGES = ["check", "recipe=medical_diagnosis", "recipe.size=32", "trainer.progress=false"]
@@ -69,7 +71,7 @@ def damaged_texts(folder: Path) -> Iterator[Case]:
         for name, damage in d.damages(number):
             file = folder / f"{name.replace(' ', '-')}.{ending}"
             file.write_bytes(damage(content))
-            yield Case(f"{ending}, {name}", [*TEXTS, f"data.train={file}"])
+            yield Case(f"{ending}, {name}", [*TEXTS, ALONE, f"data.train={file}"])
     whole = dataset(folder / "saved")
     for name in ("state.json", "dataset_info.json", "data-00000-of-00001.arrow"):
         content = (whole / name).read_bytes()
@@ -80,7 +82,7 @@ def damaged_texts(folder: Path) -> Iterator[Case]:
             copy = folder / f"saved-{name}-{kind.replace(' ', '-').replace('/', '')}"
             shutil.copytree(whole, copy)
             (copy / name).write_bytes(changed)
-            yield Case(f"saved dataset, {name}: {kind}", [*TEXTS, f"data.train={copy}"])
+            yield Case(f"saved dataset, {name}: {kind}", [*TEXTS, ALONE, f"data.train={copy}"])
 
 
 def label_studio() -> dict[str, bytes]:
@@ -374,11 +376,14 @@ def preferences(folder: Path) -> Iterator[Case]:
     values += [[["a"]], [{}], {"role": "user", "content": "d"}, [{"role": "assistant"}], ["a", "b"], "[" * 50_000]
     for objective, row in good.items():
         usual = ["check", "recipe=customer_chat", f"objective={objective}", "trainer.progress=false"]
+        rows_alone = [*usual, ALONE]  # the values of one key are enough to be trained on
         others = [{**row, "prompt": f"question {i} of {i * 7919}", "good": i % 2 == 0} for i in range(20)]
         for key in row:
-            for number, value in enumerate(values):
+            for number, value in list(enumerate(values))[:: 1 if objective == "dpo" or key == "good" else 2]:
                 bad = {**row, key: value} if key != "good" or value != "" else {**row, key: "perhaps"}
-                yield _preference(folder, f"{objective}, {key} {number}", [bad, *others], usual)
+                yield _preference(
+                    folder, f"{objective}, {key} {number}", [bad, *others], usual if key == "prompt" else rows_alone
+                )
         for name, rows in {
             "columns are missing": [{"prompt": "a", "chosen": "b"}],
             "one row": [row],
@@ -429,7 +434,7 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
         changed = [dict(row) for row in rows]
         changed[3]["path"] = f"train/{place.name}"
         listed = write_table(folder / f"{place.name}.csv", changed)
-        yield Case(f"picture, {name}", [*usual, f"data.train={listed}", "data.max_rejects=0.5"])
+        yield Case(f"picture, {name}", [*usual, ALONE, f"data.train={listed}", "data.max_rejects=0.5"])
     for number, path in enumerate(
         ["../../../etc/passwd", "/dev/zero", "train", "\0", "a" * 5000, "http://127.0.0.1/a.png"]
     ):
@@ -471,12 +476,12 @@ def image_cases(folder: Path, canary: Path) -> Iterator[Case]:
     for name, parts in harmful.items():
         file = folder / f"{name.replace(' ', '-')}.npz"
         file.write_bytes(d.npz(parts))
-        yield Case(f"npz, {name}", [*IMAGES, f"data.train={file}"])
+        yield Case(f"npz, {name}", [*IMAGES, *([ALONE] if name != "whole" else []), f"data.train={file}"])
     content = d.npz(made)
     for name, damage in d.damages(8):
         file = folder / f"damaged-{name.replace(' ', '-')}.npz"
         file.write_bytes(damage(content))
-        yield Case(f"npz, {name}", [*IMAGES, f"data.train={file}"])
+        yield Case(f"npz, {name}", [*IMAGES, *([ALONE] if name != "whole" else []), f"data.train={file}"])
     (folder / "raw.npz").write_bytes(pickle.dumps(arrays))
     yield Case("npz, a pickle of arrays", [*IMAGES, f"data.train={folder / 'raw.npz'}"])
     with zipfile.ZipFile(folder / "encrypted.npz", "w") as archive:
