@@ -185,6 +185,11 @@ def check_torchrun(arguments: list[str]) -> None:
     check_tunebook(rest)
 
 
+def check_transformers(arguments: list[str]) -> None:
+    """Tests of `transformers serve` are in tests/families/text_generation/test_serving.py."""
+    assert arguments[0] == "serve"
+
+
 def nothing_to_check(arguments: list[str]) -> None:
     """A command of the system, with nothing of ours in it."""
 
@@ -195,8 +200,10 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "make": check_make,
     "pip": check_pip,
     "pytest": check_pytest,
+    "transformers": check_transformers,
     **dict.fromkeys(
-        [".", "cat", "cd", "echo", "eval", "export", "pre-commit", "python3", "tensorboard", "twine"], nothing_to_check
+        [".", "cat", "cd", "echo", "eval", "export", "llama-server", "pre-commit", "python3", "tensorboard", "twine"],
+        nothing_to_check,
     ),
 }
 
@@ -232,7 +239,7 @@ def test_every_config_key_that_the_docs_name_exists() -> None:
         named = {
             f"{group}.{key}"
             for group, key in re.findall(pattern, page.read_text(encoding="utf-8"))
-            if key not in ("py", "yaml", "md", "json", "onnx", "safetensors", "learning_rate")
+            if key not in ("py", "yaml", "md", "json", "onnx", "gguf", "safetensors", "learning_rate")
         }
         if page.name == "errors.md":  # codes are written like keys
             named -= set(re.findall(r"^\| `([a-z_]+\.[a-z_-]+)` ", page.read_text(encoding="utf-8"), re.M))

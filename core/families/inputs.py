@@ -34,10 +34,14 @@ class Inputs(Generic[RecipeT]):
 
     Attributes:
         family: The family that it belongs to: its name and its options.
-        exports_folder: Whether an export is a folder, with what `predict` needs of it; otherwise it is one ONNX file.
+        exports_folder: Whether an export is a folder, with what `predict` needs of it; otherwise it is one file.
+        exports_gguf: Whether that file is GGUF, with a Modelfile beside it; otherwise it is ONNX.
+        export_precisions: Those that an export can be written in; empty where there is nothing to choose.
     """
 
     exports_folder: ClassVar[bool] = False
+    exports_gguf: ClassVar[bool] = False
+    export_precisions: ClassVar[Sequence[str]] = ()
 
     def __init__(self, family: Family) -> None:
         self.family = family

@@ -239,6 +239,24 @@ class Stages(ABC, Generic[RecipeT]):
         """
         raise NotImplementedError(f"{self.family.name} allows exports and has none")
 
+    def export_gguf(
+        self, recipe: RecipeT, folder: Path, manifest: Manifest, output: Path, precision: str, converter: str | None
+    ) -> str:
+        """As `export`, where ``Inputs.exports_gguf``: a GGUF file, and a Modelfile beside it.
+
+        Args:
+            recipe: The bundle's recipe.
+            folder: The bundle.
+            manifest: What it says of itself.
+            output: The file to write.
+            precision: One of ``Inputs.export_precisions``.
+            converter: What the user gave as llama.cpp's converter; None where it is to be found.
+
+        Returns:
+            What was found when it was compared with the bundle, in words.
+        """
+        raise NotImplementedError(f"{self.family.name} allows exports and has none")
+
     def open_export(self, recipe: RecipeT, folder: Path, manifest: Manifest, precision: str) -> Predictor:
         """The model of such a folder, ready to answer."""
         raise NotImplementedError(f"{self.family.name} allows exports and has none")

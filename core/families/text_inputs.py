@@ -45,6 +45,7 @@ class SequenceInputs(TextInputs[RecipeT]):
     """What families take in whose models have a final layer with one answer a text: they are exported as ONNX."""
 
     exports_folder: ClassVar[bool] = True
+    export_precisions: ClassVar[Sequence[str]] = ("float32", "int8", "both")
 
     def check_export(self, recipe: RecipeT, folder: Path, manifest: Manifest) -> None:
         """A model without a final layer is not exported.

@@ -253,8 +253,30 @@ def test_what_is_not_exported_is_refused_before_it_is_loaded(tmp_path: Path) -> 
     manifest.write_text(json.dumps({**MANIFEST, "head": "zero_shot"}))
     said = said_lightly(tmp_path, "export", str(tmp_path), "-o", "out")
     assert "no classification layer" in said and "adapt=full" in said
-    chat = {"recipe": "customer_chat", "options": {"name": "customer_chat"}, "labels": [], "generation": {}}
-    manifest.write_text(json.dumps({**MANIFEST, **chat, "columns": {"conversation": "messages"}}))
-    said = said_lightly(tmp_path, "export", str(tmp_path), "-o", "out")
-    assert "is not exported as ONNX" in said and "tunebook predict" in said
     assert [p.name for p in tmp_path.iterdir()] == ["tunebook.json"]
+
+
+def test_a_model_that_writes_becomes_a_gguf_file_alone(tmp_path: Path) -> None:
+    """What can be said of the command line is said before the model is loaded."""
+    bundle = tmp_path / "model"
+    bundle.mkdir()
+    chat = {"recipe": "customer_chat", "options": {"name": "customer_chat"}, "labels": [], "generation": {}}
+    manifest = {**MANIFEST, **chat, "columns": {"conversation": "messages"}}
+    (bundle / "tunebook.json").write_text(json.dumps(manifest))
+    said = said_lightly(tmp_path, "export", "model", "-o", "out.onnx")
+    assert "must end in .gguf" in said and f"-o {tmp_path / 'out.gguf'}" in said
+    said = said_lightly(tmp_path, "export", "model", "-o", "out.gguf", "--precision", "int8")
+    assert "not written in the precision 'int8'" in said and "f32, f16, bf16, q8_0" in said
+    (tmp_path / "Modelfile").write_text("FROM another")
+    said = said_lightly(tmp_path, "export", "model", "-o", "out.gguf")
+    assert "exists already" in said and str(tmp_path / "Modelfile") in said
+    (bundle / "config.json").write_text('{"is_encoder_decoder": true}')
+    said = said_lightly(tmp_path, "export", "model", "-o", "out.gguf")
+    assert "an encoder and a decoder is not exported as GGUF" in said and "tunebook predict" in said
+    (bundle / "tunebook.json").write_text(json.dumps(MANIFEST))
+    assert "exported as a folder" in said_lightly(tmp_path, "export", "model", "-o", "out.gguf")
+    said = said_lightly(tmp_path, "export", "model", "-o", "out", "--precision", "f16")
+    assert "not written in the precision 'f16'" in said and "float32, int8, both" in said
+    said = said_lightly(tmp_path, "export", "model", "-o", "out", "--converter", "llama.cpp")
+    assert "the converter is for models that write" in said.lower()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["Modelfile", "model"]

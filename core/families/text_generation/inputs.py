@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tunebook.bundle.manifest import Manifest
 from tunebook.config.evaluate import EvaluateDataConfig
@@ -12,6 +12,7 @@ from tunebook.config.schema import ModelConfig, Objective, TrainConfig
 from tunebook.data.columns import Column
 from tunebook.data.content import Content
 from tunebook.data.paths import resolve_paths
+from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.inputs import Inputs
 from tunebook.families.text_generation.chat.checks import check_room, offered_tools, saving_place
@@ -23,12 +24,16 @@ from tunebook.families.text_generation.preferences.content import PreferenceCont
 from tunebook.families.text_generation.preferences.task import with_objective
 from tunebook.families.text_generation.recipe import TextGeneration
 from tunebook.models.source import ModelSource
+from tunebook.untrusted import read_object
 
 Recipe = TextGeneration[Any]
 
 
 class GenerationInputs(Inputs[TextGeneration[Any]]):
     """A folder or hub id with a language model; conversations in any form."""
+
+    exports_gguf: ClassVar[bool] = True
+    export_precisions: ClassVar[Sequence[str]] = ("f32", "f16", "bf16", "q8_0")
 
     def with_objective(self, recipe: Recipe, config: TrainConfig) -> Recipe:
         """The recipe with the columns and the watched metric of preferences, where it is to learn from them."""
@@ -78,3 +83,21 @@ class GenerationInputs(Inputs[TextGeneration[Any]]):
             saving_place(options.save)
         if options.tools is not None:
             offered_tools(options.tools)
+
+    def check_export(self, recipe: TextGeneration[Any], folder: Path, manifest: Manifest) -> None:
+        """A model with an encoder is not exported.
+
+        Raises:
+            UserError: It is such a model.
+        """
+        try:
+            settings = read_object(folder / "config.json")
+        except (ValueError, OSError):  # said when the bundle is opened
+            return
+        if settings.get("is_encoder_decoder"):
+            raise UserError(
+                "A model with an encoder and a decoder is not exported as GGUF.",
+                code="export.unsupported",
+                where=str(folder),
+                fix=f"use the bundle itself: tunebook predict {folder}",
+            )

@@ -40,6 +40,8 @@ from tunebook.families.text_generation.dry_run import dry_run
 from tunebook.families.text_generation.evidence import GenerationEvidence
 from tunebook.families.text_generation.forgetting import Forgetting, Probes
 from tunebook.families.text_generation.generation_eval import HeldOut, encoded_rows, perform, written
+from tunebook.families.text_generation.gguf.convert import check_gguf_installed, find_converter
+from tunebook.families.text_generation.gguf.export import export_gguf
 from tunebook.families.text_generation.metrics.dialogues import BASE
 from tunebook.families.text_generation.model.causal import (
     adapt_causal,
@@ -227,6 +229,14 @@ class GenerationStages(Stages[TextGeneration[Any]]):
     def chat(self, recipe: Recipe, folder: Path, manifest: Manifest, options: Any) -> None:
         """Turn by turn."""
         talk(recipe, folder, manifest, options)
+
+    def export_gguf(
+        self, recipe: Recipe, folder: Path, manifest: Manifest, output: Path, precision: str, converter: str | None
+    ) -> str:
+        """By llama.cpp's own converter; its answers are compared with the bundle's."""
+        script = find_converter(converter)
+        check_gguf_installed()
+        return export_gguf(self.open_bundle(recipe, folder, manifest), folder, manifest, output, precision, script)
 
 
 def _validated_bits(prepared: Prepared[Recipe], fitted: Fitted | None) -> list[str]:

@@ -1,0 +1,73 @@
+"""A GGUF file opened by transformers in a process of its own: what it makes of golden prompts.
+
+Run as a program: the GGUF file, a JSON file with the ``texts``, ``prompts`` and ``answers`` of the golden prompts, and
+the npz file to write.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def main(file: str, given: str, found: str) -> None:
+    """Answer, and write what was found.
+
+    ``ids/<n>``: token ids of a text. ``logits/<n>``: of an answer's places. ``about``: JSON with the name of the
+    pre-tokenizer, whether it is known here, the tokens that are added to texts and those that end generation.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from tunebook.families.text_generation.gguf.golden import answer_logits
+    from tunebook.families.text_generation.gguf.pre_tokenizers import as_llama_cpp_splits
+    from tunebook.models.quiet import quiet_transformers
+
+    golden = json.loads(Path(given).read_text(encoding="utf-8"))
+    folder, name = str(Path(file).parent), Path(file).name
+    about = read_about(file)
+    with quiet_transformers():
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+        auto: Any = AutoModelForCausalLM
+        model = auto.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+    backend = tokenizer.backend_tokenizer
+    about["known"] = about["model"] != "gpt2" or as_llama_cpp_splits(backend, about["pre"]) or _knows(about["pre"])
+    results: dict[str, Any] = {}
+    for number, text in enumerate(golden["texts"]):
+        results[f"ids/{number}"] = np.array(backend.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+    for number, (prompt, answer) in enumerate(zip(golden["prompts"], golden["answers"], strict=True)):
+        results[f"logits/{number}"] = answer_logits(model, prompt, answer)
+    np.savez(found, about=np.array(json.dumps(about)), **results)
+
+
+def _knows(pre_tokenizer: str) -> bool:
+    """Whether transformers splits as this pre-tokenizer does, and not as GPT-2's for want of better."""
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    return pre_tokenizer in GGUF_PRE_TOKENIZER_SPLITS
+
+
+def read_about(file: str) -> dict[str, Any]:
+    """What a GGUF file says of its tokenizer."""
+    from gguf import GGUFReader
+
+    fields = GGUFReader(file).fields
+
+    def value(key: str, default: Any = None) -> Any:
+        return fields[f"tokenizer.{key}"].contents() if f"tokenizer.{key}" in fields else default
+
+    return {
+        "model": value("ggml.model", ""),
+        "pre": value("ggml.pre", ""),
+        "adds": [name for name in ("bos", "eos", "sep") if value(f"ggml.add_{name}_token", name != "sep")],
+        "ends": [value(f"ggml.{name}_token_id") for name in ("eos", "eot")],
+        "chat_template": value("chat_template", ""),
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
