@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,10 +14,15 @@ from pathlib import Path
 from tunebook.bundle.manifest import FILE
 from tunebook.children import child_environment, python_command
 from tunebook.errors import UserError
+from tunebook.families.text_generation.gguf.driver import UNKNOWN
 
 SCRIPT = "convert_hf_to_gguf.py"
 _NOT_STAGED = {FILE, "README.md"}
 _MARKER = re.compile(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}")
+
+
+class UnknownPreTokenizer(Exception):
+    """Neither the converter nor a proof says which pre-tokenizer of llama.cpp splits texts as a bundle's tokenizer."""
 
 
 def find_converter(given: str | None) -> Path:
@@ -81,6 +87,17 @@ def without_markers(template: str) -> str:
     return _MARKER.sub(plain, template)
 
 
+def _with_context_length(config: str) -> str:
+    """The config of a GPT-2 with the name that the converter reads its positions by, which transformers dropped."""
+    settings = json.loads(config)
+    if "n_positions" in settings:
+        settings.setdefault("n_ctx", settings["n_positions"])
+    return json.dumps(settings, indent=2)
+
+
+_CHANGES = {"chat_template.jinja": without_markers, "config.json": _with_context_length}
+
+
 def stage(folder: Path, staged: Path) -> None:
     """Lay out what the converter is to read of a bundle: links to its files, and the template without markers.
 
@@ -90,8 +107,8 @@ def stage(folder: Path, staged: Path) -> None:
     for file in folder.iterdir():
         if file.is_dir() or file.name in _NOT_STAGED or file.suffix == ".npy":
             continue
-        if file.name == "chat_template.jinja":
-            (staged / file.name).write_text(without_markers(file.read_text(encoding="utf-8")), encoding="utf-8")
+        if change := _CHANGES.get(file.name):
+            (staged / file.name).write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
             continue
         try:
             os.symlink(file.resolve(), staged / file.name)
@@ -114,6 +131,7 @@ def convert(
         end_of_turn: The token that ends an answer.
 
     Raises:
+        UnknownPreTokenizer: It needs the pre-tokenizer's name and does not find it.
         UserError: It failed.
     """
     module = "tunebook.families.text_generation.gguf.driver"
@@ -122,6 +140,8 @@ def convert(
     command = [*python_command(code), str(script), pre_tokenizer, str(end_of_turn), *options]
     environment = child_environment(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+    if done.returncode == UNKNOWN:
+        raise UnknownPreTokenizer
     if done.returncode or not file.is_file():
         raise UserError(
             f"llama.cpp's converter failed: {last_line(done)}.",

@@ -4,20 +4,27 @@ Run as a program: the converter's file, llama.cpp's name of the pre-tokenizer or
 turn, and then the converter's own arguments.
 
 - The converter recognises a pre-tokenizer by a hash of token ids, so not that of a vocabulary that it has not seen.
-  Where it gives up, it is given the name that was proved (`pre_tokenizers`). A name that it finds itself stays.
+  Where it gives up, it is given the name that was proved (`pre_tokenizers`), and without one the process ends with
+  `UNKNOWN`. A name that it finds itself stays.
 - A chat template writes the beginning of a text and the end of a turn itself, so no token is added to a prompt,
   whatever the tokenizer adds to plain texts.
+- A vocabulary in the form of sentencepiece has a score for each token, which ``tokenizer.json`` has not, and the
+  converter writes the same one for all. The merges say it too: the earlier one makes a token, the higher its score.
 - Generation stops at the end of a turn, also where the tokenizer's end of text is another token.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+UNKNOWN = 9
+"""How the process ends where neither the converter nor a proof knows the pre-tokenizer."""
 
 
 def main(script: str, pre_tokenizer: str, end_of_turn: str, *arguments: str) -> None:
@@ -29,13 +36,14 @@ def main(script: str, pre_tokenizer: str, end_of_turn: str, *arguments: str) -> 
     converter = module_from_spec(spec)
     sys.modules[converter.__name__] = converter
     spec.loader.exec_module(converter)
-    if pre_tokenizer:
-        for kind in _classes(converter):
-            if "get_vocab_base_pre" in vars(kind):
-                _name_pre_tokenizer(kind, pre_tokenizer)
+    for kind in _classes(converter):
+        if "get_vocab_base_pre" in vars(kind):
+            _name_pre_tokenizer(kind, pre_tokenizer)
     import gguf  # the converter's own
 
     _set_special_tokens(gguf.SpecialVocab, int(end_of_turn))
+    if hasattr(gguf, "LlamaHfVocab"):
+        _set_scores(gguf.LlamaHfVocab)
     converter.main()
 
 
@@ -58,7 +66,7 @@ def _name_pre_tokenizer(kind: Any, name: str) -> None:
         try:
             return asked(self, tokenizer)
         except NotImplementedError:
-            return name
+            return name or sys.exit(UNKNOWN)
 
     kind.get_vocab_base_pre = answered
 
@@ -73,6 +81,21 @@ def _set_special_tokens(vocabulary: Any, end_of_turn: int) -> None:
         write(self, *arguments, **options)
 
     vocabulary.add_to_gguf = written
+
+
+def _set_scores(vocabulary: Any) -> None:
+    prepare = vocabulary.__init__
+
+    def prepared(self: Any, folder: Path) -> None:
+        prepare(self, folder)
+        model = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+        scores: dict[int, float] = {}
+        for rank, merge in enumerate(model["merges"]):
+            made = merge.replace(" ", "") if isinstance(merge, str) else "".join(merge)
+            scores.setdefault(model["vocab"][made], -float(rank))
+        self.get_token_score = lambda token: scores.get(token, -float(len(model["merges"])))
+
+    vocabulary.__init__ = prepared
 
 
 if __name__ == "__main__":

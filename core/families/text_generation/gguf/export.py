@@ -17,14 +17,16 @@ from tunebook.children import child_environment, python_command
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.gguf.convert import (
+    UnknownPreTokenizer,
     convert,
     last_line,
     stage,
     without_markers,
 )
-from tunebook.families.text_generation.gguf.golden import Reference, check_tokens, compare, reference
+from tunebook.families.text_generation.gguf.golden import Reference, check_tokens, compare, reference, sizes_of
 from tunebook.families.text_generation.gguf.modelfile import NAME, modelfile
 from tunebook.families.text_generation.gguf.pre_tokenizers import Unproved, proved_pre_tokenizer
+from tunebook.families.text_generation.gguf.sizes import other_sizes
 from tunebook.families.text_generation.predictor import TextGenerator
 from tunebook.files import write_text
 from tunebook.untrusted import read_json
@@ -53,6 +55,8 @@ def export_gguf(
     """
     template = writer.template
     assert isinstance(template, ChatTemplate)
+    chosen, sizes = writer.generation, sizes_of(writer.model)
+    context = writer.room + chosen.max_new_tokens
     name, unproved = _pre_tokenizer(folder)
     expected = reference(writer)
     if not expected.prompts:
@@ -62,20 +66,20 @@ def export_gguf(
             where=str(folder),
             fix="use the bundle itself",
         )
+    del writer  # the other processes open the model too
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
         staged, file = Path(scratch) / "bundle", Path(scratch) / output.name
         stage(folder, staged)
         try:
             convert(script, staged, file, precision, manifest.recipe, name, template.end_of_turn_ids[0])
-        except UserError as error:
-            if unproved and "BPE pre-tokenizer was not recognized" in error.what:
-                raise _unknown_pre_tokenizer(unproved, folder) from error
-            raise
-        about, ids, logits = answers_elsewhere(file, expected, Path(scratch))
-        _check_about(about, template, output)
+        except UnknownPreTokenizer as error:
+            raise _unknown_pre_tokenizer(unproved, folder) from error
+        about, ids, logits = answers_elsewhere(file, folder, expected, Path(scratch))
+        _check_about(about, template, sizes, output)
         check_tokens(expected, ids, output)
         verdict = compare(expected, logits, precision, output)
-        text, lacks = modelfile(writer, manifest.recipe, output.name, f"{precision}, {verdict.words}")
+        found = f"{precision}, {verdict.words}"
+        text, lacks = modelfile(template, chosen, context, manifest.recipe, output.name, found)
         write_text(Path(scratch) / NAME, text)
         os.replace(file, output)
         os.replace(Path(scratch) / NAME, output.with_name(NAME))
@@ -100,12 +104,13 @@ def _unknown_pre_tokenizer(reason: str, folder: Path) -> UserError:
 
 
 def answers_elsewhere(
-    file: Path, expected: Reference, scratch: Path
+    file: Path, bundle: Path, expected: Reference, scratch: Path
 ) -> tuple[dict[str, Any], list[list[int]], list[NDArray[np.float32]]]:
     """What transformers makes of a GGUF file and the golden prompts in a process of its own.
 
     Args:
         file: The file.
+        bundle: What it was made of.
         expected: The golden prompts.
         scratch: Takes what is passed between the two.
 
@@ -121,7 +126,7 @@ def answers_elsewhere(
     given.write_text(json.dumps(golden), encoding="utf-8")
     module = "tunebook.families.text_generation.gguf.reopen"
     code = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
-    command = [*python_command(code), *map(str, (file, given, found))]
+    command = [*python_command(code), *map(str, (file, bundle, given, found))]
     environment = child_environment(HF_HUB_OFFLINE="1")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
     if done.returncode:
@@ -137,9 +142,9 @@ def answers_elsewhere(
         return about, [stored[f"ids/{n}"].tolist() for n in numbers], [stored[f"logits/{n}"] for n in numbers]
 
 
-def _check_about(about: dict[str, Any], template: ChatTemplate, where: Path) -> None:
-    """Refuse a file that adds tokens to prompts, goes on behind an answer, or has another template."""
-    complaints = []
+def _check_about(about: dict[str, Any], template: ChatTemplate, sizes: dict[str, Any], where: Path) -> None:
+    """Refuse a file that adds tokens to prompts, goes on behind an answer, or has another template or other sizes."""
+    complaints = other_sizes(about["sizes"], sizes)
     if not about["known"]:
         complaints.append(f"its pre-tokenizer {about['pre']!r} is unknown here, so its tokens cannot be compared")
     if about["adds"]:

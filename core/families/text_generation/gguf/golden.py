@@ -82,7 +82,7 @@ def reference(writer: TextGenerator) -> Reference:
     """The bundle's answers to the golden prompts that fit its positions."""
     template, model = writer.template, writer.model.cpu().eval()
     assert isinstance(template, ChatTemplate)
-    limit = positions(_settings(model)) or 2**31
+    limit = positions(sizes_of(model)) or 2**31
     texts, prompts = [], []
     for turns in _conversations(not template.no_system):
         ids = template.prompt(turns).tolist()
@@ -96,7 +96,8 @@ def reference(writer: TextGenerator) -> Reference:
     return Reference(texts, prompts, answers, logits)
 
 
-def _settings(model: Any) -> dict[str, Any]:
+def sizes_of(model: Any) -> dict[str, Any]:
+    """What a model's config says of the part that reads and writes texts."""
     settings: dict[str, Any] = model.config.get_text_config().to_dict()
     return settings
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 from tunebook import __version__
 from tunebook.families.text_generation.data.template import ChatTemplate
 from tunebook.families.text_generation.gguf.go_template import Inexpressible, go_template
-from tunebook.families.text_generation.predictor import TextGenerator
+from tunebook.families.text_generation.model.generation import Generation
 
 NAME = "Modelfile"
 
 
-def modelfile(writer: TextGenerator, recipe: str, file: str, found: str) -> tuple[str, str]:
+def modelfile(
+    template: ChatTemplate, chosen: Generation, context: int, recipe: str, file: str, found: str
+) -> tuple[str, str]:
     """A Modelfile with the bundle's own settings.
 
     Args:
-        writer: The bundle's model.
-        recipe: Its recipe, as a name for the model.
+        template: The bundle's.
+        chosen: How it chooses tokens.
+        context: Tokens that a prompt and its answer may have together.
+        recipe: The bundle's recipe, as a name for the model.
         file: Name of the GGUF file, in the same folder.
         found: What was found when it was compared with the bundle.
 
     Returns:
         The Modelfile, and what it lacks, in words; "" where it lacks nothing.
     """
-    template, chosen = writer.template, writer.generation
-    assert isinstance(template, ChatTemplate)
     described, lacks = _template(template)
     lines = [
         f"# {recipe}, written by tunebook export (Tunebook {__version__}): {found}.",
@@ -31,7 +33,7 @@ def modelfile(writer: TextGenerator, recipe: str, file: str, found: str) -> tupl
         f"FROM {_quoted(f'./{file}')}",
         *described,
         f"PARAMETER stop {_quoted(template.end_of_turn, always=True)}",
-        f"PARAMETER num_ctx {writer.room + chosen.max_new_tokens}",
+        f"PARAMETER num_ctx {context}",
         f"PARAMETER num_predict {chosen.max_new_tokens}",
         "PARAMETER repeat_penalty 1",
     ]
@@ -40,6 +42,8 @@ def modelfile(writer: TextGenerator, recipe: str, file: str, found: str) -> tupl
         lines.append("PARAMETER top_k 0")
     else:
         lines.append("PARAMETER temperature 0")
+    if chosen.num_beams > 1:
+        lines.append(f"# The bundle follows {chosen.num_beams} beams, which Ollama cannot: its answers may be others.")
     return "\n".join(lines) + "\n", lacks
 
 

@@ -128,6 +128,20 @@ def _split(step: Mapping[str, Any]) -> str:
     return found
 
 
+def as_llama_cpp_spaces(tokenizer: Any, prefix: bool) -> None:
+    """Have a tokenizer in the form of sentencepiece write spaces as llama.cpp does.
+
+    Args:
+        tokenizer: The backend, changed in place.
+        prefix: Whether a space is written before a text, and behind each control token.
+    """
+    from tokenizers.normalizers import Prepend, Replace, Sequence
+
+    spaces = Replace(" ", "\u2581")
+    tokenizer.normalizer = Sequence([Prepend("\u2581"), spaces]) if prefix else spaces
+    tokenizer.pre_tokenizer = None
+
+
 def as_llama_cpp_splits(tokenizer: Any, name: str) -> bool:
     """Have a tokenizer split texts as llama.cpp does by a name of `KNOWN`; False for another name.
 

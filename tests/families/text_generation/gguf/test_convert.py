@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,14 @@ import pytest
 
 from tests.chatted import STARTER
 from tests.user_error import user_error
-from tunebook.families.text_generation.gguf.convert import SCRIPT, convert, find_converter, stage, without_markers
+from tunebook.families.text_generation.gguf.convert import (
+    SCRIPT,
+    UnknownPreTokenizer,
+    convert,
+    find_converter,
+    stage,
+    without_markers,
+)
 
 
 def script(folder: Path, text: str = "") -> Path:
@@ -47,12 +55,50 @@ def test_markers_are_taken_out_and_white_space_stays() -> None:
 def test_the_converter_is_given_what_makes_the_model(tmp_path: Path) -> None:
     bundle = tmp_path / "model"
     (bundle / "adapter").mkdir(parents=True)
-    for name in ("README.md", "tunebook.json", "seen_texts.npy", "config.json", "adapter/adapter_model.safetensors"):
+    for name in ("README.md", "tunebook.json", "seen_texts.npy", "tokenizer.json", "adapter/adapter_model.safetensors"):
         (bundle / name).write_text(name)
+    (bundle / "config.json").write_text('{"n_positions": 512}')
     (bundle / "chat_template.jinja").write_text("{% generation %}x{% endgeneration %}")
     stage(bundle, tmp_path / "staged")
     staged = {file.name: file.read_text() for file in (tmp_path / "staged").iterdir()}
-    assert staged == {"config.json": "config.json", "chat_template.jinja": "{% if true %}x{% endif %}"}
+    assert json.loads(staged.pop("config.json")) == {"n_positions": 512, "n_ctx": 512}
+    assert staged == {"tokenizer.json": "tokenizer.json", "chat_template.jinja": "{% if true %}x{% endif %}"}
+
+
+def test_a_pre_tokenizer_that_nobody_knows(tmp_path: Path) -> None:
+    (tmp_path / "gguf.py").write_text("class SpecialVocab:\n    def add_to_gguf(self): pass\n")
+    file = script(
+        tmp_path,
+        "class TextModel:\n"
+        "    def get_vocab_base_pre(self, tokenizer): raise NotImplementedError\n"
+        "def main(): TextModel().get_vocab_base_pre(None)\n",
+    )
+    with pytest.raises(UnknownPreTokenizer):
+        convert(file, STARTER, tmp_path / "x.gguf", "f32", "name", "", 2)
+
+
+def test_tokens_of_sentencepiece_get_scores_by_their_merges(tmp_path: Path) -> None:
+    """The earliest merge that makes a token counts; a token that none makes comes last."""
+    (tmp_path / "gguf.py").write_text(
+        "class SpecialVocab:\n    def add_to_gguf(self): pass\n"
+        "class LlamaHfVocab:\n"
+        "    def __init__(self, folder): self.folder = folder\n"
+        "    def get_token_score(self, token): return -1000.0\n"
+    )
+    file = script(
+        tmp_path,
+        "import gguf, json, sys\n"
+        "def main():\n"
+        "    vocabulary = gguf.LlamaHfVocab(sys.argv[-1])\n"
+        "    open(sys.argv[2], 'w').write(json.dumps([vocabulary.get_token_score(n) for n in range(5)]))\n",
+    )
+    model = {
+        "vocab": {"a": 0, "b": 1, "ab": 2, "aab": 3, "aa": 4},
+        "merges": [["a", "b"], "a ab", ["a", "a"], ["aa", "b"]],
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": model}))
+    convert(file, tmp_path, tmp_path / "x.gguf", "f32", "name", "", 2)
+    assert json.loads((tmp_path / "x.gguf").read_text()) == [-4, -4, 0, -1, -2]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +147,6 @@ def test_the_converter_is_told_what_it_does_not_know(tmp_path: Path) -> None:
     out = tmp_path / "x.gguf"
     convert(file, STARTER, out, "f16", "support", "qwen2", 2)
     flags = {"eos": False, "sep": False, "bos": False}
-    import json
-
     found, arguments = json.loads(out.read_text())
     assert found == ["of Llama: llama-bpe", "of Llama: qwen2", flags, {"bos": 1, "eos": 2}, flags,
                      {"bos": 1, "eos": 3, "eot": 2}]  # fmt: skip

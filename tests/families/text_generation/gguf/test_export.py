@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
-from tests.chatted import STARTER, chatted
+from tests.chatted import STARTER, chatted, sentence, tiny_llama, write_chats
 from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
 from tunebook.cli.export import export_command
@@ -121,11 +123,64 @@ def test_real_llama_cpp_answers_as_the_bundle(bundle: Path, tmp_path: Path) -> N
         assert found["choices"][0]["message"]["content"] and own.startswith(found["choices"][0]["message"]["content"])
 
 
-def test_8_bits_are_compared_too(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exported(bundle, tmp_path / "model.gguf", "--precision", "q8_0")
+def made_by(model: Path, folder: Path, *more: str) -> Path:
+    """The bundle of two steps of a model."""
+    rows = write_chats(folder / "rows.jsonl", 40)
+    return chatted(
+        folder, f"model.name={model}", f"data.train={rows}", *SMALL, "recipe.max_new_tokens=16", *more
+    ).bundle
+
+
+def test_8_bits_of_a_gpt2_whose_sizes_transformers_does_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    words = AutoTokenizer.from_pretrained(STARTER)
+    words.save_pretrained(tmp_path / "gpt2")
+    torch.manual_seed(0)
+    ids = {"bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id}
+    config = GPT2Config(vocab_size=len(words), n_embd=64, n_layer=2, n_head=2, n_positions=512, **ids)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    exported(made_by(tmp_path / "gpt2", tmp_path), tmp_path / "model.gguf", "--precision", "q8_0")
     assert "q8_0: " in capsys.readouterr().out
     kinds = {each.tensor_type.name for each in gguf.GGUFReader(str(tmp_path / "model.gguf")).tensors}
     assert kinds == {"Q8_0", "F32"}
+
+
+def sentencepiece(folder: Path) -> Path:
+    """A small Llama with a tokenizer in the form of sentencepiece: a letter for spaces, bytes for unknown letters."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    space = normalizers.Replace(" ", "\u2581")
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), space])
+    steps = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    backend.decoder = decoders.Sequence(steps)
+    draw, special = random.Random(0), ["<unk>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special)
+    backend.train_from_iterator([sentence(draw) for _ in range(200)], trainer)
+    settings = json.loads(backend.to_str())
+    learned = [token for token in settings["model"]["vocab"] if token not in special]
+    vocabulary = [*special, *(f"<0x{n:02X}>" for n in range(256)), *learned]
+    settings["model"]["vocab"] = {token: number for number, token in enumerate(vocabulary)}
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(settings)), bos_token="<s>", eos_token="</s>",
+        unk_token="<unk>", pad_token="</s>",
+    )  # fmt: skip
+    words.save_pretrained(folder)
+    return tiny_llama(folder / "model", positions=512, tokenizer=folder)
+
+
+def test_a_vocabulary_of_sentencepiece_keeps_its_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The converter alone gives all tokens the same score, and so cuts words otherwise."""
+    bundle = made_by(sentencepiece(tmp_path / "words"), tmp_path, "model.chat_template=plain")
+    exported(bundle, tmp_path / "model.gguf", "--precision", "f32")
+    assert "f32: " in capsys.readouterr().out
+    fields = gguf.GGUFReader(str(tmp_path / "model.gguf")).fields
+    assert fields["tokenizer.ggml.model"].contents() == "llama"
+    assert len(set(fields["tokenizer.ggml.scores"].contents())) > 100
 
 
 BROKEN = """
@@ -172,4 +227,4 @@ def test_a_file_that_cannot_be_opened_is_not_checked(tmp_path: Path) -> None:
     file = tmp_path / "x.gguf"
     file.write_bytes(b"GGUF")
     with user_error("export.failed", where="x.gguf", match="could not be checked"):
-        answers_elsewhere(file, Reference([], [], [], []), tmp_path)
+        answers_elsewhere(file, STARTER, Reference([], [], [], []), tmp_path)
