@@ -36,6 +36,7 @@ LONG = (
     ),
     *("families/image_classification/test_own_head", "examples/test_entity_tagging", "test_docs"),
     *("cli/test_temporary_files", "training/test_surroundings", "cli/test_resume"),
+    "families/text_generation/gguf/test_export",
 )
 """Files that take about a minute or more, the longest first."""
 

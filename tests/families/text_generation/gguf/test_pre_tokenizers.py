@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,19 @@ def pieces_of(tokenizer: Tokenizer, text: str) -> list[str]:
     return [text[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(text)]  # type: ignore[union-attr]
 
 
+@cache
+def starter() -> Tokenizer:
+    return Tokenizer.from_file(str(STARTER / "tokenizer.json"))
+
+
+@cache
+def splitting(name: str) -> Tokenizer:
+    """A tokenizer that is made to split as llama.cpp does."""
+    tokenizer = Tokenizer.from_str(json.dumps({"version": "1.0", **bytes_alone(byte_level(True))}))
+    assert as_llama_cpp_splits(tokenizer, name)
+    return tokenizer
+
+
 def test_the_starter_splits_as_qwen2() -> None:
     assert proved_pre_tokenizer(settings_of(STARTER)) == "qwen2"
 
@@ -87,16 +101,13 @@ def test_the_starter_splits_as_qwen2() -> None:
 @example("a\n\n \n  b \t\n\r\n c\r\r\nd   ")
 @example("they'LL've 'Don't I'M 12345½ x!!\n\n?? ...")
 def test_the_starter_splits_texts_as_llama_cpp_splits_qwen2s(text: str) -> None:
-    tokenizer = Tokenizer.from_file(str(STARTER / "tokenizer.json"))
-    assert pieces_of(tokenizer, text) == by_llama_cpp(text, SPELLED["qwen2"])
+    assert pieces_of(starter(), text) == by_llama_cpp(text, SPELLED["qwen2"])
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
 @given(text=TEXTS)
 def test_each_known_way_is_llama_cpps(name: str, text: str) -> None:
-    tokenizer = Tokenizer.from_str(json.dumps({"version": "1.0", **bytes_alone(byte_level(True))}))
-    assert as_llama_cpp_splits(tokenizer, name)
-    assert pieces_of(tokenizer, text) == by_llama_cpp(text, SPELLED[name])
+    assert pieces_of(splitting(name), text) == by_llama_cpp(text, SPELLED[name])
 
 
 def test_a_name_that_is_not_known_changes_nothing() -> None:
