@@ -219,5 +219,25 @@ def test_losses_are_compared_on_rows_of_which_every_model_has_all_answers(tmp_pa
         candidates_for(tmp_path, *given, "compare.metric=bits_per_byte")
 
 
+def test_answers_that_each_model_draws_for_itself_are_counted_before_anything_runs(tmp_path: Path) -> None:
+    rows = [{"messages": chat(f"where is parcel {i}", f"on its way {i}")} for i in range(40)]
+    train = write_jsonl(tmp_path / "train.jsonl", rows[:20])
+    test = write_jsonl(tmp_path / "test.jsonl", [*rows[20:], {"messages": chat("courier " * 90, "yes")}])
+    given = ["recipe=customer_chat", f"data.train={train}", f"data.test={test}", "model.chat_template=plain"]
+    given += ["data.max_rejects=9", "recipe.max_new_tokens=6"]
+    given += [f"compare.models=[starter_text,'{byte_gpt2(tmp_path / 'small')}']"]
+    few = candidates_for(tmp_path, *given, "evaluation.max_generations=8")
+    drawn = [
+        {asked.lines[i] for i in range(len(asked))}
+        for each in few.every
+        for asked in [each.prepared.recipe.evaluation_prompts(each.prepared.encoded.rows["test"], 8)]
+    ]
+    common = len(drawn[0] & drawn[1])
+    assert len(few.notes) == 2 and common < 8 == len(drawn[0])
+    assert few.notes[1].startswith(f"Of up to 8 answers that each model generates, {common} are to questions")
+    (every,) = candidates_for(tmp_path, *given, "evaluation.max_generations=null").notes
+    assert every == "1 of 21 test rows is left out: small cannot be scored on test.jsonl:21."
+
+
 def lines(rows: Rows) -> list[int]:
     return rows.lines

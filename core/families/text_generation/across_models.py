@@ -9,8 +9,11 @@ import numpy as np
 
 from tunebook.data.rows import Rows, named_places
 from tunebook.errors import UserError
+from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
 from tunebook.families.text_generation.batches_chat import scored_bytes
+from tunebook.families.text_generation.contract import evaluation_prompts_of
+from tunebook.families.text_generation.options import GenerationScore
 
 Places = list[tuple[str, int]]
 
@@ -60,6 +63,25 @@ def rows_of_all(models: Mapping[str, Prepared[Any]], same_bytes: bool) -> tuple[
     left_out = len(every) - len(alike)
     are = "is" if left_out == 1 else "are"
     return kept, [f"{left_out:,} of {len(every):,} test rows {are} left out: {'; '.join(told)}."] if left_out else []
+
+
+def answers_of_all(models: Mapping[str, Prepared[Any]]) -> list[str]:
+    """A sentence where models generate other answers of many, as other rows are drawn of other test rows."""
+    drawn = [_drawn(prepared) for prepared in models.values()]
+    most, common = max(map(len, drawn)), len(set.intersection(*drawn))
+    if common == most or all(len(_drawn(prepared, all_of_them=True)) <= most for prepared in models.values()):
+        return []
+    return [
+        f"Of up to {most:,} answers that each model generates, {common:,} are to questions that all models are asked: "
+        "evaluation.max_generations=null compares all answers."
+    ]
+
+
+def _drawn(prepared: Prepared[Any], all_of_them: bool = False) -> set[tuple[str, int, int]]:
+    """File, line and turn of the answers that are generated for evaluation."""
+    wanted = None if all_of_them else node_as(prepared.config.evaluation, GenerationScore).max_generations
+    asked = evaluation_prompts_of(prepared.recipe, prepared.encoded.rows["test"], wanted)
+    return set(zip(asked.files, asked.lines, asked.turns or [0] * len(asked), strict=True))
 
 
 def _given(models: Mapping[str, Prepared[Any]]) -> Places:

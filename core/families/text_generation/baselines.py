@@ -14,7 +14,7 @@ from tunebook.data.rows import Rows
 from tunebook.errors import UserError
 from tunebook.families.family import node_as
 from tunebook.families.prepared import Prepared
-from tunebook.families.text_generation.across_models import BETWEEN_MODELS, WHY, rows_of_all
+from tunebook.families.text_generation.across_models import BETWEEN_MODELS, WHY, answers_of_all, rows_of_all
 from tunebook.families.text_generation.checks import check_options
 from tunebook.families.text_generation.completion import Completion
 from tunebook.families.text_generation.contract import baselines_of, evaluation_prompts_of, generation_of
@@ -113,7 +113,8 @@ class GenerationComparison:
 
     def common_rows(self, metric: str, models: Mapping[str, Prepared[Any]]) -> tuple[Rows, Sequence[str]]:
         """The test rows that all models are scored on; of losses with the same bytes."""
-        return rows_of_all(models, same_bytes=metric in _LIKELIHOODS)
+        rows, notes = rows_of_all(models, same_bytes=metric in _LIKELIHOODS)
+        return rows, notes if metric in _LIKELIHOODS else [*notes, *answers_of_all(models)]
 
     def outcomes(self, metric: str, runs: Sequence[RunFolder], prepared: Prepared[Any]) -> Sequence[Outcome | None]:
         """The runs' losses, or the similarity of the answers that all of them gave to the references."""
