@@ -85,9 +85,9 @@ def values(brief: Brief) -> Iterator[str]:
 
 
 def passages(brief: Brief) -> Iterator[tuple[str, str]]:
-    """Every text of every field and constraint, by its name."""
+    """Every text of every field, constraint and document, by its name."""
     asked = (("must_mention", brief.must_mention), ("must_avoid", brief.must_avoid), ("channel", brief.channel or ()))
-    for name, value in (*brief.fields, *asked):
+    for name, value in (*brief.fields, *asked, ("context", brief.context)):
         yield from ((name, text) for text in ((value,) if isinstance(value, str) else value))
 
 

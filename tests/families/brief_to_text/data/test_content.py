@@ -14,7 +14,7 @@ from tunebook.data.load_and_validate import ValidatedData, load_and_validate
 from tunebook.data.reading import read_rows
 from tunebook.data.rejects import RejectLog
 from tunebook.data.rows import Rows
-from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, from_text
+from tunebook.families.brief_to_text.data.brief import Brief, UnusableBrief, from_text, to_text
 from tunebook.families.brief_to_text.data.check import check_copies, faults
 from tunebook.families.brief_to_text.data.content import BriefContent
 from tunebook.families.brief_to_text.data.forms import BriefForm, brief_columns, brief_form
@@ -273,3 +273,15 @@ def test_the_briefs_of_e2e_are_good_and_no_brief_of_test_is_in_validation(tmp_pa
     assert len(merged.first) == 630
     assert merged.references == list(by_brief.values())
     assert np.bincount(merged.brief).tolist() == [len(references) for references in by_brief.values()]
+
+
+def test_personal_data_is_looked_for_in_all_that_a_model_reads() -> None:
+    """The documents beside a brief stand in its prompt too."""
+    brief = Brief((("name", "Hook"),), must_mention=("$58",), context=("Call jane.doe@example.com", "Second"))
+    found = BriefContent(BriefForm(("name",), context="docs")).passages["brief"](to_text(brief))
+    assert [*found] == [
+        ("name", "Hook"),
+        ("must_mention", "$58"),
+        ("context", "Call jane.doe@example.com"),
+        ("context", "Second"),
+    ]
