@@ -139,3 +139,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people too: indented, unescaped, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a text file could not be read, for a message."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)

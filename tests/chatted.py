@@ -119,6 +119,12 @@ def chatted(folder: Path, *overrides: str) -> RunFolder:
     return run
 
 
+def chatted_briefly(folder: Path, *overrides: str) -> RunFolder:
+    """A run of two steps, for tests that ask how a bundle is used and not how good it is."""
+    small = ["trainer.max_epochs=1", "trainer.max_steps=2", "evaluation.max_generations=2"]
+    return chatted(folder, *small, "evaluation.zero_shot=false", *overrides)
+
+
 def evaluated(folder: Path, *overrides: str) -> RunFolder:
     """Evaluate a bundle in this process."""
     from tunebook.cli.evaluate import evaluate_command

@@ -16,7 +16,7 @@ from tunebook.config.callbacks import check_callbacks
 from tunebook.config.optimizers import check_optim
 from tunebook.config.parts import check_named_parts
 from tunebook.config.ranges import check_ranges
-from tunebook.config.schema import ONLY_WITH, AugmentedDataConfig, Method, Objective, TrainConfig
+from tunebook.config.schema import ONLY_WITH, AdaptConfig, AugmentedDataConfig, Method, Objective, TrainConfig
 from tunebook.data.columns import check_names
 from tunebook.data.delimiters import parse_delimiter
 from tunebook.data.file_source import file_source
@@ -125,7 +125,7 @@ def _check_method(recipe: Recipe[Any], config: TrainConfig) -> None:
             where="trainer.devices",
             fix="trainer.devices=1",
         )
-    for option in fields(config.adapt):
+    for option in fields(AdaptConfig):  # a family looks at its own
         only = option.metadata.get(ONLY_WITH, config.adapt.method)
         if only is not config.adapt.method and getattr(config.adapt, option.name) != option.default:
             raise UserError(

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.chatted import STARTER, chatted
+from tests.chatted import STARTER, chatted_briefly
 from tests.conftest import Tunebook
 from tests.user_error import user_error
 from tunebook.bundle.read import open_bundle
@@ -44,13 +44,7 @@ QUESTIONS = ["Where is my parcel?", "It is order 80-4416."]
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of a run of two steps."""
-    small = [
-        "trainer.max_epochs=1",
-        "trainer.max_steps=2",
-        "evaluation.max_generations=2",
-        "evaluation.zero_shot=false",
-    ]
-    return chatted(tmp_path_factory.mktemp("chat"), *small).bundle
+    return chatted_briefly(tmp_path_factory.mktemp("chat")).bundle
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.chatted import chatted, write_jsonl
+from tests.chatted import chatted_briefly, write_jsonl
 from tunebook.children import child_environment
 from tunebook.cli.predict import predict_command
 
@@ -39,13 +39,7 @@ CHATS = [
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of a run of two steps."""
-    small = [
-        "trainer.max_epochs=1",
-        "trainer.max_steps=2",
-        "evaluation.max_generations=2",
-        "evaluation.zero_shot=false",
-    ]
-    return chatted(tmp_path_factory.mktemp("serve"), *small, f"recipe.max_new_tokens={LONGEST}").bundle
+    return chatted_briefly(tmp_path_factory.mktemp("serve"), f"recipe.max_new_tokens={LONGEST}").bundle
 
 
 @pytest.fixture(scope="module")

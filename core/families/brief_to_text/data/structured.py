@@ -11,6 +11,7 @@ from typing import Any
 
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import UnusableBrief
+from tunebook.files import why_unreadable
 
 FIELDS, SCHEMA = "recipe.target_fields", "recipe.schema"
 """The two keys that say what copy is made of."""
@@ -50,7 +51,7 @@ class CopyStructure:
                 where=f"{FIELDS}, {SCHEMA}",
                 fix=f"leave {FIELDS} or {SCHEMA} out",
             )
-        found = cls(_schema_of(parts) if parts else _read(file), tuple(parts or ()))  # type: ignore[arg-type]
+        found = cls(_schema_of(parts or ()) if file is None else _read(file), tuple(parts or ()))
         found.check(where if file is None else str(file))
         return found
 
@@ -137,9 +138,8 @@ def _read(file: Path) -> str:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"The schema cannot be read: {reason}.",
+            f"The schema cannot be read: {why_unreadable(error)}.",
             code="config.bad-schema",
             where=f"{SCHEMA}={file}",
             fix=f"{SCHEMA}=<JSON Schema file>",

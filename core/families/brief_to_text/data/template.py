@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tunebook.errors import UserError
 from tunebook.families.brief_to_text.data.brief import CONSTRAINTS, Brief, Value
+from tunebook.files import why_unreadable
 from tunebook.limits import OverLimit, limited
 
 KEY = "recipe.template"
@@ -135,9 +136,8 @@ def _read(file: Path | None) -> tuple[str, str]:
     try:
         return str(file) if file else "the shipped template", path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"the prompt's template {path} cannot be read: {reason}",
+            f"the prompt's template {path} cannot be read: {why_unreadable(error)}",
             code="template.unreadable",
             where=KEY,
             fix=f"{KEY}=<a Jinja file>, or none",

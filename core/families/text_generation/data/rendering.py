@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from tunebook.errors import UserError
 from tunebook.families.text_generation.data.literal import MARK, LiteralEncoder
+from tunebook.files import why_unreadable
 from tunebook.limits import OverLimit, limited
 
 KEY = "model.chat_template"
@@ -243,9 +244,8 @@ def _from_file(file: Path) -> tuple[str, str]:
     try:
         return str(file), file.expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"The chat template cannot be read: {reason}.",
+            f"The chat template cannot be read: {why_unreadable(error)}.",
             code="template.unreadable",
             where=f"{KEY}={file}",
             fix="give the path of a Jinja file",

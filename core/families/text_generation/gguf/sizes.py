@@ -34,7 +34,8 @@ def other_sizes(said: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
     for name, names in _NAMES.items():
         wanted = next((known[each] for each in names if known.get(each) is not None), None)
         value = said.get(name)
-        numbers = isinstance(wanted, (int, float)) and isinstance(value, (int, float))
-        if numbers and not math.isclose(value, wanted, rel_tol=1e-6):  # type: ignore[arg-type]
+        if not isinstance(wanted, (int, float)) or not isinstance(value, (int, float)):
+            continue
+        if not math.isclose(value, wanted, rel_tol=1e-6):
             found.append(f"{name} is {value:g} and not {wanted:g}")
     return found

@@ -37,6 +37,7 @@ def need_packages(where: str) -> None:
         )
 
 
+@lru_cache(maxsize=2)
 def grammar_of(schema: str) -> str:
     """The grammar of a JSON schema: keys in its order, and white space as `json.dumps` has it.
 
@@ -65,9 +66,11 @@ def check_fits(schema: str, tokenizer: Any, stop_ids: Collection[int], most: int
     Raises:
         UserError: The tokenizer cannot be read, or not even the shortest answer has room.
     """
+    from llguidance import LLMatcher
+
     stops = tuple(sorted(stop_ids))
     readable = _readable(tokenizer, len(tokenizer), stops)
-    _shortest(_started(readable, grammar_of(schema)), readable, stops[0], most)
+    _shortest(LLMatcher(readable, grammar_of(schema)), readable, stops[0], most)
 
 
 @lru_cache(maxsize=2)
@@ -84,12 +87,6 @@ def _readable(tokenizer: Any, vocabulary: int, stop_ids: tuple[int, ...]) -> Any
             where="model.name",
             fix="choose a model with a fast tokenizer (tokenizer.json)",
         ) from error
-
-
-def _started(readable: Any, grammar: str) -> Any:
-    from llguidance import LLMatcher
-
-    return LLMatcher(readable, grammar)
 
 
 class Structure:
@@ -149,7 +146,7 @@ class Structure:
             after.consume_token(token)
             if len(_way_out(after, self._readable, closes) or [0] * left) > left - 1:
                 self._endings[place] = _way_out(matcher, self._readable, closes)
-                self.led.add(place)
+                self.led |= {place} if self._endings[place] else set()
         if self._endings[place]:
             token, *self._endings[place] = self._endings[place]
         self._left[place] -= 1
@@ -158,11 +155,11 @@ class Structure:
         return token
 
     def _begin(self, vocabulary: int) -> None:
-        from llguidance import LLExecutor
+        from llguidance import LLExecutor, LLMatcher
 
         self._executor = LLExecutor(num_threads=1)  # a mask takes less than a thread does to wake
         self._readable = _readable(self._tokenizer, vocabulary, self._stop_ids)
-        first = _started(self._readable, self._grammar)
+        first = LLMatcher(self._readable, self._grammar)
         shortest = _shortest(first, self._readable, self._stop_ids[0], self._left[0])
         self._narrow = 3 * len(shortest) + _NARROW
         self._matchers = [first.deep_copy() for _ in self._left]
